@@ -1,0 +1,1 @@
+"""Tests of the runbook, and the sample database that the demo shares with them."""
