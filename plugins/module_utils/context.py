@@ -1,0 +1,125 @@
+"""What every job that reads or changes tables starts from: a connection, the mapping, the live catalogue, the approval."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from collections.abc import Mapping as Dict
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from . import db, lease, ledger, schema_job
+from .copier import install
+from .core.catalogue import Catalogue, from_json, to_json
+from .core.drift import column_changes
+from .core.errors import MigrationError
+from .core.forward import Route, route
+from .core.mapping import Mapping
+from .core.mapping_file import load_mapping
+from .core.render import render, routes
+from .inspector import read_catalogue
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+
+MAPPING_NAME = "mapeo"
+CATALOGUE_NAME = "catalogo.json"
+
+
+@dataclass(frozen=True)
+class Context:
+    """One module call: ``check`` means that nothing may be left changed."""
+
+    conn: Connection
+    run_id: str
+    phase: str
+    subphase: str
+    check: bool
+    mapping: Mapping
+    mapping_text: str
+    catalogue: Catalogue
+
+    def routes(self) -> tuple[Route, ...]:
+        """The routes of this phase, or of the subphase that was asked for."""
+        return routes(self.mapping, self.catalogue, self.phase, self.subphase)
+
+    def every_route(self) -> tuple[Route, ...]:
+        """The routes of all phases."""
+        return tuple(route(self.mapping, self.catalogue, pair) for pair in self.mapping.pairs)
+
+    def begin(self) -> None:
+        """Say before the first change that there is one: the lease is ours and the run has its row."""
+        lease.require_run(self.conn, self.run_id, self.phase)
+
+
+@contextmanager
+def opened(params: Dict[str, Any], check: bool) -> Iterator[Context]:
+    """Connect, read mapping and catalogue, and close at the end. An empty run_id was never announced by the guard."""
+    if not params["run_id"]:
+        raise MigrationError(ledger.SKIPPED_GUARD, code="no_run")
+    mapping = load_mapping(params["mapping"], params["mapping_path"])
+    conn = db.connect(params["database_url"], params["run_id"])
+    try:
+        if not check:
+            lease.heartbeat(conn, params["run_id"])
+        catalogue = read_catalogue(conn, mapping)
+        subphase = str(params.get("subphase") or "")
+        yield Context(conn, params["run_id"], params["phase"], subphase, check, mapping, params["mapping"], catalogue)
+    finally:
+        conn.close()
+
+
+@contextmanager
+def as_if(context: Context, every_phase: bool = False) -> Iterator[None]:
+    """A transaction that is always rolled back, in which everything earlier phases make exists.
+
+    A dry run is the same path on this virtual schema: bookkeeping, helper functions, missing Spanish tables, views.
+    """
+    conn = context.conn
+    with db.rolled_back(conn):
+        ledger.ensure_schema(conn)
+        schema_job.install_helpers(conn)
+        schema_job.make_tables(conn, context.mapping, context.catalogue, schema_job.missing_tables(conn, context.mapping))
+        install(conn, context.every_route() if every_phase else context.routes())
+        yield
+
+
+def approved_texts(context: Context) -> dict[str, str]:
+    """Return what fase0 stores as approved: every rendered file, the mapping and the catalogue they come from."""
+    texts = render(context.mapping, context.catalogue)
+    return {**texts, MAPPING_NAME: context.mapping_text, CATALOGUE_NAME: to_json(context.catalogue)}
+
+
+def require_approved(context: Context) -> None:
+    """Stop when mapping, legacy columns or rendered SQL are no longer what fase0 approved."""
+    stored = {
+        name: (digest, text)
+        for name, digest, text in db.fetch_all(context.conn, "SELECT nombre, sha256, texto FROM migracion.sql_aprobado")
+    }
+    now = approved_texts(context)
+    changed = sorted(name for name in {*stored, *now} if stored.get(name, ("", ""))[0] != sha256(now.get(name, "")))
+    if not stored or not changed:
+        if not stored:
+            raise MigrationError(f"{context.phase}: no hay SQL aprobado. No se cambió nada. Ejecute antes fase0.yml.")
+        return
+    reasons = []
+    if MAPPING_NAME in changed:
+        reasons.append(f"el mapeo ({context.mapping.path}) no es el que fase0 aprobó")
+    if CATALOGUE_NAME in stored:
+        reasons += column_changes(from_json(stored[CATALOGUE_NAME][1]), context.catalogue)
+    files = [name for name in changed if name not in (MAPPING_NAME, CATALOGUE_NAME)]
+    if files:
+        reasons.append(f"cambia el SQL de {', '.join(files)}")
+    if not reasons:
+        return
+    raise MigrationError(
+        f"{context.phase}: {'; '.join(reasons)}. No se cambió nada. Revise la diferencia y apruébela de nuevo: "
+        "ansible-playbook fase0.yml --diff con el mismo -i.",
+        code="drift",
+    )
+
+
+def sha256(text: str) -> str:
+    """Return the text's SHA-256 in hexadecimal."""
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,84 @@
+"""What the live database holds, as far as the migration has to know it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True)
+class Grant:
+    """One privilege: ``grantee`` ('PUBLIC' for everybody), optionally of one column."""
+
+    grantee: str
+    privilege: str
+    grantable: bool = False
+    column: str | None = None
+
+
+@dataclass(frozen=True)
+class LegacyColumn:
+    """A column as found. ``type``: format_type(); ``base``: the same without domain and typmod, enums as 'enum'."""
+
+    name: str
+    type: str
+    base: str
+    not_null: bool = False
+    default: str | None = None
+    sequence: str | None = None  # qualified and quoted name of the sequence that fills it
+
+
+@dataclass(frozen=True)
+class Relation:
+    """A table or view with that name in the schema; ``kind`` is pg_class.relkind."""
+
+    name: str
+    kind: str
+    owner: str
+    row_security: bool = False
+    force_row_security: bool = False
+    columns: tuple[LegacyColumn, ...] = ()
+    primary_key: tuple[str, ...] = ()
+    unique: tuple[tuple[str, ...], ...] = ()
+    grants: tuple[Grant, ...] = ()
+    policies: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """``role``: current_user; ``relations``: by name; ``default_grantees``: roles that new tables are opened to."""
+
+    role: str
+    relations: tuple[Relation, ...]
+    default_grantees: tuple[str, ...] = ()
+
+    def relation(self, name: str) -> Relation | None:
+        """Return the relation of that name, or None."""
+        return next((r for r in self.relations if r.name == name), None)
+
+
+def to_json(catalogue: Catalogue) -> str:
+    """Return the catalogue as JSON text, one relation's facts below each other, stable under reordering."""
+    return json.dumps(asdict(catalogue), indent=1, ensure_ascii=False) + "\n"
+
+
+def from_json(text: str) -> Catalogue:
+    """Read what to_json() wrote. Raises ValueError or KeyError on anything else."""
+    raw = json.loads(text)
+    return Catalogue(
+        role=raw["role"],
+        relations=tuple(
+            Relation(
+                **{
+                    **relation,
+                    "columns": tuple(LegacyColumn(**c) for c in relation["columns"]),
+                    "primary_key": tuple(relation["primary_key"]),
+                    "unique": tuple(tuple(u) for u in relation["unique"]),
+                    "grants": tuple(Grant(**g) for g in relation["grants"]),
+                    "policies": tuple(relation["policies"]),
+                }
+            )
+            for relation in raw["relations"]
+        ),
+        default_grantees=tuple(raw["default_grantees"]),
+    )

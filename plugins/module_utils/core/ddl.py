@@ -1,0 +1,219 @@
+"""The Spanish tables as SQL: structure, then who may reach it, in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from .catalogue import Catalogue, Grant, Relation
+from .errors import MigrationError
+from .forward import BOOKKEEPING, source_of, spanish_columns
+from .mapping import ColumnRule, ForeignKey, Mapping, SpanishColumn, SpanishTable
+from .sqltext import derived_name, ident, idents, literal, qname
+
+TOUCH = f"{BOOKKEEPING}.tocar_actualizado"
+
+
+def helper_statements(version: int) -> tuple[str, ...]:
+    """Return the functions of schema migracion that tables and forward SELECTs call; ``version``: server_version_num."""
+    if version >= 160000:
+        body = "LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT pg_catalog.pg_input_is_valid(texto, 'jsonb') $$"
+    else:
+        # a block with EXCEPTION opens a subtransaction, which no parallel worker may do
+        body = (
+            "LANGUAGE plpgsql IMMUTABLE PARALLEL UNSAFE AS $$\n"
+            "BEGIN\n  PERFORM texto::pg_catalog.jsonb;\n  RETURN true;\n"
+            "EXCEPTION WHEN data_exception OR program_limit_exceeded THEN\n  RETURN false;\nEND $$"
+        )
+    return (
+        f"CREATE OR REPLACE FUNCTION {BOOKKEEPING}.es_jsonb(texto text) RETURNS boolean\n{body}",
+        # stands aside when the copy or the sync writes, so that a twin keeps the time of its origin
+        f"""CREATE OR REPLACE FUNCTION {TOUCH}() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  RETURN jsonb_populate_record(NEW, jsonb_build_object(TG_ARGV[0], timezone('utc', now())));
+END $$""",
+        f"REVOKE ALL ON FUNCTION {BOOKKEEPING}.es_jsonb(text), {TOUCH}() FROM PUBLIC",
+    )
+
+
+def table_statements(mapping: Mapping, catalogue: Catalogue, table: SpanishTable, schema: str) -> tuple[str, ...]:
+    """Return the statements that make one Spanish table in ``schema``, closed first and then opened like its twin."""
+    twin = twin_of(catalogue, table)
+    name = qname(schema, table.name)
+    columns = spanish_columns(mapping, catalogue, table)
+    statements = [_create_table(mapping, catalogue, table, columns, schema)]
+    statements += [_create_index(table, column, schema) for column in table.indexes]
+    statements.append(f"COMMENT ON TABLE {name} IS {literal(table.comment)}")
+    statements += [f"COMMENT ON COLUMN {name}.{ident(c.name)} IS {literal(c.comment)}" for c in columns if c.comment]
+    if table.touched:
+        statements.append(_touch_trigger(table, table.touched, schema))
+    statements += _row_security(name, twin)
+    statements += _privileges(mapping, catalogue, table, twin, schema)
+    return tuple(statements)
+
+
+def twin_of(catalogue: Catalogue, table: SpanishTable) -> Relation:
+    """Return the legacy table whose privileges and row security the Spanish one takes over."""
+    twin = catalogue.relation(table.twin)
+    if twin is None:
+        raise MigrationError(f"{table.name}: falta la tabla legacy {table.twin}, de la que toma sus permisos.")
+    return twin
+
+
+def own_sequence(mapping: Mapping, catalogue: Catalogue, table: SpanishTable) -> str | None:
+    """Return the name of the sequence that the table brings along: only where no legacy sequence feeds its serial."""
+    for column in table.columns:
+        if column.serial and legacy_sequence(mapping, catalogue, table, column) is None:
+            return derived_name(table.name, column.name, "seq")
+    return None
+
+
+def legacy_sequence(mapping: Mapping, catalogue: Catalogue, table: SpanishTable, column: SpanishColumn) -> str | None:
+    """Return the qualified legacy sequence that a serial draws from, so that both sides never meet in an id."""
+    for pair in mapping.pairs:
+        legacy = catalogue.relation(pair.source)
+        if pair.target != table.name or legacy is None:
+            continue
+        for rule in pair.columns:
+            source = source_of(rule, legacy) if rule.target == column.name else None
+            if source is not None and source.sequence:
+                return source.sequence
+    return None
+
+
+def _create_table(
+    mapping: Mapping, catalogue: Catalogue, table: SpanishTable, columns: Iterable[SpanishColumn], schema: str
+) -> str:
+    lines = [_column(mapping, catalogue, table, column, schema) for column in columns]
+    lines.append(_constraint(table, ("pkey",), f"PRIMARY KEY ({idents(table.primary_key)})"))
+    lines += [_constraint(table, (*unique, "key"), f"UNIQUE ({idents(unique)})") for unique in table.unique]
+    for column in columns:
+        check = _check(column)
+        if check:
+            lines.append(_constraint(table, (column.name, "check"), f"CHECK ({check})"))
+    lines += [_foreign_key(table, key, schema) for key in table.foreign_keys]
+    sequence = own_sequence(mapping, catalogue, table)
+    before = f"CREATE SEQUENCE {qname(schema, sequence)} AS integer;\n" if sequence else ""
+    serial = next((c.name for c in table.columns if c.serial), "")
+    after = (
+        f";\nALTER SEQUENCE {qname(schema, sequence)} OWNED BY {qname(schema, table.name)}.{ident(serial)}" if sequence else ""
+    )
+    return f"{before}CREATE TABLE {qname(schema, table.name)} (\n  " + ",\n  ".join(lines) + f"\n){after}"
+
+
+def _column(mapping: Mapping, catalogue: Catalogue, table: SpanishTable, column: SpanishColumn, schema: str) -> str:
+    default = column.default
+    if column.serial:
+        own = qname(schema, derived_name(table.name, column.name, "seq"))
+        default = f"nextval({literal(legacy_sequence(mapping, catalogue, table, column) or own)}::regclass)"
+    return (
+        f"{ident(column.name)} {column.type}"
+        + (" NOT NULL" if column.not_null or column.serial else "")
+        + (f" DEFAULT {default}" if default else "")
+    )
+
+
+def _constraint(table: SpanishTable, suffix: tuple[str, ...], definition: str) -> str:
+    return f"CONSTRAINT {ident(derived_name(table.name, *suffix))} {definition}"
+
+
+def _check(column: SpanishColumn) -> str | None:
+    name = ident(column.name)
+    if column.allowed:
+        return f"{name} IN ({', '.join(literal(v) for v in column.allowed)})"
+    if column.minimum is not None and column.maximum is not None:
+        return f"{name} BETWEEN {column.minimum} AND {column.maximum}"
+    if column.minimum is not None:
+        return f"{name} >= {column.minimum}"
+    return f"{name} <= {column.maximum}" if column.maximum is not None else None
+
+
+def _foreign_key(table: SpanishTable, key: ForeignKey, schema: str) -> str:
+    return _constraint(
+        table,
+        (key.column, "fkey"),
+        f"FOREIGN KEY ({ident(key.column)}) REFERENCES {qname(schema, key.table)} ({ident(key.references)})"
+        f" ON DELETE {key.on_delete}",
+    )
+
+
+def index_name(table: SpanishTable, column: str) -> str:
+    """Return the name of the index on one column."""
+    return derived_name("idx", table.name, column)
+
+
+def _create_index(table: SpanishTable, column: str, schema: str) -> str:
+    return f"CREATE INDEX {ident(index_name(table, column))} ON {qname(schema, table.name)} ({ident(column)})"
+
+
+def _touch_trigger(table: SpanishTable, column: str, schema: str) -> str:
+    return (
+        f"CREATE TRIGGER {ident(derived_name('migracion', 'tocar', table.name))} BEFORE UPDATE"
+        f" ON {qname(schema, table.name)}\n  FOR EACH ROW"
+        " WHEN (coalesce(current_setting('migracion.sync', true), '') = '')\n"
+        f"  EXECUTE FUNCTION {TOUCH}({literal(column)})"
+    )
+
+
+def _row_security(name: str, twin: Relation) -> list[str]:
+    # said in both directions: a project's event trigger may switch it on for every new table
+    state = "ENABLE" if twin.row_security else "DISABLE"
+    force = "FORCE" if twin.force_row_security else "NO FORCE"
+    return [f"ALTER TABLE {name} {state} ROW LEVEL SECURITY", f"ALTER TABLE {name} {force} ROW LEVEL SECURITY"]
+
+
+def _role(name: str) -> str:
+    return "PUBLIC" if name == "PUBLIC" else ident(name)
+
+
+def _privileges(mapping: Mapping, catalogue: Catalogue, table: SpanishTable, twin: Relation, schema: str) -> list[str]:
+    grants = carried_grants(mapping, catalogue, table, twin)
+    closed = sorted({*catalogue.default_grantees, *(g.grantee for g in grants)} - {catalogue.role, "PUBLIC"})
+    roles = ", ".join(["PUBLIC", *(ident(r) for r in closed)])
+    name = qname(schema, table.name)
+    statements = [f"REVOKE ALL ON TABLE {name} FROM {roles}"]
+    statements += _grant_statements(grants, name)
+    sequence = own_sequence(mapping, catalogue, table)
+    if sequence:
+        statements.append(f"REVOKE ALL ON SEQUENCE {qname(schema, sequence)} FROM {roles}")
+        writers = sorted({_role(g.grantee) for g in grants if g.privilege == "INSERT"})
+        if writers:
+            statements.append(f"GRANT USAGE, SELECT ON SEQUENCE {qname(schema, sequence)} TO {', '.join(writers)}")
+    return statements
+
+
+def _grant_statements(grants: Iterable[Grant], name: str) -> list[str]:
+    grouped: dict[tuple[str, bool, str | None], list[str]] = {}
+    for grant in grants:
+        grouped.setdefault((grant.grantee, grant.grantable, grant.column), []).append(grant.privilege)
+    statements = []
+    for (grantee, grantable, column), privileges in sorted(grouped.items(), key=lambda item: str(item[0])):
+        on_column = f" ({ident(column)})" if column else ""
+        listed = ", ".join(p + on_column for p in sorted(privileges))
+        option = " WITH GRANT OPTION" if grantable else ""
+        statements.append(f"GRANT {listed} ON TABLE {name} TO {_role(grantee)}{option}")
+    return statements
+
+
+def carried_grants(mapping: Mapping, catalogue: Catalogue, table: SpanishTable, twin: Relation) -> tuple[Grant, ...]:
+    """Return the twin's grants to other roles, column grants under the Spanish names of the columns."""
+    names: dict[str, set[str]] = {}
+    for rule in _rules(mapping, table, twin):
+        source = source_of(rule, twin)
+        if source is not None:
+            names.setdefault(source.name, set()).add(rule.target)
+    carried = []
+    for grant in twin.grants:
+        if grant.grantee == catalogue.role:
+            continue
+        if grant.column is None:
+            carried.append(grant)
+        else:
+            carried += [
+                Grant(grant.grantee, grant.privilege, grant.grantable, spanish) for spanish in sorted(names.get(grant.column, ()))
+            ]
+    return tuple(carried)
+
+
+def _rules(mapping: Mapping, table: SpanishTable, twin: Relation) -> Iterable[ColumnRule]:
+    return (r for p in mapping.pairs if p.target == table.name and p.source == twin.name for r in p.columns)

@@ -1,0 +1,214 @@
+"""What the modules table_copy and table_compare do: copy in slices, take back, prove, repair."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from . import copier, db, lease, ledger, prover, reports, schema_job
+from .context import Context, as_if, opened, require_approved
+from .copier import Progress
+from .core.errors import MigrationError
+from .core.proof import DIFFERENT, MISSING, PENDING, REFUSED, SURPLUS
+from .core.sqltext import qname
+from .prover import Account
+from .reports import duration, number
+
+SLICE_SECONDS = 15.0
+ROWS_PER_SECOND = 8_000  # until this database has its own figure: the slowest pair of the benchmark, halved
+
+
+def copy(params: dict[str, Any], check: bool) -> dict[str, Any]:
+    """Copy for one slice; ``more`` asks to be called again. In check mode: the forecast, changing nothing."""
+    with opened(params, check) as context:
+        _require_parts(context)
+        if check:
+            return _forecast(context)
+        require_approved(context)
+        if not copier.pending_routes(context.conn, context.routes()):
+            return {"lines": [], "more": False}
+        context.begin()
+        with db.transaction(context.conn):
+            schema_job.install_helpers(context.conn)
+            copier.install(context.conn, context.routes())
+            ledger.seal(context.conn)
+        return _slice(context, params["batch_rows"])
+
+
+def _slice(context: Context, batch_rows: int) -> dict[str, Any]:
+    deadline = time.monotonic() + SLICE_SECONDS
+    lines: list[str] = []
+    copied = 0
+    for route in copier.pending_routes(context.conn, context.routes()):
+        progress = copier.copy_for(context.conn, route, context.run_id, batch_rows, deadline)
+        lease.heartbeat(context.conn, context.run_id)
+        copied += progress.copied
+        lines.append(progress_line(progress))
+        if not progress.finished:
+            return {"lines": lines, "more": True, "changed": copied > 0}
+    moved = copier.advance_sequences(context.conn, context.mapping, context.routes(), context.run_id, context.phase)
+    return {"lines": lines + moved, "more": False, "changed": copied > 0 or bool(moved)}
+
+
+def progress_line(progress: Progress) -> str:
+    """Return the live line: tables, rows, share, rate, time left."""
+    pair = progress.route.pair
+    rate = progress.read_now / progress.seconds if progress.seconds > 0 else 0.0
+    share = 100 * progress.read / progress.expected if progress.expected else 100
+    head = (
+        f"{pair.source} → {pair.target}: {number(progress.read)} de {number(progress.expected)} filas ({min(share, 100):.0f} %)"
+    )
+    if progress.finished:
+        return f"{head}, copiada; {number(progress.quarantined)} en cuarentena"
+    left = (progress.expected - progress.read) / rate if rate else 0
+    return f"{head}, {number(rate)} filas/s, faltan {duration(max(left, 1))}"
+
+
+def _require_parts(context: Context) -> None:
+    if not context.routes():
+        raise MigrationError(
+            f"{context.phase}: el mapeo no tiene tablas para la subfase {context.subphase or '(todas)'}. No se cambió nada.",
+            code="no_parts",
+        )
+
+
+def _forecast(context: Context) -> dict[str, Any]:
+    with as_if(context):
+        accounts = [prover.account(context.conn, route) for route in context.routes()]
+        for found in accounts:
+            if found.count(DIFFERENT, SURPLUS):
+                found.examples = prover.named_differences(context.conn, found.route)
+    rows = sum(a.count(MISSING, DIFFERENT, REFUSED) for a in accounts)
+    seconds = rows / _rate(context)
+    lines = reports.forecast_lines(accounts)
+    lines += [line for a in accounts for line in reports.difference_lines([a]) if ": difiere" in line or ": sobra" in line]
+    lines.append(f"Tiempo estimado de la copia: {duration(seconds)} ({number(rows)} filas a {number(_rate(context))} filas/s)")
+    return {
+        "lines": lines,
+        "more": False,
+        "changed": any(not a.clean for a in accounts),
+        "forecast": [prover.forecast_details(a) for a in accounts],
+        "estimated_seconds": seconds,
+    }
+
+
+def _rate(context: Context) -> float:
+    """Return rows per second as earlier copies of this database ran, or the benchmark's cautious figure."""
+    row = None
+    if ledger.exists(context.conn):
+        row = db.fetch_one(
+            context.conn,
+            "SELECT sum(filas_leidas) / nullif(sum(extract(epoch FROM terminada_at - iniciada_at)), 0)"
+            " FROM migracion.progreso_copia WHERE terminada_at IS NOT NULL AND filas_leidas > 10000",
+        )
+    return float(row[0]) if row and row[0] else float(ROWS_PER_SECOND)
+
+
+def take_back(params: dict[str, Any], check: bool) -> dict[str, Any]:
+    """Empty the Spanish tables of the phase, in one transaction; what only they held goes to migracion.apartada."""
+    with opened(params, check) as context:
+        conn, routes = context.conn, context.routes()
+        present = [
+            r
+            for r in routes
+            if db.fetch_one(conn, "SELECT 1 WHERE to_regclass(%s) IS NOT NULL", (qname(r.schema, r.pair.target),))
+        ]
+        if not ledger.exists(conn) or not present:
+            return {"lines": [f"{context.phase}: no hay tablas en español que vaciar."]}
+        if check:
+            with as_if(context):
+                outcome = copier.take_back(conn, context.mapping, routes, context.run_id)
+        else:
+            context.begin()
+
+            def act(connection: Any) -> dict[str, int]:
+                lease.fence(connection, context.run_id)
+                schema_job.install_helpers(connection)
+                copier.install(connection, routes)
+                return copier.take_back(connection, context.mapping, routes, context.run_id)
+
+            outcome = db.with_lock_retries(conn, act, lock_timeout_ms=500, tries=20)
+            ledger.event(conn, context.run_id, "vaciado", context.phase, outcome)
+        verb = "se retirarían" if check else "retiradas"
+        lines = [
+            f"{r.pair.target}: {number(outcome[f'{r.pair.target}: retiradas'])} filas {verb}, "
+            f"{number(outcome[f'{r.pair.target}: apartadas'])} guardadas en migracion.apartada; {r.pair.source} no se toca"
+            for r in routes
+        ]
+        return {"lines": lines, "changed": any(outcome.values())}
+
+
+def compare(params: dict[str, Any], check: bool) -> dict[str, Any]:
+    """Prove; with ``repair`` first make equal what the proof names. Differences fail the module, quarantine does not."""
+    with opened(params, check) as context:
+        _require_parts(context)
+        if params["repair"] and check:
+            return {"lines": []}  # the copy's forecast has said it
+        _require_copied(context)
+        if not check:
+            require_approved(context)
+        return _compare(context, params["repair"], params["batch_rows"])
+
+
+def _compare(context: Context, repair: bool, batch_rows: int) -> dict[str, Any]:
+    conn, routes = context.conn, context.routes()
+    accounts = prover.prove(conn, routes)
+    lines: list[str] = []
+    changed = False
+    if repair:
+        if not all(a.clean for a in accounts):
+            context.begin()
+            lines += ["Diferencias antes de reparar:", *reports.difference_lines(accounts)]
+            accounts = prover.repair(conn, routes, context.run_id, batch_rows, accounts)
+            changed = True
+        if _sequences_behind(context):
+            context.begin()
+            lines += copier.advance_sequences(conn, context.mapping, routes, context.run_id, context.phase)
+            changed = True
+    unsound = prover.unsound_objects(conn, context.mapping, routes)
+    detail = reports.proof_detail(accounts, unsound)
+    if not context.check:
+        ledger.event(conn, context.run_id, "prueba", context.phase, detail)
+    lines += reports.account_lines(accounts)
+    lines += [f"  objeto en mal estado: {phrase}" for phrase in unsound]
+    if all(a.clean for a in accounts) and not unsound:
+        lines.append("Prueba: restricciones validadas, índices válidos y secuencias al día; todo lo comparado es igual.")
+        return {"lines": lines, "changed": changed, "accounting": detail["tablas"]}
+    raise _difference_error(context, accounts, unsound, lines)
+
+
+def _sequences_behind(context: Context) -> bool:
+    return any(
+        phrase.startswith("la secuencia") for phrase in prover.unsound_objects(context.conn, context.mapping, context.routes())
+    )
+
+
+def _require_copied(context: Context) -> None:
+    missing = schema_job.missing_tables(context.conn, context.mapping)
+    if missing:
+        raise MigrationError(
+            f"{context.phase}: no se puede probar, porque falta {', '.join(t.name for t in missing)}. Ejecute antes fase1.yml "
+            f"y {context.phase}.yml con el mismo -i.",
+            code="difference",
+        )
+    if not ledger.exists(context.conn) or any(
+        db.fetch_one(context.conn, "SELECT 1 WHERE to_regclass(%s) IS NOT NULL", (r.view,)) is None for r in context.routes()
+    ):
+        raise MigrationError(
+            f"{context.phase}: aún no se ha copiado nada que probar. Ejecute antes {context.phase}.yml con el mismo -i.",
+            code="difference",
+        )
+
+
+def _difference_error(context: Context, accounts: Sequence[Account], unsound: Sequence[str], lines: list[str]) -> MigrationError:
+    pending = sum(a.count(*PENDING) + a.stale_entries for a in accounts)
+    surplus = sum(a.count(SURPLUS) for a in accounts)
+    named = "\n".join(reports.difference_lines(accounts) + [f"  {phrase}" for phrase in unsound])
+    return MigrationError(
+        f"{context.phase}: la prueba encuentra {number(pending)} filas legacy sin su igual, {number(surplus)} filas en español "
+        f"sin origen y {len(unsound)} objetos en mal estado. Nada se perdió: las tablas legacy no se tocan. "
+        f"Para igualar solo eso: ansible-playbook {context.phase}.yml con el mismo -i.\n{named}",
+        code="difference",
+        details={"lines": lines},
+    )

@@ -1,0 +1,124 @@
+"""What a person reads about rows: accounting, differences, forecast. Spanish sentences from the jobs' figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from .core.proof import DIFFERENT, EQUAL, MISSING, PENDING, QUARANTINED, REFUSED, SURPLUS, not_compared
+from .prover import Account
+
+REASONS = 12
+VALUE = 60  # characters of a value that are shown
+
+
+def number(value: float) -> str:
+    """Return a count as it is written in Ecuador: 1.234.567."""
+    return f"{value:,.0f}".replace(",", ".")
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as '45 s' or '3 min 20 s'."""
+    whole = round(seconds)
+    return f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60:02d} s"
+
+
+def account_lines(accounts: Iterable[Account]) -> list[str]:
+    """Return the accounting of each pair, both sides, and what the comparison says nothing about."""
+    lines = []
+    for a in accounts:
+        source, target = a.route.pair.source, a.route.pair.target
+        pending = number(a.count(*PENDING))
+        lines.append(
+            f"{source}: {number(a.legacy_rows)} filas = {number(a.count(EQUAL))} iguales + "
+            f"{number(a.merged)} fusionadas + {number(a.count(QUARANTINED))} en cuarentena + {pending} pendientes"
+        )
+        lines.append(
+            f"{target}: {number(a.spanish_rows)} filas = {number(a.count(EQUAL))} iguales + "
+            f"{number(a.count(DIFFERENT))} distintas + {number(a.count(SURPLUS))} sin origen"
+        )
+        lines += reason_lines(a)
+        if left_out := not_compared(a.route):
+            lines.append(f"  no se comparan, porque ninguna columna legacy las da: {', '.join(left_out)}")
+    return lines
+
+
+def reason_lines(account: Account) -> list[str]:
+    """Return the refused rows by reason, each with its first key."""
+    lines = [
+        f"  cuarentena: {number(rows)} × {reason} (la primera: {account.route.pair.source} {first})"
+        for reason, rows, first in account.reasons[:REASONS]
+    ]
+    if len(account.reasons) > REASONS:
+        rest = account.reasons[REASONS:]
+        lines.append(f"  cuarentena: {number(sum(r for _, r, _ in rest))} filas más por otros {len(rest)} motivos")
+    return lines
+
+
+def difference_lines(accounts: Iterable[Account]) -> list[str]:
+    """Return one line per named difference: which row, which column, what was expected and what is there."""
+    words = {
+        MISSING: "falta en {t}",
+        SURPLUS: "sobra en {t}: ninguna fila de {s} la explica",
+        REFUSED: "rechazada y aún sin entrada en cuarentena",
+        DIFFERENT: "difiere",
+    }
+    lines = []
+    for a in accounts:
+        source, target = a.route.pair.source, a.route.pair.target
+        for example in a.examples:
+            said = words[example["estado"]].format(s=source, t=target)
+            columns = "; ".join(
+                f"{name}: se esperaba {_shown(wanted)}, hay {_shown(found)}" for name, wanted, found in example["columnas"]
+            )
+            table = target if example["estado"] in (SURPLUS, DIFFERENT) else source
+            reason = f" ({example['motivo']})" if example["motivo"] else ""
+            lines.append(
+                f"  {table} {example['clave']}: {said}{reason}{': ' + columns if example['estado'] == DIFFERENT else ''}"
+            )
+        if a.stale_entries:
+            lines.append(f"  {source}: {a.stale_entries} entradas de cuarentena ya no corresponden a ninguna fila rechazada")
+    return lines
+
+
+def _shown(value: str | None) -> str:
+    if value is None:
+        return "NULL"
+    return repr(value if len(value) <= VALUE else value[:VALUE] + "…")
+
+
+def forecast_lines(accounts: Iterable[Account]) -> list[str]:
+    """Return what a run would do, table by table, with the rows that cannot go in and why."""
+    lines = []
+    for a in accounts:
+        refused = a.count(REFUSED, QUARANTINED)
+        lines.append(
+            f"{a.route.pair.source} → {a.route.pair.target}: {number(a.legacy_rows)} filas; se copiarían "
+            f"{number(a.count(MISSING))}, cambiarían {number(a.count(DIFFERENT))}, se apartarían {number(a.count(SURPLUS))}, "
+            f"se fusionarían {number(a.merged)}, irían a cuarentena {number(refused)}"
+        )
+        lines += reason_lines(a)
+    return lines
+
+
+def proof_detail(accounts: Sequence[Account], unsound: Sequence[str]) -> dict[str, Any]:
+    """Return the accounting as the event 'prueba' keeps it."""
+    return {
+        "tablas": [
+            {
+                "origen": a.route.pair.source,
+                "destino": a.route.pair.target,
+                "total": a.legacy_rows,
+                "iguales": a.count(EQUAL),
+                "fusionadas": a.merged,
+                "cuarentena": a.count(QUARANTINED),
+                "pendientes": a.count(*PENDING),
+                "espanolas": a.spanish_rows,
+                "sin_origen": a.count(SURPLUS),
+                "no_comparadas": list(not_compared(a.route)),
+            }
+            for a in accounts
+        ],
+        "diferencias": difference_lines(accounts),
+        "objetos": list(unsound),
+    }

@@ -1,0 +1,131 @@
+"""The Spanish tables: made in one transaction, verified against a mould, dropped only while they are empty."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from .core.catalogue import Catalogue
+from .core.ddl import helper_statements, index_name, own_sequence, table_statements
+from .core.drift import TABLE_KINDS
+from .core.errors import MigrationError
+from .core.forward import BOOKKEEPING
+from .core.mapping import Mapping, SpanishTable
+from .core.sqltext import derived_name, ident, qname
+from .db import fetch_all, fetch_one, rolled_back, run_sql
+from .ledger import ensure_schema
+from .structure import differences, read_facts, table_oid
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+
+MOULD = "migracion_molde"
+
+
+def install_helpers(conn: Connection) -> None:
+    """Create or replace the functions of schema migracion that tables and forward SELECTs call."""
+    for statement in helper_statements(conn.info.server_version):
+        run_sql(conn, statement)
+
+
+def missing_tables(conn: Connection, mapping: Mapping) -> list[SpanishTable]:
+    """Return the Spanish tables that do not exist yet, in the order in which they are made."""
+    return [t for t in mapping.tables if table_oid(conn, mapping.schema, t.name) is None]
+
+
+def names_taken(conn: Connection, mapping: Mapping, catalogue: Catalogue) -> list[str]:
+    """Return a phrase for every other object that stands where a Spanish table, index or sequence has to be made."""
+    wanted: dict[str, str] = {}
+    for table in missing_tables(conn, mapping):
+        wanted[table.name] = table.name
+        names = [index_name(table, c) for c in table.indexes]
+        names += [derived_name(table.name, "pkey"), *(derived_name(table.name, *u, "key") for u in table.unique)]
+        sequence = own_sequence(mapping, catalogue, table)
+        wanted |= dict.fromkeys([*names, *([sequence] if sequence else [])], table.name)
+    taken = fetch_all(
+        conn,
+        "SELECT c.relname, c.relkind::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " WHERE n.nspname = %s AND c.relname = ANY (%s)"
+        " UNION ALL SELECT t.typname, 'tipo' FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace"
+        " WHERE n.nspname = %s AND t.typname = ANY (%s) AND t.typrelid = 0 AND t.typelem = 0 ORDER BY 1",
+        (mapping.schema, list(wanted), mapping.schema, list(wanted)),
+    )
+    return [
+        f"{mapping.schema}.{name} ya existe y es {TABLE_KINDS.get(kind, kind)}; la tabla {wanted[name]} necesita ese nombre"
+        for name, kind in taken
+    ]
+
+
+def make_tables(conn: Connection, mapping: Mapping, catalogue: Catalogue, tables: Sequence[SpanishTable]) -> None:
+    """Create the tables inside the caller's transaction: all of them with their privileges, or none."""
+    for table in tables:
+        for statement in table_statements(mapping, catalogue, table, mapping.schema):
+            run_sql(conn, statement)
+
+
+def check_structure(conn: Connection, mapping: Mapping, catalogue: Catalogue) -> dict[str, list[str]]:
+    """Return what differs, by table, from what the mapping asks; an absent table is {'…': ['falta la tabla']}.
+
+    The mould is the same DDL run in a schema of its own and always rolled back by the caller's transaction, so
+    PostgreSQL's own normal form is compared and not a guess of it.
+    """
+    run_sql(conn, f"CREATE SCHEMA {MOULD}")
+    found: dict[str, list[str]] = {}
+    for table in mapping.tables:
+        for statement in table_statements(mapping, catalogue, table, MOULD):
+            run_sql(conn, statement)
+        mould = table_oid(conn, MOULD, table.name)
+        real = table_oid(conn, mapping.schema, table.name)
+        if real is None or mould is None:
+            found[table.name] = ["falta la tabla"]
+            continue
+        # the mould's foreign keys and names speak of the mould: both schemas read as '·'
+        expected, actual = read_facts(conn, mould, MOULD), read_facts(conn, real, mapping.schema)
+        if phrases := differences(_same_schema(expected, mapping), actual):
+            found[table.name] = phrases
+    return found
+
+
+def structure_of_existing(conn: Connection, mapping: Mapping, catalogue: Catalogue) -> dict[str, list[str]]:
+    """Return check_structure() in a transaction of its own, with everything that the mould needs, rolled back."""
+    with rolled_back(conn):
+        ensure_schema(conn)
+        install_helpers(conn)
+        return check_structure(conn, mapping, catalogue)
+
+
+def _same_schema(facts: dict[tuple[str, str], str], mapping: Mapping) -> dict[tuple[str, str], str]:
+    return {fact: text.replace(f"{ident(mapping.schema)}.", "·.") for fact, text in facts.items()}
+
+
+def require_empty(conn: Connection, mapping: Mapping, names: Sequence[str]) -> None:
+    """Lock the tables against everybody and refuse when one of them holds rows (trap 11)."""
+    listed = ", ".join(qname(mapping.schema, name) for name in names)
+    run_sql(conn, f"LOCK TABLE {listed} IN ACCESS EXCLUSIVE MODE")
+    full = [n for n in names if fetch_one(conn, _any_row(mapping.schema, n)) is not None]
+    if full:
+        raise MigrationError(
+            f"fase1: {', '.join(full)} ya tiene filas; deshacer fase1 las borraría. No se cambió nada. "
+            "Deshaga antes la copia: ansible-playbook fase2.yml --tags rollback con el mismo -i.",
+            code="unsafe",
+        )
+
+
+def _any_row(schema: str, name: str) -> str:
+    return f"SELECT 1 FROM {qname(schema, name)} LIMIT 1"
+
+
+def drop_tables(conn: Connection, mapping: Mapping, names: Sequence[str]) -> None:
+    """Drop the tables in the caller's transaction, never CASCADE: what others built on them stops it."""
+    require_empty(conn, mapping, names)
+    run_sql(conn, f"DROP TABLE {', '.join(qname(mapping.schema, name) for name in names)}")
+
+
+def announce_schema(conn: Connection) -> None:
+    """Ask PostgREST to read the schema again: once, at the end of a schema step, sent when the transaction commits."""
+    run_sql(conn, "NOTIFY pgrst, 'reload schema'")
+
+
+def bookkeeping_exists(conn: Connection) -> bool:
+    """Return whether schema migracion is there."""
+    return fetch_one(conn, "SELECT 1 FROM pg_namespace WHERE nspname = %s", (BOOKKEEPING,)) is not None

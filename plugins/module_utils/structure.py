@@ -1,0 +1,85 @@
+"""What a table is, read from the catalogue so that two tables can be compared fact by fact."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .db import fetch_all
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+
+# each query yields (kind, name, definition) of one table; definitions are PostgreSQL's own normal form
+_FACTS = """
+SELECT 'columna', a.attname, format_type(a.atttypid, a.atttypmod)
+       || CASE WHEN a.attnotnull THEN ' NOT NULL' ELSE '' END || coalesce(' DEFAULT ' || pg_get_expr(d.adbin, d.adrelid), '')
+FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+WHERE a.attrelid = %(oid)s AND a.attnum > 0 AND NOT a.attisdropped
+UNION ALL
+SELECT 'restricción', conname, pg_get_constraintdef(oid) || CASE WHEN convalidated THEN '' ELSE ' (sin validar)' END
+FROM pg_constraint WHERE conrelid = %(oid)s AND contype <> 'n'
+UNION ALL
+SELECT 'índice', c.relname, pg_get_indexdef(i.indexrelid) || CASE WHEN i.indisvalid AND i.indisready THEN '' ELSE ' (INVALID)' END
+FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE i.indrelid = %(oid)s
+UNION ALL
+SELECT 'disparador', tgname, pg_get_triggerdef(oid) || ' ' || tgenabled::text
+FROM pg_trigger WHERE tgrelid = %(oid)s AND NOT tgisinternal
+UNION ALL
+SELECT 'comentario', coalesce(a.attname, 'tabla'), d.description
+FROM pg_description d LEFT JOIN pg_attribute a ON a.attrelid = d.objoid AND a.attnum = d.objsubid AND d.objsubid > 0
+WHERE d.classoid = 'pg_class'::regclass AND d.objoid = %(oid)s
+UNION ALL
+SELECT 'seguridad por fila', 'tabla',
+       concat_ws(', ', CASE WHEN relrowsecurity THEN 'activa' END, CASE WHEN relforcerowsecurity THEN 'forzada' END)
+FROM pg_class WHERE oid = %(oid)s
+UNION ALL
+SELECT 'permiso', coalesce(r.rolname, 'PUBLIC') || ' ' || x.privilege_type,
+       CASE WHEN x.is_grantable THEN 'con GRANT OPTION' ELSE 'sí' END
+FROM pg_class c CROSS JOIN LATERAL aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) x
+LEFT JOIN pg_roles r ON r.oid = x.grantee WHERE c.oid = %(oid)s AND x.grantee <> c.relowner
+UNION ALL
+SELECT 'permiso', coalesce(r.rolname, 'PUBLIC') || ' ' || x.privilege_type || ' (' || a.attname || ')',
+       CASE WHEN x.is_grantable THEN 'con GRANT OPTION' ELSE 'sí' END
+FROM pg_attribute a CROSS JOIN LATERAL aclexplode(a.attacl) x LEFT JOIN pg_roles r ON r.oid = x.grantee
+WHERE a.attrelid = %(oid)s AND NOT a.attisdropped
+UNION ALL
+SELECT 'dueño', 'tabla', pg_get_userbyid(relowner) FROM pg_class WHERE oid = %(oid)s
+"""
+
+Fact = tuple[str, str]
+
+
+def table_oid(conn: Connection, schema: str, name: str) -> int | None:
+    """Return the oid of the ordinary table of that name, or None."""
+    rows = fetch_all(
+        conn,
+        "SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " WHERE n.nspname = %s AND c.relname = %s AND c.relkind = 'r'",
+        (schema, name),
+    )
+    return rows[0][0] if rows else None
+
+
+def read_facts(conn: Connection, oid: int, schema: str) -> dict[Fact, str]:
+    """Return (kind, name) → definition of a table; the schema's name is written as '·' so that two schemas compare."""
+    quoted = fetch_all(conn, "SELECT quote_ident(%s)", (schema,))[0][0]
+    return {
+        (kind, name): (definition or "").replace(f"{quoted}.", "·.")
+        for kind, name, definition in fetch_all(conn, _FACTS, {"oid": oid})
+    }
+
+
+def differences(expected: dict[Fact, str], found: dict[Fact, str]) -> list[str]:
+    """Return one Spanish phrase for each fact that is missing, different or not asked for."""
+    phrases = []
+    for kind, name in sorted(expected.keys() | found.keys()):
+        wanted, actual = expected.get((kind, name)), found.get((kind, name))
+        if wanted == actual:
+            continue
+        if actual is None:
+            phrases.append(f"falta {kind} {name}: {wanted}")
+        elif wanted is None:
+            phrases.append(f"sobra {kind} {name}: {actual}")
+        else:
+            phrases.append(f"{kind} {name}: hay {actual!r}, se pidió {wanted!r}")
+    return phrases

@@ -1,0 +1,83 @@
+#!/usr/bin/python
+# Copyright: TinkuBot
+# MIT License (see LICENSE)
+"""Judge a live database for the migration, render its SQL and keep the approval."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: migration_render
+short_description: Judge the live database, render the SQL for it and store the approval
+version_added: "0.1.0"
+description:
+  - Compares the mapping with the live catalogue (drift, names already taken, rights, what depends on the legacy tables).
+  - Counts the rows that would go to quarantine and why, with the expressions that the copy uses.
+  - Renders the SQL for this database, shows its difference to files/sql and stores it in C(migracion.sql_aprobado).
+options:
+  state:
+    description: C(approved) judges and stores; C(verified) compares what is stored with what the database gives now.
+    choices: [approved, verified]
+    default: approved
+    type: str
+  reference:
+    description: The texts of files/sql by name; the action plugin of the same name fills it in.
+    type: dict
+    default: {}
+  overrides:
+    description: Gates that are passed by name, with a reason.
+    type: dict
+    default: {}
+extends_documentation_fragment:
+  - tinkubot.migracion.database
+  - tinkubot.migracion.database.mapping
+attributes:
+  check_mode:
+    description: Everything is judged, nothing is stored.
+    support: full
+  diff_mode:
+    description: Shows where the SQL for this database differs from files/sql.
+    support: full
+author: TinkuBot (@tinkubot)
+"""
+
+EXAMPLES = r"""
+- name: Aprobar el SQL para esta base
+  tinkubot.migracion.migration_render:
+    database_url: "{{ schema_database_url }}"
+    run_id: "{{ migration_run_id }}"
+    phase: fase0
+    backup_dir: /var/backups/tinkubot
+    mapping: "{{ lookup('ansible.builtin.file', schema_mapping_path) }}"
+"""
+
+RETURN = r"""
+lines:
+  description: What was found, in Spanish.
+  returned: always
+  type: list
+  elements: str
+forecast:
+  description: For each pair of tables, the rows that a copy would carry, change and quarantine.
+  returned: when state is approved and nothing refuses
+  type: list
+  elements: dict
+"""
+
+from ..module_utils.approver import approve, verify
+from ..module_utils.entry import MAPPING_OPTIONS, run_module
+
+
+def main() -> None:
+    """Entry point."""
+    spec = {
+        **MAPPING_OPTIONS,
+        "state": {"type": "str", "choices": ["approved", "verified"], "default": "approved"},
+        "reference": {"type": "dict", "default": {}},
+        "overrides": {"type": "dict", "default": {}},
+    }
+    jobs = {"approved": approve, "verified": verify}
+    run_module(spec, lambda params, check: jobs[params["state"]](params, check))
+
+
+if __name__ == "__main__":
+    main()

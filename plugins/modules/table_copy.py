@@ -1,0 +1,82 @@
+#!/usr/bin/python
+# Copyright: TinkuBot
+# MIT License (see LICENSE)
+"""Copy rows from the legacy tables to the Spanish ones, a slice per call."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: table_copy
+short_description: Copy the rows of a phase in small transactions, or take them back
+version_added: "0.1.0"
+description:
+  - Each batch and its checkpoint are one transaction; a kill at any instant loses at most the batch in flight.
+  - One call works for about 15 seconds and says C(more) when there is more; the action plugin calls it again.
+  - Rows that cannot go in are kept in C(migracion.cuarentena) with a reason, and the rest goes on.
+options:
+  state:
+    description: C(copied) copies; C(absent) empties the Spanish tables, keeping what only they hold in C(migracion.apartada).
+    choices: [copied, absent]
+    default: copied
+    type: str
+  batch_rows:
+    description: Rows of a batch.
+    type: int
+    default: 5000
+extends_documentation_fragment:
+  - tinkubot.migracion.database
+  - tinkubot.migracion.database.mapping
+attributes:
+  check_mode:
+    description: Forecasts what would be copied, changed and quarantined, with the expressions of the copy itself.
+    support: full
+  diff_mode:
+    description: Rows are not shown as a diff.
+    support: none
+author: TinkuBot (@tinkubot)
+"""
+
+EXAMPLES = r"""
+- name: Copiar la subfase 2.1
+  tinkubot.migracion.table_copy:
+    database_url: "{{ data_migration_database_url }}"
+    run_id: "{{ migration_run_id }}"
+    phase: fase2
+    subphase: "2.1"
+    mapping: "{{ lookup('ansible.builtin.file', data_migration_mapping_path) }}"
+"""
+
+RETURN = r"""
+lines:
+  description: The live line of each table, or the forecast, in Spanish.
+  returned: always
+  type: list
+  elements: str
+more:
+  description: Whether the copy wants to be called again.
+  returned: when state is copied
+  type: bool
+forecast:
+  description: For each pair of tables, the rows that a copy would carry, change, set aside and quarantine.
+  returned: in check mode, when state is copied
+  type: list
+  elements: dict
+"""
+
+from ..module_utils.data_jobs import copy, take_back
+from ..module_utils.entry import MAPPING_OPTIONS, run_module
+
+
+def main() -> None:
+    """Entry point."""
+    states = {"copied": copy, "absent": take_back}
+    spec = {
+        **MAPPING_OPTIONS,
+        "state": {"type": "str", "choices": list(states), "default": "copied"},
+        "batch_rows": {"type": "int", "default": 5000},
+    }
+    run_module(spec, lambda params, check: states[params["state"]](params, check))
+
+
+if __name__ == "__main__":
+    main()
