@@ -1,21 +1,24 @@
 """Renders files/sql from the mapping and the reference installation's catalogue, and the mapping's JSON schema.
 
-``python tools/render_sql.py`` writes; ``--check`` changes nothing and exits 1 when a file is stale, missing or not rendered.
+``python -m tools.render_sql`` writes; ``--check`` changes nothing and exits 1 when a file is stale, missing or not rendered;
+``--catalogue`` first reads the reference catalogue anew, from the sample database on a server of its own
+(``TEST_POSTGRES_BIN``: of that version; production runs 15, which knows no MAINTAIN).
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
+from plugins.module_utils import db
+from plugins.module_utils.core.catalogue import from_json, to_json
+from plugins.module_utils.core.mapping_file import load_mapping, schema_text
+from plugins.module_utils.core.render import render
+from plugins.module_utils.inspector import read_catalogue
+
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
-from plugins.module_utils.core.catalogue import from_json  # noqa: E402
-from plugins.module_utils.core.mapping_file import load_mapping, schema_text  # noqa: E402
-from plugins.module_utils.core.render import render  # noqa: E402
-
 MAPPING = ROOT / "files/mapping/tinkubot.yml"
 CATALOGUE = ROOT / "files/mapping/catalogo.json"
 
@@ -36,11 +39,32 @@ def stale_files() -> list[Path]:
     return sorted(differing | (present - wanted.keys()))
 
 
+def read_reference() -> str:
+    """Return the catalogue of the sample's jsonb installation as JSON text."""
+    from tests.sample.build import build  # only here: the check in CI needs no server
+    from tests.support.databases import Database
+    from tools.postgres_server import launch
+
+    mapping = load_mapping(MAPPING.read_text(encoding="utf-8"), str(MAPPING))
+    chosen = os.environ.get("TEST_POSTGRES_BIN")
+    with launch(Path(chosen) if chosen else None, fsync=False) as server:
+        build(server.url(), "referencia", rows=100, messages=10)
+        conn = db.connect(Database(server, "referencia").url, "referencia")
+        try:
+            return to_json(read_catalogue(conn, mapping))
+        finally:
+            conn.close()
+
+
 def main() -> int:
     """Write or check; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="change nothing, exit 1 when a file is stale")
-    check = parser.parse_args().check
+    parser.add_argument("--catalogue", action="store_true", help="read the reference catalogue anew first")
+    arguments = parser.parse_args()
+    check = arguments.check
+    if arguments.catalogue:
+        CATALOGUE.write_text(read_reference(), encoding="utf-8")
     stale, wanted = stale_files(), wanted_files()
     for path in stale:
         print(f"{'stale' if check else 'written'}: {path.relative_to(ROOT)}")

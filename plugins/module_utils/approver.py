@@ -104,8 +104,12 @@ def _forecast(context: Context) -> list[Account]:
 
 def _surrounding_lines(context: Context) -> list[str]:
     lines = [f"Aviso: {text}" for text in surroundings.warnings(context.conn)]
+    grouped: dict[str, list[str]] = {}
     for kind, name in surroundings.dependents(context.conn, context.mapping, context.catalogue):
-        lines.append(f"Depende de las tablas legacy y no se traslada solo: {kind} {name}")
+        grouped.setdefault(kind, []).append(name)
+    if grouped:
+        lines.append("Depende de las tablas legacy y no se traslada solo; téngalo a la vista:")
+        lines += [f"  {kind}: {'; '.join(names)}" for kind, names in grouped.items()]
     missing = unmapped_tables(context.mapping)
     if missing:
         lines.append(f"Sin mapeo todavía, así que su subfase no se puede ejecutar: {', '.join(missing)}")

@@ -6,6 +6,7 @@ Its columns: ``_k1`` … the legacy primary key, ``_clave`` the same as one text
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -203,16 +204,14 @@ def _losers(route: Route, unique: tuple[str, ...], guard: str) -> str:
     conversions = _conversions(route, "o")
     values = ", ".join(f"v.{ident(u)}" for u in unique)
     refused = _case([r for c in conversions for r in c.refusals])
-    where = _where(route, "o").replace("\nWHERE ", " AND ")
-    return (
-        f"\n      SELECT d.clave FROM (\n"
-        f"        SELECT {clave_sql(route.key, 'o')} AS clave,\n"
-        f"               row_number() OVER (PARTITION BY {values} ORDER BY {_order(route, 'o')}) AS puesto\n"
-        f"        {_from(route, conversions, 'o')}"
-        f"        WHERE {guard} AND ({refused}) IS NULL{where}\n"
-        f"          AND {' AND '.join(f'v.{ident(u)} IS NOT NULL' for u in unique)}\n"
-        f"      ) d WHERE d.puesto > 1"
+    ranked = (
+        f"SELECT {clave_sql(route.key, 'o')} AS clave,\n"
+        f"       row_number() OVER (PARTITION BY {values} ORDER BY {_order(route, 'o')}) AS puesto\n"
+        f"{_from(route, conversions, 'o')}"
+        f"WHERE {where_of(route, 'o')} AND {guard} AND {' AND '.join(f'v.{ident(u)} IS NOT NULL' for u in unique)}\n"
+        f"  AND ({refused}) IS NULL"
     )
+    return f"\n      SELECT d.clave FROM (\n{textwrap.indent(ranked, ' ' * 8)}\n      ) d WHERE d.puesto > 1"
 
 
 def _order(route: Route, alias: str) -> str:

@@ -56,14 +56,17 @@ def convert(rule: ColumnRule, source: LegacyColumn, target: SpanishColumn, alias
         found = Conversion(_default(column, rule, target))
     else:
         found = None
-    return None if found is None else Conversion(found.value, found.refusals + _constraints(source, target))
+    if found is None:
+        return None
+    never_null = rule.default is not None or (source.not_null and not found.refusals)
+    return Conversion(found.value, found.refusals + _constraints(source, target, never_null))
 
 
-def _constraints(source: LegacyColumn, target: SpanishColumn) -> tuple[Refusal, ...]:
+def _constraints(source: LegacyColumn, target: SpanishColumn, never_null: bool) -> tuple[Refusal, ...]:
     """Return what the column's own constraints refuse, asked of the converted value in alias v."""
     value = f"v.{ident(target.name)}"
     refusals = []
-    if target.not_null:
+    if target.not_null and not never_null:
         reason = f"falta {source.name}, y {target.name} es obligatorio"
         refusals.append(Refusal(f"{value} IS NULL", "23502", literal(reason)))
     if target.minimum is not None:

@@ -1,0 +1,63 @@
+-- Meta: crear la tabla proveedores con la estructura de destino y los permisos de users.
+-- Necesita: CREATE en el esquema, USAGE sobre la secuencia legacy que se comparta, funciones de migracion (fase0).
+-- Bloqueo: ninguno sobre tablas en uso; la tabla es nueva y nadie la lee hasta fase3.
+-- Deshacer: DROP TABLE proveedores (nunca CASCADE), con la tabla vacía: fase1 --tags rollback.
+-- Repetir: no como archivo; fase1 compara antes con el catálogo y solo crea lo que falta.
+-- Seguridad por fila: activa como en users; sus políticas no se trasladan aún y queda cerrada: Cada quien edita su fila, Cada quien ve su fila, Proveedores activos.
+
+CREATE TABLE public.proveedores (
+  id uuid NOT NULL DEFAULT gen_random_uuid(),
+  telefono character varying(20) NOT NULL,
+  nombre character varying(255) NOT NULL,
+  email character varying(255),
+  nombre_empresa character varying(255),
+  descripcion_empresa text,
+  direccion text,
+  ciudad character varying(100),
+  pais character varying(100) DEFAULT 'ECUADOR',
+  latitud numeric(10,8),
+  longitud numeric(11,8),
+  estado character varying(30) DEFAULT 'activo',
+  nivel_verificacion character varying(20) DEFAULT 'basico',
+  rating numeric(3,2) DEFAULT 5.0,
+  tiene_consentimiento boolean,
+  creado_at timestamp without time zone DEFAULT timezone('utc', now()),
+  actualizado_at timestamp without time zone DEFAULT timezone('utc', now()),
+  CONSTRAINT proveedores_pkey PRIMARY KEY (id),
+  CONSTRAINT proveedores_telefono_key UNIQUE (telefono),
+  CONSTRAINT proveedores_estado_check CHECK (estado IN ('activo', 'inactivo', 'suspendido', 'verificacion_pendiente')),
+  CONSTRAINT proveedores_nivel_verificacion_check CHECK (nivel_verificacion IN ('basico', 'verificado', 'premium', 'institucional')),
+  CONSTRAINT proveedores_rating_check CHECK (rating BETWEEN 0 AND 5)
+);
+
+CREATE INDEX idx_proveedores_ciudad ON public.proveedores (ciudad);
+
+CREATE INDEX idx_proveedores_estado ON public.proveedores (estado);
+
+CREATE INDEX idx_proveedores_rating ON public.proveedores (rating);
+
+CREATE INDEX idx_proveedores_nivel_verificacion ON public.proveedores (nivel_verificacion);
+
+CREATE INDEX idx_proveedores_creado_at ON public.proveedores (creado_at);
+
+COMMENT ON TABLE public.proveedores IS 'Personas y empresas que ofrecen servicios';
+
+COMMENT ON COLUMN public.proveedores.rating IS 'Calificación de 0 a 5';
+
+COMMENT ON COLUMN public.proveedores.tiene_consentimiento IS 'Si aceptó el tratamiento de sus datos';
+
+CREATE TRIGGER migracion_tocar_proveedores BEFORE UPDATE ON public.proveedores
+  FOR EACH ROW WHEN (coalesce(current_setting('migracion.sync', true), '') = '')
+  EXECUTE FUNCTION migracion.tocar_actualizado('actualizado_at');
+
+ALTER TABLE public.proveedores ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.proveedores NO FORCE ROW LEVEL SECURITY;
+
+REVOKE ALL ON TABLE public.proveedores FROM PUBLIC, anon, authenticated, service_role;
+
+GRANT DELETE, INSERT, REFERENCES, SELECT, TRIGGER, TRUNCATE, UPDATE ON TABLE public.proveedores TO anon;
+
+GRANT DELETE, INSERT, REFERENCES, SELECT, TRIGGER, TRUNCATE, UPDATE ON TABLE public.proveedores TO authenticated;
+
+GRANT DELETE, INSERT, REFERENCES, SELECT, TRIGGER, TRUNCATE, UPDATE ON TABLE public.proveedores TO service_role;

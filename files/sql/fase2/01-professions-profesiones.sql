@@ -1,0 +1,191 @@
+-- Meta: llevar professions a profesiones. La vista es la única definición: copia, prueba y simulacro la usan.
+-- Necesita: fase1; SELECT y UPDATE (para FOR SHARE) sobre professions.
+-- Bloqueo: crear esto no bloquea nada; cada lote toma FOR SHARE de sus filas de professions, lo que dura el lote.
+-- Deshacer: DROP VIEW y DROP FUNCTION en migracion; las filas, con fase2 --tags rollback.
+-- Repetir: sí, todo es CREATE OR REPLACE; un lote repetido no cambia nada.
+
+CREATE OR REPLACE VIEW migracion.v_professions_profesiones AS
+SELECT l.id AS _k1,
+       l.id::text AS _clave,
+       v.id,
+       v.nombre,
+       v.especialidad,
+       v.categoria,
+       v.esta_activo,
+       v.creado_at,
+       v.actualizado_at,
+       left(d.rechazo, 5) AS _sqlstate,
+       substr(d.rechazo, 7) AS _motivo
+FROM public.professions l
+CROSS JOIN LATERAL (SELECT
+    l.id::integer AS id,
+    l.name::character varying(100) AS nombre,
+    l.specialty::character varying(255) AS especialidad,
+    l.category::character varying(100) AS categoria,
+    l.is_active AS esta_activo,
+    (l.created_at AT TIME ZONE 'UTC') AS creado_at,
+    (l.updated_at AT TIME ZONE 'UTC') AS actualizado_at) v
+CROSS JOIN LATERAL (SELECT CASE
+    WHEN char_length(l.name) > 100 AND rtrim(substr(l.name, 101), ' ') <> '' THEN '22001 ' || 'name pasa de los 100 caracteres que admite nombre'
+    WHEN v.nombre IS NULL THEN '23502 ' || 'falta name, y nombre es obligatorio'
+    WHEN char_length(l.specialty) > 255 AND rtrim(substr(l.specialty, 256), ' ') <> '' THEN '22001 ' || 'specialty pasa de los 255 caracteres que admite especialidad'
+    WHEN char_length(l.category) > 100 AND rtrim(substr(l.category, 101), ' ') <> '' THEN '22001 ' || 'category pasa de los 100 caracteres que admite categoria'
+  END AS rechazo) r
+CROSS JOIN LATERAL (SELECT coalesce(r.rechazo, CASE
+    WHEN r.rechazo IS NULL AND (char_length(v.nombre) = 100) AND (l.id::text) IN (
+      SELECT d.clave FROM (
+        SELECT o.id::text AS clave,
+               row_number() OVER (PARTITION BY v.nombre ORDER BY o.id) AS puesto
+        FROM public.professions o
+        CROSS JOIN LATERAL (SELECT
+            o.id::integer AS id,
+            o.name::character varying(100) AS nombre,
+            o.specialty::character varying(255) AS especialidad,
+            o.category::character varying(100) AS categoria,
+            o.is_active AS esta_activo,
+            (o.created_at AT TIME ZONE 'UTC') AS creado_at,
+            (o.updated_at AT TIME ZONE 'UTC') AS actualizado_at) v
+        WHERE true AND (char_length(v.nombre) = 100) AND v.nombre IS NOT NULL
+          AND (CASE
+            WHEN char_length(o.name) > 100 AND rtrim(substr(o.name, 101), ' ') <> '' THEN '22001 ' || 'name pasa de los 100 caracteres que admite nombre'
+            WHEN v.nombre IS NULL THEN '23502 ' || 'falta name, y nombre es obligatorio'
+            WHEN char_length(o.specialty) > 255 AND rtrim(substr(o.specialty, 256), ' ') <> '' THEN '22001 ' || 'specialty pasa de los 255 caracteres que admite especialidad'
+            WHEN char_length(o.category) > 100 AND rtrim(substr(o.category, 101), ' ') <> '' THEN '22001 ' || 'category pasa de los 100 caracteres que admite categoria'
+          END) IS NULL
+      ) d WHERE d.puesto > 1) THEN '23505 ' || 'name repite en nombre el valor de otra fila, que queda'
+  END) AS rechazo) d;
+
+CREATE OR REPLACE FUNCTION migracion.llevar_professions_profesiones(
+  p_k1 integer[], p_run text, OUT copiadas bigint, OUT rechazadas bigint)
+LANGUAGE plpgsql SECURITY INVOKER SET search_path = pg_catalog, pg_temp AS $funcion$
+#variable_conflict use_column
+DECLARE
+  v_mitad integer := cardinality(p_k1) / 2;
+  v_estado text; v_mensaje text; v_resto record; v_hubo boolean := false;
+BEGIN
+  copiadas := 0; rechazadas := 0;
+  IF cardinality(p_k1) = 0 THEN RETURN; END IF;
+  PERFORM set_config('migracion.sync', 'copia', true);
+  -- waits for writers in flight; the next statement then reads what they committed
+  PERFORM 1 FROM public.professions l JOIN unnest(p_k1) AS k(_k1) ON l.id = k._k1
+  ORDER BY l.id FOR SHARE OF l;
+  BEGIN
+    WITH f AS MATERIALIZED (
+      SELECT f.* FROM (SELECT DISTINCT k.* FROM unnest(p_k1) AS k(_k1)) k JOIN migracion.v_professions_profesiones f ON f._k1 = k._k1
+    ), escritas AS (
+      INSERT INTO public.profesiones AS t (id, nombre, especialidad, categoria, esta_activo, creado_at, actualizado_at)
+      SELECT f.id, f.nombre, f.especialidad, f.categoria, f.esta_activo, f.creado_at, f.actualizado_at FROM f WHERE f._motivo IS NULL
+      ON CONFLICT (id) DO UPDATE SET nombre = excluded.nombre, especialidad = excluded.especialidad, categoria = excluded.categoria, esta_activo = excluded.esta_activo, creado_at = excluded.creado_at, actualizado_at = excluded.actualizado_at
+        WHERE ROW(t.nombre, t.especialidad, t.categoria, t.esta_activo, t.creado_at, t.actualizado_at)::record *<> ROW(excluded.nombre, excluded.especialidad, excluded.categoria, excluded.esta_activo, excluded.creado_at, excluded.actualizado_at)::record
+      RETURNING 1
+    ), abiertas AS (
+      INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
+      SELECT 'professions', f._clave, to_jsonb(l), f._sqlstate, f._motivo, 'copia'
+      FROM f JOIN public.professions l ON l.id = f._k1
+      WHERE f._motivo IS NOT NULL
+      ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
+      DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, motivo = excluded.motivo
+        WHERE (c.fila, c.motivo) IS DISTINCT FROM (excluded.fila, excluded.motivo)
+      RETURNING 1
+    ), cerradas AS (
+      UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'corregida'
+      FROM f WHERE c.tabla_origen = 'professions' AND c.clave = f._clave AND c.estado <> 'resuelta' AND f._motivo IS NULL
+      RETURNING 1
+    )
+    SELECT (SELECT count(*) FROM escritas), (SELECT count(*) FROM f WHERE f._motivo IS NOT NULL)
+    INTO copiadas, rechazadas;
+    RETURN;
+  EXCEPTION
+    WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
+      GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT;
+  END;
+  IF v_estado = '23505' THEN
+    -- a holder that no legacy row explains leaves; one that is merely stale makes room and is carried along
+    PERFORM migracion.quitar_professions_profesiones(coalesce(array_agg(h.m1), '{}'), p_run) FROM (SELECT t.id AS m1
+      FROM unnest(p_k1) AS k(_k1) JOIN migracion.v_professions_profesiones f ON f._k1 = k._k1
+      JOIN public.profesiones t ON t.nombre = f.nombre AND NOT (f.id = t.id) WHERE f._motivo IS NULL) h;
+    WITH h AS (
+      UPDATE public.profesiones t SET nombre = left('~' || md5(t.id::text), 33)
+      FROM (SELECT t.id AS m1
+      FROM unnest(p_k1) AS k(_k1) JOIN migracion.v_professions_profesiones f ON f._k1 = k._k1
+      JOIN public.profesiones t ON t.nombre = f.nombre AND NOT (f.id = t.id) WHERE f._motivo IS NULL) h
+      WHERE t.id = h.m1 AND NOT EXISTS (
+        SELECT 1 FROM migracion.v_professions_profesiones g WHERE g.id = h.m1 AND g._motivo IS NULL AND g.nombre = t.nombre)
+      RETURNING t.id AS m1
+    )
+    SELECT array_cat(p_k1, array_agg(g._k1)) INTO p_k1 FROM h JOIN migracion.v_professions_profesiones g ON g.id = h.m1 HAVING count(*) > 0;
+    v_hubo := v_hubo OR FOUND;
+    IF v_hubo THEN
+      SELECT r.copiadas, r.rechazadas INTO copiadas, rechazadas FROM migracion.llevar_professions_profesiones(p_k1, p_run) r;
+      RETURN;
+    END IF;
+  END IF;
+  -- the net below the forward SELECT's own refusals: halve until the row that cannot go in stands alone
+  IF cardinality(p_k1) > 1 THEN
+    SELECT * INTO v_resto FROM migracion.llevar_professions_profesiones(p_k1[1:v_mitad], p_run);
+    copiadas := v_resto.copiadas; rechazadas := v_resto.rechazadas;
+    SELECT * INTO v_resto FROM migracion.llevar_professions_profesiones(p_k1[v_mitad + 1:], p_run);
+    copiadas := copiadas + v_resto.copiadas; rechazadas := rechazadas + v_resto.rechazadas;
+    RETURN;
+  END IF;
+  INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
+  SELECT 'professions', l.id::text, to_jsonb(l), v_estado,
+         'PostgreSQL la rechaza: ' || v_mensaje, 'copia'
+  FROM public.professions l JOIN unnest(p_k1) AS k(_k1) ON l.id = k._k1
+  ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
+  DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, motivo = excluded.motivo;
+  rechazadas := 1;
+END $funcion$;
+
+CREATE OR REPLACE FUNCTION migracion.quitar_professions_profesiones(
+  p_k1 integer[], p_run text, OUT apartadas bigint)
+LANGUAGE plpgsql SECURITY INVOKER SET search_path = pg_catalog, pg_temp AS $funcion$
+#variable_conflict use_column
+BEGIN
+  PERFORM set_config('migracion.sync', 'copia', true);
+  WITH fuera AS (
+    DELETE FROM public.profesiones t USING unnest(p_k1) AS k(_k1)
+    WHERE t.id = k._k1 AND NOT EXISTS (SELECT 1 FROM migracion.v_professions_profesiones f WHERE f.id = k._k1 AND f._motivo IS NULL)
+    RETURNING t.*
+  ), guardadas AS (
+    INSERT INTO migracion.apartada (run_id, tabla, clave, fila)
+    SELECT p_run, 'profesiones', t.id::text, to_jsonb(t) FROM fuera t RETURNING 1
+  )
+  SELECT count(*) INTO apartadas FROM guardadas;
+END $funcion$;
+
+CREATE OR REPLACE FUNCTION migracion.copiar_professions_profesiones(
+  p_filas integer, p_run text, OUT leidas bigint, OUT copiadas bigint, OUT rechazadas bigint, OUT terminada boolean)
+LANGUAGE plpgsql SECURITY INVOKER SET search_path = pg_catalog, pg_temp AS $funcion$
+#variable_conflict use_column
+DECLARE
+  v_p migracion.progreso_copia; v_n integer;
+  p_k1 integer[];
+BEGIN
+  SELECT * INTO STRICT v_p FROM migracion.progreso_copia
+  WHERE tabla_origen = 'professions' AND tabla_destino = 'profesiones' AND tramo = ''
+  FOR UPDATE;
+  -- up to the end that was fixed when the copy began; later keys belong to the difference that the proof finds
+  IF v_p.posicion IS NULL THEN
+    SELECT coalesce(array_agg(s._k1), '{}') INTO p_k1 FROM (
+      SELECT l.id AS _k1 FROM public.professions l WHERE true AND (l.id) <= ((v_p.fin->>0)::integer) ORDER BY l.id LIMIT p_filas) s;
+  ELSE
+    SELECT coalesce(array_agg(s._k1), '{}') INTO p_k1 FROM (
+      SELECT l.id AS _k1 FROM public.professions l WHERE true AND (l.id) > ((v_p.posicion->>0)::integer) AND (l.id) <= ((v_p.fin->>0)::integer) ORDER BY l.id LIMIT p_filas) s;
+  END IF;
+  v_n := cardinality(p_k1);
+  leidas := v_n;
+  SELECT r.copiadas, r.rechazadas INTO copiadas, rechazadas
+  FROM migracion.llevar_professions_profesiones(p_k1, p_run) r;
+  terminada := v_n < p_filas;
+  UPDATE migracion.progreso_copia SET
+    posicion = CASE WHEN v_n > 0 THEN jsonb_build_array(p_k1[v_n]::text) ELSE posicion END,
+    ultima_clave = CASE WHEN v_n > 0 THEN p_k1[v_n]::text ELSE ultima_clave END,
+    filas_leidas = filas_leidas + v_n, filas_copiadas = filas_copiadas + copiadas,
+    filas_cuarentena = filas_cuarentena + rechazadas,
+    actualizada_at = clock_timestamp(),
+    terminada_at = CASE WHEN terminada THEN clock_timestamp() END
+  WHERE tabla_origen = v_p.tabla_origen AND tabla_destino = v_p.tabla_destino AND tramo = v_p.tramo;
+END $funcion$;
+
+REVOKE ALL ON FUNCTION migracion.llevar_professions_profesiones(integer[], text), migracion.quitar_professions_profesiones(integer[], text), migracion.copiar_professions_profesiones(integer, text) FROM PUBLIC;

@@ -1,0 +1,55 @@
+"""Guard a command without reaching any host; for the rest, tell the module what only the controller knows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.utils.vars import load_extra_vars
+
+from ..module_utils.core.text import escape
+from ..plugin_utils import controller, guard
+from ..plugin_utils.reporting import ReportingAction, display
+
+NEVER_AGAIN = ("login", "connection")
+
+
+class ActionModule(ReportingAction):
+    """See the module's documentation."""
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Run the operation; one that would log in again after a refused login is answered here."""
+        task_vars = task_vars or {}
+        args = self._task.args
+        if args.get("operation") == "guard":
+            return self._guard(task_vars)
+        failure = args.get("failure") or {}
+        if args.get("operation") == "fail" and failure.get("code") in NEVER_AGAIN:
+            display.display(f"\n{args.get('phase')} · FALLIDA: no se llegó a la base de datos, y no se intenta otra vez.")
+            return {"failed": True, "msg": str(failure.get("msg", "")), "code": failure["code"]}
+        result = super().run(tmp, task_vars)
+        holder = result.get("holder")
+        if args.get("operation") == "open" and holder and controller.is_dead(holder):
+            known = self.module_args(task_vars)
+            known["controller"]["dead_run"] = holder["run_id"]
+            return self.report(known, task_vars)
+        return result
+
+    def module_args(self, task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Add ``controller``."""
+        facts = controller.describe(str(task_vars.get("playbook_dir") or "."), load_extra_vars(self._loader))
+        return {**self._task.args, "controller": facts}
+
+    def _guard(self, task_vars: dict[str, Any]) -> dict[str, Any]:
+        args, extra = self._task.args, load_extra_vars(self._loader)
+        problems = guard.judge(args, extra, task_vars)
+        if problems:
+            said = "\n".join(f"  - {escape(problem)}" for problem in problems)
+            return {"failed": True, "msg": f"{args['phase']}: la orden no se puede ejecutar. No se cambió nada.\n{said}"}
+        run_id = guard.new_run_id()
+        for line in guard.announcement(args, extra, run_id, bool(self._task.check_mode)):
+            display.display(escape(line))
+        return {
+            "changed": False,
+            "run_id": run_id,
+            "ansible_facts": {"migration_run_id": run_id, "migration_url_by_extra": "database_url" in extra},
+        }

@@ -1,0 +1,110 @@
+#!/usr/bin/python
+# Copyright: TinkuBot
+# MIT License (see LICENSE)
+"""Guard, open, close and fail a phase; say where the migration stands."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: migration_phase
+short_description: Guard, open, close and fail a phase of the migration
+version_added: "0.1.0"
+description:
+  - C(guard) judges the command line and the settings on the controller and makes the run's id; no host is reached.
+  - C(open) says which database this is, asks the gates, takes the lease and begins the row in the ledger.
+  - C(close) writes that everything asked for holds, gives the lease back and prints the summary.
+  - C(fail) writes that the run failed, gives the lease back, says how to undo and to go on, and fails.
+  - C(status) and C(quarantine) only read.
+options:
+  operation:
+    description: What to do.
+    choices: [guard, open, close, fail, status, quarantine]
+    required: true
+    type: str
+  direction:
+    description: Which way the run goes.
+    choices: [aplicar, revertir, verificar]
+    default: aplicar
+    type: str
+  maintenance_window:
+    description: C(start), C(end) and C(timezone); empty means always.
+    type: dict
+    default: {}
+  stabilization_days:
+    description: Days between the end of a phase and the start of the next one.
+    type: float
+    default: 2
+  overrides:
+    description: From a gate's name to the reason why it is passed.
+    type: dict
+    default: {}
+  failure:
+    description: For C(fail), what failed, with C(msg) and C(code).
+    type: dict
+    default: {}
+  controller:
+    description: Who calls and how; the action plugin of the same name fills it in.
+    type: dict
+    default: {}
+extends_documentation_fragment:
+  - tinkubot.migracion.database
+  - tinkubot.migracion.database.mapping
+attributes:
+  check_mode:
+    description: All gates are asked and reported, nothing is written; C(close) fails unless only time or an earlier phase is missing.
+    support: full
+  diff_mode:
+    description: Bookkeeping has no differences to show.
+    support: none
+author: TinkuBot (@tinkubot)
+"""
+
+EXAMPLES = r"""
+- name: Abrir fase1
+  tinkubot.migracion.migration_phase:
+    operation: open
+    database_url: "{{ phase_database_url }}"
+    run_id: "{{ migration_run_id }}"
+    phase: fase1
+    backup_dir: /var/backups/tinkubot
+    mapping: "{{ lookup('ansible.builtin.file', phase_mapping_path, rstrip=false) }}"
+"""
+
+RETURN = r"""
+lines:
+  description: What there is to say, in Spanish.
+  returned: always
+  type: list
+  elements: str
+run_id:
+  description: The id of the new run.
+  returned: when operation is guard
+  type: str
+code:
+  description: The kind of failure; C(login) and C(connection) mean that nobody connects again in this run.
+  returned: on failure
+  type: str
+"""
+
+from ..module_utils.entry import MAPPING_OPTIONS, run_module
+from ..module_utils.phase_end import run
+
+
+def main() -> None:
+    """Entry point."""
+    operations = ["guard", "open", "close", "fail", "status", "quarantine"]
+    spec = {
+        **MAPPING_OPTIONS,
+        "operation": {"type": "str", "choices": operations, "required": True},
+        "direction": {"type": "str", "choices": ["aplicar", "revertir", "verificar"], "default": "aplicar"},
+        "maintenance_window": {"type": "dict", "default": {}},
+        "stabilization_days": {"type": "float", "default": 2},
+        "overrides": {"type": "dict", "default": {}},
+        "failure": {"type": "dict", "default": {}},
+        "controller": {"type": "dict", "default": {}},
+    }
+    run_module(spec, run)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+"""What only the controller knows: who calls, with which process, and how to call again."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible import context
+
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+MACHINE_ID = Path("/etc/machine-id")
+
+
+def describe(playbook_dir: str, extra: Mapping[str, Any]) -> dict[str, Any]:
+    """Operator, host and process of this ansible-playbook, and its command line without secrets."""
+    pid = os.getppid()  # an action plugin runs in a worker, whose parent is ansible-playbook
+    return {
+        "host": socket.gethostname(),
+        "pid": pid,
+        "operator": operator(extra),
+        "process": {"machine": _read(MACHINE_ID), "boot": _read(BOOT_ID), "pids": _pid_space(), "start": _start(pid)},
+        "command": command(playbook_dir, extra),
+    }
+
+
+def operator(extra: Mapping[str, Any]) -> str:
+    """The person: AWX says its user, sudo the one before it."""
+    for name in ("awx_user_name", "tower_user_name"):
+        if extra.get(name):
+            return str(extra[name])
+    if os.environ.get("SUDO_USER"):
+        return os.environ["SUDO_USER"]
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
+
+
+def command(playbook_dir: str, extra: Mapping[str, Any]) -> dict[str, Any]:
+    """The parts of the command line that the next command repeats; inventories as seen from here."""
+    args = context.CLIARGS
+    options: list[str] = []
+    for name in args.get("inventory") or ():
+        options += ["-i", name if "," in name else os.path.relpath(name)]
+    for name in args.get("vault_ids") or ():
+        options += ["--vault-id", name]
+    for name in args.get("vault_password_files") or ():
+        options += ["--vault-password-file", os.path.relpath(name)]
+    if args.get("ask_vault_pass"):
+        options.append("--ask-vault-pass")
+    return {
+        "playbook": next(iter(args.get("args") or ()), "fase.yml"),
+        "options": options,
+        "extra": list(args.get("extra_vars") or ()),
+        "playbooks": sorted(path.stem for path in Path(playbook_dir).glob("*.yml")),
+        "url_by_extra": "database_url" in extra,
+    }
+
+
+def is_dead(holder: Mapping[str, Any]) -> bool:
+    """Whether the process that holds the lease ran on this machine and is gone. What cannot be known is not dead."""
+    process = holder.get("process") or {}
+    if holder.get("host") != socket.gethostname() or process.get("machine", "") != _read(MACHINE_ID):
+        return False
+    boot = _read(BOOT_ID)
+    if boot and process.get("boot") and process["boot"] != boot:
+        return True
+    if process.get("pids", "") != _pid_space():
+        return False  # another container: its process numbers are not ours
+    pid = int(holder.get("pid") or 0)
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        pass
+    start = _start(pid)
+    return bool(process.get("start")) and start != process["start"]
+
+
+def _start(pid: int) -> str:
+    """When the process started, in clock ticks since boot; '' when unknown, 'zombie' when it only waits to be buried."""
+    text = _read(Path(f"/proc/{pid}/stat"))
+    fields = text.rpartition(")")[2].split()
+    if len(fields) < 20:
+        return ""
+    return "zombie" if fields[0] in "ZX" else fields[19]
+
+
+def _pid_space() -> str:
+    try:
+        return os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return ""
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return ""

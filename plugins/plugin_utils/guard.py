@@ -1,0 +1,82 @@
+"""The guard: everything about a command that can be judged before any host is reached."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ansible import context
+
+from ..module_utils.core.errors import MigrationError
+from ..module_utils.core.invocation import PHASE_TAGS, RUNNER, STATUS_TAGS, Invocation
+from ..module_utils.core.mapping_file import load_mapping
+from ..module_utils.core.options import VARIABLES, check_extra_vars, check_values
+
+
+def judge(args: Mapping[str, Any], extra: Mapping[str, Any], task_vars: Mapping[str, Any]) -> list[str]:
+    """Everything that is wrong with this command, one Spanish sentence each."""
+    phase = str(args["phase"])
+    invocation = invocation_of(phase, task_vars)
+    problems = invocation.problems()
+    subphases: tuple[str, ...] = ()
+    try:
+        mapping = load_mapping(str(args.get("mapping") or ""), str(args.get("mapping_path") or ""))
+        subphases = dict(mapping.subphases).get(phase, ())
+    except MigrationError as error:
+        problems.append(str(error))
+    problems += check_extra_vars(phase, extra, subphases)
+    runners = invocation.runners
+    if runners is None or len(runners) != 1:
+        return problems
+    settings = task_vars["hostvars"][runners[0]]
+    given = {name: settings[name] for name in VARIABLES if name not in extra and name in settings}
+    if phase != "fase2":
+        given.pop("subfase", None)  # a site may keep it for fase2
+    problems += check_values(given, subphases)
+    if not args.get("database_url"):
+        problems.append(
+            "DATABASE_URL no está definida. Antes de llamar: "
+            "export DATABASE_URL='postgresql://usuario:contraseña@servidor:5432/base'"
+        )
+    if not args.get("backup_dir"):
+        problems.append("backup_dir no está definido: ahí van el registro y los respaldos. Por ejemplo -e backup_dir=/ruta")
+    return problems
+
+
+def invocation_of(phase: str, task_vars: Mapping[str, Any]) -> Invocation:
+    """Read Ansible's own view of its command line."""
+    groups = task_vars.get("groups") or {}
+    inventories = tuple(context.CLIARGS.get("inventory") or ())
+    return Invocation(
+        run_tags=tuple(map(str, task_vars.get("ansible_run_tags") or ())),
+        public_tags=PHASE_TAGS if phase.startswith("fase") else STATUS_TAGS,
+        skip_tags=tuple(map(str, task_vars.get("ansible_skip_tags") or ())),
+        limit=str(task_vars.get("ansible_limit") or context.CLIARGS.get("subset") or ""),
+        start_at=str(context.CLIARGS.get("start_at_task") or ""),
+        inventories=inventories,
+        missing_inventories=tuple(name for name in inventories if "," not in name and not Path(name).exists()),
+        runners=tuple(groups[RUNNER]) if RUNNER in groups else None,
+    )
+
+
+def new_run_id() -> str:
+    """Sortable by its start, and not the same for two operators of one second."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
+
+
+def announcement(args: Mapping[str, Any], extra: Mapping[str, Any], run_id: str, check: bool) -> list[str]:
+    """What the operator reads first."""
+    lines = []
+    if "database_url" in extra and "@" in str(extra["database_url"]):
+        lines.append(
+            "Aviso: -e database_url lleva una contraseña, que queda en el historial y en la lista de procesos. "
+            "Use la variable de entorno DATABASE_URL."
+        )
+    if check:
+        lines.append(f"Ejecución {run_id}: simulación, no se escribe registro.")
+    else:
+        lines.append(f"Ejecución {run_id}. Registro: {args['backup_dir']}/registros/{run_id}.log")
+    return lines

@@ -1,0 +1,45 @@
+"""The base of all action plugins: run the module, print its lines, call again while it asks for more."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ..module_utils.core.text import escape
+
+display = Display()
+
+
+class ReportingAction(ActionBase):  # type: ignore[misc]
+    """A module works in slices of some seconds and says what it did after each; here the lines reach the terminal."""
+
+    _requires_connection = True
+    TRANSFERS_FILES = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Run the task."""
+        super().run(tmp, task_vars)
+        return self.report(self.module_args(task_vars or {}), task_vars or {})
+
+    def module_args(self, task_vars: dict[str, Any]) -> dict[str, Any]:
+        """What the module gets; subclasses add what only the controller knows."""
+        return dict(self._task.args)
+
+    def report(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Call the module until it is done. Ends when ansible-playbook is gone: this worker would outlive it."""
+        parent = os.getppid()
+        changed = False
+        while True:
+            result: dict[str, Any] = self._execute_module(module_name=self._task.action, module_args=args, task_vars=task_vars)
+            changed = changed or bool(result.get("changed"))
+            for line in result.get("lines") or ():
+                display.display(escape(str(line)))
+            if os.getppid() != parent:
+                return {"failed": True, "msg": "ansible-playbook ya no existe: se detiene aquí.", "code": "orphan"}
+            if result.get("failed"):
+                result.pop("lines", None)  # printed above; the error is what is left to read
+            if result.get("failed") or not result.get("more"):
+                return {**result, "changed": changed}

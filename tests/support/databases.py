@@ -1,0 +1,112 @@
+"""Sample databases for tests: each kind is built once per server and then copied in a fraction of a second."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg2
+from psycopg2 import sql
+
+from tests.sample.build import build
+from tests.sample.supabase import DEFAULT_OWNER, NASTY_PASSWORD
+from tools.postgres_server import PostgresServer
+
+
+@dataclass(frozen=True)
+class Database:
+    """A database of the test server and how to reach it as its owner (``url``) or as the superuser."""
+
+    server: PostgresServer
+    name: str
+    role: str = DEFAULT_OWNER
+    password: str = NASTY_PASSWORD
+
+    @property
+    def url(self) -> str:
+        """The owner's address, as the operator would give it in DATABASE_URL."""
+        return self.server.url(self.name, self.role, self.password)
+
+    @property
+    def superuser_url(self) -> str:
+        """For looking and breaking, never for the runbook."""
+        return self.server.url(self.name)
+
+    def query(self, statement: str, parameters: tuple[Any, ...] | None = None) -> list[tuple[Any, ...]]:
+        """Rows of one statement, run and committed as the superuser; none if it returns none."""
+        with self.cursor() as cursor:
+            cursor.execute(statement, parameters)
+            return cursor.fetchall() if cursor.description else []
+
+    def value(self, statement: str, parameters: tuple[Any, ...] | None = None) -> Any:
+        """The only value of the only row."""
+        ((value,),) = self.query(statement, parameters)
+        return value
+
+    @contextmanager
+    def cursor(self, url: str | None = None) -> Iterator[Any]:
+        """A cursor of a connection of its own, committed at the end; as the superuser unless a url is given."""
+        with closing(psycopg2.connect(url or self.superuser_url)) as connection, connection, connection.cursor() as cursor:
+            yield cursor
+
+
+class Databases:
+    """Makes databases on one server, and drops them."""
+
+    def __init__(self, server: PostgresServer) -> None:
+        self.server = server
+        self._templates: dict[tuple[object, ...], str] = {}
+        self._made = 0
+
+    def sample(
+        self,
+        installation: str = "jsonb",
+        rows: int = 200,
+        privileges: str = "open",
+        *,
+        messages: int | None = None,
+        seed: int = 1,
+    ) -> Database:
+        """A database of its own with the sample's rows."""
+        return self.copy(self._template(installation, rows, privileges, messages, seed))
+
+    def empty(self) -> Database:
+        """A database of the owner's without anything in it, for tests that bring their own tables."""
+        self._template("jsonb", 100, "open", None, 1)  # makes the roles
+        return self.copy("template0")
+
+    def copy(self, template: str) -> Database:
+        """A new database from one that nobody is connected to."""
+        self._made += 1
+        name = f"prueba_{self._made}"
+        statement = sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE {}")
+        self._execute(statement.format(*map(sql.Identifier, (name, DEFAULT_OWNER, template))))
+        return Database(self.server, name)
+
+    def drop(self, database: Database) -> None:
+        """Remove it, whoever is still connected."""
+        self._execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(database.name)))
+
+    def _template(self, installation: str, rows: int, privileges: str, messages: int | None, seed: int) -> str:
+        kind = (installation, rows, privileges, messages, seed)
+        if kind not in self._templates:
+            name = f"muestra_{len(self._templates)}"
+            build(
+                self.server.url(),
+                name,
+                installation=installation,
+                rows=rows,
+                messages=messages,
+                privileges=privileges,
+                seed=seed,
+            )
+            self._templates[kind] = name
+        return self._templates[kind]
+
+    def _execute(self, statement: sql.Composable) -> None:
+        with closing(psycopg2.connect(self.server.url())) as connection:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute(statement)

@@ -1,0 +1,125 @@
+"""Runs the jobs behind the modules as an open run would, without ansible-playbook around them: seconds instead of minutes."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from plugins.module_utils import approver, data_jobs, db, lease, ledger, schema_jobs
+
+ROOT = Path(__file__).resolve().parents[2]
+TINKUBOT = ROOT / "files/mapping/tinkubot.yml"
+SHOP = ROOT / "tests/support/shop.yml"
+_numbers = itertools.count(1)
+
+
+@dataclass
+class Jobs:
+    """One database and one mapping; each method is one module call with its run opened and closed around it."""
+
+    url: str
+    backup_dir: Path
+    mapping: Path = TINKUBOT
+    batch_rows: int = 500
+    overrides: dict[str, str] = field(default_factory=dict)
+
+    def params(self, run_id: str, phase: str, **more: Any) -> dict[str, Any]:
+        """The parameters that a module would get."""
+        return {
+            "database_url": self.url,
+            "run_id": run_id,
+            "phase": phase,
+            "backup_dir": str(self.backup_dir),
+            "mapping": self.mapping.read_text(encoding="utf-8"),
+            "mapping_path": str(self.mapping),
+            "subphase": "",
+            "reference": {},
+            "overrides": self.overrides,
+            "batch_rows": self.batch_rows,
+            "repair": False,
+            **more,
+        }
+
+    @contextmanager
+    def run(self, phase: str, action: str = "aplicar") -> Iterator[str]:
+        """An open run; completed at the end, failed when something is raised."""
+        run_id = f"prueba-{next(_numbers)}"
+        conn = db.connect(self.url, run_id)
+        try:
+            ledger.ensure_schema(conn)
+            with db.transaction(conn):
+                claim = lease.Claim(run_id, phase, action, "host", 1, "tester", detail={"subfases": [""]})
+                lease.acquire(conn, claim)
+            try:
+                yield run_id
+            except BaseException:
+                ledger.set_state(conn, run_id, "fallida")
+                raise
+            else:
+                ledger.set_state(conn, run_id, "completada")
+            finally:
+                lease.release(conn, run_id)
+        finally:
+            conn.close()
+
+    def approve(self, check: bool = False) -> dict[str, Any]:
+        """fase0."""
+        return self._call("fase0", approver.approve, check)
+
+    def make_tables(self, check: bool = False) -> dict[str, Any]:
+        """fase1."""
+        return self._call("fase1", schema_jobs.present, check)
+
+    def verify_tables(self) -> dict[str, Any]:
+        """fase1 --tags verify."""
+        return self._call("fase1", schema_jobs.verify, False)
+
+    def drop_tables(self, check: bool = False) -> dict[str, Any]:
+        """fase1 --tags rollback."""
+        return self._call("fase1", schema_jobs.absent, check, action="revertir")
+
+    def forecast(self) -> dict[str, Any]:
+        """fase2 --check."""
+        return data_jobs.copy(self.params("prueba-check", "fase2"), True)
+
+    def copy(self) -> dict[str, Any]:
+        """fase2: the copy alone, all its slices."""
+        with self.run("fase2") as run_id:
+            while (result := data_jobs.copy(self.params(run_id, "fase2"), False))["more"]:
+                pass
+            return result
+
+    def equalise(self) -> dict[str, Any]:
+        """fase2: repair and proof."""
+        return self._call("fase2", data_jobs.compare, False, repair=True)
+
+    def prove(self) -> dict[str, Any]:
+        """fase2 --tags verify."""
+        return self._call("fase2", data_jobs.compare, False)
+
+    def take_back(self, check: bool = False) -> dict[str, Any]:
+        """fase2 --tags rollback."""
+        return self._call("fase2", data_jobs.take_back, check, action="revertir")
+
+    def up_to_tables(self) -> None:
+        """fase0 and fase1."""
+        self.approve()
+        self.make_tables()
+
+    def up_to_proof(self) -> dict[str, Any]:
+        """fase0, fase1 and fase2."""
+        self.up_to_tables()
+        self.copy()
+        return self.equalise()
+
+    def _call(
+        self, phase: str, job: Callable[[dict[str, Any], bool], dict[str, Any]], check: bool, action: str = "aplicar", **more: Any
+    ) -> dict[str, Any]:
+        if check:
+            return job(self.params("prueba-check", phase, **more), True)
+        with self.run(phase, action) as run_id:
+            return job(self.params(run_id, phase, **more), False)

@@ -1,0 +1,149 @@
+"""What is written in two places says the same in both."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tarfile
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+WIRING = ROOT / "playbooks" / "group_vars" / "all.yml"
+SITE = ROOT / "inventories" / "prod" / "group_vars" / "all.yml"
+PHASES = sorted((ROOT / "playbooks").glob("fase?.yml"))
+# What every site has to say for itself: prod's values are examples, not defaults.
+SITE_SPECIFIC = {"database_url", "backup_dir", "services_dir", "services_project", "migration_services", "code_repos"}
+
+
+def load(path: Path) -> Any:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def wired_defaults() -> dict[str, tuple[str, Any]]:
+    """Role variable → (the site's setting, the default), for each line of the wiring that has both."""
+    environment = jinja2.Environment()
+    found = {}
+    for variable, text in load(WIRING).items():
+        match = re.fullmatch(r"\s*\{\{ (\w+) \| default\((.*)\) \}\}\s*", text, re.DOTALL)
+        if match:
+            found[variable] = (match[1], environment.compile_expression(match[2])())
+    return found
+
+
+def role_defaults() -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for path in ROOT.glob("roles/*/defaults/main.yml"):
+        found |= load(path) or {}
+    return found
+
+
+def test_the_roles_defaults_are_those_of_the_wiring() -> None:
+    roles = role_defaults()
+    wired = {variable: default for variable, (_, default) in wired_defaults().items() if variable in roles}
+    assert wired == {variable: roles[variable] for variable in wired}
+
+
+def test_every_variable_that_is_wired_belongs_to_a_role_that_has_it() -> None:
+    roles = role_defaults()
+    names = {path.name for path in ROOT.glob("roles/*")}
+    owned = {variable for variable in load(WIRING) if any(variable.startswith(f"{name}_") for name in names)}
+    assert owned == owned & set(roles)
+
+
+def test_prod_shows_the_defaults_as_they_are() -> None:
+    defaults = {setting: default for setting, default in wired_defaults().values() if setting not in SITE_SPECIFIC}
+    site = load(SITE)
+    assert defaults == {setting: site[setting] for setting in defaults}
+
+
+@pytest.mark.parametrize("site", ["demo", "staging"])
+def test_the_other_inventories_know_no_setting_that_prod_does_not_explain(site: str) -> None:
+    settings = set(load(ROOT / "inventories" / site / "group_vars" / "all.yml"))
+    assert settings - {"demo_dir"} <= set(load(SITE))
+
+
+def test_every_make_command_that_the_readme_names_exists() -> None:
+    targets = set(re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    named = set(re.findall(r"\bmake ([a-z][a-z-]+)\b", "\n".join(code_of_the_readme())))
+    assert named
+    assert named <= targets
+
+
+def test_every_playbook_that_the_readme_names_exists() -> None:
+    named = set(re.findall(r"([a-z0-9]+)\.yml -i ", "\n".join(code_of_the_readme())))
+    assert named
+    assert named <= {path.stem for path in (ROOT / "playbooks").glob("*.yml")}
+
+
+def code_of_the_readme() -> list[str]:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```.*?\n(.*?)\n```", text, re.MULTILINE | re.DOTALL)
+    return blocks + re.findall(r"`([^`\n]+)`", text)
+
+
+def test_ci_runs_the_readmes_test_command() -> None:
+    assert "make test" in code_of_the_readme()
+    assert (ROOT / ".ci" / "run").read_text(encoding="utf-8").rstrip().endswith("make test")
+
+
+def test_the_lock_pins_everything_that_the_project_asks_for() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    asked = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    names = {normal(re.split(r"[<>=]", requirement)[0]) for requirement in asked}
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
+    pinned = {normal(line.split("==")[0]) for line in lock if "==" in line}
+    assert names <= pinned
+
+
+def normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def test_collection_and_project_have_one_version() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert load(ROOT / "galaxy.yml")["version"] == project["version"]
+
+
+def test_the_built_collection_holds_neither_caches_nor_secrets(tmp_path: Path) -> None:
+    galaxy = Path(sys.executable).parent / "ansible-galaxy"
+    subprocess.run(
+        [galaxy, "collection", "build", ROOT, "--output-path", tmp_path],
+        env={**os.environ, "ANSIBLE_HOME": str(tmp_path), "LC_ALL": "C.UTF-8"},
+        stdout=subprocess.DEVNULL,
+        check=True,
+    )
+    (archive,) = tmp_path.glob("tinkubot-migracion-*.tar.gz")
+    with tarfile.open(archive) as built:
+        names = built.getnames()
+    assert {"playbooks/group_vars/all.yml", "inventories/prod/hosts.yml"} <= set(names)
+    hidden = [name for name in names if re.search(r"(^|/)(\.(?!ansible-lint|yamllint)|__pycache__|vault\.yml$)", name)]
+    assert not hidden
+
+
+@pytest.mark.parametrize("path", PHASES, ids=lambda p: p.stem)
+def test_a_phase_is_four_plays_whose_tags_choose_the_direction(path: Path) -> None:
+    plays = load(path)
+    tags = [[play["tags"]] if isinstance(play.get("tags"), str) else play.get("tags", []) for play in plays]
+    assert tags == [["always"], [], ["never", "verify"], ["never", "rollback"]]
+    assert [play["hosts"] for play in plays] == ["all:localhost"] + ["migration_runner"] * 3
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 60
+
+
+def test_no_tag_stands_inside_a_role() -> None:
+    """A task tagged `never, rollback` in a role runs as soon as any other of its tags is asked for."""
+    tagged = [str(path) for path in sorted(ROOT.glob("roles/*/*/*.yml")) if has_key(load(path), "tags")]
+    assert not tagged
+
+
+def has_key(node: Any, key: str) -> bool:
+    if isinstance(node, dict):
+        return key in node or any(has_key(value, key) for value in node.values())
+    return isinstance(node, list) and any(has_key(item, key) for item in node)

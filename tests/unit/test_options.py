@@ -1,0 +1,105 @@
+"""The public variables: what -e and inventories may say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from plugins.module_utils.core.options import check_extra_vars, check_values, parse_bool
+from plugins.module_utils.core.phases import GATES
+
+SUBPHASES = ("2.1", "2.2")
+
+
+@pytest.mark.parametrize("value", ["false", "no", "0", "off", "False", "OFF", False, 0, "n"])
+def test_false_in_any_spelling_is_false(value: Any) -> None:
+    assert parse_bool(value) is False
+    assert check_values({"services_enabled": value}) == []
+
+
+@pytest.mark.parametrize("value", ["true", "yes", "1", "on", "True", True, 1, "sí"])
+def test_true_in_any_spelling_is_true(value: Any) -> None:
+    assert parse_bool(value) is True
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("services_enabled", "quizas", "se espera true o false"),
+        ("batch_rows", "cinco", "se espera un número entero de 1 en adelante, no 'cinco'"),
+        ("batch_rows", "0", "número entero de 1"),
+        ("batch_rows", True, "número entero"),
+        ("batch_rows", "5.5", "número entero"),
+        ("deferred_index_rows", "-1", "número entero"),
+        ("stabilization_days", "dos", "se espera un número"),
+        ("backup_dir", "respaldos", "ruta absoluta"),
+        ("code_repos", "/opt/repo", "lista de textos"),
+        ("waived_quarantine", ["customers"], "tabla:clave"),
+        ("migration_services", [{"health_url": "http://x"}], "con name"),
+        ("migration_services", [{"name": "ai", "helth_url": "http://x"}], "no tiene helth_url"),
+        ("maintenance_window", {"start": "02:00"}, "se espera {start"),
+        ("maintenance_window", {"start": 7200, "end": "06:00", "timezone": "UTC"}, "entre comillas"),
+        ("maintenance_window", {"start": "02:00", "end": "06:00", "timezone": "Quito"}, "no es una zona"),
+        ("maintenance_window", {"start": "02:00", "end": "02:00", "timezone": "UTC"}, "la misma hora"),
+        ("overrides", "window", "se espera puerta y motivo"),
+        ("overrides", {"windows": "x"}, "¿quiso decir window?"),
+        ("overrides", {"order": "x"}, "no es una puerta"),
+        ("overrides", {"window": " "}, "necesita un motivo"),
+        ("subfase", "2.l", "'2.l' no existe; las que hay son 2.1, 2.2"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_named_with_what_is_expected(name: str, value: Any, said: str) -> None:
+    (problem,) = check_values({name: value}, SUBPHASES)
+    assert problem.startswith(f"{name}: ")
+    assert said in problem
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"maintenance_window": {}},
+        {"maintenance_window": {"start": "22:00", "end": "04:00", "timezone": "America/Guayaquil"}},
+        {"overrides": {gate: "ensayo" for gate in GATES}},
+        {"subfase": 2.1},
+        {"subfase": ""},
+        {"batch_rows": "500", "stabilization_days": "0.5", "quiet_hours": 0},
+        {"code_repos": [], "waived_quarantine": ["customers:*"], "migration_services": [{"name": "ai"}]},
+        {"not_ours": object()},
+    ],
+)
+def test_values_as_the_inventories_have_them_pass(values: dict[str, Any]) -> None:
+    assert check_values(values, SUBPHASES) == []
+
+
+def test_an_unknown_extra_variable_is_refused_with_the_nearest_name() -> None:
+    (problem,) = check_extra_vars("fase2", {"bacth_rows": "5"}, SUBPHASES)
+    assert problem == "-e bacth_rows: no existe esa variable; ¿quiso decir batch_rows?"
+
+
+def test_variables_of_ansible_vault_and_awx_are_not_ours_to_judge() -> None:
+    extra = {"ansible_user": "x", "vault_database_url": "x", "awx_job_id": 1, "tower_user_name": "x"}
+    assert check_extra_vars("fase2", extra, SUBPHASES) == []
+
+
+def test_subfase_makes_sense_in_fase2_only() -> None:
+    assert check_extra_vars("fase2", {"subfase": "2.1"}, SUBPHASES) == []
+    (problem,) = check_extra_vars("fase1", {"subfase": "2.1"})
+    assert "solo tiene sentido en fase2" in problem
+
+
+@pytest.mark.parametrize("phase", ["fase0", "fase1", "fase2", "fase5", "estado"])
+def test_the_documented_call_without_other_settings_is_accepted_everywhere(phase: str) -> None:
+    extra = {
+        "backup_dir": "/tmp/x",
+        "services_enabled": "false",
+        "code_repos": [],
+        "overrides": {gate: "motivo" for gate in GATES},
+    }
+    assert check_extra_vars(phase, extra, SUBPHASES) == []
+
+
+def test_no_message_repeats_the_address() -> None:
+    problems = check_values({"database_url": ["postgresql://u:hidden@h/d"]})
+    assert problems
+    assert "hidden" not in problems[0]

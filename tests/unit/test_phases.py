@@ -1,0 +1,171 @@
+"""The order of the phases and the gates before them."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from plugins.module_utils.core.phases import (
+    APPLY,
+    REVERT,
+    VERIFY,
+    Facts,
+    Plan,
+    Run,
+    decide,
+    is_complete,
+    override_argument,
+    standing,
+)
+from plugins.module_utils.core.window import parse_window
+
+NOW = datetime(2026, 11, 25, 15, 0, tzinfo=UTC)  # 10:00 in Guayaquil
+NIGHT = parse_window({"start": "02:00", "end": "06:00", "timezone": "America/Guayaquil"})
+SUBPHASES = {"fase2": ("2.1", "2.2")}
+
+
+def runs(*facts: tuple[Any, ...]) -> tuple[Run, ...]:
+    """(phase, action, state[, subphases[, days ago]]) as rows, oldest first."""
+    rows = []
+    for number, (phase, action, state, *rest) in enumerate(facts):
+        parts = rest[0] if rest else ()
+        ended = NOW - timedelta(days=rest[1] if len(rest) > 1 else 30)
+        rows.append(Run(number, f"r{number}", phase, action, state, "ana", ended, ended, {"subfases": list(parts)}))
+    return tuple(rows)
+
+
+DONE0 = ("fase0", APPLY, "completada")
+DONE1 = ("fase1", APPLY, "completada")
+DONE21 = ("fase2", APPLY, "completada", ("2.1",))
+DONE22 = ("fase2", APPLY, "completada", ("2.2",))
+DONE3 = ("fase3", APPLY, "completada")
+
+
+def refusing(plan: Plan, **facts: Any) -> list[str]:
+    return [refusal.gate for refusal in decide(plan, Facts(**{"now": NOW, **facts})).refusals]
+
+
+def plan(phase: str, action: str = APPLY, parts: tuple[str, ...] = ("",)) -> Plan:
+    return Plan(phase, action, parts, SUBPHASES)
+
+
+def test_the_first_phase_waits_for_nobody() -> None:
+    assert refusing(plan("fase0")) == []
+
+
+def test_a_phase_waits_for_all_phases_before_it() -> None:
+    (refusal,) = decide(plan("fase2", parts=("2.1",)), Facts(NOW, runs(DONE0))).refusals
+    assert refusal.gate == "order"
+    assert "fase1 (no se ha ejecutado)" in refusal.message
+    assert not refusal.overridable
+    assert refusal.not_yet_run
+    assert refusing(plan("fase2", parts=("2.1",)), runs=runs(DONE0, DONE1)) == []
+
+
+def test_a_failed_phase_is_not_one_that_a_dry_run_may_take_for_done() -> None:
+    (refusal,) = decide(plan("fase1"), Facts(NOW, runs(("fase0", APPLY, "fallida")))).refusals
+    assert "fase0 (fallida)" in refusal.message
+    assert not refusal.not_yet_run
+
+
+def test_fase2_is_complete_when_both_subphases_are() -> None:
+    one = runs(DONE0, DONE1, DONE21)
+    both = runs(DONE0, DONE1, DONE21, DONE22)
+    assert not is_complete(plan("fase2"), one, "fase2")
+    assert is_complete(plan("fase2"), both, "fase2")
+    (refusal,) = decide(plan("fase3"), Facts(NOW, one)).refusals
+    assert "fase2 (falta la subfase 2.2)" in refusal.message
+
+
+def test_the_second_subphase_waits_for_the_first() -> None:
+    assert refusing(plan("fase2", parts=("2.2",)), runs=runs(DONE0, DONE1)) == ["order"]
+    assert refusing(plan("fase2", parts=("2.1", "2.2")), runs=runs(DONE0, DONE1)) == []
+
+
+def test_a_rolled_back_phase_does_not_count() -> None:
+    back = runs(DONE0, DONE1, ("fase1", REVERT, "completada"))
+    assert standing(back, "fase1") == set()
+    assert refusing(plan("fase2", parts=("2.1",)), runs=back) == ["order"]
+
+
+def test_a_rolled_back_subphase_leaves_the_other_standing() -> None:
+    both = ("fase2", APPLY, "completada", ("2.1", "2.2"))
+    assert standing(runs(both, ("fase2", REVERT, "completada", ("2.2",))), "fase2") == {"2.1"}
+
+
+def test_no_override_passes_the_order() -> None:
+    decided = decide(plan("fase1"), Facts(NOW, overrides={"order": "prisa"}))
+    assert [refusal.gate for refusal in decided.refusals] == ["order"]
+
+
+def test_a_rollback_is_refused_while_a_later_phase_stands_and_names_the_one_to_undo_first() -> None:
+    (refusal,) = decide(plan("fase1", REVERT), Facts(NOW, runs(DONE0, DONE1, DONE21))).refusals
+    assert refusal.gate == "order"
+    assert "deshaga primero fase2 (--tags rollback)" in refusal.message
+    (refusal,) = decide(plan("fase1", REVERT), Facts(NOW, runs(DONE0, DONE1, DONE21, DONE22, DONE3))).refusals
+    assert "deshaga primero fase3" in refusal.message
+
+
+def test_a_rollback_of_a_subphase_is_refused_while_the_later_one_stands() -> None:
+    facts = runs(DONE0, DONE1, DONE21, DONE22)
+    assert refusing(plan("fase2", REVERT, ("2.1",)), runs=facts) == ["order"]
+    assert refusing(plan("fase2", REVERT, ("2.2",)), runs=facts) == []
+    assert refusing(plan("fase2", REVERT, ("2.1", "2.2")), runs=facts) == []
+
+
+def test_a_rollback_meets_neither_window_nor_stabilization() -> None:
+    facts = runs(DONE0, DONE1, (*DONE21, 0))
+    assert refusing(plan("fase2", REVERT, ("2.1",)), runs=facts, window=NIGHT, stabilization_days=9) == []
+
+
+def test_verification_meets_no_gate() -> None:
+    assert refusing(plan("fase5", VERIFY), window=NIGHT, stabilization_days=9) == []
+
+
+def test_outside_the_window_a_phase_is_refused_and_a_dry_run_goes_on() -> None:
+    decided = decide(plan("fase0"), Facts(NOW, window=NIGHT))
+    (refusal,) = decided.refusals
+    assert refusal.gate == "window"
+    assert "allí son las 10:00; abre dentro de 16 h 00 min" in refusal.message
+    assert not decided.holds_a_dry_run
+
+
+def test_the_days_of_rest_count_from_the_end_of_the_previous_phase() -> None:
+    recent = runs(DONE0, (*DONE1, (), 1.5))
+    (refusal,) = decide(plan("fase2", parts=("2.1",)), Facts(NOW, recent, stabilization_days=2)).refusals
+    assert refusal.gate == "stabilization"
+    assert "faltan 0 d 12 h" in refusal.message
+    assert refusing(plan("fase2", parts=("2.1",)), runs=recent, stabilization_days=1) == []
+
+
+def test_all_gates_that_refuse_are_named_with_the_exact_argument_that_passes_them() -> None:
+    facts = Facts(NOW, runs(DONE0, (*DONE1, (), 0.1)), NIGHT, 2)
+    decided = decide(plan("fase2", parts=("2.1",)), facts)
+    assert [refusal.gate for refusal in decided.refusals] == ["window", "stabilization"]
+    flag, value = shlex.split(override_argument(decided.refusals, {"disk": "ya ampliado"}))
+    assert flag == "-e"
+    passed = json.loads(value)["overrides"]
+    assert passed == {"disk": "ya ampliado", "window": "MOTIVO", "stabilization": "MOTIVO"}
+    again = decide(plan("fase2", parts=("2.1",)), Facts(NOW, facts.runs, NIGHT, 2, passed))
+    assert again.refusals == ()
+    assert [reason for _, reason in again.overridden] == ["MOTIVO", "MOTIVO"]
+
+
+def test_the_argument_survives_a_shell_whatever_the_reason_holds() -> None:
+    decided = decide(plan("fase0"), Facts(NOW, window=NIGHT))
+    _, value = shlex.split(override_argument(decided.refusals, {"disk": 'l\'espacio "nuevo" $HOME'}))
+    assert json.loads(value)["overrides"]["disk"] == 'l\'espacio "nuevo" $HOME'
+
+
+def test_a_dry_run_is_held_by_a_failed_phase_but_not_by_one_that_never_ran() -> None:
+    assert not decide(plan("fase1"), Facts(NOW)).holds_a_dry_run
+    assert decide(plan("fase1"), Facts(NOW, runs(("fase0", APPLY, "fallida")))).holds_a_dry_run
+
+
+@pytest.mark.parametrize("state", ["en_curso", "fallida", "pausada", "revertida"])
+def test_only_a_completed_run_stands(state: str) -> None:
+    assert standing(runs(("fase1", APPLY, state)), "fase1") == set()

@@ -1,0 +1,1 @@
+"""Command line tools of the repository; none of them is part of the collection."""
