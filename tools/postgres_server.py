@@ -182,7 +182,7 @@ def run_tool(program: Path, *arguments: str | Path, home: Path, environment: Map
         env={**ENVIRONMENT, **(environment or {})},
         stdin=subprocess.DEVNULL,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         errors="replace",
         umask=0o077,
         **identity(),

@@ -17,6 +17,7 @@ from plugins.module_utils.core.catalogue import from_json, to_json
 from plugins.module_utils.core.mapping_file import load_mapping, schema_text
 from plugins.module_utils.core.render import render
 from plugins.module_utils.inspector import read_catalogue
+from plugins.module_utils.policies import translated
 
 ROOT = Path(__file__).resolve().parent.parent
 MAPPING = ROOT / "files/mapping/tinkubot.yml"
@@ -51,7 +52,7 @@ def read_reference() -> str:
         build(server.url(), "referencia", rows=100, messages=10)
         conn = db.connect(Database(server, "referencia").url, "referencia")
         try:
-            return to_json(read_catalogue(conn, mapping))
+            return to_json(translated(conn, mapping, read_catalogue(conn, mapping)))
         finally:
             conn.close()
 

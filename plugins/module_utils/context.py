@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from collections.abc import Mapping as Dict
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from . import db, lease, ledger, schema_job
@@ -19,6 +19,7 @@ from .core.mapping import Mapping
 from .core.mapping_file import load_mapping
 from .core.render import render, routes
 from .inspector import read_catalogue
+from .policies import translated
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -63,11 +64,22 @@ def opened(params: Dict[str, Any], check: bool) -> Iterator[Context]:
     try:
         if not check:
             lease.heartbeat(conn, params["run_id"])
-        catalogue = read_catalogue(conn, mapping)
+        catalogue = _catalogue(conn, mapping)
         subphase = str(params.get("subphase") or "")
         yield Context(conn, params["run_id"], params["phase"], subphase, check, mapping, params["mapping"], catalogue)
     finally:
         conn.close()
+
+
+def _catalogue(conn: Connection, mapping: Mapping) -> Catalogue:
+    """The live catalogue with the policies' translations: those that fase0 approved, while what they came from is the same."""
+    found = read_catalogue(conn, mapping)
+    if ledger.exists(conn):
+        row = db.fetch_one(conn, "SELECT texto FROM migracion.sql_aprobado WHERE nombre = %s", (CATALOGUE_NAME,))
+        approved = from_json(row[0]) if row else None
+        if approved is not None and replace(approved, carried_policies=()) == found:
+            return approved
+    return translated(conn, mapping, found)
 
 
 @contextmanager

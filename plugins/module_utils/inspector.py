@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .core.catalogue import Catalogue, Grant, LegacyColumn, Relation
+from .core.catalogue import Catalogue, Grant, LegacyColumn, Policy, Relation
 from .core.mapping import Mapping
 from .db import fetch_all
 
@@ -57,7 +57,22 @@ FROM pg_attribute a CROSS JOIN LATERAL aclexplode(a.attacl) x
 LEFT JOIN pg_roles r ON r.oid = x.grantee WHERE a.attrelid = ANY (%(oids)s) AND NOT a.attisdropped
 ORDER BY 1, 2, 5, 3
 """
-_POLICIES = "SELECT polrelid, polname FROM pg_policy WHERE polrelid = ANY (%(oids)s) ORDER BY 1, 2"
+_POLICIES = """
+SELECT p.polrelid, p.polname,
+       CASE p.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE' ELSE 'ALL' END,
+       p.polpermissive,
+       ARRAY(SELECT coalesce(r.rolname, 'PUBLIC') FROM unnest(p.polroles) u(oid)
+             LEFT JOIN pg_roles r ON r.oid = u.oid ORDER BY 1)::text[],
+       pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid),
+       ARRAY(SELECT DISTINCT a.attname FROM pg_depend d
+             JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+             WHERE d.classid = 'pg_policy'::regclass AND d.objid = p.oid AND d.refclassid = 'pg_class'::regclass
+               AND d.refobjid = p.polrelid AND d.refobjsubid > 0 ORDER BY 1)::text[],
+       ARRAY(SELECT DISTINCT c.relname FROM pg_depend d JOIN pg_class c ON c.oid = d.refobjid
+             WHERE d.classid = 'pg_policy'::regclass AND d.objid = p.oid AND d.refclassid = 'pg_class'::regclass
+               AND (d.refobjid <> p.polrelid OR (d.refobjsubid = 0 AND d.deptype = 'n')) ORDER BY 1)::text[]
+FROM pg_policy p WHERE p.polrelid = ANY (%(oids)s) ORDER BY 1, 2
+"""
 _DEFAULT_GRANTEES = """
 SELECT DISTINCT coalesce(r.rolname, 'PUBLIC') FROM pg_default_acl d
 LEFT JOIN pg_namespace n ON n.oid = d.defaclnamespace
@@ -91,9 +106,13 @@ def read_catalogue(conn: Connection, mapping: Mapping) -> Catalogue:
                 primary_key=next((tuple(row[2]) for row in keys if row[0] == oid and row[1]), ()),
                 unique=tuple(tuple(row[2]) for row in keys if row[0] == oid and not row[1]),
                 grants=tuple(Grant(*row[1:]) for row in grants if row[0] == oid),
-                policies=tuple(row[1] for row in policies if row[0] == oid),
+                policies=tuple(Policy(*map(_frozen, row[1:])) for row in policies if row[0] == oid),
             )
             for oid, name, kind, owner, security, force in relations
         ),
         default_grantees=tuple(row[0] for row in grantees if row[0] != role),
     )
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value

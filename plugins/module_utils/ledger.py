@@ -43,8 +43,8 @@ def ensure_schema(conn: Connection) -> None:
         lock(conn)
         if _is_current(conn):
             return
-        if not exists(conn):
-            _require_a_place(conn)
+        if not exists(conn) and not _require_a_place(conn):
+            db.run_sql(conn, ledger_ddl.CREATE_SCHEMA)
         db.run_sql(conn, ledger_ddl.CREATE)
         db.execute(
             conn,
@@ -62,7 +62,8 @@ def _is_current(conn: Connection) -> bool:
     return db.fetch_one(conn, "SELECT version FROM migracion.identidad") == (ledger_ddl.VERSION,)
 
 
-def _require_a_place(conn: Connection) -> None:
+def _require_a_place(conn: Connection) -> bool:
+    """Whether an empty schema was prepared for us; refuses where there can be none."""
     row = db.fetch_one(
         conn,
         "SELECT current_user, current_database(), has_database_privilege(current_database(), 'CREATE'), "
@@ -83,6 +84,7 @@ def _require_a_place(conn: Connection) -> None:
             f'El rol "{role}" no puede crear nada en {object_name} (falta CREATE). No se cambió nada. '
             f'Pida al dueño: GRANT CREATE ON {grant} TO "{role}"; y repita.'
         )
+    return bool(present)
 
 
 def check_identity(conn: Connection) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from . import copier, db, lease, ledger, schema_job
+from .access import access_problems
 from .context import Context, opened, require_approved
 from .core.errors import MigrationError
 from .core.mapping import SpanishTable
+from .core.policies import left_out
 
 
 def present(params: dict[str, Any], check: bool) -> dict[str, Any]:
@@ -31,7 +33,8 @@ def present(params: dict[str, Any], check: bool) -> dict[str, Any]:
             context.begin()
             _make(context, missing)
         _require_shape(context, set())
-        lines.append(_verified_line(context))
+        _require_access(context)
+        lines += [_verified_line(context), *_policy_lines(context)]
         ledger.event(conn, context.run_id, "verificacion_esquema", context.phase, {"tablas": len(mapping.tables)})
         return {"lines": lines, "changed": bool(missing)}
 
@@ -56,6 +59,7 @@ def verify(params: dict[str, Any], check: bool) -> dict[str, Any]:
                 "fase1: no hay nada que verificar todavía. Ejecute antes fase0.yml y fase1.yml.", code="difference"
             )
         _require_shape(context, set())
+        _require_access(context)
         if not check:
             require_approved(context)
             detail = {"tablas": len(context.mapping.tables)}
@@ -131,16 +135,22 @@ def _redundant_lines(context: Context) -> list[str]:
 
 
 def _policy_lines(context: Context) -> list[str]:
-    lines = []
-    for table in context.mapping.tables:
-        twin = context.catalogue.relation(table.twin)
-        if twin is not None and twin.row_security:
-            named = ", ".join(twin.policies) or "ninguna"
-            lines.append(
-                f"{table.name}: seguridad por fila activa como en {twin.name} y sin políticas, así que cerrada a la API; "
-                f"por trasladar: {named}"
-            )
-    return lines
+    return [
+        f"{table.name}: política que no se trasladó, así que cerrada: {phrase}"
+        for table in context.mapping.tables
+        for phrase in left_out(context.catalogue, table.name)
+    ]
+
+
+def _require_access(context: Context) -> None:
+    problems = access_problems(context.conn, context.mapping, context.catalogue)
+    if problems:
+        listed = "\n".join(f"  {p}" for p in problems)
+        raise MigrationError(
+            f"{context.phase}: los permisos no son los de las tablas legacy. Nada se borró. Repita fase0.yml si los de legacy "
+            f"cambiaron a propósito; si no, corríjalos con GRANT o REVOKE y repita.\n{listed}",
+            code="difference",
+        )
 
 
 def _verified_line(context: Context) -> str:

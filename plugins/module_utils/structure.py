@@ -43,6 +43,12 @@ SELECT 'permiso', coalesce(r.rolname, 'PUBLIC') || ' ' || x.privilege_type || ' 
 FROM pg_attribute a CROSS JOIN LATERAL aclexplode(a.attacl) x LEFT JOIN pg_roles r ON r.oid = x.grantee
 WHERE a.attrelid = %(oid)s AND NOT a.attisdropped
 UNION ALL
+SELECT 'política', polname, concat_ws(' ', polcmd::text, CASE WHEN polpermissive THEN 'permisiva' ELSE 'restrictiva' END,
+       ARRAY(SELECT coalesce(r.rolname, 'PUBLIC') FROM unnest(polroles) u(oid)
+             LEFT JOIN pg_roles r ON r.oid = u.oid ORDER BY 1)::text,
+       'USING ' || pg_get_expr(polqual, polrelid), 'CHECK ' || pg_get_expr(polwithcheck, polrelid))
+FROM pg_policy WHERE polrelid = %(oid)s
+UNION ALL
 SELECT 'dueño', 'tabla', pg_get_userbyid(relowner) FROM pg_class WHERE oid = %(oid)s
 """
 

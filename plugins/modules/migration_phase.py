@@ -51,7 +51,7 @@ extends_documentation_fragment:
   - tinkubot.migracion.database.mapping
 attributes:
   check_mode:
-    description: All gates are asked and reported, nothing is written; C(close) fails unless only time or an earlier phase is missing.
+    description: All gates are asked, nothing is written; C(close) fails unless only time or an earlier phase is missing.
     support: full
   diff_mode:
     description: Bookkeeping has no differences to show.

@@ -28,10 +28,9 @@ def _pg_dump(database: Database, without: tuple[str, ...], *options: str) -> str
     environment = {"PGPASSWORD": server.password, "PGCLIENTENCODING": "UTF8"}
     place = ["-h", server.host, "-p", str(server.port), "-U", SUPERUSER, "-d", database.name]
     text = run_tool(server.bin_dir / "pg_dump", *place, *excluded, *options, home=server.home, environment=environment)
-    lines = (line for line in text.splitlines(keepends=True) if not line.startswith(("\\restrict ", "\\unrestrict ")))
-    return "".join(lines)
+    return "\n".join(line for line in text.split("\n") if not line.startswith(("\\restrict ", "\\unrestrict ")))
 
 
 def _sorted_rows(found: re.Match[str]) -> str:
     head, rows, end = found.groups()
-    return head + "".join(sorted(rows.splitlines(keepends=True))) + end
+    return head + "".join(f"{row}\n" for row in sorted(rows.split("\n")) if row) + end

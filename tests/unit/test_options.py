@@ -60,7 +60,7 @@ def test_a_value_that_cannot_be_used_is_named_with_what_is_expected(name: str, v
     [
         {"maintenance_window": {}},
         {"maintenance_window": {"start": "22:00", "end": "04:00", "timezone": "America/Guayaquil"}},
-        {"overrides": {gate: "ensayo" for gate in GATES}},
+        {"overrides": dict.fromkeys(GATES, "ensayo")},
         {"subfase": 2.1},
         {"subfase": ""},
         {"batch_rows": "500", "stabilization_days": "0.5", "quiet_hours": 0},
@@ -94,7 +94,7 @@ def test_the_documented_call_without_other_settings_is_accepted_everywhere(phase
         "backup_dir": "/tmp/x",
         "services_enabled": "false",
         "code_repos": [],
-        "overrides": {gate: "motivo" for gate in GATES},
+        "overrides": dict.fromkeys(GATES, "motivo"),
     }
     assert check_extra_vars(phase, extra, SUBPHASES) == []
 

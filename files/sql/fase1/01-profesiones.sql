@@ -3,7 +3,7 @@
 -- Bloqueo: ninguno sobre tablas en uso; la tabla es nueva y nadie la lee hasta fase3.
 -- Deshacer: DROP TABLE profesiones (nunca CASCADE), con la tabla vacía: fase1 --tags rollback.
 -- Repetir: no como archivo; fase1 compara antes con el catálogo y solo crea lo que falta.
--- Seguridad por fila: activa como en professions; sus políticas no se trasladan aún y queda cerrada: Profesiones activas.
+-- Seguridad por fila: activa como en professions, con las políticas que se pueden trasladar.
 
 CREATE TABLE public.profesiones (
   id integer NOT NULL DEFAULT nextval('public.professions_id_seq'::regclass),
@@ -30,6 +30,10 @@ CREATE TRIGGER migracion_tocar_profesiones BEFORE UPDATE ON public.profesiones
 ALTER TABLE public.profesiones ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.profesiones NO FORCE ROW LEVEL SECURITY;
+
+CREATE POLICY "Profesiones activas" ON public.profesiones
+  AS PERMISSIVE FOR SELECT TO anon, authenticated
+  USING (esta_activo);
 
 REVOKE ALL ON TABLE public.profesiones FROM PUBLIC, anon, authenticated, service_role, tinkubot_reportes;
 

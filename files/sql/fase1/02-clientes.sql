@@ -3,7 +3,8 @@
 -- Bloqueo: ninguno sobre tablas en uso; la tabla es nueva y nadie la lee hasta fase3.
 -- Deshacer: DROP TABLE clientes (nunca CASCADE), con la tabla vacía: fase1 --tags rollback.
 -- Repetir: no como archivo; fase1 compara antes con el catálogo y solo crea lo que falta.
--- Seguridad por fila: activa como en customers; sus políticas no se trasladan aún y queda cerrada: El cliente edita su fila, El cliente ve su fila, Proveedores de la ciudad, Solo Ecuador.
+-- Seguridad por fila: activa como en customers, con las políticas que se pueden trasladar.
+-- Política que no se traslada, así que cerrada: «Proveedores de la ciudad» (SELECT): nombra users, que también se migra
 
 CREATE TABLE public.clientes (
   id uuid NOT NULL DEFAULT gen_random_uuid(),
@@ -40,6 +41,19 @@ CREATE TRIGGER migracion_tocar_clientes BEFORE UPDATE ON public.clientes
 ALTER TABLE public.clientes ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.clientes NO FORCE ROW LEVEL SECURITY;
+
+CREATE POLICY "El cliente edita su fila" ON public.clientes
+  AS PERMISSIVE FOR UPDATE TO authenticated
+  USING ((auth.uid() = id))
+  WITH CHECK (((auth.uid() = id) AND (ciudad IS NOT NULL)));
+
+CREATE POLICY "El cliente ve su fila" ON public.clientes
+  AS PERMISSIVE FOR SELECT TO authenticated
+  USING ((auth.uid() = id));
+
+CREATE POLICY "Solo Ecuador" ON public.clientes
+  AS RESTRICTIVE FOR SELECT TO authenticated
+  USING ((telefono ~~ '593%'::text));
 
 REVOKE ALL ON TABLE public.clientes FROM PUBLIC, anon, authenticated, service_role, tinkubot_reportes;
 

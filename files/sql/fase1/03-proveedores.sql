@@ -3,7 +3,10 @@
 -- Bloqueo: ninguno sobre tablas en uso; la tabla es nueva y nadie la lee hasta fase3.
 -- Deshacer: DROP TABLE proveedores (nunca CASCADE), con la tabla vacía: fase1 --tags rollback.
 -- Repetir: no como archivo; fase1 compara antes con el catálogo y solo crea lo que falta.
--- Seguridad por fila: activa como en users; sus políticas no se trasladan aún y queda cerrada: Cada quien edita su fila, Cada quien ve su fila, Proveedores activos.
+-- Seguridad por fila: activa como en users, con las políticas que se pueden trasladar.
+-- Política que no se traslada, así que cerrada: «Cada quien edita su fila» (UPDATE): usa id, sin columna en proveedores
+-- Política que no se traslada, así que cerrada: «Cada quien ve su fila» (SELECT): usa id, sin columna en proveedores
+-- Política que no se traslada, así que cerrada: «Proveedores activos» (SELECT): usa status, user_type, sin columna en proveedores
 
 CREATE TABLE public.proveedores (
   id uuid NOT NULL DEFAULT gen_random_uuid(),

@@ -3,7 +3,8 @@
 -- Bloqueo: ninguno sobre tablas en uso; la tabla es nueva y nadie la lee hasta fase3.
 -- Deshacer: DROP TABLE servicios_proveedor (nunca CASCADE), con la tabla vacía: fase1 --tags rollback.
 -- Repetir: no como archivo; fase1 compara antes con el catálogo y solo crea lo que falta.
--- Seguridad por fila: activa como en provider_services; sus políticas no se trasladan aún y queda cerrada: Servicios activos.
+-- Seguridad por fila: activa como en provider_services, con las políticas que se pueden trasladar.
+-- Política que no se traslada, así que cerrada: «Servicios activos» (SELECT): usa is_active, sin columna en servicios_proveedor
 
 CREATE TABLE public.servicios_proveedor (
   id uuid NOT NULL DEFAULT gen_random_uuid(),

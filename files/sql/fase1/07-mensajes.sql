@@ -3,7 +3,9 @@
 -- Bloqueo: ninguno sobre tablas en uso; la tabla es nueva y nadie la lee hasta fase3.
 -- Deshacer: DROP TABLE mensajes (nunca CASCADE), con la tabla vacía: fase1 --tags rollback.
 -- Repetir: no como archivo; fase1 compara antes con el catálogo y solo crea lo que falta.
--- Seguridad por fila: activa como en messages; sus políticas no se trasladan aún y queda cerrada: Mensajes propios, Sin fallidos.
+-- Seguridad por fila: activa como en messages, con las políticas que se pueden trasladar.
+-- Política que no se traslada, así que cerrada: «Mensajes propios» (SELECT): usa user_id, sin columna en mensajes
+-- Política que no se traslada, así que cerrada: «Sin fallidos» (SELECT, restrictiva: se cierra del todo): usa processing_status, sin columna en mensajes
 
 CREATE TABLE public.mensajes (
   id uuid NOT NULL DEFAULT gen_random_uuid(),
@@ -37,6 +39,10 @@ COMMENT ON TABLE public.mensajes IS 'Mensajes de WhatsApp y la respuesta de la I
 ALTER TABLE public.mensajes ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.mensajes NO FORCE ROW LEVEL SECURITY;
+
+CREATE POLICY "Sin fallidos" ON public.mensajes
+  AS RESTRICTIVE FOR SELECT TO authenticated
+  USING (false);
 
 REVOKE ALL ON TABLE public.mensajes FROM PUBLIC, anon, authenticated, service_role;
 

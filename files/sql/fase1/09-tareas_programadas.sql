@@ -3,7 +3,7 @@
 -- Bloqueo: ninguno sobre tablas en uso; la tabla es nueva y nadie la lee hasta fase3.
 -- Deshacer: DROP TABLE tareas_programadas (nunca CASCADE), con la tabla vacía: fase1 --tags rollback.
 -- Repetir: no como archivo; fase1 compara antes con el catálogo y solo crea lo que falta.
--- Seguridad por fila: activa como en task_queue; sus políticas no se trasladan aún y queda cerrada: ninguna.
+-- Seguridad por fila: activa como en task_queue, con las políticas que se pueden trasladar.
 
 CREATE TABLE public.tareas_programadas (
   id uuid NOT NULL DEFAULT gen_random_uuid(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,29 @@ class LegacyColumn:
 
 
 @dataclass(frozen=True)
+class Policy:
+    """A row security policy. ``columns``: of its own table that it reads; ``tables``: relations that its subqueries name."""
+
+    name: str
+    command: str  # ALL, SELECT, INSERT, UPDATE or DELETE
+    permissive: bool
+    roles: tuple[str, ...]
+    using: str | None
+    check: str | None
+    columns: tuple[str, ...] = ()
+    tables: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class CarriedPolicy:
+    """What becomes of a twin's policy on a Spanish table; ``obstacle`` says why it cannot be carried, '' where it can."""
+
+    table: str
+    policy: Policy
+    obstacle: str = ""
+
+
+@dataclass(frozen=True)
 class Relation:
     """A table or view with that name in the schema; ``kind`` is pg_class.relkind."""
 
@@ -41,16 +65,20 @@ class Relation:
     primary_key: tuple[str, ...] = ()
     unique: tuple[tuple[str, ...], ...] = ()
     grants: tuple[Grant, ...] = ()
-    policies: tuple[str, ...] = ()
+    policies: tuple[Policy, ...] = ()
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """``role``: current_user; ``relations``: by name; ``default_grantees``: roles that new tables are opened to."""
+    """``role``: current_user; ``relations``: by name; ``default_grantees``: roles that new tables are opened to.
+
+    ``carried_policies``: the twins' policies in the Spanish tables' own words, as the server translated them.
+    """
 
     role: str
     relations: tuple[Relation, ...]
     default_grantees: tuple[str, ...] = ()
+    carried_policies: tuple[CarriedPolicy, ...] = ()
 
     def relation(self, name: str) -> Relation | None:
         """Return the relation of that name, or None."""
@@ -75,10 +103,16 @@ def from_json(text: str) -> Catalogue:
                     "primary_key": tuple(relation["primary_key"]),
                     "unique": tuple(tuple(u) for u in relation["unique"]),
                     "grants": tuple(Grant(**g) for g in relation["grants"]),
-                    "policies": tuple(relation["policies"]),
+                    "policies": tuple(_policy(p) for p in relation["policies"]),
                 }
             )
             for relation in raw["relations"]
         ),
         default_grantees=tuple(raw["default_grantees"]),
+        carried_policies=tuple(CarriedPolicy(c["table"], _policy(c["policy"]), c["obstacle"]) for c in raw["carried_policies"]),
     )
+
+
+def _policy(raw: dict[str, Any]) -> Policy:
+    lists = {name: tuple(raw[name]) for name in ("roles", "columns", "tables")}
+    return Policy(**{**raw, **lists})

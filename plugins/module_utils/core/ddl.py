@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from .catalogue import Catalogue, Grant, Relation
 from .errors import MigrationError
 from .forward import BOOKKEEPING, source_of, spanish_columns
-from .mapping import ColumnRule, ForeignKey, Mapping, SpanishColumn, SpanishTable
+from .mapping import ForeignKey, Mapping, SpanishColumn, SpanishTable
+from .policies import policy_statements, twin_rules
 from .sqltext import derived_name, ident, idents, literal, qname
 
 TOUCH = f"{BOOKKEEPING}.tocar_actualizado"
@@ -48,6 +49,7 @@ def table_statements(mapping: Mapping, catalogue: Catalogue, table: SpanishTable
     if table.touched:
         statements.append(_touch_trigger(table, table.touched, schema))
     statements += _row_security(name, twin)
+    statements += policy_statements(catalogue, table, name)
     statements += _privileges(mapping, catalogue, table, twin, schema)
     return tuple(statements)
 
@@ -198,7 +200,7 @@ def _grant_statements(grants: Iterable[Grant], name: str) -> list[str]:
 def carried_grants(mapping: Mapping, catalogue: Catalogue, table: SpanishTable, twin: Relation) -> tuple[Grant, ...]:
     """Return the twin's grants to other roles, column grants under the Spanish names of the columns."""
     names: dict[str, set[str]] = {}
-    for rule in _rules(mapping, table, twin):
+    for rule in twin_rules(mapping, table):
         source = source_of(rule, twin)
         if source is not None:
             names.setdefault(source.name, set()).add(rule.target)
@@ -213,7 +215,3 @@ def carried_grants(mapping: Mapping, catalogue: Catalogue, table: SpanishTable, 
                 Grant(grant.grantee, grant.privilege, grant.grantable, spanish) for spanish in sorted(names.get(grant.column, ()))
             ]
     return tuple(carried)
-
-
-def _rules(mapping: Mapping, table: SpanishTable, twin: Relation) -> Iterable[ColumnRule]:
-    return (r for p in mapping.pairs if p.target == table.name and p.source == twin.name for r in p.columns)

@@ -6,9 +6,10 @@ VERSION = 1
 # One number for every operator's session: whoever holds it decides about lease and runs alone.
 LOCK = 7204113525519873
 
-CREATE = """
-CREATE SCHEMA IF NOT EXISTS migracion;
+# By itself: IF NOT EXISTS would ask for CREATE on the database even where the schema was given to us.
+CREATE_SCHEMA = "CREATE SCHEMA migracion"
 
+CREATE = """
 CREATE TABLE IF NOT EXISTS migracion.identidad (
     id smallint PRIMARY KEY DEFAULT 1 CHECK (id = 1),
     sistema text NOT NULL,

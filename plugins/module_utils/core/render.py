@@ -9,6 +9,7 @@ from .copying import function_statements
 from .ddl import table_statements, twin_of
 from .forward import Route, forward_sql, route
 from .mapping import Mapping, SpanishTable
+from .policies import left_out
 from .sqltext import comment_text
 
 
@@ -51,10 +52,8 @@ def _table_head(catalogue: Catalogue, table: SpanishTable) -> str:
         "Repetir: no como archivo; fase1 compara antes con el catálogo y solo crea lo que falta.",
     ]
     if twin.row_security:
-        named = ", ".join(twin.policies) or "ninguna"
-        lines.append(
-            f"Seguridad por fila: activa como en {table.twin}; sus políticas no se trasladan aún y queda cerrada: {named}."
-        )
+        lines.append(f"Seguridad por fila: activa como en {table.twin}, con las políticas que se pueden trasladar.")
+    lines += [f"Política que no se traslada, así que cerrada: {phrase}" for phrase in left_out(catalogue, table.name)]
     return "".join(f"-- {comment_text(line)}\n" for line in lines)
 
 

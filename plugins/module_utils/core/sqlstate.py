@@ -45,4 +45,4 @@ def explain(sqlstate: str | None, primary: str, objects: str = "", step: str = "
         parts.append(f"; el servidor dijo: {said}")
     text = "".join(parts)
     code = "lost" if state.startswith(LOST) else "sql"
-    return MigrationError(text[:1].upper() + text[1:], code=code, details={"sqlstate": state})
+    return MigrationError(text if step else text[:1].upper() + text[1:], code=code, details={"sqlstate": state})

@@ -75,8 +75,8 @@ class Ending:
 def accounting(proof: Mapping[str, Any]) -> list[str]:
     """Legacy rows = equal + merged + quarantined + pending, per table; then every difference."""
     found = [
-        f"  {table['origen']} → {table['destino']}: {number(table['total'])} filas = "
-        f"{number(table['iguales'])} iguales + {number(table['fusionadas'])} fusionadas + {number(table['cuarentena'])} en cuarentena + "
+        f"  {table['origen']} → {table['destino']}: {number(table['total'])} filas = {number(table['iguales'])} iguales + "
+        f"{number(table['fusionadas'])} fusionadas + {number(table['cuarentena'])} en cuarentena + "
         f"{number(table['pendientes'])} pendientes"
         for table in proof.get("tablas", ())
     ]

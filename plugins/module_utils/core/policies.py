@@ -1,0 +1,106 @@
+"""Which row security policies of a legacy table can be carried to its Spanish twin, and the statements that make them.
+
+A policy that cannot be carried is left out, so the table is closed where it was open; one that only restricts is
+replaced by one that refuses everything, because leaving it out would open the table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from .catalogue import CarriedPolicy, Catalogue, Policy, Relation
+from .forward import source_of
+from .mapping import ColumnRule, Mapping, SpanishTable
+from .sqltext import ident
+from .transform import TEXT_TYPES, type_family
+
+
+def twin_rules(mapping: Mapping, table: SpanishTable) -> tuple[ColumnRule, ...]:
+    """Return the rules by which the table's twin fills it."""
+    return tuple(r for p in mapping.pairs if p.target == table.name and p.source == table.twin for r in p.columns)
+
+
+def renames(mapping: Mapping, table: SpanishTable, twin: Relation) -> dict[str, str]:
+    """Return legacy column → Spanish column, for every column that the twin gives the table."""
+    found = {}
+    for rule in twin_rules(mapping, table):
+        source = source_of(rule, twin)
+        if source is not None:
+            found[source.name] = rule.target
+    return found
+
+
+def obstacle(mapping: Mapping, table: SpanishTable, twin: Relation, policy: Policy) -> str:
+    """Return in words why the policy cannot be carried, '' where the server may translate it."""
+    migrated = {t.twin for t in mapping.tables} | {p.source for p in mapping.pairs}
+    named = [name for name in policy.tables if name in migrated]
+    if named:
+        return f"nombra {', '.join(named)}, que también se migra"
+    known = renames(mapping, table, twin)
+    lost = [c for c in policy.columns if c not in known]
+    if lost:
+        return f"usa {', '.join(lost)}, sin columna en {table.name}"
+    changed = [c for c in policy.columns if not _unchanged(mapping, table, twin, c)]
+    if changed:
+        return f"usa {', '.join(changed)}, cuyos valores cambian en {table.name}"
+    return ""
+
+
+def _unchanged(mapping: Mapping, table: SpanishTable, twin: Relation, name: str) -> bool:
+    """Whether every carried value of the column is the same value on both sides, NULL included."""
+    rule = next(r for r in twin_rules(mapping, table) if (s := source_of(r, twin)) is not None and s.name == name)
+    source = next(c for c in twin.columns if c.name == name)
+    target = next(c for c in table.columns if c.name == rule.target)
+    if rule.values or rule.default is not None or rule.text_key or target.allowed:
+        return False
+    family, _ = type_family(target.type)
+    return source.type == target.type or (source.base in TEXT_TYPES and family in ("text", "character varying"))
+
+
+def policy_statements(catalogue: Catalogue, table: SpanishTable, name: str) -> list[str]:
+    """Return the CREATE POLICY statements of one Spanish table (``name``: qualified and quoted)."""
+    return [
+        statement
+        for carried in catalogue.carried_policies
+        if carried.table == table.name
+        for statement in _statements(carried, name)
+    ]
+
+
+def _statements(carried: CarriedPolicy, name: str) -> Iterable[str]:
+    policy = carried.policy
+    if not carried.obstacle:
+        yield create_policy(policy, name)
+    elif not policy.permissive:
+        insert_only = policy.command == "INSERT"
+        yield create_policy(
+            Policy(
+                policy.name,
+                policy.command,
+                False,
+                policy.roles,
+                None if insert_only else "false",
+                "false" if insert_only else None,
+            ),
+            name,
+        )
+
+
+def create_policy(policy: Policy, name: str) -> str:
+    """Return one CREATE POLICY on the table ``name``."""
+    roles = ", ".join("PUBLIC" if r == "PUBLIC" else ident(r) for r in policy.roles)
+    return (
+        f"CREATE POLICY {ident(policy.name)} ON {name}\n"
+        f"  AS {'PERMISSIVE' if policy.permissive else 'RESTRICTIVE'} FOR {policy.command} TO {roles}"
+        + (f"\n  USING ({policy.using})" if policy.using is not None else "")
+        + (f"\n  WITH CHECK ({policy.check})" if policy.check is not None else "")
+    )
+
+
+def left_out(catalogue: Catalogue, table: str) -> list[str]:
+    """Return one phrase for each policy of the table that could not be carried."""
+    return [
+        f"«{c.policy.name}» ({c.policy.command}{'' if c.policy.permissive else ', restrictiva: cierra del todo'}): {c.obstacle}"
+        for c in catalogue.carried_policies
+        if c.table == table and c.obstacle
+    ]

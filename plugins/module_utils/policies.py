@@ -1,0 +1,58 @@
+"""Lets the server translate policies: a copy of the legacy table, the policy on it, its columns renamed, then read back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from . import db
+from .core.catalogue import CarriedPolicy, Catalogue, Policy, Relation
+from .core.mapping import Mapping, SpanishTable
+from .core.policies import create_policy, obstacle, renames
+from .core.sqltext import ident, qname
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+
+WORKSHOP = "migracion_taller"
+
+
+def translated(conn: Connection, mapping: Mapping, catalogue: Catalogue) -> Catalogue:
+    """Return the catalogue with every twin's policies in Spanish words; what is made for it is rolled back."""
+    carried: list[CarriedPolicy] = []
+    for table in mapping.tables:
+        twin = catalogue.relation(table.twin)
+        if twin is None or not twin.policies:
+            continue
+        judged = [CarriedPolicy(table.name, p, obstacle(mapping, table, twin, p)) for p in twin.policies]
+        carried += [c if c.obstacle else _translate(conn, mapping, table, twin, c) for c in judged]
+    return replace(catalogue, carried_policies=tuple(carried))
+
+
+def _translate(conn: Connection, mapping: Mapping, table: SpanishTable, twin: Relation, carried: CarriedPolicy) -> CarriedPolicy:
+    copy = qname(WORKSHOP, twin.name)
+    # all columns first get names that meet nobody: a Spanish name may be another legacy column's
+    steps = list(enumerate(renames(mapping, table, twin).items()))
+    try:
+        with db.rolled_back(conn):
+            db.run_sql(conn, f"CREATE SCHEMA {WORKSHOP}")
+            db.run_sql(conn, f"CREATE TABLE {copy} (LIKE {qname(mapping.schema, twin.name)})")
+            db.run_sql(conn, create_policy(carried.policy, copy))
+            for number, (old, _) in steps:
+                db.run_sql(conn, f"ALTER TABLE {copy} RENAME COLUMN {ident(old)} TO migracion_{number}")
+            for number, (_, new) in steps:
+                db.run_sql(conn, f"ALTER TABLE {copy} RENAME COLUMN migracion_{number} TO {ident(new)}")
+            db.run_sql(conn, f"ALTER TABLE {copy} RENAME TO {ident(table.name)}")
+            return replace(carried, policy=_read(conn, table, carried.policy))
+    except db.Error as error:
+        return replace(carried, obstacle=f"el servidor no la traduce ({error.diag.message_primary})")
+
+
+def _read(conn: Connection, table: SpanishTable, policy: Policy) -> Policy:
+    using, check = db.fetch_all(
+        conn,
+        "SELECT pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid) FROM pg_policy"
+        " WHERE polrelid = to_regclass(%s) AND polname = %s",
+        (qname(WORKSHOP, table.name), policy.name),
+    )[0]
+    return replace(policy, using=using, check=check, columns=(), tables=())

@@ -1,0 +1,379 @@
+"""The ledger: who may run, what stands, what is left when something dies."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from plugins.module_utils import db, lease, ledger
+from plugins.module_utils.core.errors import MigrationError
+from tests.sample.supabase import API_ROLES
+from tests.support.databases import Database, Databases
+from tests.support.phase import Phase
+
+
+@pytest.fixture
+def conn(empty_database: Database) -> Iterator[Any]:
+    with closing(db.connect(empty_database.url, "prueba")) as connection:
+        yield connection
+
+
+@pytest.fixture
+def phase(empty_database: Database) -> Phase:
+    return Phase(empty_database.url)
+
+
+@pytest.fixture
+def fase0(phase: Phase, conn: Any) -> Phase:
+    """An operator on a database whose fase0 is done."""
+    finish(phase, conn, "fase0")
+    return phase
+
+
+def finish(phase: Phase, conn: Any, name: str, **more: Any) -> list[str]:
+    run_id = phase.open(name, **more)
+    ledger.event(conn, run_id, "prueba", name, {"tablas": [], "diferencias": []})
+    return phase.call("close", name, run_id, **more)
+
+
+def refused(action: Callable[[], object]) -> MigrationError:
+    with pytest.raises(MigrationError) as raised:
+        action()
+    return raised.value
+
+
+def states(conn: Any) -> list[tuple[str, str, str]]:
+    return [(run.phase, run.action, run.state) for run in ledger.runs(conn)]
+
+
+# --- the schema
+
+
+@pytest.mark.parametrize("everywhere", [False, True])
+def test_no_role_but_the_owner_reaches_the_bookkeeping_even_under_open_default_privileges(
+    empty_database: Database, everywhere: bool
+) -> None:
+    if everywhere:
+        for kind in ("TABLES", "SEQUENCES", "FUNCTIONS", "SCHEMAS"):
+            roles = ", ".join(API_ROLES)
+            empty_database.query(
+                f"ALTER DEFAULT PRIVILEGES FOR ROLE {empty_database.role} GRANT ALL ON {kind} TO PUBLIC, {roles}"
+            )
+    with closing(db.connect(empty_database.url, "r1")) as conn:
+        ledger.ensure_schema(conn)
+        db.run_sql(conn, "CREATE FUNCTION migracion.ayuda() RETURNS int LANGUAGE sql RETURN 1")
+        ledger.seal(conn)
+    open_objects = empty_database.query(
+        """
+        SELECT r.rolname, o.name FROM pg_roles r, LATERAL (
+            SELECT 'schema' AS name FROM pg_namespace n WHERE nspname = 'migracion'
+                AND (has_schema_privilege(r.oid, n.oid, 'USAGE') OR has_schema_privilege(r.oid, n.oid, 'CREATE'))
+            UNION ALL SELECT c.relname FROM pg_class c WHERE relnamespace = 'migracion'::regnamespace AND relkind = 'r'
+                AND has_table_privilege(r.oid, c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')
+            UNION ALL SELECT c.relname FROM pg_class c WHERE relnamespace = 'migracion'::regnamespace
+                AND CASE WHEN relkind = 'S' THEN has_sequence_privilege(r.oid, c.oid, 'USAGE, SELECT, UPDATE') END
+            UNION ALL SELECT p.proname FROM pg_proc p WHERE pronamespace = 'migracion'::regnamespace
+                AND has_function_privilege(r.oid, p.oid, 'EXECUTE')
+        ) o WHERE r.rolname IN ('anon', 'authenticated', 'service_role', 'authenticator', 'tinkubot_reportes')
+        """
+    )
+    assert open_objects == []
+
+
+def test_every_table_has_a_primary_key(empty_database: Database, conn: Any) -> None:
+    """A published table without one refuses UPDATE and DELETE."""
+    ledger.ensure_schema(conn)
+    without = empty_database.query(
+        "SELECT relname FROM pg_class c WHERE relnamespace = 'migracion'::regnamespace AND relkind = 'r' "
+        "AND NOT EXISTS (SELECT FROM pg_index WHERE indrelid = c.oid AND indisprimary)"
+    )
+    assert without == []
+
+
+def test_making_it_again_changes_nothing(conn: Any) -> None:
+    ledger.ensure_schema(conn)
+    ledger.event(conn, "r1", "nota", "fase0", {"texto": "a\x00b"})
+    db.run_sql(conn, "UPDATE migracion.identidad SET version = 0")
+    ledger.ensure_schema(conn)
+    assert ledger.last_event(conn, ["nota"]) == ("nota", {"texto": "a\\u0000b"})
+
+
+def test_somebody_elses_schema_of_that_name_is_left_alone(empty_database: Database, phase: Phase) -> None:
+    empty_database.query("CREATE SCHEMA migracion CREATE TABLE notas (id int)")
+    assert "no es de este runbook" in str(refused(lambda: phase.open("fase0")))
+
+
+def test_a_role_that_may_not_create_a_schema_is_told_the_grant(empty_database: Database, phase: Phase) -> None:
+    name = empty_database.name
+    empty_database.query(f"ALTER DATABASE {name} OWNER TO supabase_admin")
+    said = str(refused(lambda: phase.open("fase0")))
+    assert f'GRANT CREATE ON DATABASE "{name}" TO "postgres"' in said
+    empty_database.query(f"CREATE SCHEMA migracion AUTHORIZATION {empty_database.role}")
+    phase.open("fase0")
+
+
+def test_a_ledger_that_came_with_a_copy_of_the_database_is_refused(
+    empty_database: Database, databases: Databases, fase0: Phase, conn: Any
+) -> None:
+    conn.close()
+    copy = databases.copy(empty_database.name)
+    said = str(refused(lambda: Phase(copy.url).open("fase1")))
+    databases.drop(copy)
+    assert "es de otra base" in said
+    assert empty_database.name in said
+
+
+def test_a_dump_restored_where_the_system_identifier_is_secret_is_refused_too(empty_database: Database, conn: Any) -> None:
+    empty_database.query("REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC")
+    ledger.ensure_schema(conn)
+    ledger.check_identity(conn)
+    empty_database.query("UPDATE migracion.identidad SET esquema_oid = 1")  # a restored schema has another oid
+    assert refused(lambda: ledger.check_identity(conn)).code == "identity"
+
+
+# --- the lease
+
+
+def test_of_two_operators_within_one_second_exactly_one_wins(empty_database: Database, conn: Any) -> None:
+    """Twenty times, each from a database where not even the schema exists."""
+    start = threading.Barrier(2)
+
+    def compete(name: str) -> str:
+        start.wait(10)
+        try:
+            return Phase(empty_database.url, operator=name).open("fase0", run_id=name)
+        except MigrationError as error:
+            return error.code
+
+    with ThreadPoolExecutor(2) as pool:
+        for _ in range(20):
+            db.run_sql(conn, "DROP SCHEMA IF EXISTS migracion CASCADE")
+            outcomes = list(pool.map(compete, ("ana", "luis")))
+            assert outcomes.count("lease") == 1, outcomes
+            assert states(conn) == [("fase0", "aplicar", "en_curso")]
+
+
+def test_a_second_run_is_refused_with_who_where_and_since_when(fase0: Phase, conn: Any) -> None:
+    fase0.open("fase1", run_id="primera")
+    error = refused(lambda: Phase(fase0.url, host="otra", operator="luis").open("fase1"))
+    assert error.code == "lease"
+    assert "ana en portatil (pid 4242) desde 20" in str(error)
+    assert error.details["holder"]["run_id"] == "primera"
+    assert states(conn)[-1] == ("fase1", "aplicar", "en_curso")
+
+
+def test_a_run_found_dead_on_its_machine_is_taken_over_and_its_sessions_ended(fase0: Phase, conn: Any) -> None:
+    dead = fase0.open("fase1")
+    orphan = db.connect(fase0.url, dead)
+    lines = fase0.call("open", "fase1", "siguiente", controller={"dead_run": dead})
+    assert any("Se toma el relevo" in line and "Se cerraron 1 sesiones" in line for line in lines)
+    with pytest.raises(db.Error):
+        db.run_sql(orphan, "SELECT 1")
+    assert [state for _, _, state in states(conn)[-2:]] == ["fallida", "en_curso"]
+    assert ledger.last_event(conn, ["arriendo_tomado"], "siguiente") is not None
+
+
+def test_a_silent_run_of_another_machine_is_taken_over_only_when_no_session_of_it_lives(fase0: Phase, conn: Any) -> None:
+    silent = fase0.open("fase1")
+    db.run_sql(conn, "UPDATE migracion.arriendo SET ultima_senal = now() - interval '61 s'")
+    with closing(db.connect(fase0.url, silent)):
+        assert refused(lambda: fase0.open("fase1")).code == "lease"
+    waited = threading.Event()
+    for _ in range(100):  # the backend needs a moment to go
+        if not lease._backends(conn, silent):
+            break
+        waited.wait(0.05)
+    assert "no da señales" in " ".join(fase0.call("open", "fase1", "siguiente"))
+
+
+def test_the_report_of_another_run_as_dead_does_not_take_over_a_new_holder(fase0: Phase) -> None:
+    fase0.open("fase1", run_id="nueva")
+    assert refused(lambda: fase0.call("open", "fase1", "tercera", controller={"dead_run": "vieja"})).code == "lease"
+
+
+def test_a_run_that_lost_its_lease_can_write_nothing_more(fase0: Phase, conn: Any) -> None:
+    old = fase0.open("fase1")
+    lease.require_run(conn, old, "fase1")
+    fase0.call("open", "fase1", "nueva", controller={"dead_run": old})
+    assert refused(lambda: lease.require_run(conn, old, "fase1")).code == "lease_lost"
+    with db.transaction(conn):
+        assert refused(lambda: lease.fence(conn, old)).code == "lease_lost"
+
+
+def test_nobody_takes_over_in_the_middle_of_a_fenced_transaction(fase0: Phase, conn: Any) -> None:
+    """A batch that is not in sight by its application_name either finishes, or the lease was gone before it wrote."""
+    old = fase0.open("fase1")
+    done = threading.Event()
+
+    def take() -> None:
+        fase0.call("open", "fase1", "nueva", controller={"dead_run": old})
+        done.set()
+
+    thread = threading.Thread(target=take)
+    with db.transaction(conn):
+        lease.fence(conn, old)
+        thread.start()
+        assert not done.wait(0.5)
+    thread.join(10)
+    assert done.is_set()
+
+
+def test_an_order_that_went_past_the_guard_writes_nothing(phase: Phase, conn: Any) -> None:
+    for operation in ("open", "close", "fail"):
+        error = refused(lambda operation=operation: phase.call(operation, "fase0", ""))  # type: ignore[misc]
+        assert "se saltó la guardia" in str(error)
+    assert not ledger.exists(conn)
+    ledger.ensure_schema(conn)
+    assert refused(lambda: lease.require_run(conn, "inventada", "fase1")).code == "no_run"
+    assert refused(lambda: lease.require_run(conn, "", "fase1")).code == "no_run"
+
+
+def test_a_stop_request_reaches_the_run_that_has_the_lease(fase0: Phase, conn: Any) -> None:
+    run_id = fase0.open("fase1")
+    assert not lease.stop_requested(conn, run_id)
+    lease.request_stop(conn)
+    assert lease.stop_requested(conn, run_id)
+
+
+# --- runs
+
+
+def test_a_refused_phase_leaves_nothing_behind(phase: Phase, conn: Any) -> None:
+    night = {"start": "02:00", "end": "02:01", "timezone": "Pacific/Kiritimati"}
+    error = refused(lambda: phase.open("fase1", maintenance_window=night, overrides={"disk": "ampliado"}))
+    assert error.code == "refused"
+    assert "[order] fase1 va después de: fase0" in str(error)
+    assert not ledger.exists(conn)
+
+
+def test_a_completed_phase_again_gets_no_row_until_something_changes(fase0: Phase, conn: Any) -> None:
+    lines = finish(fase0, conn, "fase0")
+    assert any("no había nada que cambiar" in line for line in lines)
+    assert states(conn) == [("fase0", "aplicar", "completada")]
+    run_id = fase0.open("fase0")
+    lease.require_run(conn, run_id, "fase0")
+    assert states(conn)[-1] == ("fase0", "aplicar", "en_curso")
+
+
+def test_a_phase_without_its_proof_is_not_closed(phase: Phase, conn: Any) -> None:
+    run_id = phase.open("fase0")
+    assert refused(lambda: phase.call("close", "fase0", run_id)).code == "no_proof"
+    assert states(conn) == [("fase0", "aplicar", "en_curso")]
+
+
+def test_a_failed_run_gives_the_lease_back_and_says_how_to_undo(fase0: Phase, conn: Any, tmp_path: Path) -> None:
+    fase0.backup_dir = str(tmp_path)
+    run_id = fase0.open("fase1")
+    error = refused(lambda: fase0.call("fail", "fase1", run_id, failure={"msg": "se acabó el disco", "code": "sql"}))
+    said = "\n".join(error.details["lines"])
+    assert "fase1 · aplicar · FALLIDA" in said
+    assert "ansible-playbook fase1.yml -i prod --tags rollback" in said
+    assert states(conn)[-1] == ("fase1", "aplicar", "fallida")
+    assert lease.holder(conn) is None
+    log = tmp_path / "registros" / f"{run_id}.log"
+    assert "se acabó el disco" in log.read_text(encoding="utf-8")
+    assert log.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_paused_run_goes_on_in_its_own_row(fase0: Phase, conn: Any) -> None:
+    run_id = fase0.open("fase1")
+    refused(lambda: fase0.call("fail", "fase1", run_id, failure={"msg": "parada pedida", "code": "paused"}))
+    assert states(conn)[-1] == ("fase1", "aplicar", "pausada")
+    finish(fase0, conn, "fase1")
+    assert states(conn) == [("fase0", "aplicar", "completada"), ("fase1", "aplicar", "completada")]
+    assert ledger.runs(conn)[-1].detail["continua"] == [run_id]
+
+
+def test_a_rollback_marks_what_it_undid(fase0: Phase, conn: Any) -> None:
+    finish(fase0, conn, "fase1")
+    back = fase0.open("fase1", direction="revertir")
+    lines = fase0.call("close", "fase1", back, direction="revertir")
+    assert any("DESHECHA" in line for line in lines)
+    assert states(conn)[1:] == [("fase1", "aplicar", "revertida"), ("fase1", "revertir", "completada")]
+    assert ledger.last_event(conn, ["reversion"], back) is not None
+
+
+def test_the_rollback_of_a_phase_is_refused_while_a_later_one_stands(fase0: Phase, conn: Any) -> None:
+    finish(fase0, conn, "fase1")
+    finish(fase0, conn, "fase2", subphase="2.1")
+    assert "deshaga primero fase2" in str(refused(lambda: fase0.open("fase1", direction="revertir")))
+
+
+def test_fase0_has_nothing_to_undo_and_says_so_with_an_event(fase0: Phase, conn: Any) -> None:
+    back = fase0.open("fase0", direction="revertir")
+    lines = fase0.call("close", "fase0", back, direction="revertir")
+    assert any("No había nada que deshacer de fase0" in line for line in lines)
+    assert states(conn) == [("fase0", "aplicar", "completada")]
+    assert ledger.last_event(conn, ["reversion"], back) is not None
+
+
+def test_fase2_without_a_subphase_does_what_is_there_and_ends_incomplete(fase0: Phase, conn: Any) -> None:
+    finish(fase0, conn, "fase1")
+    error = refused(lambda: finish(fase0, conn, "fase2"))
+    assert error.code == "incomplete"
+    assert "La subfase 2.2 todavía no tiene tablas" in str(error)
+    assert states(conn)[-1] == ("fase2", "aplicar", "completada")
+    assert ledger.runs(conn)[-1].parts == ("2.1",)
+    assert "2.2 todavía no tiene tablas" in str(refused(lambda: fase0.open("fase2", subphase="2.2")))
+
+
+def test_only_legal_transitions_happen(fase0: Phase, conn: Any) -> None:
+    (run,) = ledger.runs(conn)
+    for state in ("en_curso", "pausada", "fallida", "completada"):
+        assert not ledger.set_state(conn, run.run_id, state)
+    assert states(conn) == [("fase0", "aplicar", "completada")]
+
+
+def test_passing_a_gate_leaves_its_reason(phase: Phase, conn: Any) -> None:
+    night = {"start": "02:00", "end": "02:01", "timezone": "Pacific/Kiritimati"}
+    phase.open("fase0", run_id="noche", maintenance_window=night, overrides={"window": "acordado con soporte"})
+    found = ledger.last_event(conn, ["puerta_saltada"], "noche")
+    assert found is not None
+    assert (found[1]["puerta"], found[1]["motivo"]) == ("window", "acordado con soporte")
+
+
+# --- dry runs and reports
+
+
+def test_a_dry_run_asks_every_gate_and_writes_nothing(phase: Phase, conn: Any) -> None:
+    night = {"start": "02:00", "end": "02:01", "timezone": "Pacific/Kiritimati"}
+    lines = phase.call("open", "fase1", "ensayo", check=True, maintenance_window=night)
+    assert any("se negaría [order]" in line for line in lines)
+    assert any("se negaría [window]" in line for line in lines)
+    phase.call("close", "fase1", "ensayo", check=True, maintenance_window=night)
+    assert not ledger.exists(conn)
+
+
+def test_a_dry_run_beside_a_running_phase_ends_refused(fase0: Phase) -> None:
+    fase0.open("fase1")
+    fase0.call("open", "fase1", "ensayo", check=True)
+    assert refused(lambda: fase0.call("close", "fase1", "ensayo", check=True)).code == "dry_run"
+
+
+def test_the_status_says_what_stands_who_runs_and_what_comes_next(phase: Phase, conn: Any) -> None:
+    assert any("Todavía no se ha ejecutado nada" in line for line in phase.call("status", "estado", "ver"))
+    finish(phase, conn, "fase0")
+    phase.open("fase1", run_id="ahora")
+    lines = phase.call("status", "estado", "ver")
+    assert any(line.startswith("  fase0: completada el 20") for line in lines)
+    assert any("En marcha: fase1 aplicar, ahora, ana en portatil" in line for line in lines)
+    assert lines[-1] == "Siguiente: ansible-playbook fase1.yml -i prod"
+
+
+def test_quarantined_text_is_shown_literally_and_moves_no_cursor(fase0: Phase, conn: Any) -> None:
+    row = {"full_name": "{{ 7*7 }}<script>\x1b[2J"}
+    db.execute(
+        conn,
+        "INSERT INTO migracion.cuarentena (tabla_origen, clave, fila, motivo, origen) VALUES (%s, %s, %s, %s, 'copia')",
+        ("customers", "a|b", ledger.to_json(row), "sin teléfono"),
+    )
+    said = "\n".join(fase0.call("quarantine", "estado", "ver"))
+    assert "1 × customers: sin teléfono" in said
+    assert "{{ 7*7 }}<script>" in said
+    assert "\x1b" not in said

@@ -1,0 +1,55 @@
+"""Calls of the module migration_phase, without ansible-playbook around them."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from plugins.module_utils import phase_end
+
+MAPPING = Path(__file__).resolve().parents[2] / "files/mapping/tinkubot.yml"
+_numbers = itertools.count(1)
+
+
+@dataclass
+class Phase:
+    """One operator on one machine, working on one database."""
+
+    url: str
+    backup_dir: str = ""
+    host: str = "portatil"
+    operator: str = "ana"
+    pid: int = 4242
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def call(self, operation: str, phase: str, run_id: str, check: bool = False, **more: Any) -> list[str]:
+        """Run one operation; the lines that it says."""
+        command = {"playbook": f"{phase}.yml", "options": ["-i", "prod"], "playbooks": ["fase0", "fase1", "fase2"]}
+        params: dict[str, Any] = {
+            "operation": operation,
+            "database_url": self.url,
+            "run_id": run_id,
+            "phase": phase,
+            "direction": "aplicar",
+            "backup_dir": self.backup_dir,
+            "mapping": MAPPING.read_text(encoding="utf-8"),
+            "mapping_path": str(MAPPING),
+            "subphase": "",
+            "maintenance_window": {},
+            "stabilization_days": 0,
+            "overrides": {},
+            "failure": {},
+            **self.options,
+            **more,
+        }
+        who = {"host": self.host, "pid": self.pid, "operator": self.operator, "process": {}, "command": command}
+        params["controller"] = {**who, **params.pop("controller", {})}
+        return list(phase_end.run(params, check)["lines"])
+
+    def open(self, phase: str, run_id: str = "", **more: Any) -> str:
+        """Open a run and return its id."""
+        run_id = run_id or f"20261125T020304-{next(_numbers):04x}"
+        self.call("open", phase, run_id, **more)
+        return run_id
