@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.databases import Database, Databases
 from tests.support.playbook import Playbooks
+from tests.support.reaper import reaped
 from tools.postgres_server import PostgresServer, launch
 
 
@@ -20,7 +21,7 @@ from tools.postgres_server import PostgresServer, launch
 def server() -> Iterator[PostgresServer]:
     """The test server, its settings a Supabase's, its files of no value."""
     chosen = os.environ.get("TEST_POSTGRES_BIN")
-    with launch(Path(chosen) if chosen else None, fsync=False) as running:
+    with reaped(launch(Path(chosen) if chosen else None, fsync=False)) as running:
         yield running
 
 

@@ -16,6 +16,7 @@ import json
 import os
 import pwd
 import secrets
+import shlex
 import shutil
 import socket
 import subprocess
@@ -116,7 +117,7 @@ def boot(bin_dir: Path, home: Path, password: str) -> PostgresServer:
     """Start the cluster that lies in ``home``. Another process may take the free port first: three tries."""
     for attempt in (1, 2, 3):
         port = _free_port()
-        options = f"-p {port} -k {home}"
+        options = f"-p {port} -k {shlex.quote(str(home))}"
         try:
             run_tool(bin_dir / "pg_ctl", "start", "-w", "-D", home / "data", "-l", home / "log", "-o", options, home=home)
             return PostgresServer(home, bin_dir, port, password)

@@ -87,11 +87,12 @@ def _role_refusals(context: Context) -> list[str]:
 def _name_refusals(context: Context) -> list[str]:
     conn, mapping, catalogue = context.conn, context.mapping, context.catalogue
     found = [f"nombre ocupado: {phrase}." for phrase in schema_job.names_taken(conn, mapping, catalogue)]
-    existing = {t.name for t in mapping.tables} - {t.name for t in schema_job.missing_tables(conn, mapping)}
+    missing = {t.name for t in schema_job.missing_tables(conn, mapping)}
+    existing = {t.name for t in mapping.tables} - missing - set(schema_job.made_by_us(conn, mapping))
     if existing and not found:
         found += [
-            f"nombre ocupado: {mapping.schema}.{name} ya existe con otra forma: {'; '.join(phrases[:5])}."
-            for name, phrases in schema_job.structure_of_existing(conn, mapping, catalogue).items()
+            f"nombre ocupado: {mapping.schema}.{name} ya existe con otra forma: {'; '.join(d.phrase for d in differing[:5])}."
+            for name, differing in schema_job.structure_of_existing(conn, mapping, catalogue).items()
             if name in existing
         ]
     return found

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import db, lease, ledger
 from .core.errors import MigrationError
-from .core.phases import APPLY, REVERT, VERIFY
+from .core.phases import APPLY, REVERT, VERIFY, standing
 from .core.text import escape
 from .phase_job import Order, Params, decision, open_phase, order_of, other_holder
 from .runlog import RunLog
@@ -22,8 +22,13 @@ if TYPE_CHECKING:
 PROOFS = ("prueba", "verificacion_esquema", "aprobacion")
 # The ledger cannot be written, or is not this database's.
 NO_LEDGER = ("identity", "read_only")
+# Raised before the run had begun.
+NOT_BEGUN = ("refused", "lease", "no_run", *NO_LEDGER)
 # The summary was printed and the ledger is right: only the exit code is left to tell.
 ALREADY_TOLD = ("incomplete", "dry_run")
+
+# What ansible-core puts before a module's own words.
+PREFIX = "Task failed: Module failed: "
 
 Operation = Callable[["Connection", Order], list[str]]
 
@@ -78,8 +83,12 @@ def close_phase(conn: Connection, order: Order) -> list[str]:
 def _finish(
     conn: Connection, order: Order, verdict: str, notes: list[str], proof: tuple[str, dict[str, Any]] | None
 ) -> list[str]:
+    stands = standing(ledger.runs(conn), order.plan.phase)
+    waiting = tuple(part for part in order.plan.all_parts(order.plan.phase) if part and part not in stands)
     ending = order.ending(
         verdict,
+        waiting=waiting,
+        ready=bool(set(waiting[:1]) & set(order.ready)),
         proof=proof[1] if proof and proof[0] == "prueba" else None,
         quarantine=ledger.open_quarantine(conn),
         pending=ledger.pending(conn),
@@ -111,7 +120,7 @@ def _close_dry_run(conn: Connection, order: Order) -> list[str]:
         notes.append(f"terminaría sin completar: la subfase {' y la '.join(order.missing)} no tiene tablas en el mapeo")
     holds = decided.holds_a_dry_run or held is not None or bool(order.missing and order.plan.action == APPLY)
     verdict = "SIMULACIÓN: se negaría" if holds else "SIMULACIÓN: se podría ejecutar"
-    lines = [escape(line) for line in order.ending(verdict, notes=tuple(notes)).lines(datetime.now(UTC))]
+    lines = [escape(line) for line in order.ending(verdict, notes=tuple(notes), dry=True).lines(datetime.now(UTC))]
     if holds:
         raise MigrationError("La simulación encontró motivos para negarse.", code="dry_run", details={"lines": lines})
     return lines
@@ -120,11 +129,11 @@ def _close_dry_run(conn: Connection, order: Order) -> list[str]:
 def fail_phase(conn: Connection, order: Order) -> list[str]:
     """Write down that the run failed, give the lease back, say what to do; and fail, or the exit code would be 0."""
     failure = order.params["failure"]
-    code, reason = str(failure.get("code", "")), str(failure.get("msg", "")) or "falló una tarea"
+    code, reason = str(failure.get("code", "")), str(failure.get("msg", "")).removeprefix(PREFIX) or "falló una tarea"
     if code in ALREADY_TOLD:
         raise MigrationError(reason, code=code)
     begun, notes = _record_failure(conn, order, code, reason)
-    verdict = "PAUSADA" if code == "paused" else "FALLIDA"
+    verdict = "PAUSADA" if code == "paused" else "NO EMPEZÓ" if code in NOT_BEGUN else "FALLIDA"
     proof = ledger.last_event(conn, ("prueba",), order.run_id)
     ending = order.ending(
         verdict,
@@ -132,12 +141,12 @@ def fail_phase(conn: Connection, order: Order) -> list[str]:
         quarantine=ledger.open_quarantine(conn) if begun else (),
         notes=(*escape_lines(reason), *notes),
         can_undo=begun and order.plan.action == APPLY,
-        repeat=True,
+        repeat=not order.check,
+        dry=order.check,
     )
     lines = [escape(line) for line in ending.lines(datetime.now(UTC))]
     tell(order, lines)
-    first = (escape_lines(reason) or ["falló"])[0]
-    raise MigrationError(f"{first} (El resumen está arriba.)", code=code or "error", details={"lines": lines})
+    raise MigrationError(f"{escape_lines(reason)[0]} (El resumen está arriba.)", code=code or "error", details={"lines": lines})
 
 
 def _record_failure(conn: Connection, order: Order, code: str, reason: str) -> tuple[bool, list[str]]:
@@ -145,7 +154,7 @@ def _record_failure(conn: Connection, order: Order, code: str, reason: str) -> t
     if order.check or order.plan.action == VERIFY:
         return False, []
     if code in NO_LEDGER or not ledger.exists(conn):
-        return False, ["No se empezó nada."]
+        return False, []
     state = "pausada" if code == "paused" else "fallida"
     try:
         with db.explained(), db.transaction(conn):
@@ -153,7 +162,7 @@ def _record_failure(conn: Connection, order: Order, code: str, reason: str) -> t
             lease.release(conn, order.run_id)
     except MigrationError as error:
         return True, [f"El fallo no se pudo anotar ({error}); lo anotará la próxima ejecución."]
-    return begun, [] if begun else ["No se empezó nada."]
+    return begun, [] if begun or code in NOT_BEGUN else ["No llegó a cambiar nada."]
 
 
 def escape_lines(text: str) -> list[str]:

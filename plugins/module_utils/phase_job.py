@@ -42,7 +42,8 @@ class Order:
 
     params: Params
     plan: Plan
-    missing: tuple[str, ...]  # subphases that have no tables in the mapping yet
+    ready: tuple[str, ...]  # the phase's subphases that have tables in the mapping
+    missing: tuple[str, ...]  # those asked for that have none yet
     check: bool
 
     @property
@@ -64,8 +65,9 @@ class Order:
 
     def ending(self, verdict: str, **more: Any) -> Ending:
         """The beginning of a summary."""
-        part = ", ".join(self.plan.parts)
-        return Ending(self.plan.phase, self.plan.action, verdict, self.run_id, self.log, self.command, part, **more)
+        part, services = ", ".join(self.plan.parts), bool(self.params["services_enabled"])
+        phase, action = self.plan.phase, self.plan.action
+        return Ending(phase, action, verdict, self.run_id, self.log, self.command, part, services, **more)
 
 
 def order_of(params: Params, check: bool) -> Order:
@@ -85,7 +87,7 @@ def order_of(params: Params, check: bool) -> Order:
         )
     parts = (asked,) if asked else ready if own else ("",)
     missing = tuple(part for part in own if part not in ready and not asked)
-    return Order(params, Plan(params["phase"], params["direction"], parts, subphases), missing, check)
+    return Order(params, Plan(params["phase"], params["direction"], parts, subphases), ready, missing, check)
 
 
 def parts_with_pairs(mapping: TableMapping, phase: str) -> tuple[str, ...]:
@@ -183,7 +185,12 @@ def refusal_text(order: Order, decided: Decision) -> str:
     """All gates that refuse, and the exact -e that passes those that may be passed."""
     plan = order.plan
     text = [f"{plan.phase} {plan.action}: no se puede ahora. No se cambió nada."]
-    text += [f"  [{refusal.gate}] {refusal.message}" for refusal in decided.refusals]
+    for refusal in decided.refusals:
+        text.append(f"  [{refusal.gate}] {refusal.message}")
+        if refusal.first:
+            phase, tags, part = refusal.first
+            more = ("-e", f"subfase={part}") if part else ()
+            text.append(f"      {order.command.text(phase, tags, more=more, without=('subfase', 'overrides'))}")
     overrides = parse_overrides(order.params["overrides"])
     if argument := override_argument(decided.refusals, overrides):
         tags = "rollback" if plan.action == REVERT else ""

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from . import ledger
 from .core.catalogue import Catalogue
-from .core.ddl import helper_statements, index_name, own_sequence, table_statements
+from .core.ddl import access_statements, constraints, helper_statements, index_name, own_sequence, table_statements
 from .core.drift import TABLE_KINDS
 from .core.errors import MigrationError
 from .core.forward import BOOKKEEPING
 from .core.mapping import Mapping, SpanishTable
+from .core.policies import policy_statements
 from .core.sqltext import derived_name, ident, qname
 from .db import fetch_all, fetch_one, rolled_back, run_sql
-from .ledger import ensure_schema
-from .structure import differences, read_facts, table_oid
+from .structure import INVALID, NOT_VALIDATED, Difference, differences, read_facts, table_oid
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -31,6 +32,20 @@ def install_helpers(conn: Connection) -> None:
 def missing_tables(conn: Connection, mapping: Mapping) -> list[SpanishTable]:
     """Return the Spanish tables that do not exist yet, in the order in which they are made."""
     return [t for t in mapping.tables if table_oid(conn, mapping.schema, t.name) is None]
+
+
+def made_by_us(conn: Connection, mapping: Mapping) -> list[str]:
+    """Return the existing tables that fase1 made and has not dropped since, children first."""
+    if not ledger.exists(conn):
+        return []
+    made: set[str] = set()
+    for kind, detail in fetch_all(
+        conn,
+        "SELECT tipo, detalle FROM migracion.evento WHERE tipo IN ('tablas_creadas', 'tablas_borradas') ORDER BY id",
+    ):
+        made = made | set(detail["tablas"]) if kind == "tablas_creadas" else made - set(detail["tablas"])
+    missing = {t.name for t in missing_tables(conn, mapping)}
+    return [t.name for t in reversed(mapping.tables) if t.name in made - missing]
 
 
 def names_taken(conn: Connection, mapping: Mapping, catalogue: Catalogue) -> list[str]:
@@ -63,35 +78,109 @@ def make_tables(conn: Connection, mapping: Mapping, catalogue: Catalogue, tables
             run_sql(conn, statement)
 
 
-def check_structure(conn: Connection, mapping: Mapping, catalogue: Catalogue) -> dict[str, list[str]]:
-    """Return what differs, by table, from what the mapping asks; an absent table is {'…': ['falta la tabla']}.
+def check_structure(conn: Connection, mapping: Mapping, catalogue: Catalogue) -> dict[str, list[Difference]]:
+    """Return what differs, by table, from what the mapping asks; an absent table is a difference itself.
 
     The mould is the same DDL run in a schema of its own and always rolled back by the caller's transaction, so
     PostgreSQL's own normal form is compared and not a guess of it.
     """
     run_sql(conn, f"CREATE SCHEMA {MOULD}")
-    found: dict[str, list[str]] = {}
+    found: dict[str, list[Difference]] = {}
     for table in mapping.tables:
         for statement in table_statements(mapping, catalogue, table, MOULD):
             run_sql(conn, statement)
         mould = table_oid(conn, MOULD, table.name)
         real = table_oid(conn, mapping.schema, table.name)
         if real is None or mould is None:
-            found[table.name] = ["falta la tabla"]
+            found[table.name] = [Difference("tabla", table.name, "existe", None)]
             continue
         # the mould's foreign keys and names speak of the mould: both schemas read as '·'
         expected, actual = read_facts(conn, mould, MOULD), read_facts(conn, real, mapping.schema)
-        if phrases := differences(_same_schema(expected, mapping), actual):
-            found[table.name] = phrases
+        differing = differences(_same_schema(expected, mapping), actual)
+        by_hand = {c.policy.name for c in catalogue.carried_policies if c.table == table.name and c.obstacle}
+        if differing := [d for d in differing if not _policy_by_hand(d, by_hand)]:
+            found[table.name] = differing
     return found
 
 
-def structure_of_existing(conn: Connection, mapping: Mapping, catalogue: Catalogue) -> dict[str, list[str]]:
+def structure_of_existing(conn: Connection, mapping: Mapping, catalogue: Catalogue) -> dict[str, list[Difference]]:
     """Return check_structure() in a transaction of its own, with everything that the mould needs, rolled back."""
     with rolled_back(conn):
-        ensure_schema(conn)
+        ledger.ensure_schema(conn)
         install_helpers(conn)
         return check_structure(conn, mapping, catalogue)
+
+
+def _policy_by_hand(difference: Difference, left_out: set[str]) -> bool:
+    """Whether somebody made a policy on the Spanish side: what could not be carried is left to people on purpose."""
+    return (
+        difference.kind == "política"
+        and difference.actual is not None
+        and (difference.wanted is None or difference.name in left_out)
+    )
+
+
+def repair_structure(conn: Connection, mapping: Mapping, catalogue: Catalogue, found: dict[str, list[Difference]]) -> list[str]:
+    """Repair in the caller's transaction what an interrupted or manual DDL left; returns what was done, in words.
+
+    Only what can be made again without touching a row or a column is repaired: constraints, indexes, triggers,
+    comments, privileges, row security. Anything else is left, and the comparison that follows names it.
+    """
+    done = []
+    for table in mapping.tables:
+        kinds = {d.kind for d in found.get(table.name, ())}
+        if kinds & {"permiso", "seguridad por fila", "comentario"}:
+            _revoke_everything(conn, mapping, table)
+            for again in access_statements(mapping, catalogue, table, mapping.schema):
+                run_sql(conn, again)
+            done.append(f"{table.name}: permisos, seguridad por fila y comentarios puestos de nuevo")
+        for difference in sorted(found.get(table.name, ()), key=lambda d: d.kind != "restricción"):
+            statement = _repair(mapping, catalogue, table, difference)
+            if statement and not _exists_by_now(conn, mapping, table, difference):
+                run_sql(conn, statement)
+                done.append(f"{table.name}: {difference.kind} {difference.name}, reparado")
+    return done
+
+
+def _repair(mapping: Mapping, catalogue: Catalogue, table: SpanishTable, difference: Difference) -> str | None:
+    wanted = (difference.wanted or "").replace("·.", f"{ident(mapping.schema)}.")
+    actual, name = difference.actual or "", ident(difference.name)
+    target, index = qname(mapping.schema, table.name), qname(mapping.schema, difference.name)
+    if difference.kind == "índice" and actual.endswith(INVALID):
+        return f"DROP INDEX {index}" + (f"; {wanted}" if wanted else "")
+    if difference.kind == "restricción" and actual.endswith(NOT_VALIDATED):
+        return f"ALTER TABLE {target} VALIDATE CONSTRAINT {name}"
+    if difference.kind == "disparador" and wanted and actual[:-1] == (difference.wanted or "")[:-1]:
+        return f"ALTER TABLE {target} ENABLE TRIGGER {name}"
+    if difference.kind == "política" and difference.wanted:
+        made = policy_statements(catalogue, table, target)[difference.name]
+        return f"DROP POLICY IF EXISTS {name} ON {target}; {made}"
+    if difference.actual is not None:
+        return None
+    definition = constraints(mapping, catalogue, table, mapping.schema).get(difference.name)
+    return {
+        "restricción": f"ALTER TABLE {target} ADD CONSTRAINT {name} {definition}",
+        "índice": wanted,
+        "disparador": wanted[:-2],  # behind the statement stands a blank and whether it is enabled
+    }.get(difference.kind)
+
+
+def _revoke_everything(conn: Connection, mapping: Mapping, table: SpanishTable) -> None:
+    target = qname(mapping.schema, table.name)
+    for (role,) in fetch_all(
+        conn,
+        "SELECT DISTINCT r.rolname FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) x JOIN pg_roles r ON r.oid = x.grantee"
+        " WHERE c.oid = to_regclass(%s) AND x.grantee <> c.relowner",
+        (target,),
+    ):
+        run_sql(conn, f"REVOKE ALL ON TABLE {target} FROM {ident(role)}")
+
+
+def _exists_by_now(conn: Connection, mapping: Mapping, table: SpanishTable, difference: Difference) -> bool:
+    """Whether a constraint repaired before brought this index along."""
+    if difference.kind != "índice" or difference.actual is not None:
+        return False
+    return fetch_one(conn, "SELECT 1 WHERE to_regclass(%s) IS NOT NULL", (qname(mapping.schema, difference.name),)) is not None
 
 
 def _same_schema(facts: dict[tuple[str, str], str], mapping: Mapping) -> dict[tuple[str, str], str]:

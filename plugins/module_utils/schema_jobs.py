@@ -10,6 +10,7 @@ from .context import Context, opened, require_approved
 from .core.errors import MigrationError
 from .core.mapping import SpanishTable
 from .core.policies import left_out
+from .structure import Difference
 
 
 def present(params: dict[str, Any], check: bool) -> dict[str, Any]:
@@ -24,31 +25,42 @@ def present(params: dict[str, Any], check: bool) -> dict[str, Any]:
                 code="refused",
             )
         missing = schema_job.missing_tables(conn, mapping)
+        damage = _repairable(context, {t.name for t in missing})
         lines = [_made_line(table, check) for table in missing] + _redundant_lines(context)
         if check:
-            _require_shape(context, {t.name for t in missing})
-            return {"lines": lines, "changed": bool(missing)}
-        if missing:
-            _require_shape(context, {t.name for t in missing})
+            lines += [f"Se repararía {name}: {d.phrase}" for name, found in damage.items() for d in found]
+            return {"lines": lines, "changed": bool(missing or damage)}
+        if missing or damage:
             context.begin()
-            _make(context, missing)
-        _require_shape(context, set())
+            lines += _make(context, missing, damage)
+        _require_shape(context)
         _require_access(context)
         lines += [_verified_line(context), *_policy_lines(context)]
         ledger.event(conn, context.run_id, "verificacion_esquema", context.phase, {"tablas": len(mapping.tables)})
-        return {"lines": lines, "changed": bool(missing)}
+        return {"lines": lines, "changed": bool(missing or damage)}
 
 
-def _make(context: Context, missing: list[SpanishTable]) -> None:
+def _make(context: Context, missing: list[SpanishTable], damage: dict[str, list[Difference]]) -> list[str]:
     conn = context.conn
     with db.transaction(conn):
         lease.fence(conn, context.run_id)
         schema_job.install_helpers(conn)
         schema_job.make_tables(conn, context.mapping, context.catalogue, missing)
-        names = [t.name for t in missing]
-        ledger.event(conn, context.run_id, "tablas_creadas", context.phase, {"tablas": names})
+        repaired = schema_job.repair_structure(conn, context.mapping, context.catalogue, damage)
+        if missing:
+            ledger.event(conn, context.run_id, "tablas_creadas", context.phase, {"tablas": [t.name for t in missing]})
         ledger.seal(conn)
         schema_job.announce_schema(conn)
+    return repaired
+
+
+def _repairable(context: Context, missing: set[str]) -> dict[str, list[Difference]]:
+    """Return the damage of tables that fase1 made; a table of somebody else with another shape is refused here."""
+    found = schema_job.structure_of_existing(context.conn, context.mapping, context.catalogue)
+    damage = {name: differing for name, differing in found.items() if name not in missing}
+    ours = set(schema_job.made_by_us(context.conn, context.mapping))
+    _refuse_shape(context, {name: differing for name, differing in damage.items() if name not in ours})
+    return damage
 
 
 def verify(params: dict[str, Any], check: bool) -> dict[str, Any]:
@@ -58,7 +70,7 @@ def verify(params: dict[str, Any], check: bool) -> dict[str, Any]:
             raise MigrationError(
                 "fase1: no hay nada que verificar todavía. Ejecute antes fase0.yml y fase1.yml.", code="difference"
             )
-        _require_shape(context, set())
+        _require_shape(context)
         _require_access(context)
         if not check:
             require_approved(context)
@@ -71,7 +83,7 @@ def absent(params: dict[str, Any], check: bool) -> dict[str, Any]:
     """Drop the tables that fase1 made, while they are empty; what was there before fase1 stays."""
     with opened(params, check) as context:
         conn = context.conn
-        ours = _made_by_us(context)
+        ours = schema_job.made_by_us(context.conn, context.mapping)
         if not ours:
             return {"lines": ["fase1: no hay tablas suyas que borrar."]}
         if check:
@@ -91,29 +103,17 @@ def absent(params: dict[str, Any], check: bool) -> dict[str, Any]:
         return {"lines": [f"Borrada la tabla vacía {name}" for name in ours], "changed": True}
 
 
-def _made_by_us(context: Context) -> list[str]:
-    """Return the existing tables that fase1 made and has not dropped since, children first."""
-    if not ledger.exists(context.conn):
-        return []
-    made: set[str] = set()
-    for kind, detail in db.fetch_all(
-        context.conn,
-        "SELECT tipo, detalle FROM migracion.evento WHERE tipo IN ('tablas_creadas', 'tablas_borradas') ORDER BY id",
-    ):
-        made = made | set(detail["tablas"]) if kind == "tablas_creadas" else made - set(detail["tablas"])
-    missing = {t.name for t in schema_job.missing_tables(context.conn, context.mapping)}
-    return [t.name for t in reversed(context.mapping.tables) if t.name in made - missing]
+def _require_shape(context: Context) -> None:
+    _refuse_shape(context, schema_job.structure_of_existing(context.conn, context.mapping, context.catalogue))
 
 
-def _require_shape(context: Context, except_for: set[str]) -> None:
-    found = schema_job.structure_of_existing(context.conn, context.mapping, context.catalogue)
-    wrong = {name: phrases for name, phrases in found.items() if name not in except_for}
+def _refuse_shape(context: Context, wrong: dict[str, list[Difference]]) -> None:
     if wrong:
-        listed = "\n".join(f"  {name}: {phrase}" for name, phrases in wrong.items() for phrase in phrases)
+        listed = "\n".join(f"  {name}: {d.phrase}" for name, differing in wrong.items() for d in differing)
         raise MigrationError(
             f"{context.phase}: {', '.join(wrong)} no tiene la forma que pide el mapeo. Nada se borró. Si la tabla es de otro, "
-            f"renómbrela; si es de esta migración y está vacía: ansible-playbook fase1.yml --tags rollback, y fase1.yml de "
-            f"nuevo.\n{listed}",
+            "renómbrela. Si es de esta migración: fase1.yml repone lo que falta sin tocar filas; lo demás se corrige a mano, "
+            f"o con fase1.yml --tags rollback y fase1.yml mientras esté vacía.\n{listed}",
             code="difference",
         )
 

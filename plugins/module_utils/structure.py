@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .db import fetch_all
@@ -9,17 +10,18 @@ from .db import fetch_all
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
+NOT_VALIDATED, INVALID = " (sin validar)", " (INVALID)"
 # each query yields (kind, name, definition) of one table; definitions are PostgreSQL's own normal form
-_FACTS = """
+_FACTS = f"""
 SELECT 'columna', a.attname, format_type(a.atttypid, a.atttypmod)
        || CASE WHEN a.attnotnull THEN ' NOT NULL' ELSE '' END || coalesce(' DEFAULT ' || pg_get_expr(d.adbin, d.adrelid), '')
 FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 WHERE a.attrelid = %(oid)s AND a.attnum > 0 AND NOT a.attisdropped
 UNION ALL
-SELECT 'restricción', conname, pg_get_constraintdef(oid) || CASE WHEN convalidated THEN '' ELSE ' (sin validar)' END
+SELECT 'restricción', conname, pg_get_constraintdef(oid) || CASE WHEN convalidated THEN '' ELSE '{NOT_VALIDATED}' END
 FROM pg_constraint WHERE conrelid = %(oid)s AND contype <> 'n'
 UNION ALL
-SELECT 'índice', c.relname, pg_get_indexdef(i.indexrelid) || CASE WHEN i.indisvalid AND i.indisready THEN '' ELSE ' (INVALID)' END
+SELECT 'índice', c.relname, pg_get_indexdef(i.indexrelid) || CASE WHEN i.indisvalid AND i.indisready THEN '' ELSE '{INVALID}' END
 FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE i.indrelid = %(oid)s
 UNION ALL
 SELECT 'disparador', tgname, pg_get_triggerdef(oid) || ' ' || tgenabled::text
@@ -75,17 +77,29 @@ def read_facts(conn: Connection, oid: int, schema: str) -> dict[Fact, str]:
     }
 
 
-def differences(expected: dict[Fact, str], found: dict[Fact, str]) -> list[str]:
-    """Return one Spanish phrase for each fact that is missing, different or not asked for."""
-    phrases = []
-    for kind, name in sorted(expected.keys() | found.keys()):
-        wanted, actual = expected.get((kind, name)), found.get((kind, name))
-        if wanted == actual:
-            continue
-        if actual is None:
-            phrases.append(f"falta {kind} {name}: {wanted}")
-        elif wanted is None:
-            phrases.append(f"sobra {kind} {name}: {actual}")
-        else:
-            phrases.append(f"{kind} {name}: hay {actual!r}, se pidió {wanted!r}")
-    return phrases
+@dataclass(frozen=True)
+class Difference:
+    """One fact of a table that is not as asked; ``wanted`` or ``actual`` is None where it is absent."""
+
+    kind: str
+    name: str
+    wanted: str | None
+    actual: str | None
+
+    @property
+    def phrase(self) -> str:
+        """The difference in words."""
+        if self.actual is None:
+            return f"falta {self.kind} {self.name}: {self.wanted}"
+        if self.wanted is None:
+            return f"sobra {self.kind} {self.name}: {self.actual}"
+        return f"{self.kind} {self.name}: hay {self.actual!r}, se pidió {self.wanted!r}"
+
+
+def differences(expected: dict[Fact, str], found: dict[Fact, str]) -> list[Difference]:
+    """Return every fact that is missing, different or not asked for."""
+    return [
+        Difference(kind, name, expected.get((kind, name)), found.get((kind, name)))
+        for kind, name in sorted(expected.keys() | found.keys())
+        if expected.get((kind, name)) != found.get((kind, name))
+    ]

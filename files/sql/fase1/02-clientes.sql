@@ -28,32 +28,19 @@ CREATE INDEX idx_clientes_estado ON public.clientes (estado);
 
 CREATE INDEX idx_clientes_creado_at ON public.clientes (creado_at);
 
+CREATE TRIGGER migracion_tocar_clientes BEFORE UPDATE ON public.clientes
+  FOR EACH ROW WHEN (coalesce(current_setting('migracion.sync', true), '') = '')
+  EXECUTE FUNCTION migracion.tocar_actualizado('actualizado_at');
+
 COMMENT ON TABLE public.clientes IS 'Personas que piden servicios por WhatsApp';
 
 COMMENT ON COLUMN public.clientes.ciudad_confirmada_at IS 'Cuándo confirmó el cliente su ciudad';
 
 COMMENT ON COLUMN public.clientes.tiene_consentimiento IS 'Si aceptó el tratamiento de sus datos';
 
-CREATE TRIGGER migracion_tocar_clientes BEFORE UPDATE ON public.clientes
-  FOR EACH ROW WHEN (coalesce(current_setting('migracion.sync', true), '') = '')
-  EXECUTE FUNCTION migracion.tocar_actualizado('actualizado_at');
-
 ALTER TABLE public.clientes ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.clientes NO FORCE ROW LEVEL SECURITY;
-
-CREATE POLICY "El cliente edita su fila" ON public.clientes
-  AS PERMISSIVE FOR UPDATE TO authenticated
-  USING ((auth.uid() = id))
-  WITH CHECK (((auth.uid() = id) AND (ciudad IS NOT NULL)));
-
-CREATE POLICY "El cliente ve su fila" ON public.clientes
-  AS PERMISSIVE FOR SELECT TO authenticated
-  USING ((auth.uid() = id));
-
-CREATE POLICY "Solo Ecuador" ON public.clientes
-  AS RESTRICTIVE FOR SELECT TO authenticated
-  USING ((telefono ~~ '593%'::text));
 
 REVOKE ALL ON TABLE public.clientes FROM PUBLIC, anon, authenticated, service_role, tinkubot_reportes;
 
@@ -72,3 +59,16 @@ GRANT SELECT (ciudad_confirmada_at) ON TABLE public.clientes TO tinkubot_reporte
 GRANT SELECT (creado_at) ON TABLE public.clientes TO tinkubot_reportes;
 
 GRANT SELECT (id) ON TABLE public.clientes TO tinkubot_reportes;
+
+CREATE POLICY "El cliente edita su fila" ON public.clientes
+  AS PERMISSIVE FOR UPDATE TO authenticated
+  USING ((auth.uid() = id))
+  WITH CHECK (((auth.uid() = id) AND (ciudad IS NOT NULL)));
+
+CREATE POLICY "El cliente ve su fila" ON public.clientes
+  AS PERMISSIVE FOR SELECT TO authenticated
+  USING ((auth.uid() = id));
+
+CREATE POLICY "Solo Ecuador" ON public.clientes
+  AS RESTRICTIVE FOR SELECT TO authenticated
+  USING ((telefono ~~ '593%'::text));

@@ -43,15 +43,15 @@ CREATE INDEX idx_proveedores_nivel_verificacion ON public.proveedores (nivel_ver
 
 CREATE INDEX idx_proveedores_creado_at ON public.proveedores (creado_at);
 
+CREATE TRIGGER migracion_tocar_proveedores BEFORE UPDATE ON public.proveedores
+  FOR EACH ROW WHEN (coalesce(current_setting('migracion.sync', true), '') = '')
+  EXECUTE FUNCTION migracion.tocar_actualizado('actualizado_at');
+
 COMMENT ON TABLE public.proveedores IS 'Personas y empresas que ofrecen servicios';
 
 COMMENT ON COLUMN public.proveedores.rating IS 'Calificación de 0 a 5';
 
 COMMENT ON COLUMN public.proveedores.tiene_consentimiento IS 'Si aceptó el tratamiento de sus datos';
-
-CREATE TRIGGER migracion_tocar_proveedores BEFORE UPDATE ON public.proveedores
-  FOR EACH ROW WHEN (coalesce(current_setting('migracion.sync', true), '') = '')
-  EXECUTE FUNCTION migracion.tocar_actualizado('actualizado_at');
 
 ALTER TABLE public.proveedores ENABLE ROW LEVEL SECURITY;
 

@@ -29,11 +29,11 @@ CREATE INDEX idx_servicios_proveedor_categoria ON public.servicios_proveedor (ca
 
 CREATE INDEX idx_servicios_proveedor_esta_activo ON public.servicios_proveedor (esta_activo);
 
-COMMENT ON TABLE public.servicios_proveedor IS 'Servicios que ofrece cada proveedor, con su precio';
-
 CREATE TRIGGER migracion_tocar_servicios_proveedor BEFORE UPDATE ON public.servicios_proveedor
   FOR EACH ROW WHEN (coalesce(current_setting('migracion.sync', true), '') = '')
   EXECUTE FUNCTION migracion.tocar_actualizado('actualizado_at');
+
+COMMENT ON TABLE public.servicios_proveedor IS 'Servicios que ofrece cada proveedor, con su precio';
 
 ALTER TABLE public.servicios_proveedor ENABLE ROW LEVEL SECURITY;
 

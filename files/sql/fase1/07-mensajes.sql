@@ -5,7 +5,7 @@
 -- Repetir: no como archivo; fase1 compara antes con el catálogo y solo crea lo que falta.
 -- Seguridad por fila: activa como en messages, con las políticas que se pueden trasladar.
 -- Política que no se traslada, así que cerrada: «Mensajes propios» (SELECT): usa user_id, sin columna en mensajes
--- Política que no se traslada, así que cerrada: «Sin fallidos» (SELECT, restrictiva: se cierra del todo): usa processing_status, sin columna en mensajes
+-- Política que no se traslada, así que cerrada: «Sin fallidos» (SELECT, restrictiva: cierra del todo): usa processing_status, sin columna en mensajes
 
 CREATE TABLE public.mensajes (
   id uuid NOT NULL DEFAULT gen_random_uuid(),
@@ -40,10 +40,6 @@ ALTER TABLE public.mensajes ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.mensajes NO FORCE ROW LEVEL SECURITY;
 
-CREATE POLICY "Sin fallidos" ON public.mensajes
-  AS RESTRICTIVE FOR SELECT TO authenticated
-  USING (false);
-
 REVOKE ALL ON TABLE public.mensajes FROM PUBLIC, anon, authenticated, service_role;
 
 GRANT DELETE, INSERT, REFERENCES, SELECT, TRIGGER, TRUNCATE, UPDATE ON TABLE public.mensajes TO anon;
@@ -51,3 +47,7 @@ GRANT DELETE, INSERT, REFERENCES, SELECT, TRIGGER, TRUNCATE, UPDATE ON TABLE pub
 GRANT DELETE, INSERT, REFERENCES, SELECT, TRIGGER, TRUNCATE, UPDATE ON TABLE public.mensajes TO authenticated;
 
 GRANT DELETE, INSERT, REFERENCES, SELECT, TRIGGER, TRUNCATE, UPDATE ON TABLE public.mensajes TO service_role;
+
+CREATE POLICY "Sin fallidos" ON public.mensajes
+  AS RESTRICTIVE FOR SELECT TO authenticated
+  USING (false);

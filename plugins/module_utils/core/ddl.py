@@ -39,19 +39,30 @@ END $$""",
 
 def table_statements(mapping: Mapping, catalogue: Catalogue, table: SpanishTable, schema: str) -> tuple[str, ...]:
     """Return the statements that make one Spanish table in ``schema``, closed first and then opened like its twin."""
-    twin = twin_of(catalogue, table)
     name = qname(schema, table.name)
     columns = spanish_columns(mapping, catalogue, table)
     statements = [_create_table(mapping, catalogue, table, columns, schema)]
     statements += [_create_index(table, column, schema) for column in table.indexes]
-    statements.append(f"COMMENT ON TABLE {name} IS {literal(table.comment)}")
-    statements += [f"COMMENT ON COLUMN {name}.{ident(c.name)} IS {literal(c.comment)}" for c in columns if c.comment]
     if table.touched:
         statements.append(_touch_trigger(table, table.touched, schema))
-    statements += _row_security(name, twin)
-    statements += policy_statements(catalogue, table, name)
-    statements += _privileges(mapping, catalogue, table, twin, schema)
-    return tuple(statements)
+    statements += access_statements(mapping, catalogue, table, schema)
+    return (*statements, *policy_statements(catalogue, table, name).values())
+
+
+def access_statements(mapping: Mapping, catalogue: Catalogue, table: SpanishTable, schema: str) -> list[str]:
+    """Return what may be said again at any time: comments, row security on or off as on the twin, privileges."""
+    name, twin = qname(schema, table.name), twin_of(catalogue, table)
+    comments = [
+        f"COMMENT ON COLUMN {name}.{ident(c.name)} IS {literal(c.comment)}"
+        for c in spanish_columns(mapping, catalogue, table)
+        if c.comment
+    ]
+    return [
+        f"COMMENT ON TABLE {name} IS {literal(table.comment)}",
+        *comments,
+        *_row_security(name, twin),
+        *_privileges(mapping, catalogue, table, twin, schema),
+    ]
 
 
 def twin_of(catalogue: Catalogue, table: SpanishTable) -> Relation:
@@ -87,13 +98,9 @@ def _create_table(
     mapping: Mapping, catalogue: Catalogue, table: SpanishTable, columns: Iterable[SpanishColumn], schema: str
 ) -> str:
     lines = [_column(mapping, catalogue, table, column, schema) for column in columns]
-    lines.append(_constraint(table, ("pkey",), f"PRIMARY KEY ({idents(table.primary_key)})"))
-    lines += [_constraint(table, (*unique, "key"), f"UNIQUE ({idents(unique)})") for unique in table.unique]
-    for column in columns:
-        check = _check(column)
-        if check:
-            lines.append(_constraint(table, (column.name, "check"), f"CHECK ({check})"))
-    lines += [_foreign_key(table, key, schema) for key in table.foreign_keys]
+    lines += [
+        f"CONSTRAINT {ident(name)} {definition}" for name, definition in constraints(mapping, catalogue, table, schema).items()
+    ]
     sequence = own_sequence(mapping, catalogue, table)
     before = f"CREATE SEQUENCE {qname(schema, sequence)} AS integer;\n" if sequence else ""
     serial = next((c.name for c in table.columns if c.serial), "")
@@ -101,6 +108,20 @@ def _create_table(
         f";\nALTER SEQUENCE {qname(schema, sequence)} OWNED BY {qname(schema, table.name)}.{ident(serial)}" if sequence else ""
     )
     return f"{before}CREATE TABLE {qname(schema, table.name)} (\n  " + ",\n  ".join(lines) + f"\n){after}"
+
+
+def constraints(mapping: Mapping, catalogue: Catalogue, table: SpanishTable, schema: str) -> dict[str, str]:
+    """Return the definition of each of the table's constraints by its name."""
+    found = {derived_name(table.name, "pkey"): f"PRIMARY KEY ({idents(table.primary_key)})"}
+    for unique in table.unique:
+        found[derived_name(table.name, *unique, "key")] = f"UNIQUE ({idents(unique)})"
+    for column in spanish_columns(mapping, catalogue, table):
+        check = _check(column)
+        if check:
+            found[derived_name(table.name, column.name, "check")] = f"CHECK ({check})"
+    for key in table.foreign_keys:
+        found[derived_name(table.name, key.column, "fkey")] = _foreign_key(key, schema)
+    return found
 
 
 def _column(mapping: Mapping, catalogue: Catalogue, table: SpanishTable, column: SpanishColumn, schema: str) -> str:
@@ -115,10 +136,6 @@ def _column(mapping: Mapping, catalogue: Catalogue, table: SpanishTable, column:
     )
 
 
-def _constraint(table: SpanishTable, suffix: tuple[str, ...], definition: str) -> str:
-    return f"CONSTRAINT {ident(derived_name(table.name, *suffix))} {definition}"
-
-
 def _check(column: SpanishColumn) -> str | None:
     name = ident(column.name)
     if column.allowed:
@@ -130,12 +147,10 @@ def _check(column: SpanishColumn) -> str | None:
     return f"{name} <= {column.maximum}" if column.maximum is not None else None
 
 
-def _foreign_key(table: SpanishTable, key: ForeignKey, schema: str) -> str:
-    return _constraint(
-        table,
-        (key.column, "fkey"),
+def _foreign_key(key: ForeignKey, schema: str) -> str:
+    return (
         f"FOREIGN KEY ({ident(key.column)}) REFERENCES {qname(schema, key.table)} ({ident(key.references)})"
-        f" ON DELETE {key.on_delete}",
+        f" ON DELETE {key.on_delete}"
     )
 
 

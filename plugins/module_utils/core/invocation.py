@@ -43,7 +43,7 @@ class Invocation:
             wrong = [tag for tag in self.run_tags if tag not in public]
             hint = nearest(wrong[0], public) if wrong else ""
             found.append(
-                f"--tags {','.join(self.run_tags)}: no se puede{hint}. Se llama sin --tags, o con uno solo de: "
+                f"--tags {','.join(self.run_tags)}: no se puede{hint or '.'} Se llama sin --tags, o con uno solo de: "
                 f"{', '.join(public)}"
             )
         return found

@@ -82,12 +82,16 @@ class Facts:
 
 @dataclass(frozen=True)
 class Refusal:
-    """One gate that stays closed. ``of_time`` or ``not_yet_run``: a dry run goes on as if it were open."""
+    """One gate that stays closed. ``of_time`` or ``not_yet_run``: a dry run goes on as if it were open.
+
+    ``first``: what has to be run before, as (phase, tags, subphase).
+    """
 
     gate: str
     message: str
     of_time: bool = False
     not_yet_run: bool = False
+    first: tuple[str, str, str] | None = None
 
     @property
     def overridable(self) -> bool:
@@ -161,12 +165,14 @@ def _order(plan: Plan, runs: tuple[Run, ...]) -> Iterable[Refusal]:
             "order",
             f"{plan.phase} va después de: {said}. Siguiente paso: {missing[0]}.",
             not_yet_run=all(state in ("", "revertida") for state in states.values()),
+            first=(missing[0], "", ""),
         )
     own = plan.all_parts(plan.phase)
     first = next((i for i, part in enumerate(own) if part in plan.parts), 0)
     waiting = [part for part in own[:first] if part not in plan.parts and part not in standing(runs, plan.phase)]
     if waiting:
-        yield Refusal("order", f"La subfase {plan.parts[0]} va después de {', '.join(waiting)}.", not_yet_run=True)
+        said = f"La subfase {plan.parts[0]} va después de {', '.join(waiting)}."
+        yield Refusal("order", said, not_yet_run=True, first=(plan.phase, "", waiting[0]))
 
 
 def _later_phase_stands(plan: Plan, runs: tuple[Run, ...]) -> Iterable[Refusal]:
@@ -175,13 +181,15 @@ def _later_phase_stands(plan: Plan, runs: tuple[Run, ...]) -> Iterable[Refusal]:
             yield Refusal(
                 "order",
                 f"{plan.phase} no se deshace mientras {phase} esté hecha: deshaga primero {phase} (--tags rollback).",
+                first=(phase, "rollback", ""),
             )
             return
     own = plan.all_parts(plan.phase)
     last = max((i for i, part in enumerate(own) if part in plan.parts), default=len(own))
     later = [part for part in own[last + 1 :] if part in standing(runs, plan.phase)]
     if later:
-        yield Refusal("order", f"Deshaga primero la subfase {later[-1]}: sus filas dependen de las de {plan.parts[-1]}.")
+        said = f"Deshaga primero la subfase {later[-1]}: sus filas dependen de las de {plan.parts[-1]}."
+        yield Refusal("order", said, first=(plan.phase, "rollback", later[-1]))
 
 
 def _last_state(runs: tuple[Run, ...], phase: str) -> str:

@@ -6,9 +6,9 @@ replaced by one that refuses everything, because leaving it out would open the t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from dataclasses import replace
 
-from .catalogue import CarriedPolicy, Catalogue, Policy, Relation
+from .catalogue import Catalogue, Policy, Relation
 from .forward import source_of
 from .mapping import ColumnRule, Mapping, SpanishTable
 from .sqltext import ident
@@ -57,33 +57,19 @@ def _unchanged(mapping: Mapping, table: SpanishTable, twin: Relation, name: str)
     return source.type == target.type or (source.base in TEXT_TYPES and family in ("text", "character varying"))
 
 
-def policy_statements(catalogue: Catalogue, table: SpanishTable, name: str) -> list[str]:
-    """Return the CREATE POLICY statements of one Spanish table (``name``: qualified and quoted)."""
-    return [
-        statement
-        for carried in catalogue.carried_policies
-        if carried.table == table.name
-        for statement in _statements(carried, name)
-    ]
+def policy_statements(catalogue: Catalogue, table: SpanishTable, name: str) -> dict[str, str]:
+    """Return the CREATE POLICY statements of one Spanish table (``name``: qualified and quoted), by the policy's name."""
+    found = {}
+    for carried in catalogue.carried_policies:
+        if carried.table == table.name and not (carried.obstacle and carried.policy.permissive):
+            policy = _refuse_all(carried.policy) if carried.obstacle else carried.policy
+            found[policy.name] = create_policy(policy, name)
+    return found
 
 
-def _statements(carried: CarriedPolicy, name: str) -> Iterable[str]:
-    policy = carried.policy
-    if not carried.obstacle:
-        yield create_policy(policy, name)
-    elif not policy.permissive:
-        insert_only = policy.command == "INSERT"
-        yield create_policy(
-            Policy(
-                policy.name,
-                policy.command,
-                False,
-                policy.roles,
-                None if insert_only else "false",
-                "false" if insert_only else None,
-            ),
-            name,
-        )
+def _refuse_all(policy: Policy) -> Policy:
+    inserting = policy.command == "INSERT"
+    return replace(policy, using=None if inserting else "false", check="false" if inserting else None)
 
 
 def create_policy(policy: Policy, name: str) -> str:

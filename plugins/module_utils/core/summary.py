@@ -25,12 +25,16 @@ class Ending:
     log: str
     command: Command
     subphase: str = ""
+    services: bool = True
     proof: Mapping[str, Any] | None = None
     quarantine: Quarantine = ()
     pending: int = 0
     notes: tuple[str, ...] = ()
     can_undo: bool = False
     repeat: bool = False
+    dry: bool = False
+    waiting: tuple[str, ...] = ()  # subphases of this phase that are still to be done
+    ready: bool = True  # whether the first of them has tables in the mapping
 
     def lines(self, now: datetime) -> list[str]:
         """The summary."""
@@ -42,7 +46,9 @@ class Ending:
         found += quarantine_lines(self.quarantine)
         if self.pending:
             found.append(f"  Pendientes de propagar: {number(self.pending)}")
-        found.append("  Servicios: no participan en esta fase")
+        found.append(
+            "  Servicios: no participan en esta fase" if self.services else "  Servicios: fuera (services_enabled=false)"
+        )
         if self.log:
             found.append(f"  Registro: {self.log}")
         return found + self._commands()
@@ -52,7 +58,10 @@ class Ending:
         found = []
         if self.can_undo:
             found.append(f"  Para deshacer: {self.command.text(self.phase, 'rollback', without=keep)}")
-        if self.repeat:
+        if self.dry:
+            tags = "rollback" if self.action == REVERT else ""
+            found.append(f"  Para ejecutarla: {self.command.text(self.phase, tags, without=keep)}")
+        elif self.repeat:
             tags = "rollback" if self.action == REVERT else ""
             found.append(f"  Para continuar: corrija la causa y repita: {self.command.text(self.phase, tags, without=keep)}")
         elif following := self._next():
@@ -64,6 +73,11 @@ class Ending:
     def _next(self) -> str:
         if self.action == REVERT:
             return self.command.text(self.phase) + "   (cuando la causa esté corregida)"
+        if self.waiting and not self.ready:
+            return f"{self.phase}, subfase {self.waiting[0]} (todavía no tiene tablas en el mapeo)"
+        if self.waiting:
+            again = ("-e", f"subfase={self.waiting[0]}")
+            return self.command.text(self.phase, more=again, without=["subfase"])
         index = PHASES.index(self.phase) + 1
         if index == len(PHASES):
             return ""

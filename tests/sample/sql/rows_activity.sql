@@ -8,7 +8,8 @@ SELECT pg_temp.key('request', n),
     (ARRAY['plomero', 'electricista', 'médico', NULL])[1 + pg_temp.roll(n, 72, 4)], pg_temp.city(n),
     CASE WHEN n % 4 = 0 THEN -2.19 - pg_temp.roll(n, 73, 1000) / 1e5 END, CASE WHEN n % 4 = 0 THEN -79.88 END,
     CASE WHEN n % 5 = 0 THEN NULL
-        ELSE jsonb_build_array(jsonb_build_object('id', pg_temp.key('user', 1 + pg_temp.roll(n, 74, <<users>>)), 'name', pg_temp.person(n))) END,
+        ELSE jsonb_build_array(jsonb_build_object('id', pg_temp.key('user', 1 + pg_temp.roll(n, 74, <<users>>)),
+            'name', pg_temp.person(n), 'phone', pg_temp.digits(1 + pg_temp.roll(n, 74, <<users>>), '8'))) END,
     pg_temp.stored_moment(pg_temp.moment(n, 75)),
     CASE WHEN n % 3 = 0 THEN pg_temp.stored_moment(pg_temp.moment(n, 75) + interval '3 hours') END
 FROM generate_series(1, <<service_requests>>) AS n;

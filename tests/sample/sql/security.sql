@@ -55,3 +55,8 @@ END
 $$;
 CREATE TRIGGER on_auth_user_created AFTER INSERT ON auth.users
     FOR EACH ROW EXECUTE FUNCTION handle_new_user();
+
+-- What the dashboard shows beside the tables, and what the new ones will not have of themselves.
+COMMENT ON TABLE customers IS 'Personas que escriben por WhatsApp; "phone_number" las identifica';
+COMMENT ON COLUMN customers.notes IS 'Notas de los asesores';
+COMMENT ON TABLE professions IS 'Catálogo de profesiones';
