@@ -8,7 +8,7 @@ from ansible.utils.vars import load_extra_vars
 
 from ..module_utils.core.text import escape
 from ..plugin_utils import controller, guard
-from ..plugin_utils.reporting import ReportingAction, display
+from ..plugin_utils.reporting import ReportingAction, display, show
 
 NEVER_AGAIN = ("login", "connection")
 
@@ -26,12 +26,18 @@ class ActionModule(ReportingAction):
         if args.get("operation") == "fail" and failure.get("code") in NEVER_AGAIN:
             display.display(f"\n{args.get('phase')} · FALLIDA: no se llegó a la base de datos, y no se intenta otra vez.")
             return {"failed": True, "msg": str(failure.get("msg", "")), "code": failure["code"]}
-        result = super().run(tmp, task_vars)
+        return super().run(tmp, task_vars)
+
+    def report(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Call the module; once more when it found a lease whose process this machine knows to be dead."""
+        result: dict[str, Any] = self._execute_module(module_name=self._task.action, module_args=args, task_vars=task_vars)
         holder = result.get("holder")
-        if args.get("operation") == "open" and holder and controller.is_dead(holder):
-            known = self.module_args(task_vars)
-            known["controller"]["dead_run"] = holder["run_id"]
-            return self.report(known, task_vars)
+        if holder and controller.is_dead(holder):
+            args["controller"]["dead_run"] = holder["run_id"]
+            result = self._execute_module(module_name=self._task.action, module_args=args, task_vars=task_vars)
+        show(result)
+        if result.get("failed"):
+            result.pop("lines", None)  # printed above; the error is what is left to read
         return result
 
     def module_args(self, task_vars: dict[str, Any]) -> dict[str, Any]:

@@ -27,10 +27,10 @@ def approve(params: dict[str, Any], check: bool) -> dict[str, Any]:
         forecast: list[Account] = []
         if not drift:
             refusals += _name_refusals(context)
+        refusals += refused_rights(context.conn, context.mapping, context.catalogue)
         if not refusals:
             forecast = _forecast(context)
             lines += reports.forecast_lines(forecast)
-        refusals += refused_rights(context.conn, context.mapping, context.catalogue)
         refusals += _disk_refusals(context, params["backup_dir"], params["overrides"])
         if refusals:
             raise refusal(refusals, lines)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -90,7 +90,7 @@ def copy_for(conn: Connection, route: Route, run_id: str, batch_rows: int, deadl
     progress = before
     while not progress.finished:
         _stop_if_asked(conn, run_id)
-        size = _batch(conn, route, run_id, size, batch_rows)
+        _, size = run_batch(conn, route, run_id, (size, batch_rows), lambda rows: _copy_batch(conn, route, run_id, rows))
         progress = _progress(conn, route)
         if time.monotonic() >= deadline:
             break
@@ -102,16 +102,26 @@ def copy_for(conn: Connection, route: Route, run_id: str, batch_rows: int, deadl
     return progress
 
 
-def _batch(conn: Connection, route: Route, run_id: str, size: int, full_size: int) -> int:
-    """Run one batch as one transaction and return the size for the next: smaller after a clash with writers."""
+def _copy_batch(conn: Connection, route: Route, run_id: str, rows: int) -> None:
     query = compose("SELECT leidas FROM {f}(%s, %s)", f=(BOOKKEEPING, route.function_name("copiar")))
+    fetch_all(conn, query, (rows, run_id))
+
+
+def run_batch(
+    conn: Connection, route: Route, run_id: str, sizes: tuple[int, int], work: Callable[[int], None]
+) -> tuple[int, int]:
+    """Run ``work(rows)`` as one transaction that gives way to writers: with fewer rows after each clash.
+
+    ``sizes``: rows to begin with and at most. Returns the rows that went through and those to try next.
+    """
+    size, full_size = sizes
     for attempt in range(TRIES):
         try:
             with transaction(conn, lock_timeout_ms=LOCK_TIMEOUT_MS):
                 _lock_table(conn, route)
                 lease.fence(conn, run_id)
-                fetch_all(conn, query, (size, run_id))
-            return min(full_size, size * 2)
+                work(size)
+            return size, min(full_size, size * 2)
         except Error as error:
             if error.pgcode not in CLASHES:
                 raise
@@ -161,19 +171,45 @@ def advance_sequences(conn: Connection, mapping: Mapping, routes: Sequence[Route
     The value before is kept as an event, so that the rollback can put it back when nobody has drawn since.
     """
     moved = []
-    for sequence, table, column in serials(conn, mapping, routes):
-        highest = fetch_all(conn, f"SELECT max({ident(column)}) FROM {qname(mapping.schema, table)}")[0][0]
-        last, called = fetch_all(conn, f"SELECT last_value, is_called FROM {sequence}")[0]
-        if highest is None or (last if called else last - 1) >= highest:
-            continue
-        fetch_all(conn, "SELECT setval(%s::regclass, %s, true)", (sequence, highest))
-        detail = {"secuencia": sequence, "antes": [last, called], "despues": [highest, True]}
+    for lag in lagging_sequences(conn, mapping, routes):
+        # in one statement, so that what services draw meanwhile is not taken back
+        advance = f"SELECT setval(%s::regclass, %s, true) FROM {lag.sequence} WHERE last_value <= %s"
+        fetch_all(conn, advance, (lag.sequence, lag.highest, lag.highest))
+        detail = {"secuencia": lag.sequence, "antes": [lag.last, lag.called], "despues": [lag.highest, True]}
         ledger.event(conn, run_id, "secuencia", phase, detail)
-        moved.append(f"{sequence} avanzó de {last} a {highest}, el mayor id de {table}")
+        moved.append(f"{lag.sequence} avanzó de {lag.last} a {lag.highest}, el mayor id en uso")
     return moved
 
 
-def serials(conn: Connection, mapping: Mapping, routes: Sequence[Route]) -> list[tuple[str, str, str]]:
+@dataclass(frozen=True)
+class Lag:
+    """A sequence whose next value is in use already."""
+
+    sequence: str
+    table: str
+    column: str
+    last: int
+    called: bool
+    highest: int
+
+
+def lagging_sequences(conn: Connection, mapping: Mapping, routes: Sequence[Route]) -> list[Lag]:
+    """Return each sequence behind a copied serial that is behind the ids of either side: a refused row keeps its id too."""
+    found = []
+    for sequence, table, column in _serials(conn, mapping, routes):
+        ids = [f"SELECT max({ident(column)}) AS id FROM {qname(mapping.schema, table)}"]
+        for route in (r for r in routes if r.pair.target == table):
+            source = next((c.source.name for c in route.carried if c.target.name == column), None)
+            if source is not None:
+                ids.append(f"SELECT max({ident(source)}) FROM {qname(route.schema, route.pair.source)}")
+        highest = fetch_all(conn, f"SELECT max(id)::bigint FROM ({' UNION ALL '.join(ids)}) i")[0][0]
+        last, called = fetch_all(conn, f"SELECT last_value, is_called FROM {sequence}")[0]
+        if highest is not None and (last if called else last - 1) < highest:
+            found.append(Lag(sequence, table, column, last, called, highest))
+    return found
+
+
+def _serials(conn: Connection, mapping: Mapping, routes: Sequence[Route]) -> list[tuple[str, str, str]]:
     """Return (sequence as SQL, Spanish table, column) of every serial that the routes fill."""
     tables = {r.table.name: r.table for r in routes}
     found = []
@@ -195,7 +231,7 @@ def serials(conn: Connection, mapping: Mapping, routes: Sequence[Route]) -> list
 
 
 def restore_sequences(conn: Connection) -> None:
-    """Put back each sequence that the copy moved and nobody has used since."""
+    """Put back each sequence that the copy moved and nobody has used since; no rollback undoes this."""
     rows = fetch_all(
         conn,
         f"SELECT id, detalle FROM {BOOKKEEPING}.evento WHERE tipo = 'secuencia' AND detalle->>'devuelta' IS NULL"
@@ -226,7 +262,6 @@ def take_back(conn: Connection, mapping: Mapping, routes: Sequence[Route], run_i
         count = fetch_all(conn, f"SELECT count(*) FROM {qname(mapping.schema, route.pair.target)}")[0][0]
         outcome[f"{route.pair.target}: retiradas"] = count
     run_sql(conn, f"TRUNCATE {', '.join(qname(mapping.schema, n) for n in names)}")
-    restore_sequences(conn)
     _forget(conn, routes)
     uninstall(conn, routes)
     return outcome

@@ -129,6 +129,7 @@ def take_back(params: dict[str, Any], check: bool) -> dict[str, Any]:
                 return copier.take_back(connection, context.mapping, routes, context.run_id)
 
             outcome = db.with_lock_retries(conn, act, lock_timeout_ms=500, tries=20)
+            copier.restore_sequences(conn)
             ledger.event(conn, context.run_id, "vaciado", context.phase, outcome)
         verb = "se retirarían" if check else "retiradas"
         lines = [
@@ -162,7 +163,7 @@ def _compare(context: Context, repair: bool, batch_rows: int) -> dict[str, Any]:
             lines += ["Diferencias antes de reparar:", *reports.difference_lines(accounts)]
             accounts = prover.repair(conn, routes, context.run_id, batch_rows, accounts)
             changed = True
-        if _sequences_behind(context):
+        if copier.lagging_sequences(conn, context.mapping, routes):
             context.begin()
             lines += copier.advance_sequences(conn, context.mapping, routes, context.run_id, context.phase)
             changed = True
@@ -176,12 +177,6 @@ def _compare(context: Context, repair: bool, batch_rows: int) -> dict[str, Any]:
         lines.append("Prueba: restricciones validadas, índices válidos y secuencias al día; todo lo comparado es igual.")
         return {"lines": lines, "changed": changed, "accounting": detail["tablas"]}
     raise _difference_error(context, accounts, unsound, lines)
-
-
-def _sequences_behind(context: Context) -> bool:
-    return any(
-        phrase.startswith("la secuencia") for phrase in prover.unsound_objects(context.conn, context.mapping, context.routes())
-    )
 
 
 def _require_copied(context: Context) -> None:

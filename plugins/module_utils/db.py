@@ -11,15 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .core.address import (
-    Address,
-    address_from,
-    explain_login,
-    parameters,
-    refused,
-    transaction_pooler,
-    unreadable,
-)
+from .core.address import Address, address_from, explain_login, parameters, refused, transaction_pooler, unreadable
 from .core.errors import MigrationError
 from .core.session import wanted_settings, wrong_settings
 from .core.sqlstate import explain
@@ -54,11 +46,6 @@ def connect(url: str, run_id: str) -> Connection:
     """Log in exactly once and return an autocommit session with our settings. Whatever fails says which step it was."""
     if psycopg2 is None:
         raise refused("Falta psycopg2 en el Python que ejecuta los módulos: instálelo con make setup.")
-    if not url.strip():
-        raise refused(
-            "DATABASE_URL está vacía. Expórtela antes de llamar: "
-            "export DATABASE_URL='postgresql://usuario:contraseña@servidor:5432/base'"
-        )
     with _without_libpq_environment():
         address, params = _prepare(url)
         conn = _log_in(address, params)
@@ -77,6 +64,8 @@ def connect(url: str, run_id: str) -> Connection:
 
 
 def _prepare(url: str) -> tuple[Address, dict[str, Any]]:
+    if not url.strip():
+        raise unreadable("")
     try:
         parsed = psycopg2.extensions.parse_dsn(url)
     except (psycopg2.Error, UnicodeError):
@@ -105,8 +94,7 @@ def _without_libpq_environment() -> Iterator[None]:
 
 
 def _require_version(conn: Connection) -> None:
-    version = conn.info.server_version
-    if version < OLDEST:
+    if (version := conn.info.server_version) < OLDEST:
         raise refused(f"El servidor es PostgreSQL {version // 10000}; este runbook necesita la versión 14 o una posterior.")
 
 
@@ -214,10 +202,8 @@ def transaction(
     """One transaction: committed at the end, rolled back when anything is raised. Not nestable."""
     if in_transaction(conn):
         raise RuntimeError("transaction() inside a transaction")
-    run_sql(conn, f"BEGIN ISOLATION LEVEL {isolation}{' READ ONLY' if read_only else ''}")
+    _begin(conn, f"{isolation}{' READ ONLY' if read_only else ''}", lock_timeout_ms)
     try:
-        if lock_timeout_ms is not None:
-            run_sql(conn, f"SET LOCAL lock_timeout = {int(lock_timeout_ms)}")
         yield
     except BaseException:
         _roll_back(conn)
@@ -238,13 +224,16 @@ def joined(conn: Connection) -> Iterator[None]:
 @contextmanager
 def rolled_back(conn: Connection, *, lock_timeout_ms: int | None = None) -> Iterator[None]:
     """A transaction whose work is always undone: what a dry run may try."""
-    run_sql(conn, "BEGIN ISOLATION LEVEL READ COMMITTED")
+    _begin(conn, "READ COMMITTED", lock_timeout_ms)
     try:
-        if lock_timeout_ms is not None:
-            run_sql(conn, f"SET LOCAL lock_timeout = {int(lock_timeout_ms)}")
         yield
     finally:
         _roll_back(conn)
+
+
+def _begin(conn: Connection, mode: str, lock_timeout_ms: int | None) -> None:
+    local = "" if lock_timeout_ms is None else f"; SET LOCAL lock_timeout = {int(lock_timeout_ms)}"
+    run_sql(conn, f"BEGIN ISOLATION LEVEL {mode}{local}")
 
 
 def _roll_back(conn: Connection) -> None:

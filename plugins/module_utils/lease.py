@@ -78,10 +78,9 @@ def acquire(conn: Connection, claim: Claim, dead_run: str = "") -> list[str]:
     said = []
     found = holder(conn)
     if found is not None and found.run_id != claim.run_id:
-        dead = found.run_id == dead_run
-        if not dead and not (found.silent > SILENT_AFTER and not _backends(conn, found.run_id)):
+        if not is_over(conn, found, dead_run):
             raise found.refusal()
-        said += _take_over(conn, found, claim.run_id, dead)
+        said += _take_over(conn, found, claim.run_id, found.run_id == dead_run)
     _bury_rows_without_lease(conn, claim.run_id)
     db.execute(
         conn,
@@ -99,6 +98,11 @@ def acquire(conn: Connection, claim: Claim, dead_run: str = "") -> list[str]:
         ),
     )
     return said
+
+
+def is_over(conn: Connection, found: Holder, dead_run: str = "") -> bool:
+    """Whether the holder's run can be taken over: its process is dead, or it is silent and has no session any more."""
+    return found.run_id == dead_run or (found.silent > SILENT_AFTER and not _backends(conn, found.run_id))
 
 
 def _take_over(conn: Connection, found: Holder, run_id: str, dead: bool) -> list[str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -45,9 +46,27 @@ def run(params: Params, check: bool) -> dict[str, Any]:
         "quarantine": quarantine,
     }
     order = order_of(params, check)
-    conn = db.connect(params["database_url"], order.run_id)
+    with _connected(order) as conn:
+        lines = operations[params["operation"]](conn, order)
+        held = other_holder(conn, order) if check and params["operation"] == "open" else None
+        return {"changed": False, "lines": lines, **({"holder": asdict(held)} if held else {})}
+
+
+@contextmanager
+def _connected(order: Order) -> Iterator[Connection]:
+    """A connection; a failure that cannot be written down because the server is gone is still the one that is told."""
     try:
-        return {"changed": False, "lines": operations[params["operation"]](conn, order)}
+        conn = db.connect(order.params["database_url"], order.run_id)
+    except MigrationError as error:
+        if order.params["operation"] != "fail":
+            raise
+        reason = str(order.params["failure"].get("msg", "")).removeprefix(PREFIX)
+        tell(order, [reason, str(error)])
+        raise MigrationError(
+            f"{reason}\nEl fallo no se pudo anotar, lo anotará la próxima ejecución: {error}", code=error.code
+        ) from None
+    try:
+        yield conn
     finally:
         conn.close()
 
@@ -66,7 +85,7 @@ def close_phase(conn: Connection, order: Order) -> list[str]:
             if not lease.heartbeat(conn, order.run_id):
                 lease.fence(conn, order.run_id)
             ran = ledger.set_state(conn, order.run_id, "completada")
-            notes = _note_reversion(conn, order) if plan.action == REVERT else []
+            notes = _note_reversion(conn, order, ran) if plan.action == REVERT else []
             lease.release(conn, order.run_id)
         if not ran and not notes:
             notes = ["Ya estaba hecha: se comparó y no había nada que cambiar."]
@@ -102,13 +121,13 @@ def _finish(
     return lines
 
 
-def _note_reversion(conn: Connection, order: Order) -> list[str]:
+def _note_reversion(conn: Connection, order: Order, ran: bool) -> list[str]:
     plan = order.plan
     reverted = 0
     if plan.phase != "fase0":  # it only prepared: what it knows stays known
         reverted = ledger.mark_reverted(conn, plan.phase, [part for part in plan.parts if part])
     ledger.event(conn, order.run_id, "reversion", plan.phase, {"subfases": list(plan.parts), "ejecuciones": reverted})
-    return [] if reverted else [f"No había nada que deshacer de {plan.phase}; la contabilidad (esquema migracion) queda."]
+    return [] if reverted or ran else [f"No había nada que deshacer de {plan.phase}; la contabilidad (esquema migracion) queda."]
 
 
 def _close_dry_run(conn: Connection, order: Order) -> list[str]:
@@ -122,7 +141,8 @@ def _close_dry_run(conn: Connection, order: Order) -> list[str]:
     verdict = "SIMULACIÓN: se negaría" if holds else "SIMULACIÓN: se podría ejecutar"
     lines = [escape(line) for line in order.ending(verdict, notes=tuple(notes), dry=True).lines(datetime.now(UTC))]
     if holds:
-        raise MigrationError("La simulación encontró motivos para negarse.", code="dry_run", details={"lines": lines})
+        details = {"lines": lines, **({"holder": asdict(held)} if held else {})}
+        raise MigrationError("La simulación encontró motivos para negarse.", code="dry_run", details=details)
     return lines
 
 
@@ -133,7 +153,7 @@ def fail_phase(conn: Connection, order: Order) -> list[str]:
     if code in ALREADY_TOLD:
         raise MigrationError(reason, code=code)
     begun, notes = _record_failure(conn, order, code, reason)
-    verdict = "PAUSADA" if code == "paused" else "NO EMPEZÓ" if code in NOT_BEGUN else "FALLIDA"
+    verdict = "PAUSADA" if code == "paused" else "NO EMPEZÓ" if code in NOT_BEGUN and not begun else "FALLIDA"
     proof = ledger.last_event(conn, ("prueba",), order.run_id)
     ending = order.ending(
         verdict,

@@ -116,9 +116,9 @@ def open_phase(conn: Connection, order: Order) -> list[str]:
             raise MigrationError(f"{order.plan.phase}: todavía no hay nada que verificar. Empiece por fase0.", code="refused")
         ledger.check_identity(conn)
         return lines
+    require_writable(conn)
     if order.check:
         return lines + check_lines(conn, order)
-    require_writable(conn)
     with db.explained(f"{order.plan.phase}: abrir la fase"), db.transaction(conn):
         ledger.lock(conn)
         if ledger.exists(conn):
@@ -128,7 +128,7 @@ def open_phase(conn: Connection, order: Order) -> list[str]:
             raise MigrationError(refusal_text(order, decided), code="refused", details={"lines": lines})
         ledger.ensure_schema(conn)
         try:
-            lines += lease.acquire(conn, claim_of(order), str(order.params["controller"].get("dead_run", "")))
+            lines += lease.acquire(conn, claim_of(order), dead_run(order))
         except MigrationError as refusal:
             raise MigrationError(str(refusal), code=refusal.code, details={**refusal.details, "lines": lines}) from None
         lines += record_overrides(conn, order, decided)
@@ -210,10 +210,19 @@ def check_lines(conn: Connection, order: Order) -> list[str]:
         lines.append("  Se supone que las fases anteriores ya se ejecutaron.")
     if (held := other_holder(conn, order)) is not None:
         lines.append(f"  se negaría [lease] {held.refusal()}")
+    elif (found := lease.holder(conn)) is not None:
+        lines.append(f"  Se tomaría el relevo de la ejecución interrumpida {found.run_id}.")
     return lines
 
 
 def other_holder(conn: Connection, order: Order) -> lease.Holder | None:
-    """Somebody else who runs now."""
+    """Somebody else who runs now, and from whom the lease would not be taken."""
     held = lease.holder(conn)
-    return held if held is not None and held.run_id != order.run_id else None
+    if held is None or held.run_id == order.run_id or lease.is_over(conn, held, dead_run(order)):
+        return None
+    return held
+
+
+def dead_run(order: Order) -> str:
+    """The run whose process the controller found dead."""
+    return str(order.params["controller"].get("dead_run", ""))

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from . import lease
-from .copier import LOCK_TIMEOUT_MS, serials
+from .copier import lagging_sequences, run_batch
 from .core import proof
 from .core.copying import match_columns
 from .core.forward import BOOKKEEPING, Route
 from .core.mapping import Mapping
 from .core.proof import DIFFERENT, EQUAL, MISSING, PENDING, QUARANTINED, REFUSED, SURPLUS
-from .core.sqltext import ident, qname
-from .db import compose, fetch_all, fetch_one, run_sql, transaction
+from .core.sqltext import qname
+from .db import compose, fetch_all, run_sql, transaction
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -58,10 +59,12 @@ class Account:
 def account(conn: Connection, route: Route) -> Account:
     """Compare one pair in the caller's transaction."""
     found = Account(route)
-    for state, reason, rows, first in fetch_all(conn, proof.accounting_sql(route)):
+    entries = 0
+    for state, reason, rows, first, entered in fetch_all(conn, proof.accounting_sql(route)):
         found.states[state] = found.states.get(state, 0) + rows
         if state in (QUARANTINED, REFUSED):
             found.reasons.append((reason, rows, first))
+            entries += entered
     found.reasons.sort(key=lambda item: (-item[1], item[0]))
     found.merged = fetch_all(
         conn,
@@ -73,7 +76,7 @@ def account(conn: Connection, route: Route) -> Account:
         f"SELECT count(*) FROM {BOOKKEEPING}.cuarentena WHERE tabla_origen = %s AND estado <> 'resuelta'",
         (route.pair.source,),
     )[0][0]
-    found.stale_entries = max(0, open_entries - found.count(QUARANTINED))
+    found.stale_entries = max(0, open_entries - entries)
     return found
 
 
@@ -129,12 +132,17 @@ def _repair_keys(conn: Connection, route: Route, rows: list[tuple[Any, ...]], ru
     for verb, keys, casts in (("quitar", surplus, match_types), ("llevar", carried, types)):
         function = compose("{f}", f=(BOOKKEEPING, route.function_name(verb)))
         arguments = ", ".join(f"%s::{cast}[]" for cast in casts)
-        for start in range(0, len(keys), batch_rows):
-            part = keys[start : start + batch_rows]
-            with transaction(conn, lock_timeout_ms=LOCK_TIMEOUT_MS * 10):
-                lease.fence(conn, run_id)
-                columns = [[str(key[n]) for key in part] for n in range(len(casts))]
-                fetch_all(conn, f"SELECT * FROM {function}({arguments}, %s)", (*columns, run_id))
+        query = f"SELECT * FROM {function}({arguments}, %s)"
+        done, size = 0, batch_rows
+        while done < len(keys):
+            work = partial(_call, conn, query, keys[done:], run_id)
+            used, size = run_batch(conn, route, run_id, (size, batch_rows), work)
+            done += used
+
+
+def _call(conn: Connection, query: str, keys: Sequence[tuple[Any, ...]], run_id: str, rows: int) -> None:
+    columns = [[str(value) for value in column] for column in zip(*keys[:rows], strict=True)]
+    fetch_all(conn, query, (*columns, run_id))
 
 
 def _close_stale_entries(conn: Connection, route: Route, run_id: str) -> None:
@@ -169,12 +177,10 @@ def unsound_objects(conn: Connection, mapping: Mapping, routes: Sequence[Route])
             (names,),
         )
     ]
-    for sequence, table, column in serials(conn, mapping, routes):
-        highest = fetch_all(conn, f"SELECT max({ident(column)}) FROM {qname(mapping.schema, table)}")[0][0]
-        row = fetch_one(conn, f"SELECT last_value, is_called FROM {sequence}")
-        if highest is not None and row is not None and (row[0] if row[1] else row[0] - 1) < highest:
-            phrases.append(f"la secuencia {sequence} va por {row[0]} y {table}.{column} llega a {highest}")
-    return phrases
+    return phrases + [
+        f"la secuencia {lag.sequence} va por {lag.last} y los ids de {lag.table}.{lag.column} llegan a {lag.highest}"
+        for lag in lagging_sequences(conn, mapping, routes)
+    ]
 
 
 def forecast_details(found: Account) -> dict[str, Any]:

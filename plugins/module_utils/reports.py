@@ -60,7 +60,7 @@ def difference_lines(accounts: Iterable[Account]) -> list[str]:
     words = {
         MISSING: "falta en {t}",
         SURPLUS: "sobra en {t}: ninguna fila de {s} la explica",
-        REFUSED: "rechazada y aún sin entrada en cuarentena",
+        REFUSED: "rechazada y aún sin entrada al día en cuarentena",
         DIFFERENT: "difiere",
     }
     lines = []

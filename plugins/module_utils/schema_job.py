@@ -14,13 +14,14 @@ from .core.forward import BOOKKEEPING
 from .core.mapping import Mapping, SpanishTable
 from .core.policies import policy_statements
 from .core.sqltext import derived_name, ident, qname
-from .db import fetch_all, fetch_one, rolled_back, run_sql
+from .db import Error, fetch_all, fetch_one, rolled_back, run_sql
 from .structure import INVALID, NOT_VALIDATED, Difference, differences, read_facts, table_oid
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
 MOULD = "migracion_molde"
+DEPENDENTS = "2BP01"  # dependent objects still exist
 
 
 def install_helpers(conn: Connection) -> None:
@@ -207,7 +208,17 @@ def _any_row(schema: str, name: str) -> str:
 def drop_tables(conn: Connection, mapping: Mapping, names: Sequence[str]) -> None:
     """Drop the tables in the caller's transaction, never CASCADE: what others built on them stops it."""
     require_empty(conn, mapping, names)
-    run_sql(conn, f"DROP TABLE {', '.join(qname(mapping.schema, name) for name in names)}")
+    try:
+        run_sql(conn, f"DROP TABLE {', '.join(qname(mapping.schema, name) for name in names)}")
+    except Error as error:
+        if error.pgcode != DEPENDENTS:
+            raise
+        users = "; ".join((error.diag.message_detail or "").splitlines())
+        raise MigrationError(
+            f"fase1: hay objetos que usan estas tablas, y nada se borra en cascada ({users}). No se cambió nada. Quite esos "
+            "objetos, guardando su definición, y repita fase1.yml --tags rollback con el mismo -i.",
+            code="unsafe",
+        ) from error
 
 
 def announce_schema(conn: Connection) -> None:

@@ -13,6 +13,12 @@ from ..module_utils.core.text import escape
 display = Display()
 
 
+def show(result: dict[str, Any]) -> None:
+    """Print a module's lines."""
+    for line in result.get("lines") or ():
+        display.display(escape(str(line)))
+
+
 class ReportingAction(ActionBase):  # type: ignore[misc]
     """A module works in slices of some seconds and says what it did after each; here the lines reach the terminal."""
 
@@ -35,8 +41,7 @@ class ReportingAction(ActionBase):  # type: ignore[misc]
         while True:
             result: dict[str, Any] = self._execute_module(module_name=self._task.action, module_args=args, task_vars=task_vars)
             changed = changed or bool(result.get("changed"))
-            for line in result.get("lines") or ():
-                display.display(escape(str(line)))
+            show(result)
             if os.getppid() != parent:
                 return {"failed": True, "msg": "ansible-playbook ya no existe: se detiene aquí.", "code": "orphan"}
             if result.get("failed"):

@@ -27,12 +27,6 @@ from tools.postgres_server import PostgresServer, address
 
 
 @pytest.fixture
-def conn(empty_database: Database) -> Iterator[Any]:
-    with closing(db.connect(empty_database.url, "prueba")) as connection:
-        yield connection
-
-
-@pytest.fixture
 def tls_url(empty_database: Database, tmp_path: Path) -> Iterator[str]:
     with tls_proxy(empty_database.server, tmp_path) as port:
         yield address(port, empty_database.name, DEFAULT_OWNER, NASTY_PASSWORD)
@@ -158,7 +152,7 @@ def test_an_old_server_is_refused() -> None:
 
 def test_the_session_has_our_settings_whatever_role_and_database_say(empty_database: Database) -> None:
     role, name = f'"{DEFAULT_OWNER}"', f'"{empty_database.name}"'
-    for setting in ("statement_timeout = '1ms'", "TimeZone = 'America/Guayaquil'", "search_path = public", "row_security = on"):
+    for setting in ("statement_timeout = '200ms'", "TimeZone = 'America/Guayaquil'", "search_path = public", "row_security = on"):
         empty_database.query(f"ALTER ROLE {role} IN DATABASE {name} SET {setting}")
     for setting in (
         "extra_float_digits = 0",
@@ -171,7 +165,7 @@ def test_the_session_has_our_settings_whatever_role_and_database_say(empty_datab
     with closing(db.connect(empty_database.url, "r1")) as conn:
         for setting, value in SETTINGS.items():
             assert db.fetch_one(conn, "SELECT current_setting(%s)", (setting,)) == (value,)
-        assert db.fetch_one(conn, "SELECT 'ñandú €', pg_sleep(0.01)::text") == ("ñandú €", "")
+        assert db.fetch_one(conn, "SELECT 'ñandú €', pg_sleep(0.3)::text") == ("ñandú €", "")
 
 
 def test_a_pooler_in_transaction_mode_is_refused_and_one_in_session_mode_accepted(empty_database: Database) -> None:

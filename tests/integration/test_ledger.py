@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -12,45 +9,9 @@ from typing import Any
 import pytest
 
 from plugins.module_utils import db, lease, ledger
-from plugins.module_utils.core.errors import MigrationError
 from tests.sample.supabase import API_ROLES
 from tests.support.databases import Database, Databases
-from tests.support.phase import Phase
-
-
-@pytest.fixture
-def conn(empty_database: Database) -> Iterator[Any]:
-    with closing(db.connect(empty_database.url, "prueba")) as connection:
-        yield connection
-
-
-@pytest.fixture
-def phase(empty_database: Database) -> Phase:
-    return Phase(empty_database.url)
-
-
-@pytest.fixture
-def fase0(phase: Phase, conn: Any) -> Phase:
-    """An operator on a database whose fase0 is done."""
-    finish(phase, conn, "fase0")
-    return phase
-
-
-def finish(phase: Phase, conn: Any, name: str, **more: Any) -> list[str]:
-    run_id = phase.open(name, **more)
-    ledger.event(conn, run_id, "prueba", name, {"tablas": [], "diferencias": []})
-    return phase.call("close", name, run_id, **more)
-
-
-def refused(action: Callable[[], object]) -> MigrationError:
-    with pytest.raises(MigrationError) as raised:
-        action()
-    return raised.value
-
-
-def states(conn: Any) -> list[tuple[str, str, str]]:
-    return [(run.phase, run.action, run.state) for run in ledger.runs(conn)]
-
+from tests.support.phase import Phase, finish, refused, states
 
 # --- the schema
 
@@ -135,110 +96,6 @@ def test_a_dump_restored_where_the_system_identifier_is_secret_is_refused_too(em
     ledger.check_identity(conn)
     empty_database.query("UPDATE migracion.identidad SET esquema_oid = 1")  # a restored schema has another oid
     assert refused(lambda: ledger.check_identity(conn)).code == "identity"
-
-
-# --- the lease
-
-
-def test_of_two_operators_within_one_second_exactly_one_wins(empty_database: Database, conn: Any) -> None:
-    """Twenty times, each from a database where not even the schema exists."""
-    start = threading.Barrier(2)
-
-    def compete(name: str) -> str:
-        start.wait(10)
-        try:
-            return Phase(empty_database.url, operator=name).open("fase0", run_id=name)
-        except MigrationError as error:
-            return error.code
-
-    with ThreadPoolExecutor(2) as pool:
-        for _ in range(20):
-            db.run_sql(conn, "DROP SCHEMA IF EXISTS migracion CASCADE")
-            outcomes = list(pool.map(compete, ("ana", "luis")))
-            assert outcomes.count("lease") == 1, outcomes
-            assert states(conn) == [("fase0", "aplicar", "en_curso")]
-
-
-def test_a_second_run_is_refused_with_who_where_and_since_when(fase0: Phase, conn: Any) -> None:
-    fase0.open("fase1", run_id="primera")
-    error = refused(lambda: Phase(fase0.url, host="otra", operator="luis").open("fase1"))
-    assert error.code == "lease"
-    assert "ana en portatil (pid 4242) desde 20" in str(error)
-    assert error.details["holder"]["run_id"] == "primera"
-    assert states(conn)[-1] == ("fase1", "aplicar", "en_curso")
-
-
-def test_a_run_found_dead_on_its_machine_is_taken_over_and_its_sessions_ended(fase0: Phase, conn: Any) -> None:
-    dead = fase0.open("fase1")
-    orphan = db.connect(fase0.url, dead)
-    lines = fase0.call("open", "fase1", "siguiente", controller={"dead_run": dead})
-    assert any("Se toma el relevo" in line and "Se cerraron 1 sesiones" in line for line in lines)
-    with pytest.raises(db.Error):
-        db.run_sql(orphan, "SELECT 1")
-    assert [state for _, _, state in states(conn)[-2:]] == ["fallida", "en_curso"]
-    assert ledger.last_event(conn, ["arriendo_tomado"], "siguiente") is not None
-
-
-def test_a_silent_run_of_another_machine_is_taken_over_only_when_no_session_of_it_lives(fase0: Phase, conn: Any) -> None:
-    silent = fase0.open("fase1")
-    db.run_sql(conn, "UPDATE migracion.arriendo SET ultima_senal = now() - interval '61 s'")
-    with closing(db.connect(fase0.url, silent)):
-        assert refused(lambda: fase0.open("fase1")).code == "lease"
-    waited = threading.Event()
-    for _ in range(100):  # the backend needs a moment to go
-        if not lease._backends(conn, silent):
-            break
-        waited.wait(0.05)
-    assert "no da señales" in " ".join(fase0.call("open", "fase1", "siguiente"))
-
-
-def test_the_report_of_another_run_as_dead_does_not_take_over_a_new_holder(fase0: Phase) -> None:
-    fase0.open("fase1", run_id="nueva")
-    assert refused(lambda: fase0.call("open", "fase1", "tercera", controller={"dead_run": "vieja"})).code == "lease"
-
-
-def test_a_run_that_lost_its_lease_can_write_nothing_more(fase0: Phase, conn: Any) -> None:
-    old = fase0.open("fase1")
-    lease.require_run(conn, old, "fase1")
-    fase0.call("open", "fase1", "nueva", controller={"dead_run": old})
-    assert refused(lambda: lease.require_run(conn, old, "fase1")).code == "lease_lost"
-    with db.transaction(conn):
-        assert refused(lambda: lease.fence(conn, old)).code == "lease_lost"
-
-
-def test_nobody_takes_over_in_the_middle_of_a_fenced_transaction(fase0: Phase, conn: Any) -> None:
-    """A batch that is not in sight by its application_name either finishes, or the lease was gone before it wrote."""
-    old = fase0.open("fase1")
-    done = threading.Event()
-
-    def take() -> None:
-        fase0.call("open", "fase1", "nueva", controller={"dead_run": old})
-        done.set()
-
-    thread = threading.Thread(target=take)
-    with db.transaction(conn):
-        lease.fence(conn, old)
-        thread.start()
-        assert not done.wait(0.5)
-    thread.join(10)
-    assert done.is_set()
-
-
-def test_an_order_that_went_past_the_guard_writes_nothing(phase: Phase, conn: Any) -> None:
-    for operation in ("open", "close", "fail"):
-        error = refused(lambda operation=operation: phase.call(operation, "fase0", ""))  # type: ignore[misc]
-        assert "se saltó la guardia" in str(error)
-    assert not ledger.exists(conn)
-    ledger.ensure_schema(conn)
-    assert refused(lambda: lease.require_run(conn, "inventada", "fase1")).code == "no_run"
-    assert refused(lambda: lease.require_run(conn, "", "fase1")).code == "no_run"
-
-
-def test_a_stop_request_reaches_the_run_that_has_the_lease(fase0: Phase, conn: Any) -> None:
-    run_id = fase0.open("fase1")
-    assert not lease.stop_requested(conn, run_id)
-    lease.request_stop(conn)
-    assert lease.stop_requested(conn, run_id)
 
 
 # --- runs
@@ -338,6 +195,20 @@ def test_passing_a_gate_leaves_its_reason(phase: Phase, conn: Any) -> None:
     assert (found[1]["puerta"], found[1]["motivo"]) == ("window", "acordado con soporte")
 
 
+def test_a_failure_that_cannot_be_written_down_is_still_told(fase0: Phase, empty_database: Database) -> None:
+    run_id = fase0.open("fase1")
+    empty_database.query(f"ALTER DATABASE {empty_database.name} CONNECTION LIMIT 0")
+    said = str(refused(lambda: fase0.call("fail", "fase1", run_id, failure={"msg": "se cortó la luz", "code": "lost"})))
+    assert said.startswith("se cortó la luz")
+    assert "lo anotará la próxima ejecución" in said
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_nothing_starts_on_a_database_in_read_only_mode(empty_database: Database, phase: Phase, check: bool) -> None:
+    empty_database.query(f"ALTER DATABASE {empty_database.name} SET default_transaction_read_only = on")
+    assert refused(lambda: phase.open("fase0", check=check)).code == "read_only"
+
+
 # --- dry runs and reports
 
 
@@ -354,6 +225,13 @@ def test_a_dry_run_beside_a_running_phase_ends_refused(fase0: Phase) -> None:
     fase0.open("fase1")
     fase0.call("open", "fase1", "ensayo", check=True)
     assert refused(lambda: fase0.call("close", "fase1", "ensayo", check=True)).code == "dry_run"
+
+
+def test_a_dry_run_after_a_killed_run_foresees_that_it_would_be_taken_over(fase0: Phase) -> None:
+    dead = {"dead_run": fase0.open("fase1")}
+    lines = fase0.call("open", "fase1", "ensayo", check=True, controller=dead)
+    assert any("Se tomaría el relevo" in line for line in lines)
+    fase0.call("close", "fase1", "ensayo", check=True, controller=dead)
 
 
 def test_the_status_says_what_stands_who_runs_and_what_comes_next(phase: Phase, conn: Any) -> None:

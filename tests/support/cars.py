@@ -54,6 +54,85 @@ pairs:
         plazas: {from: [seats, places], default: 5}
 """
 
+# People who are owners or shops, and visits that find both: lookups, conditions and merges.
+GARAGE = """\
+schema: public
+subphases:
+  fase2: [2.1, 2.2]
+  fase3: [3]
+tables:
+  duenos:
+    twin: owners
+    columns:
+      id: uuid
+      correo: {type: varchar(20), not_null: true}
+      apodo: varchar(8)
+      lugar: varchar(20)
+      extra: {type: text, optional: more}
+    primary_key: id
+    unique: [correo, apodo, [lugar, correo]]
+  talleres:
+    twin: people
+    columns:
+      id: uuid
+      lema: text
+    primary_key: id
+  visitas:
+    twin: visits
+    columns:
+      id: uuid
+      taller_id: uuid
+      dueno_id: uuid
+      correo: {type: varchar(20), not_null: true}
+      lema: text
+      estado: {type: varchar(8), allowed: [hecha, abierta]}
+      hecha_at: timestamp
+      datos: jsonb
+    primary_key: id
+    unique: [correo]
+    foreign_keys:
+      taller_id: {table: talleres, column: id}
+  recibos:
+    twin: receipts
+    columns:
+      id: uuid
+    primary_key: id
+pairs:
+  owners:
+    duenos:
+      subphase: 2.1
+      columns:
+        id: id
+        correo: mail
+  people:
+    talleres:
+      subphase: 2.2
+      where: {kind: shop}
+      otherwise: true
+      columns:
+        id: id
+        lema: motto
+    duenos:
+      subphase: 2.2
+      where: {kind: owner}
+      merge_by: correo
+      columns:
+        id: id
+        correo: mail
+  visits:
+    visitas:
+      subphase: 3
+      duplicates: true
+      columns:
+        id: id
+        taller_id: shop_id
+        dueno_id: {lookup: {table: duenos, column: correo, by: correo, take: id}}
+        correo: {from: data, json_keys: [mail, sender], lookup: {table: people, column: pk, by: person, take: address}}
+        estado: {from: done_at, present: hecha, absent: abierta}
+        hecha_at: done_at
+        datos: data
+"""
+
 
 def problems(text: str) -> list[str]:
     with pytest.raises(MigrationError) as caught:
@@ -63,10 +142,10 @@ def problems(text: str) -> list[str]:
     return list(caught.value.details["errores"])
 
 
-def refused(old: str, new: str, key: str, sentence: str, at: str | None = None) -> None:
-    """Assert that GOOD with ``new`` for ``old`` has exactly one problem, on the line that holds ``at``."""
-    assert GOOD.count(old) == 1, old
-    text = GOOD.replace(old, new)
+def refused(old: str, new: str, key: str, sentence: str, at: str | None = None, good: str = GOOD) -> None:
+    """Assert that ``good`` with ``new`` for ``old`` has exactly one problem, on the line that holds ``at``."""
+    assert good.count(old) == 1, old
+    text = good.replace(old, new)
     line = text[: text.index(at or new)].count("\n") + 1
     [found] = problems(text)
     assert found.startswith(f"coches.yml, línea {line}, {key}: "), found

@@ -25,6 +25,7 @@ class Jobs:
     backup_dir: Path
     mapping: Path = TINKUBOT
     batch_rows: int = 500
+    subphase: str = ""
     overrides: dict[str, str] = field(default_factory=dict)
 
     def params(self, run_id: str, phase: str, **more: Any) -> dict[str, Any]:
@@ -36,7 +37,7 @@ class Jobs:
             "backup_dir": str(self.backup_dir),
             "mapping": self.mapping.read_text(encoding="utf-8"),
             "mapping_path": str(self.mapping),
-            "subphase": "",
+            "subphase": self.subphase,
             "reference": {},
             "overrides": self.overrides,
             "batch_rows": self.batch_rows,

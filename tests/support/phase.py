@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from plugins.module_utils import phase_end
+import pytest
+
+from plugins.module_utils import ledger, phase_end
+from plugins.module_utils.core.errors import MigrationError
 
 MAPPING = Path(__file__).resolve().parents[2] / "files/mapping/tinkubot.yml"
 _numbers = itertools.count(1)
@@ -54,3 +58,22 @@ class Phase:
         run_id = run_id or f"20261125T020304-{next(_numbers):04x}"
         self.call("open", phase, run_id, **more)
         return run_id
+
+
+def finish(phase: Phase, conn: Any, name: str, **more: Any) -> list[str]:
+    """Open and close a phase whose proof is the event alone; what the summary says."""
+    run_id = phase.open(name, **more)
+    ledger.event(conn, run_id, "prueba", name, {"tablas": [], "diferencias": []})
+    return phase.call("close", name, run_id, **more)
+
+
+def refused(action: Callable[[], object]) -> MigrationError:
+    """The refusal that an action must end with."""
+    with pytest.raises(MigrationError) as raised:
+        action()
+    return raised.value
+
+
+def states(conn: Any) -> list[tuple[str, str, str]]:
+    """Phase, action and state of every run, oldest first."""
+    return [(run.phase, run.action, run.state) for run in ledger.runs(conn)]

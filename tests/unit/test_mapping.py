@@ -78,9 +78,7 @@ def test_a_wrong_type_is_named_with_what_was_expected(old: str, new: str, key: s
 def test_two_sources_for_one_spanish_column_are_refused() -> None:
     key = "pairs.brands.marcas.columns.nombre"
     new = "nombre: name\n        nombre: title"
-    refused(
-        "nombre: name", new, key, "ya está en la línea 35: una columna española no puede tener dos orígenes", "title"
-    )
+    refused("nombre: name", new, key, "ya está en la línea 35: una columna española no puede tener dos orígenes", "title")
 
 
 def test_a_pair_described_twice_is_refused() -> None:
@@ -129,12 +127,8 @@ def test_rows_are_recognised_only_by_mapped_columns() -> None:
 
 def test_rows_are_recognised_only_by_a_unique_key() -> None:
     new = "subphase: 2.2\n      match: [id, estado]"
-    refused(
-        "subphase: 2.2", new, "pairs.cars.coches.match", "(id, estado) no es única en «coches»; lo son (id)", "match"
-    )
-    assert load_mapping(GOOD.replace("subphase: 2.1", "subphase: 2.1\n      match: nombre"), "x").pairs[0].match == (
-        "nombre",
-    )
+    refused("subphase: 2.2", new, "pairs.cars.coches.match", "(id, estado) no es única en «coches»; lo son (id)", "match")
+    assert load_mapping(GOOD.replace("subphase: 2.1", "subphase: 2.1\n      match: nombre"), "x").pairs[0].match == ("nombre",)
 
 
 def test_foreign_keys_name_a_key_of_a_table_declared_before() -> None:
@@ -174,9 +168,7 @@ def test_an_index_that_repeats_a_constraint_is_dropped_and_remembered() -> None:
 
 def test_one_legacy_column_in_two_spanish_ones_is_refused() -> None:
     key = "pairs.brands.marcas.columns.nota"
-    refused(
-        "{from: note,", "{from: [note, name],", key, "«name» ya va a «nombre» (línea 35): la vuelta atrás sería ambigua"
-    )
+    refused("{from: note,", "{from: [note, name],", key, "«name» ya va a «nombre» (línea 35): la vuelta atrás sería ambigua")
 
 
 def test_a_column_both_carried_and_left_behind_is_refused() -> None:
@@ -189,9 +181,7 @@ def test_an_unknown_subphase_is_refused() -> None:
 
 
 def test_a_subphase_of_two_phases_is_refused() -> None:
-    refused(
-        "[2.1, 2.2]", "[2.1, 2.2]\n  fase3: [2.2]", "subphases.fase3[0]", "la subfase «2.2» ya es de fase2", "fase3"
-    )
+    refused("[2.1, 2.2]", "[2.1, 2.2]\n  fase3: [2.2]", "subphases.fase3[0]", "la subfase «2.2» ya es de fase2", "fase3")
 
 
 def test_a_bad_type_name_is_answered_with_the_nearest_known_one() -> None:
@@ -207,9 +197,7 @@ def test_a_bad_type_name_is_answered_with_the_nearest_known_one() -> None:
 def test_an_optional_column_stays_out_of_keys_and_needs_an_optional_rule() -> None:
     refused("unique: [nombre]", "unique: [nombre, extra]", "tables.marcas.unique[1]", "es opcional")
     new = "nombre: name\n        extra: more"
-    refused(
-        "nombre: name", new, "pairs.brands.marcas.columns.extra", "su regla también (optional: true)", "extra: more"
-    )
+    refused("nombre: name", new, "pairs.brands.marcas.columns.extra", "su regla también (optional: true)", "extra: more")
 
 
 def test_a_legacy_and_a_spanish_table_cannot_share_a_name() -> None:

@@ -25,9 +25,7 @@ def test_trap_28_every_value_must_fit_its_own_column() -> None:
     sentence = "«seminuevo» tiene 9 caracteres y la columna, character varying(8), admite 8"
     refused("[nuevo, usado]", "[nuevo, seminuevo, usado]", key, sentence)
     new = "nombre: {type: varchar(3), default: largo, not_null: true}"
-    refused(
-        "nombre: {type: varchar(10), not_null: true}", new, "tables.marcas.columns.nombre.default", "«largo» tiene 5"
-    )
+    refused("nombre: {type: varchar(10), not_null: true}", new, "tables.marcas.columns.nombre.default", "«largo» tiene 5")
     refused(
         "nombre: name",
         "nombre: {from: name, default: todavía sin nombre}",
@@ -89,9 +87,7 @@ def test_a_default_becomes_sql(written: str, default: str) -> None:
 
 def test_a_column_has_one_default() -> None:
     new = "plazas: {type: integer, default_sql: f(),"
-    refused(
-        "plazas: {type: integer,", new, "tables.coches.columns.plazas.default_sql", "default_sql y default se excluyen"
-    )
+    refused("plazas: {type: integer,", new, "tables.coches.columns.plazas.default_sql", "default_sql y default se excluyen")
 
 
 def test_the_yaml_booleans_and_numbers_are_text_in_value_maps() -> None:
@@ -119,9 +115,7 @@ def test_options_of_other_types_are_refused() -> None:
         "pairs.brands.marcas.columns.nota.values",
         "jsonb",
     )
-    refused(
-        "nombre: name", "nombre: {from: name, text_key: texto}", "pairs.brands.marcas.columns.nombre.text_key", "jsonb"
-    )
+    refused("nombre: name", "nombre: {from: name, text_key: texto}", "pairs.brands.marcas.columns.nombre.text_key", "jsonb")
     refused(
         "precio: numeric(6,2)",
         "precio: {type: 'numeric(6,2)', allowed: ['1']}",

@@ -102,6 +102,11 @@ def parameters(address: Address, hostaddr: str, offers_tls: bool) -> dict[str, s
 
 def unreadable(url: str) -> MigrationError:
     """What to say when libpq cannot parse the URL; its own message would quote a piece of the password."""
+    if not url:
+        return refused(
+            "DATABASE_URL está vacía. Expórtela antes de llamar: "
+            "export DATABASE_URL='postgresql://usuario:contraseña@servidor:5432/base'"
+        )
     query = url.rpartition("?")[2] if "?" in url and "@" not in url.rpartition("?")[2] else ""
     names = [part.partition("=")[0] for part in query.split("&") if part]
     if names and all(re.fullmatch(r"[a-z_]{3,40}", name) for name in names):

@@ -16,15 +16,18 @@ TOUCH = f"{BOOKKEEPING}.tocar_actualizado"
 
 def helper_statements(version: int) -> tuple[str, ...]:
     """Return the functions of schema migracion that tables and forward SELECTs call; ``version``: server_version_num."""
-    if version >= 160000:
-        body = "LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT pg_catalog.pg_input_is_valid(texto, 'jsonb') $$"
+    attempt = (
+        "BEGIN\n  PERFORM texto::pg_catalog.jsonb;\n  RETURN true;\n"
+        "EXCEPTION WHEN data_exception OR program_limit_exceeded THEN\n  RETURN false;\nEND"
+    )
+    if version >= 170000:
+        # pg_input_is_valid raises where the parser's stack ends: what could be nested that deep is tried instead
+        brackets = "pg_catalog.octet_length(texto) - pg_catalog.octet_length(pg_catalog.translate(texto, '[{', ''))"
+        quick = f"  IF {brackets} < 300 THEN\n    RETURN pg_catalog.pg_input_is_valid(texto, 'jsonb');\n  END IF;\n"
+        body = f"LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$\nBEGIN\n{quick}  {attempt};\nEND $$"
     else:
-        # a block with EXCEPTION opens a subtransaction, which no parallel worker may do
-        body = (
-            "LANGUAGE plpgsql IMMUTABLE PARALLEL UNSAFE AS $$\n"
-            "BEGIN\n  PERFORM texto::pg_catalog.jsonb;\n  RETURN true;\n"
-            "EXCEPTION WHEN data_exception OR program_limit_exceeded THEN\n  RETURN false;\nEND $$"
-        )
+        # before 17 no parallel worker may open the subtransaction that a block with EXCEPTION is
+        body = f"LANGUAGE plpgsql IMMUTABLE PARALLEL UNSAFE AS $$\n{attempt} $$"
     return (
         f"CREATE OR REPLACE FUNCTION {BOOKKEEPING}.es_jsonb(texto text) RETURNS boolean\n{body}",
         # stands aside when the copy or the sync writes, so that a twin keeps the time of its origin

@@ -134,7 +134,7 @@ def _from(route: Route, conversions: Sequence[Conversion], alias: str) -> str:
 
 def where_of(route: Route, alias: str) -> str:
     """Return the condition that a legacy row (``alias``) has to meet to belong to this pair."""
-    return f"({route.pair.where.replace('{l}', alias)})" if route.pair.where else "true"
+    return " AND ".join(f"{alias}.{ident(c)} = {literal(v)}" for c, v in route.pair.where) or "true"
 
 
 def _where(route: Route, alias: str) -> str:
@@ -165,8 +165,8 @@ def _double_refusals(route: Route) -> list[Refusal]:
     """Return what refuses a row because an acceptable row with a lower key takes the same unique Spanish value."""
     carried = {c.target.name: c for c in route.carried}
     refusals = []
-    for unique in route.table.unique:
-        if set(unique) == set(route.pair.match) or not set(unique) <= carried.keys():
+    for unique in (route.table.primary_key, *route.table.unique):
+        if not set(unique) <= carried.keys():
             continue
         guard = _may_meet(route, unique)
         if guard is None:

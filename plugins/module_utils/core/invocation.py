@@ -38,13 +38,13 @@ class Invocation:
     def problems(self) -> list[str]:
         """One Spanish sentence for each thing that must not be."""
         found = [*self._selection(), *self._inventory()]
-        if tuple(sorted(self.run_tags)) not in self.public_tags:
+        given = tuple(sorted(self.run_tags))  # ansible gives a set: without order
+        if given not in self.public_tags:
             public = [tag for tags in self.public_tags for tag in tags if tag != "all"]
-            wrong = [tag for tag in self.run_tags if tag not in public]
+            wrong = [tag for tag in given if tag not in public]
             hint = nearest(wrong[0], public) if wrong else ""
             found.append(
-                f"--tags {','.join(self.run_tags)}: no se puede{hint or '.'} Se llama sin --tags, o con uno solo de: "
-                f"{', '.join(public)}"
+                f"--tags {','.join(given)}: no se puede{hint or '.'} Se llama sin --tags, o con uno solo de: {', '.join(public)}"
             )
         return found
 

@@ -7,15 +7,16 @@ from .forward import BOOKKEEPING, Route
 from .sqltext import ident, idents, images_differ, literal, qname
 
 EQUAL, MISSING, DIFFERENT, SURPLUS = "igual", "falta", "difiere", "sobra"
-QUARANTINED, REFUSED = "cuarentena", "rechazada"  # refused: no open entry in migracion.cuarentena yet
+QUARANTINED, REFUSED = "cuarentena", "rechazada"  # refused: no entry in migracion.cuarentena that says so yet
 PENDING = (MISSING, DIFFERENT, REFUSED)
 
 
 def classified_sql(route: Route, detail: bool = False) -> str:
     """Return a SELECT that gives every legacy row and every Spanish row its state.
 
-    Columns: estado, motivo, clave, the legacy key (_k1 …), the Spanish row's match columns (_t1 …); with ``detail`` also
-    ``columnas``: a text array of column, expected and found value, three by three, for rows that differ.
+    Columns: estado, motivo, anotada (an entry is open), clave, the legacy key (_k1 …), the Spanish row's match columns
+    (_t1 …); with ``detail`` also ``columnas``: a text array of column, expected and found value, three by three, for rows
+    that differ.
     Images are compared (``*<>``), not values: jsonb 1.0 and 1.00, equal to ``=``, are different bytes.
     """
     match = [c.name for c in match_columns(route)]
@@ -26,11 +27,12 @@ def classified_sql(route: Route, detail: bool = False) -> str:
     extra = f",\n  {_differences(route)} AS columnas" if detail else ""
     return f"""SELECT CASE
     WHEN f._clave IS NULL THEN '{SURPLUS}'
-    WHEN f._motivo IS NOT NULL THEN CASE WHEN c.clave IS NULL THEN '{REFUSED}' ELSE '{QUARANTINED}' END
+    WHEN f._motivo IS NOT NULL THEN
+      CASE WHEN c.motivo = f._motivo AND {_unchanged(route)} THEN '{QUARANTINED}' ELSE '{REFUSED}' END
     WHEN t.{ident(match[0])} IS NULL THEN CASE WHEN {_still_refused(route)} THEN '{QUARANTINED}' ELSE '{MISSING}' END
     WHEN {images_differ(columns, "f.", "t.")} THEN '{DIFFERENT}'
     ELSE '{EQUAL}' END AS estado,
-  CASE WHEN t.{ident(match[0])} IS NULL THEN coalesce(f._motivo, c.motivo) END AS motivo,
+  CASE WHEN t.{ident(match[0])} IS NULL THEN coalesce(f._motivo, c.motivo) END AS motivo, c.clave IS NOT NULL AS anotada,
   coalesce(f._clave, {spanish_clave(route, "t")}) AS clave,
   {idents(route.key_names, "f.")}, {found}{extra}
 FROM (SELECT f.*, {joinable} FROM {route.view} f) f
@@ -41,12 +43,14 @@ LEFT JOIN {BOOKKEEPING}.cuarentena c
 
 def _still_refused(route: Route) -> str:
     """Return whether PostgreSQL itself refused the row (no expression foresaw it) and the row has not changed since."""
+    return f"c.clave IS NOT NULL AND starts_with(c.motivo, {literal(UNFORESEEN)}) AND {_unchanged(route)}"
+
+
+def _unchanged(route: Route) -> str:
+    """Return whether the row's entry in quarantine holds the row as it is now."""
     key = " AND ".join(f"l.{ident(c.name)} = f.{k}" for c, k in zip(route.key, route.key_names, strict=True))
     source = qname(route.schema, route.pair.source)
-    return (
-        f"c.clave IS NOT NULL AND starts_with(c.motivo, {literal(UNFORESEEN)})"
-        f" AND (SELECT {row_image(route, 'l')} FROM {source} l WHERE {key}) = c.fila"
-    )
+    return f"(SELECT {row_image(route, 'l')} FROM {source} l WHERE {key}) = c.fila"
 
 
 def _differences(route: Route) -> str:
@@ -59,9 +63,9 @@ def _differences(route: Route) -> str:
 
 
 def accounting_sql(route: Route) -> str:
-    """Return a SELECT of estado, motivo, n and the first key of each group."""
+    """Return a SELECT of estado, motivo, n, the first key of each group and how many of its rows have an open entry."""
     return (
-        f'SELECT estado, motivo, count(*) AS n, min(clave COLLATE "C") AS primera\n'
+        f'SELECT estado, motivo, count(*) AS n, min(clave COLLATE "C") AS primera, count(*) FILTER (WHERE anotada) AS anotadas\n'
         f"FROM ({classified_sql(route)}) d GROUP BY estado, motivo"
     )
 

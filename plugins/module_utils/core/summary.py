@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -46,9 +46,7 @@ class Ending:
         found += quarantine_lines(self.quarantine)
         if self.pending:
             found.append(f"  Pendientes de propagar: {number(self.pending)}")
-        found.append(
-            "  Servicios: no participan en esta fase" if self.services else "  Servicios: fuera (services_enabled=false)"
-        )
+        found.append(f"  Servicios: no participan en esta fase{'' if self.services else ' (services_enabled=false)'}")
         if self.log:
             found.append(f"  Registro: {self.log}")
         return found + self._commands()
@@ -137,8 +135,3 @@ def size(count: float) -> str:
             return f"{count:.0f} {unit}"
         count /= 1024
     return f"{count:.1f} TB"
-
-
-def phase_lines(states: Iterable[tuple[str, str]]) -> list[str]:
-    """One line per phase."""
-    return [f"  {phase}: {state}" for phase, state in states]

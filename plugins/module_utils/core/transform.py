@@ -1,7 +1,8 @@
 """How one legacy value becomes one Spanish value, and when an INSERT would refuse it.
 
 Every expression is total: it never raises, whatever the row holds. What PostgreSQL would refuse on INSERT is a refusal
-with the SQLSTATE that the INSERT would have given and a reason in words.
+with a reason in words and the SQLSTATE that the INSERT would have given (one for each kind: whatever is wrong with a JSON
+text is 22P02, whatever does not fit a number 22003).
 """
 
 from __future__ import annotations
@@ -94,17 +95,18 @@ def _to_text(column: str, rule: ColumnRule, source: LegacyColumn, target: Spanis
     text = _translated(_as_text(column, source), rule)
     raw = text if rule.default is None else f"coalesce({text}, {literal(rule.default)})"
     value = f"{_parens(raw)}::{target.type}"
+    reason = f"{literal(source.name + ' no tiene traducción: ')} || quote_literal(left({column}::text, 40))"
+    refusals = []
+    _, size = type_family(target.type)
+    if size:
+        # INSERT cuts trailing blanks beyond varchar(n) and refuses anything else
+        too_long = f"char_length({raw}) > {size[0]} AND rtrim(substr({raw}, {size[0] + 1}), ' ') <> ''"
+        longer = literal(f"{source.name} pasa de los {size[0]} caracteres que admite {target.name}")
+        refusals.append(Refusal(too_long, "22001", reason if target.allowed else longer))
     if target.allowed:
         allowed = ", ".join(literal(v) for v in target.allowed)
-        reason = f"{literal(source.name + ' no tiene traducción: ')} || quote_literal(left({column}::text, 40))"
-        return Conversion(value, (Refusal(f"v.{ident(target.name)} NOT IN ({allowed})", "23514", reason),))
-    _, size = type_family(target.type)
-    if not size:
-        return Conversion(value)
-    # INSERT cuts trailing blanks beyond varchar(n) and refuses anything else
-    too_long = f"char_length({raw}) > {size[0]} AND rtrim(substr({raw}, {size[0] + 1}), ' ') <> ''"
-    reason = f"{source.name} pasa de los {size[0]} caracteres que admite {target.name}"
-    return Conversion(value, (Refusal(too_long, "22001", literal(reason)),))
+        refusals.append(Refusal(f"v.{ident(target.name)} NOT IN ({allowed})", "23514", reason))
+    return Conversion(value, tuple(refusals))
 
 
 def _translated(text: str, rule: ColumnRule) -> str:

@@ -1,0 +1,583 @@
+"""The copy: what the plan's statements lose, abort on or leave stale arrives, is renewed, or stands in quarantine."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+
+from plugins.module_utils import copier
+from plugins.module_utils.core.errors import MigrationError
+from tests.support.databases import Database
+from tests.support.dump import dump
+from tests.support.jobs import SHOP, Jobs
+
+Begin = Callable[..., tuple[Database, Jobs]]
+BOTH = pytest.mark.parametrize("installation", ["jsonb", "text"])
+
+
+@pytest.fixture
+def begin(new_database: Callable[..., Database], tmp_path: Path) -> Begin:
+    """``begin(installation, batch_rows=)``: a sample database and the jobs of subfase 2.1 on it."""
+
+    def make(installation: str = "jsonb", rows: int = 200, **options: Any) -> tuple[Database, Jobs]:
+        database = new_database(installation, rows)
+        return database, Jobs(database.url, tmp_path / "respaldos", subphase="2.1", **options)
+
+    return make
+
+
+def customer(n: int) -> str:
+    """The key of a customer that the sample always has."""
+    return f"c0000000-0000-4000-8000-{n:012d}"
+
+
+def quarantine(database: Database, table: str = "customers") -> dict[str, tuple[str, str]]:
+    """Key to SQLSTATE and first word of the reason, of the open entries."""
+    entries = database.query(
+        "SELECT clave, sqlstate, split_part(motivo, ' ', 1) FROM migracion.cuarentena"
+        " WHERE estado = 'abierta' AND tabla_origen = %s",
+        (table,),
+    )
+    return {clave: (state, word) for clave, state, word in entries}
+
+
+def client(database: Database, n: int, columns: str = "telefono, nombre_completo, ciudad") -> tuple[Any, ...] | None:
+    rows = database.query(f"SELECT {columns} FROM clientes WHERE id = %s", (customer(n),))
+    return rows[0] if rows else None
+
+
+# --- what arrives
+
+PLAIN_NOTES = """
+CREATE FUNCTION pg_temp.notas(v text) RETURNS jsonb LANGUAGE plpgsql AS $$
+BEGIN
+  IF v IS NULL OR v::jsonb = 'null' THEN RETURN '{}'; END IF;
+  RETURN v;
+EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
+  RETURN json_build_object('texto', v)::jsonb;
+END $$;"""
+ARRIVES = {
+    "profesiones": """
+        SELECT id, left(name, 100) AS nombre, left(specialty, 255) AS especialidad, left(category, 100) AS categoria, is_active,
+               created_at AT TIME ZONE 'UTC', updated_at AT TIME ZONE 'UTC' FROM professions""",
+    "clientes": """
+        SELECT id, left(phone_number, 20), left(coalesce(full_name, 'Cliente TinkuBot'), 255), left(city, 100),
+               city_confirmed_at AT TIME ZONE 'UTC', pg_temp.notas(notes::text), 'activo', {consent}
+               created_at AT TIME ZONE 'UTC', updated_at AT TIME ZONE 'UTC' FROM customers""",
+}
+SOURCE = {"profesiones": "professions", "clientes": "customers"}
+
+
+@BOTH
+@pytest.mark.parametrize("table", ARRIVES)
+def test_every_row_that_is_not_refused_arrives_as_the_tables_say(begin: Begin, installation: str, table: str) -> None:
+    """Traps 1, 2, 6: the Spanish default of estado, notes that are no JSON, missing names."""
+    database, jobs = begin(installation, batch_rows=37)
+    jobs.up_to_tables()
+    jobs.copy()
+    wanted = ARRIVES[table].format(consent="has_consent," if installation == "jsonb" else "")
+    refused = list(quarantine(database, SOURCE[table]))
+    with database.cursor() as cursor:
+        cursor.execute(PLAIN_NOTES)
+        cursor.execute(f"SELECT e::text FROM ({wanted} WHERE id::text <> ALL (%s)) e ORDER BY 1", (refused,))
+        expected = cursor.fetchall()
+        cursor.execute(f"SELECT t::text FROM {table} t ORDER BY 1")
+        assert cursor.fetchall() == expected
+    assert len(expected) > 60
+
+
+REFUSED = {
+    "professions": """
+        SELECT id::text, id, left(name, 100) AS unica, CASE
+          WHEN ltrim(substr(name, 101), ' ') <> '' THEN 'name'
+          WHEN ltrim(substr(specialty, 256), ' ') <> '' THEN 'specialty'
+          WHEN ltrim(substr(category, 101), ' ') <> '' THEN 'category' END AS larga FROM professions""",
+    "customers": """
+        SELECT id::text, id, left(phone_number, 20) AS unica, CASE
+          WHEN ltrim(substr(phone_number, 21), ' ') <> '' THEN 'phone_number'
+          WHEN ltrim(substr(full_name, 256), ' ') <> '' THEN 'full_name'
+          WHEN ltrim(substr(city, 101), ' ') <> '' THEN 'city' END AS larga FROM customers""",
+}
+
+
+@BOTH
+@pytest.mark.parametrize(("table", "unique"), [("professions", "name"), ("customers", "phone_number")])
+def test_the_quarantine_is_what_plain_sql_counts(begin: Begin, installation: str, table: str, unique: str) -> None:
+    database, jobs = begin(installation, batch_rows=50)
+    jobs.up_to_tables()
+    jobs.copy()
+    judged = f"""
+        WITH o (clave, id, unica, larga) AS ({REFUSED[table]})
+        SELECT clave, coalesce(larga, %s), CASE WHEN larga IS NULL THEN '23505' ELSE '22001' END FROM o
+        WHERE larga IS NOT NULL OR EXISTS (SELECT 1 FROM o a WHERE a.unica = o.unica AND a.id < o.id AND a.larga IS NULL)"""
+    expected = {key: (state, word) for key, word, state in database.query(judged, (unique,))}
+    assert quarantine(database, table) == expected
+    assert len(expected) >= 6
+    kept = database.query(
+        f"SELECT count(*) FROM migracion.cuarentena c JOIN public.{table} l ON l.id::text = c.clave AND to_jsonb(l) = c.fila"
+    )
+    assert kept == [(len(expected),)]
+
+
+def test_notes_that_are_no_json_are_kept_as_text(begin: Begin) -> None:
+    database, jobs = begin("text")
+    jobs.up_to_tables()
+    jobs.copy()
+    notes = dict(database.query("SELECT right(id::text, 3), notas::text FROM clientes WHERE id::text LIKE 'c0000000%1__'"))
+    assert notes["101"] == notes["102"] == "{}"
+    assert notes["105"] == '{"texto": ""}'
+    assert notes["104"] == '[1, "dos"]'
+    assert notes["109"] == '{"texto": "{\\"a\\": 1"}'
+    assert notes["111"] == '{"texto": "{\\"nul\\": \\"\\\\u0000\\"}"}'
+    assert notes["114"] == '{"texto": "NaN"}'
+
+
+def test_trap_2_notes_nested_deeper_than_the_parsers_stack_harm_neither_copy_nor_proof(begin: Begin) -> None:
+    database, jobs = begin("text")
+    database.query("UPDATE customers SET notes = repeat('[', 200000) WHERE id = %s", (customer(1),))
+    assert jobs.up_to_proof()["accounting"][1]["pendientes"] == 0
+    assert client(database, 1, "length(notas->>'texto')") == (200000,)
+
+
+def test_trap_3_two_rows_of_one_phone_are_one_row_and_one_entry(begin: Begin) -> None:
+    """Also where legacy does not forbid it, across batches, and whichever way it heals."""
+    database, jobs = begin(batch_rows=1)
+    database.query("ALTER TABLE customers DROP CONSTRAINT customers_phone_number_key")
+    database.query(
+        "UPDATE customers SET phone_number = '593100000001' WHERE id IN (%s, %s, %s)", tuple(map(customer, (1, 5, 20)))
+    )
+    jobs.up_to_proof()
+    entries = quarantine(database)
+    assert entries[customer(5)] == entries[customer(20)] == ("23505", "phone_number")
+    assert client(database, 1) is not None
+    assert client(database, 5) is None
+    database.query("DELETE FROM customers WHERE id = %s", (customer(1),))
+    jobs.equalise()
+    assert client(database, 5, "telefono") == ("593100000001",)
+    assert customer(5) not in quarantine(database)
+    assert quarantine(database)[customer(20)] == ("23505", "phone_number")
+
+
+def test_trap_6_a_missing_phone_is_quarantined_and_a_missing_name_is_not(begin: Begin) -> None:
+    database, jobs = begin()
+    database.query("ALTER TABLE customers ALTER phone_number DROP NOT NULL")
+    database.query("UPDATE customers SET phone_number = NULL WHERE id IN (%s, %s)", (customer(1), customer(5)))
+    jobs.up_to_proof()
+    assert quarantine(database)[customer(1)] == quarantine(database)[customer(5)] == ("23502", "falta")
+    assert client(database, 4, "nombre_completo") == ("Cliente TinkuBot",)
+
+
+def test_trap_7_moments_hold_utc_whatever_the_databases_time_zone(begin: Begin) -> None:
+    database, jobs = begin("text")
+    database.query(f"ALTER DATABASE {database.name} SET timezone TO 'America/Guayaquil'")
+    jobs.up_to_proof()
+    moments = "SELECT count(*) FROM clientes c JOIN customers l USING (id) WHERE c.creado_at = l.created_at AT TIME ZONE 'UTC'"
+    assert database.value("SHOW timezone") == "America/Guayaquil"
+    assert database.value(moments) == database.value("SELECT count(*) FROM clientes")
+    made = "INSERT INTO clientes (telefono, nombre_completo) VALUES ('1', 'n') RETURNING creado_at - timezone('utc', now())"
+    assert database.value(made).total_seconds() == 0
+    touched = "UPDATE clientes SET ciudad = 'x' WHERE id = %s RETURNING actualizado_at - timezone('utc', now())"
+    assert database.value(touched, (customer(1),)).total_seconds() == 0
+
+
+@pytest.mark.parametrize("lag", [False, True], ids=["in step", "behind its own table"])
+def test_trap_5_the_next_row_without_an_id_goes_in_on_both_sides(begin: Begin, lag: bool) -> None:
+    database, jobs = begin()
+    if lag:  # the highest row is one that is refused, so only the legacy table has its id
+        database.query("UPDATE professions SET id = 917 WHERE id = 910")
+        database.query("SELECT setval('professions_id_seq', 3)")
+    jobs.up_to_proof()
+    highest = database.value("SELECT max(id) FROM professions")
+    new = [
+        database.value("SET ROLE service_role; INSERT INTO professions (name) VALUES ('Nueva') RETURNING id"),
+        database.value("SET ROLE service_role; INSERT INTO profesiones (nombre) VALUES ('Nueva') RETURNING id"),
+        database.value("SET ROLE service_role; INSERT INTO professions (name) VALUES ('Otra') RETURNING id"),
+    ]
+    assert new == [highest + 1, highest + 2, highest + 3]
+
+
+def test_a_row_that_only_postgresql_refuses_is_quarantined_alone(begin: Begin) -> None:
+    """The net below the expressions: here a constraint that nobody told the mapping of."""
+    database, jobs = begin()
+    jobs.up_to_tables()
+    database.query("ALTER TABLE clientes ADD CONSTRAINT ajena CHECK (ciudad <> 'Manta')")
+    jobs.copy()
+    refused = database.query(
+        "SELECT clave, sqlstate FROM migracion.cuarentena WHERE motivo LIKE 'PostgreSQL la rechaza: %ajena%'"
+    )
+    manta = database.query("SELECT id::text, '23514' FROM customers WHERE city = 'Manta' AND length(phone_number) <= 20")
+    assert sorted(refused) == sorted(manta)
+    assert len(manta) > 4
+    [_, account] = jobs.prove()["accounting"]
+    assert account["total"] == account["iguales"] + account["cuarentena"] == 200
+
+
+# --- the run after the run
+
+
+@BOTH
+def test_a_rerun_makes_equal_whatever_has_changed_in_legacy(begin: Begin, installation: str) -> None:
+    database, jobs = begin(installation)
+    jobs.up_to_proof()
+    with database.cursor() as cursor:
+        cursor.execute("UPDATE customers SET city = 'Tena' WHERE id = %s", (customer(1),))
+        cursor.execute("DELETE FROM customers WHERE id = %s", (customer(19),))
+        cursor.execute("INSERT INTO customers (id, phone_number) VALUES ('ffffffff-0000-4000-8000-000000000001', '593700000001')")
+        cursor.execute("INSERT INTO customers (id, phone_number) VALUES ('00000000-0000-4000-8000-000000000001', '593700000002')")
+        # two rows swap their phones; a new row takes over the phone of one that got another
+        swap = "UPDATE customers SET phone_number = %s WHERE id = %s"
+        for phone, n in (("-", 4), ("593100000004", 5), ("593100000005", 4), ("593700000003", 7)):
+            cursor.execute(swap, (phone, customer(n)))
+        cursor.execute("INSERT INTO customers (id, phone_number) VALUES ('00000000-0000-4000-8000-000000000002', '593100000007')")
+        # one heals, one breaks
+        cursor.execute("UPDATE customers SET city = 'Loja' WHERE id = %s", (customer(10),))
+        cursor.execute("UPDATE customers SET city = repeat('x', 101) WHERE id = %s", (customer(11),))
+    jobs.equalise()
+    assert client(database, 1, "ciudad") == ("Tena",)
+    assert client(database, 19) is None
+    phones = dict(database.query("SELECT telefono, right(id::text, 2) FROM clientes"))
+    assert [phones[f"59310000000{n}"] for n in (4, 5, 7)] == ["05", "04", "02"]
+    assert phones["593700000003"] == "07"
+    assert {"593700000001", "593700000002"} <= phones.keys()
+    assert client(database, 10, "ciudad") == ("Loja",)
+    assert client(database, 11) is None
+    entries = quarantine(database)
+    assert customer(10) not in entries
+    assert entries[customer(11)] == ("22001", "city")
+    aside = dict(database.query("SELECT clave, fila->>'telefono' FROM migracion.apartada"))
+    assert aside == {customer(19): "593100000019", customer(11): "593100000011"}
+    assert not database.query("SELECT 1 FROM clientes WHERE telefono LIKE '~%%'")
+
+
+def test_phones_that_move_around_a_ring_find_their_rows_again(begin: Begin) -> None:
+    database, jobs = begin(batch_rows=2)
+    jobs.up_to_proof()
+    before = database.query("SELECT id, phone_number FROM customers WHERE length(phone_number) < 20 ORDER BY id")
+    with database.cursor() as cursor:
+        cursor.execute("UPDATE customers SET phone_number = 'x' || id WHERE length(phone_number) < 20")
+        for (key, _), (_, phone) in zip(before, before[1:] + before[:1], strict=True):
+            cursor.execute("UPDATE customers SET phone_number = %s WHERE id = %s", (phone, key))
+    jobs.equalise()
+    assert len(before) > 100
+    astray = (
+        "SELECT array_agg(l.id::text) FROM customers l LEFT JOIN clientes c ON c.id = l.id AND telefono = left(phone_number, 20)"
+    )
+    assert set(database.value(f"{astray} WHERE c.id IS NULL")) == quarantine(database).keys()
+
+
+def test_a_second_run_writes_nothing(begin: Begin) -> None:
+    database, jobs = begin()
+    jobs.up_to_proof()
+    versions = "SELECT array_agg(xmin::text || ctid::text ORDER BY id) FROM clientes"
+    before = database.value(versions), database.value("SELECT count(*) FROM migracion.cuarentena")
+    jobs.copy()
+    assert jobs.equalise()["changed"] is False
+    assert (database.value(versions), database.value("SELECT count(*) FROM migracion.cuarentena")) == before
+
+
+def test_an_entry_follows_its_row_while_that_stays_refused(begin: Begin) -> None:
+    database, jobs = begin()
+    jobs.up_to_proof()
+    database.query("UPDATE customers SET city = 'Loja', full_name = repeat('n', 256) WHERE id = %s", (customer(10),))
+    database.query("UPDATE customers SET notes = '{\"nota\": 2}' WHERE id = %s", (customer(6),))
+    jobs.equalise()
+    assert quarantine(database)[customer(10)] == ("22001", "full_name")
+    kept = "SELECT fila->'notes' FROM migracion.cuarentena WHERE clave = %s AND estado = 'abierta'"
+    assert database.value(kept, (customer(6),)) == {"nota": 2}
+
+
+# --- interrupted, and beside others
+
+
+def at_a_batch(database: Database, statement: str) -> None:
+    """Let the fifth batch of twenty customers run a statement just before its checkpoint is written."""
+    database.query(
+        "CREATE FUNCTION public.interrupt() RETURNS trigger LANGUAGE plpgsql AS"
+        f" $$ BEGIN PERFORM {statement}; RETURN NEW; END $$;"
+        "CREATE TRIGGER interrupt BEFORE UPDATE ON migracion.progreso_copia FOR EACH ROW"
+        " WHEN (NEW.tabla_origen = 'customers' AND NEW.filas_leidas = 100) EXECUTE FUNCTION public.interrupt()"
+    )
+
+
+READ = "SELECT filas_leidas FROM migracion.progreso_copia WHERE tabla_origen = 'customers'"
+
+
+def test_batches_go_on_at_the_checkpoint_after_a_lost_connection(begin: Begin) -> None:
+    database, jobs = begin(batch_rows=20)
+    undisturbed, others = begin(batch_rows=20)
+    others.up_to_tables()
+    others.copy()
+    jobs.up_to_tables()
+    at_a_batch(database, "pg_terminate_backend(pg_backend_pid())")
+    with pytest.raises(psycopg2.OperationalError):
+        jobs.copy()
+    assert database.value(READ) == 80
+    assert database.value("SELECT estado FROM migracion.fase_ejecucion ORDER BY id DESC LIMIT 1") == "fallida"
+    database.query("DROP FUNCTION public.interrupt CASCADE")
+    jobs.copy()
+    assert database.value(READ) == 200
+    for table in ("profesiones", "clientes"):
+        rows = f"SELECT array_agg(t::text ORDER BY id) FROM {table} t"
+        assert database.value(rows) == undisturbed.value(rows)
+    assert quarantine(database) == quarantine(undisturbed)
+
+
+def test_a_stop_request_ends_the_copy_between_two_batches_and_the_same_command_goes_on(begin: Begin) -> None:
+    database, jobs = begin(batch_rows=20)
+    jobs.up_to_tables()
+    database.query(
+        "CREATE FUNCTION public.stop() RETURNS boolean LANGUAGE sql AS"
+        " 'UPDATE migracion.arriendo SET parar_solicitado_at = now() RETURNING true'"
+    )
+    at_a_batch(database, "public.stop()")
+    with pytest.raises(MigrationError, match="la misma orden continúa desde aquí") as stopped:
+        jobs.copy()
+    assert stopped.value.code == "paused"
+    assert database.value(READ) == 100
+    jobs.copy()
+    assert database.value(READ) == 200
+
+
+@contextmanager
+def held(database: Database, statement: str, seconds: float) -> Iterator[None]:
+    """A service's transaction that has run a statement and commits only after a while."""
+    with closing(psycopg2.connect(database.superuser_url)) as connection:
+        connection.cursor().execute(statement)
+        timer = threading.Timer(seconds, connection.commit)
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.join()
+
+
+@pytest.mark.parametrize("step", ["copy", "equalise"])
+def test_a_writer_that_holds_a_row_delays_only_its_batch_and_what_it_commits_is_copied(begin: Begin, step: str) -> None:
+    database, jobs = begin()
+    jobs.up_to_tables() if step == "copy" else jobs.up_to_proof()
+    if step == "equalise":
+        database.query("UPDATE customers SET city = 'Puyo'")
+    with held(database, f"UPDATE customers SET city = 'Tena' WHERE id = '{customer(4)}'", seconds=2.5):
+        getattr(jobs, step)()
+    assert client(database, 4, "ciudad") == ("Tena",)
+    jobs.equalise()
+
+
+def test_a_row_held_for_ever_ends_the_copy_with_the_statement_that_finds_the_holder(
+    begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database, jobs = begin()
+    jobs.up_to_tables()
+    monkeypatch.setattr(copier, "TRIES", 3)
+    monkeypatch.setattr(copier, "LOCK_TIMEOUT_MS", 20)
+    finder = pytest.raises(MigrationError, match="pg_stat_activity")
+    with held(database, "SELECT FROM customers FOR UPDATE", seconds=2), finder:
+        jobs.copy()
+    jobs.copy()
+    assert database.value("SELECT sum(filas_leidas) FROM migracion.progreso_copia") == 275
+
+
+@dataclass
+class Writer(threading.Thread):
+    """A service that writes to legacy and remembers what the server acknowledged."""
+
+    database: Database
+    seed: int
+    stopped: threading.Event
+    known: dict[str, tuple[str, str | None]] = field(default_factory=dict)
+    acknowledged: int = 0
+    failure: BaseException | None = None
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    __hash__ = threading.Thread.__hash__
+
+    def run(self) -> None:
+        try:
+            with closing(psycopg2.connect(self.database.superuser_url)) as connection:
+                connection.cursor().execute("SET ROLE service_role")
+                connection.commit()
+                rolls = random.Random(self.seed)
+                while not self.stopped.is_set():
+                    self.write(connection, rolls)
+        except BaseException as error:
+            self.failure = error
+
+    def write(self, connection: Any, rolls: random.Random) -> None:
+        """One transaction; only what it committed counts."""
+        cursor, changed = connection.cursor(), dict(self.known)
+        for _ in range(rolls.randint(1, 4)):
+            action, keys = rolls.choice(["insert", "update", "update", "delete", "swap"]), list(changed)
+            if action == "insert" or len(keys) < 3:
+                phone = f"5937{self.seed}{rolls.randrange(10**6):07d}"
+                cursor.execute("INSERT INTO customers (phone_number) VALUES (%s) ON CONFLICT DO NOTHING RETURNING id", (phone,))
+                changed |= {key: (phone, None) for (key,) in cursor.fetchall()}
+            elif action == "update":
+                key, city = rolls.choice(keys), f"ciudad {rolls.random()}"
+                cursor.execute("UPDATE customers SET city = %s WHERE id = %s", (city, key))
+                changed[key] = (changed[key][0], city)
+            elif action == "delete":
+                cursor.execute("DELETE FROM customers WHERE id = %s", (key := rolls.choice(keys),))
+                del changed[key]
+            else:
+                one, two = rolls.sample(keys, 2)
+                phones = changed[one][0], changed[two][0]
+                cursor.execute("UPDATE customers SET phone_number = 'x' || id WHERE id = %s", (one,))
+                cursor.execute("UPDATE customers SET phone_number = %s WHERE id = %s", (phones[0], two))
+                cursor.execute("UPDATE customers SET phone_number = %s WHERE id = %s", (phones[1], one))
+                changed[one], changed[two] = (phones[1], changed[one][1]), (phones[0], changed[two][1])
+        connection.commit()
+        self.known, self.acknowledged = changed, self.acknowledged + 1
+
+
+@BOTH
+def test_writers_beside_the_copy_lose_nothing_and_what_they_wrote_is_equal_afterwards(begin: Begin, installation: str) -> None:
+    database, jobs = begin(installation, batch_rows=4)
+    jobs.up_to_tables()
+    stopped = threading.Event()
+    writers = [Writer(database, seed, stopped) for seed in range(1, 5)]
+    for writer in writers:
+        writer.start()
+    time.sleep(0.3)
+    before = sum(writer.acknowledged for writer in writers)
+    jobs.copy()
+    during = sum(writer.acknowledged for writer in writers) - before
+    stopped.set()
+    for writer in writers:
+        writer.join()
+    assert [writer.failure for writer in writers] == [None] * 4
+    assert during > 20
+    assert jobs.equalise()["accounting"][1]["pendientes"] == 0
+    for table, phone, city in (("customers", "phone_number", "city"), ("clientes", "telefono", "ciudad")):
+        found = database.query(f"SELECT id::text, {phone}, {city} FROM {table} WHERE {phone} LIKE '5937%%'")
+        assert {key: (number, town) for key, number, town in found} == {k: v for w in writers for k, v in w.known.items()}
+
+
+# --- the way back
+
+
+def test_going_back_empties_the_tables_and_keeps_what_only_they_held(begin: Begin) -> None:
+    database, jobs = begin()
+    original = dump(database)
+    jobs.up_to_proof()
+    database.query("INSERT INTO clientes (id, telefono, nombre_completo) VALUES (%s, '1', 'Nacida aquí')", (customer(999),))
+    database.query("UPDATE clientes SET estado = 'suspendido' WHERE id = %s", (customer(1),))
+    database.query("UPDATE clientes SET ciudad = 'Tena' WHERE id = %s", (customer(4),))
+    assert any("clientes: 192 filas retiradas, 3 guardadas" in line for line in jobs.take_back()["lines"])
+    kept = dict(database.query("SELECT right(clave, 3), fila->>'nombre_completo' FROM migracion.apartada"))
+    assert kept == {"999": "Nacida aquí", "001": "Con signo y espacios", "004": "Cliente TinkuBot"}
+    assert database.value("SELECT count(*) FROM migracion.cuarentena WHERE estado = 'abierta'") == 0
+    jobs.drop_tables()
+    assert dump(database) == original
+
+
+@pytest.mark.parametrize("lag", [False, True], ids=["in step", "behind its own table"])
+def test_a_rehearsed_way_back_changes_nothing_and_a_real_one_puts_the_sequence_back(begin: Begin, lag: bool) -> None:
+    database, jobs = begin()
+    if lag:
+        database.query("SELECT setval('professions_id_seq', 3)")
+    original = dump(database)
+    jobs.up_to_proof()
+    before = dump(database, without=())
+    announced = jobs.take_back(check=True)["lines"]
+    assert dump(database, without=()) == before
+    assert [line.replace("se retirarían", "retiradas") for line in announced] == jobs.take_back()["lines"]
+    jobs.drop_tables()
+    assert dump(database) == original
+
+
+def test_a_sequence_that_somebody_has_drawn_from_stays_where_it_is(begin: Begin) -> None:
+    database, jobs = begin()
+    database.query("SELECT setval('professions_id_seq', 3)")
+    jobs.up_to_proof()
+    drawn = database.value("INSERT INTO professions (name) VALUES ('Nueva') RETURNING id")
+    jobs.take_back()
+    assert database.value("INSERT INTO professions (name) VALUES ('Otra') RETURNING id") == drawn + 1
+
+
+# --- a shop instead of TinkuBot
+
+LINES = """public."Order's ""50%"" lines\""""
+ARTICLES = """public."Artículos ""50%"" d'ocasión\""""
+LOTS = [
+    *[
+        ("a|b", "c", "1"),
+        ("a", "b|c", "2"),
+        ("a\\", "|b", "3"),
+        ("a\\|", "b", "4"),
+        ("a", "\\|b", "5"),
+        ("", "", "6"),
+        ("|", "|", "7"),
+    ],
+    *[
+        ("\\", "\\", "8"),
+        ("%s", "%(x)s", "9"),
+        ("'", '"', "10"),
+        ("{x}", "$1", "11"),
+        ("Lote", "group", "12"),
+        ("ñ", "\t\n", "13"),
+    ],
+    *[(f"lote {n}", f"{n % 7}|{n}", f"u{n:04d}") for n in range(40)],
+    *[("largo", "x", "y" * 21), ("largo", "z", "y" * 20 + " ")],
+]
+STATES = ["yes", "off", "it's 50%", "sí", None, "d'ocasión", "no", "YES"]
+SPANISH_STATES = {"yes": "sí", "off": "no", "it's 50%": "d'ocasión"}
+PRICES = ["9.999", "0", None, "9999.994", "9999.995", "-0.001", "-0.01", "NaN", "1"]
+
+
+def shop(database: Database, lots: list[tuple[str, str, str]]) -> None:
+    """The legacy table of tests/support/shop.yml, with a state and a price of each kind in turn."""
+    with database.cursor(database.url) as cursor:
+        cursor.execute(
+            f'CREATE TABLE {LINES} ("Lot|No" text, "select" text, "user" text UNIQUE, "PRICE %s" numeric, "State" text,'
+            ' "Sold At" timestamptz, "back\\slash" text, PRIMARY KEY ("Lot|No", "select"))'
+        )
+        for number, lot in enumerate(lots):
+            row = (*lot, PRICES[number % len(PRICES)], STATES[number % len(STATES)])
+            cursor.execute(f"INSERT INTO {LINES} VALUES (%s, %s, %s, %s, %s)".replace("50%", "50%%"), row)
+
+
+def test_a_shop_with_a_composite_key_goes_three_times_forward_and_back(empty_database: Database, tmp_path: Path) -> None:
+    """Nothing of TinkuBot is in the code, and keys that hold | and \\ stay apart (C23)."""
+    database, jobs = empty_database, Jobs(empty_database.url, tmp_path, SHOP, batch_rows=7, subphase="2.1")
+    shop(database, LOTS)
+    original = dump(database)
+    refused = database.value(
+        f"""SELECT count(*) FROM {LINES} WHERE "user" = repeat('y', 21) OR "State" = 'YES'
+        OR "PRICE %s" < -0.005 OR "PRICE %s" BETWEEN 9999.995 AND 1e9"""
+    )
+    accepted = {user.strip(): SPANISH_STATES.get(str(STATES[n % 8]), STATES[n % 8]) for n, (_, _, user) in enumerate(LOTS)}
+    for _ in range(3):
+        [account] = jobs.up_to_proof()["accounting"]
+        assert (account["total"], account["cuarentena"], account["pendientes"]) == (len(LOTS), refused, 0)
+        found = dict(database.query(f'SELECT "código %s", "Estado" FROM {ARTICLES}'))
+        assert found == {user: state for user, state in accepted.items() if user in found}
+        assert database.query(f'SELECT "Lote|Nº", "group" FROM {ARTICLES} WHERE "código %s" = \'3\'') == [("a\\", "|b")]
+        database.query(f"""UPDATE {ARTICLES} SET "Estado" = 'no' WHERE "código %s" = '3'""")
+        with pytest.raises(MigrationError) as difference:
+            jobs.prove()
+        assert "a\\\\|\\|b: difiere: Estado: se esperaba \"d'ocasión\", hay 'no'" in str(difference.value)
+        assert jobs.equalise()["changed"] is True
+        jobs.take_back()
+        jobs.drop_tables()
+        assert dump(database) == original
+
+
+def test_two_legacy_keys_that_become_one_spanish_key_are_one_row_and_one_entry(empty_database: Database, tmp_path: Path) -> None:
+    mapping = tmp_path / "tienda.yml"
+    mapping.write_text(SHOP.read_text(encoding="utf-8").replace("Lote|Nº: text", "Lote|Nº: varchar(3)"), encoding="utf-8")
+    shop(empty_database, [("abc  ", "a", "1"), ("abc ", "a", "2"), ("abc", "b", "3"), ("abcd", "a", "4")])
+    jobs = Jobs(empty_database.url, tmp_path, mapping, subphase="2.1")
+    [account] = jobs.up_to_proof()["accounting"]
+    assert (account["iguales"], account["cuarentena"], account["pendientes"]) == (2, 2, 0)
+    assert empty_database.query("SELECT sqlstate FROM migracion.cuarentena ORDER BY 1") == [("22001",), ("23505",)]
