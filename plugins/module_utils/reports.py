@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from .core.proof import DIFFERENT, EQUAL, MISSING, PENDING, QUARANTINED, REFUSED, SURPLUS, not_compared
+from .core.proof import DIFFERENT, EQUAL, MERGED, MISSING, PENDING, QUARANTINED, REFUSED, SURPLUS, UNMERGED, not_compared
 from .prover import Account
 
 REASONS = 12
@@ -31,11 +31,11 @@ def account_lines(accounts: Iterable[Account]) -> list[str]:
         pending = number(a.count(*PENDING))
         lines.append(
             f"{source}: {number(a.legacy_rows)} filas = {number(a.count(EQUAL))} iguales + "
-            f"{number(a.merged)} fusionadas + {number(a.count(QUARANTINED))} en cuarentena + {pending} pendientes"
+            f"{number(a.count(MERGED))} fusionadas + {number(a.count(QUARANTINED))} en cuarentena + {pending} pendientes"
         )
         lines.append(
             f"{target}: {number(a.spanish_rows)} filas = {number(a.count(EQUAL))} iguales + "
-            f"{number(a.count(DIFFERENT))} distintas + {number(a.count(SURPLUS))} sin origen"
+            f"{number(a.count(DIFFERENT))} distintas + {number(a.surplus)} sin origen"
         )
         lines += reason_lines(a)
         if left_out := not_compared(a.route):
@@ -61,6 +61,7 @@ def difference_lines(accounts: Iterable[Account]) -> list[str]:
         MISSING: "falta en {t}",
         SURPLUS: "sobra en {t}: ninguna fila de {s} la explica",
         REFUSED: "rechazada y aún sin entrada en cuarentena",
+        UNMERGED: "se fusiona en {t} y aún no consta",
         DIFFERENT: "difiere",
     }
     lines = []
@@ -94,8 +95,8 @@ def forecast_lines(accounts: Iterable[Account]) -> list[str]:
         refused = a.count(REFUSED, QUARANTINED)
         lines.append(
             f"{a.route.pair.source} → {a.route.pair.target}: {number(a.legacy_rows)} filas; se copiarían "
-            f"{number(a.count(MISSING))}, cambiarían {number(a.count(DIFFERENT))}, se apartarían {number(a.count(SURPLUS))}, "
-            f"se fusionarían {number(a.merged)}, irían a cuarentena {number(refused)}"
+            f"{number(a.count(MISSING))}, cambiarían {number(a.count(DIFFERENT))}, se apartarían {number(a.surplus)}, "
+            f"se fusionarían {number(a.count(MERGED, UNMERGED))}, irían a cuarentena {number(refused)}"
         )
         lines += reason_lines(a)
     return lines
@@ -110,11 +111,11 @@ def proof_detail(accounts: Sequence[Account], unsound: Sequence[str]) -> dict[st
                 "destino": a.route.pair.target,
                 "total": a.legacy_rows,
                 "iguales": a.count(EQUAL),
-                "fusionadas": a.merged,
+                "fusionadas": a.count(MERGED),
                 "cuarentena": a.count(QUARANTINED),
                 "pendientes": a.count(*PENDING),
                 "espanolas": a.spanish_rows,
-                "sin_origen": a.count(SURPLUS),
+                "sin_origen": a.surplus,
                 "no_comparadas": list(not_compared(a.route)),
             }
             for a in accounts

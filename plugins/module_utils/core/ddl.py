@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 from .catalogue import Catalogue, Grant, Relation
 from .errors import MigrationError
-from .forward import BOOKKEEPING, source_of, spanish_columns
 from .mapping import ForeignKey, Mapping, SpanishColumn, SpanishTable
 from .policies import policy_statements, twin_rules
+from .routes import BOOKKEEPING, source_of, spanish_columns
 from .sqltext import derived_name, ident, idents, literal, qname
 
 TOUCH = f"{BOOKKEEPING}.tocar_actualizado"
@@ -16,24 +16,46 @@ TOUCH = f"{BOOKKEEPING}.tocar_actualizado"
 
 def helper_statements(version: int) -> tuple[str, ...]:
     """Return the functions of schema migracion that tables and forward SELECTs call; ``version``: server_version_num."""
-    if version >= 160000:
-        body = "LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT pg_catalog.pg_input_is_valid(texto, 'jsonb') $$"
-    else:
-        # a block with EXCEPTION opens a subtransaction, which no parallel worker may do
-        body = (
-            "LANGUAGE plpgsql IMMUTABLE PARALLEL UNSAFE AS $$\n"
-            "BEGIN\n  PERFORM texto::pg_catalog.jsonb;\n  RETURN true;\n"
-            "EXCEPTION WHEN data_exception OR program_limit_exceeded THEN\n  RETURN false;\nEND $$"
-        )
+    json, moment = _validity("jsonb", version), _validity("timestamptz", version)
     return (
-        f"CREATE OR REPLACE FUNCTION {BOOKKEEPING}.es_jsonb(texto text) RETURNS boolean\n{body}",
+        f"CREATE OR REPLACE FUNCTION {BOOKKEEPING}.es_jsonb(texto text) RETURNS boolean\n{json}",
+        # without a zone the services mean UTC; words such as today would give another instant every day
+        f"""CREATE OR REPLACE FUNCTION {BOOKKEEPING}.es_instante(texto text) RETURNS boolean
+SET TimeZone = 'UTC' SET DateStyle = 'ISO, MDY'\n{moment}""",
+        f"""CREATE OR REPLACE FUNCTION {BOOKKEEPING}.a_instante(texto text) RETURNS timestamptz
+LANGUAGE sql STABLE PARALLEL SAFE SET TimeZone = 'UTC' SET DateStyle = 'ISO, MDY'
+AS $$ SELECT texto::pg_catalog.timestamptz $$""",
         # stands aside when the copy or the sync writes, so that a twin keeps the time of its origin
         f"""CREATE OR REPLACE FUNCTION {TOUCH}() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
   RETURN jsonb_populate_record(NEW, jsonb_build_object(TG_ARGV[0], timezone('utc', now())));
 END $$""",
-        f"REVOKE ALL ON FUNCTION {BOOKKEEPING}.es_jsonb(text), {TOUCH}() FROM PUBLIC",
+        f"REVOKE ALL ON FUNCTION {BOOKKEEPING}.es_jsonb(text), {BOOKKEEPING}.es_instante(text),"
+        f" {BOOKKEEPING}.a_instante(text), {TOUCH}() FROM PUBLIC",
+    )
+
+
+def _validity(kind: str, version: int) -> str:
+    """Return language and body of a function that says whether its text is valid input for a type."""
+    guard = {
+        # a text nested deeper than the server's stack allows raises even in pg_input_is_valid
+        "jsonb": """octet_length(texto) < 8000 OR 4000 > (
+  SELECT coalesce(max(d.hondo), 0) FROM (
+    SELECT sum(CASE WHEN s.c IN ('[', '{') THEN 1 ELSE -1 END) OVER (ORDER BY s.n) AS hondo
+    FROM pg_catalog.string_to_table(pg_catalog.regexp_replace(texto, '[^][{}]', '', 'g'), NULL) WITH ORDINALITY s(c, n)) d)""",
+        "timestamptz": r"texto !~* '(now|today|tomorrow|yesterday|allballs)'",
+    }[kind]
+    if version >= 160000:
+        return (
+            f"LANGUAGE sql STABLE PARALLEL SAFE AS $$\nSELECT CASE WHEN {guard}\n"
+            f"THEN pg_catalog.pg_input_is_valid(texto, '{kind}') ELSE texto IS NULL END $$"
+        )
+    # a block with EXCEPTION opens a subtransaction, which no parallel worker may do
+    return (
+        f"LANGUAGE plpgsql STABLE PARALLEL UNSAFE AS $$\nBEGIN\n  PERFORM texto::pg_catalog.{kind};\n"
+        f"  RETURN {guard if kind == 'timestamptz' else 'true'};\n"
+        "EXCEPTION WHEN data_exception OR program_limit_exceeded THEN\n  RETURN false;\nEND $$"
     )
 
 

@@ -48,12 +48,28 @@ class SpanishTable:
 
 
 @dataclass(frozen=True)
+class Lookup:
+    """A value taken from one row of another table, or NULL: ``take`` of ``table`` where ``column`` equals ``by``.
+
+    In a legacy table ``by`` is a column of the row's own legacy table; in a Spanish one it is a Spanish column of the row.
+    """
+
+    table: str
+    column: str
+    by: str
+    take: str
+
+
+@dataclass(frozen=True)
 class ColumnRule:
     """How one Spanish column comes from a legacy row.
 
     ``sources``: legacy names, the first that exists is taken. ``default``: the value (text form) for a legacy NULL.
     ``values``: legacy value to Spanish value. ``text_key``: text that is no JSON is kept under this key.
     ``optional``: without a legacy column the rule disappears instead of being drift.
+    ``lookup``: the value comes from another table; ``json_keys``: where it is NULL, from the first of these keys that
+    the jsonb column of ``sources`` has. ``present`` and ``absent``: the two values of a column that only says whether
+    the legacy one is filled; such a column and a lookup never go back.
     """
 
     target: str
@@ -62,6 +78,10 @@ class ColumnRule:
     values: tuple[tuple[str, str], ...] = ()
     text_key: str | None = None
     optional: bool = False
+    lookup: Lookup | None = None
+    json_keys: tuple[str, ...] = ()
+    present: str | None = None
+    absent: str | None = None
 
 
 @dataclass(frozen=True)
@@ -70,6 +90,10 @@ class Pair:
 
     ``match``: the Spanish columns by which a row is recognised (default: the primary key).
     ``waived``: legacy columns that are left behind on purpose, with the reason.
+    ``where``: legacy column and the value that makes a row belong here. ``otherwise``: rows of the legacy table that
+    belong to none of its pairs come here too, only to be refused by name. ``merge_by``: a row whose value of this
+    Spanish column an earlier pair's row already has is merged into that one. ``duplicates``: rows that meet in ``match``
+    are merged into the one with the lowest key instead of being impossible.
     """
 
     source: str
@@ -78,8 +102,11 @@ class Pair:
     subphase: str
     columns: tuple[ColumnRule, ...]
     match: tuple[str, ...]
-    where: str | None = None
+    where: tuple[tuple[str, str], ...] = ()
     waived: tuple[tuple[str, str], ...] = ()
+    otherwise: bool = False
+    merge_by: str | None = None
+    duplicates: bool = False
 
 
 @dataclass(frozen=True)

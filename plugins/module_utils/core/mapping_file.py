@@ -55,11 +55,21 @@ _TABLE = Record(
     ),
 )
 _LEGACY_NAME = Text("A legacy column.", name=True)
+_LOOKUP = Record(
+    "A value of one row of another table, NULL where there is no such row. It never goes back.",
+    fields=(
+        Field("table", Text("A legacy table, or a Spanish one declared above this one.", name=True), True),
+        Field("column", Text("Its column that is compared with by; in a Spanish table a unique one.", name=True), True),
+        Field("by", Text("The row's own column: a legacy one, for a Spanish table a Spanish one.", name=True), True),
+        Field("take", Text("Its column whose value is taken.", name=True), True),
+    ),
+)
 _RULE = Record(
     "Where a Spanish column comes from. The legacy name alone is enough: `telefono: phone_number`.",
     short="from",
+    any_of=("from", "lookup"),
     fields=(
-        Field("from", Items("The legacy column; of several the first that exists.", _LEGACY_NAME, lone=True), True),
+        Field("from", Items("The legacy column; of several the first that exists.", _LEGACY_NAME, lone=True)),
         Field("default", Value("The value for a legacy NULL. Without it NULL stays NULL.")),
         Field(
             "values",
@@ -72,6 +82,13 @@ _RULE = Record(
         ),
         Field("text_key", Text("Text that is no JSON is kept in an object under this key.")),
         Field("optional", Flag("Some installations lack the legacy column.")),
+        Field("lookup", _LOOKUP),
+        Field(
+            "json_keys",
+            Items("Where lookup has nothing: the first of these keys that the JSON of from has.", Text("A key."), lone=True),
+        ),
+        Field("present", Value("The value where the legacy column is filled; this one says no more, and never goes back.")),
+        Field("absent", Value("The value where it is not.")),
     ),
 )
 _PAIR = Record(
@@ -87,6 +104,21 @@ _PAIR = Record(
             "waived",
             Names("Legacy columns left behind on purpose, with the reason.", Text("Why."), "se renuncia una sola vez"),
         ),
+        Field(
+            "where",
+            Names(
+                "Only rows whose legacy column has this value: `{user_type: provider}`.",
+                Text("A legacy value."),
+                "una fila tiene un solo valor",
+                filled=True,
+            ),
+        ),
+        Field("otherwise", Flag("Rows that no pair of this legacy table takes are refused here, by name.")),
+        Field(
+            "merge_by",
+            Text("A row whose value of this unique column an earlier pair's row has is merged into that one.", name=True),
+        ),
+        Field("duplicates", Flag("Rows that meet in match are merged into the one with the lowest key.")),
     ),
 )
 _TARGETS = Names("By Spanish table.", _PAIR, "un par de tablas se describe una sola vez")

@@ -63,9 +63,7 @@ def refusal(column: SpanishColumn, text: str) -> str | None:
     return None
 
 
-def _table(
-    name: str, entry: Entry, root: Entry, earlier: Mapping[str, SpanishTable], problems: Problems
-) -> SpanishTable:
+def _table(name: str, entry: Entry, root: Entry, earlier: Mapping[str, SpanishTable], problems: Problems) -> SpanishTable:
     written = entry.get("columns").fields
     columns = {column: _column(column, found, entry, problems) for column, found in written.items()}
     primary_key = _declared(entry.get("primary_key"), columns, problems)
@@ -181,7 +179,7 @@ def _foreign_keys(
         if parent.text and parent.text not in root.fields:
             problems.add(parent, f"la tabla «{parent.text}» no está declarada{nearest(parent.text, root.fields)}")
         elif parent.text in earlier:
-            _check_reference(columns.get(column), references, earlier[parent.text], problems)
+            check_reference(columns.get(column), references, earlier[parent.text], problems)
         elif parent.text == name:
             problems.add(parent, "una tabla que se referencia a sí misma no está prevista")
         elif parent.text:
@@ -190,15 +188,14 @@ def _foreign_keys(
     return tuple(found)
 
 
-def _check_reference(child: SpanishColumn | None, entry: Entry, parent: SpanishTable, problems: Problems) -> None:
+def check_reference(child: SpanishColumn | None, entry: Entry, parent: SpanishTable, problems: Problems) -> None:
+    """Refuse what finds not exactly one row of the parent: an undeclared column, no key, another type than the child's."""
     columns = {column.name: column for column in parent.columns}
     if not columns or not entry.text:
         return
     target = columns.get(entry.text)
     if target is None:
-        problems.add(
-            entry, f"la tabla «{parent.name}» no tiene la columna «{entry.text}»{nearest(entry.text, columns)}"
-        )
+        problems.add(entry, f"la tabla «{parent.name}» no tiene la columna «{entry.text}»{nearest(entry.text, columns)}")
     elif (entry.text,) not in (parent.primary_key, *parent.unique):
         problems.add(entry, f"«{parent.name}.{entry.text}» no es clave primaria ni única")
     elif child and child.type and target.type and child.type != target.type:

@@ -170,11 +170,14 @@ class Names(Shape):
     item: Shape
     twice: str
     name: bool = True
+    filled: bool = False  # refuses {}
 
     def read(self, node: Node, at: Entry, problems: Problems) -> Entry | None:
         """Take what stands below each key."""
         if node.kind != "map":
             return _wrong(node, at, "un mapa de claves", problems)
+        if self.filled and not node.pairs:
+            problems.add(at, "el mapa está vacío: complételo o quite la clave")
         fields: dict[str, Entry] = {}
         for name, value, place in _children(node, at, self.twice, problems):
             Text(self.about, name=self.name).read(Node(place.line, "text", name), place, problems)
@@ -184,7 +187,9 @@ class Names(Shape):
 
     def schema(self) -> Schema:
         """Allow any key."""
-        limits = {"propertyNames": {"minLength": 1, "maxLength": MAX_IDENTIFIER_BYTES}} if self.name else {}
+        limits: Schema = {"propertyNames": {"minLength": 1, "maxLength": MAX_IDENTIFIER_BYTES}} if self.name else {}
+        if self.filled:
+            limits["minProperties"] = 1
         return {"description": self.about, "type": "object", "additionalProperties": self.item.schema(), **limits}
 
 
@@ -199,10 +204,11 @@ class Field:
 
 @dataclass(frozen=True)
 class Record(Shape):
-    """A map with known keys; ``short`` is the key that a lone scalar stands for."""
+    """A map with known keys; ``short`` is the key that a lone scalar stands for; one of ``any_of`` must be there."""
 
     fields: tuple[Field, ...]
     short: str | None = None
+    any_of: tuple[str, ...] = ()
 
     def read(self, node: Node, at: Entry, problems: Problems) -> Entry | None:
         """Take the known keys, refuse others and name the missing."""
@@ -221,6 +227,8 @@ class Record(Shape):
             fields[name] = known[name].shape.read(value, place, problems) or replace(place, kind="null")
         for needed in (f.name for f in self.fields if f.required and f.name not in fields):
             problems.add(at, f"falta la clave «{needed}»")
+        if self.any_of and not any(name in fields for name in self.any_of):
+            problems.add(at, "falta la clave " + " o ".join(f"«{name}»" for name in self.any_of))
         return replace(at, fields=fields)
 
     def schema(self) -> Schema:
@@ -231,6 +239,8 @@ class Record(Shape):
             "required": [f.name for f in self.fields if f.required],
             "additionalProperties": False,
         }
+        if self.any_of:
+            record["anyOf"] = [{"required": [name]} for name in self.any_of]
         if self.short:
             brief = next(f.shape for f in self.fields if f.name == self.short)
             return {"description": self.about, "anyOf": [brief.schema(), record]}

@@ -1,0 +1,73 @@
+"""The sequences behind copied serials: past the highest id after the copy, back where they were after a rollback."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from . import ledger
+from .core.mapping import Mapping
+from .core.routes import BOOKKEEPING, Route
+from .core.sqltext import ident, qname
+from .db import fetch_all, fetch_one
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+
+
+def advance_sequences(conn: Connection, mapping: Mapping, routes: Sequence[Route], run_id: str, phase: str) -> list[str]:
+    """Move each sequence behind a copied serial past the highest id; returns what was moved, in words.
+
+    The value before is kept as an event, so that the rollback can put it back when nobody has drawn since.
+    """
+    moved = []
+    for sequence, table, column in serials(conn, mapping, routes):
+        highest = fetch_all(conn, f"SELECT max({ident(column)}) FROM {qname(mapping.schema, table)}")[0][0]
+        last, called = fetch_all(conn, f"SELECT last_value, is_called FROM {sequence}")[0]
+        if highest is None or (last if called else last - 1) >= highest:
+            continue
+        fetch_all(conn, "SELECT setval(%s::regclass, %s, true)", (sequence, highest))
+        detail = {"secuencia": sequence, "antes": [last, called], "despues": [highest, True]}
+        ledger.event(conn, run_id, "secuencia", phase, detail)
+        moved.append(f"{sequence} avanzó de {last} a {highest}, el mayor id de {table}")
+    return moved
+
+
+def serials(conn: Connection, mapping: Mapping, routes: Sequence[Route]) -> list[tuple[str, str, str]]:
+    """Return (sequence as SQL, Spanish table, column) of every serial that the routes fill."""
+    tables = {r.table.name: r.table for r in routes}
+    found = []
+    for name, table in tables.items():
+        for column in (c.name for c in table.columns if c.serial):
+            row = fetch_one(
+                conn,
+                "SELECT s.oid::regclass::text FROM pg_attrdef d"
+                " JOIN pg_depend p ON p.classid = 'pg_attrdef'::regclass AND p.objid = d.oid"
+                " AND p.refclassid = 'pg_class'::regclass"
+                " JOIN pg_class s ON s.oid = p.refobjid AND s.relkind = 'S'"
+                " JOIN pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum"
+                " WHERE d.adrelid = to_regclass(%s) AND a.attname = %s",
+                (qname(mapping.schema, name), column),
+            )
+            if row:
+                found.append((row[0], name, column))
+    return found
+
+
+def restore_sequences(conn: Connection) -> None:
+    """Put back each sequence that the copy moved and nobody has used since."""
+    rows = fetch_all(
+        conn,
+        f"SELECT id, detalle FROM {BOOKKEEPING}.evento WHERE tipo = 'secuencia' AND detalle->>'devuelta' IS NULL"
+        " ORDER BY id DESC",
+    )
+    for event_id, detail in rows:
+        sequence = detail["secuencia"]
+        now = fetch_one(conn, f"SELECT last_value, is_called FROM {sequence}")
+        if now is not None and list(now) == detail["despues"]:
+            fetch_all(conn, "SELECT setval(%s::regclass, %s, %s)", (sequence, *detail["antes"]))
+        fetch_all(
+            conn,
+            f"UPDATE {BOOKKEEPING}.evento SET detalle = detalle || '{{\"devuelta\": true}}' WHERE id = %s RETURNING id",
+            (event_id,),
+        )
