@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -90,7 +90,7 @@ def copy_for(conn: Connection, route: Route, run_id: str, batch_rows: int, deadl
     progress = before
     while not progress.finished:
         _stop_if_asked(conn, run_id)
-        size = _batch(conn, route, run_id, size, batch_rows)
+        _, size = run_batch(conn, route, run_id, (size, batch_rows), lambda rows: _copy_batch(conn, route, run_id, rows))
         progress = _progress(conn, route)
         if time.monotonic() >= deadline:
             break
@@ -102,16 +102,26 @@ def copy_for(conn: Connection, route: Route, run_id: str, batch_rows: int, deadl
     return progress
 
 
-def _batch(conn: Connection, route: Route, run_id: str, size: int, full_size: int) -> int:
-    """Run one batch as one transaction and return the size for the next: smaller after a clash with writers."""
+def _copy_batch(conn: Connection, route: Route, run_id: str, rows: int) -> None:
     query = compose("SELECT leidas FROM {f}(%s, %s)", f=(BOOKKEEPING, route.function_name("copiar")))
+    fetch_all(conn, query, (rows, run_id))
+
+
+def run_batch(
+    conn: Connection, route: Route, run_id: str, sizes: tuple[int, int], work: Callable[[int], None]
+) -> tuple[int, int]:
+    """Run ``work(rows)`` as one transaction that gives way to writers: with fewer rows after each clash.
+
+    ``sizes``: rows to begin with and at most. Returns the rows that went through and those to try next.
+    """
+    size, full_size = sizes
     for attempt in range(TRIES):
         try:
             with transaction(conn, lock_timeout_ms=LOCK_TIMEOUT_MS):
                 _lock_table(conn, route)
                 lease.fence(conn, run_id)
-                fetch_all(conn, query, (size, run_id))
-            return min(full_size, size * 2)
+                work(size)
+            return size, min(full_size, size * 2)
         except Error as error:
             if error.pgcode not in CLASHES:
                 raise

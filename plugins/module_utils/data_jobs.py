@@ -15,7 +15,7 @@ from .core.sqltext import qname
 from .prover import Account
 from .repairer import repair as repair_rows
 from .reports import duration, number
-from .sequences import advance_sequences
+from .sequences import advance_sequences, lagging_sequences, restore_sequences
 from .undo import take_back as take_back_rows
 
 SLICE_SECONDS = 15.0
@@ -132,12 +132,13 @@ def take_back(params: dict[str, Any], check: bool) -> dict[str, Any]:
                 return take_back_rows(connection, context.mapping, routes, context.every_route(), context.run_id)
 
             outcome = db.with_lock_retries(conn, act, lock_timeout_ms=500, tries=20)
+            restore_sequences(conn)
             ledger.event(conn, context.run_id, "vaciado", context.phase, outcome)
         verb = "se retirarían" if check else "retiradas"
         lines = [
-            f"{r.pair.target}: {number(outcome[f'{r.pair.target}: retiradas'])} filas {verb}, "
-            f"{number(outcome[f'{r.pair.target}: apartadas'])} guardadas en migracion.apartada; {r.pair.source} no se toca"
-            for r in routes
+            f"{target}: {number(outcome[f'{target}: retiradas'])} filas {verb}, "
+            f"{number(outcome[f'{target}: apartadas'])} guardadas en migracion.apartada; las tablas legacy no se tocan"
+            for target in dict.fromkeys(r.pair.target for r in routes)
         ]
         return {"lines": lines, "changed": any(outcome.values())}
 
@@ -165,7 +166,7 @@ def _compare(context: Context, repair: bool, batch_rows: int) -> dict[str, Any]:
             lines += ["Diferencias antes de reparar:", *reports.difference_lines(accounts)]
             accounts = repair_rows(conn, routes, context.every_route(), context.run_id, batch_rows, accounts)
             changed = True
-        if _sequences_behind(context):
+        if lagging_sequences(conn, context.mapping, routes):
             context.begin()
             lines += advance_sequences(conn, context.mapping, routes, context.run_id, context.phase)
             changed = True
@@ -179,12 +180,6 @@ def _compare(context: Context, repair: bool, batch_rows: int) -> dict[str, Any]:
         lines.append("Prueba: restricciones validadas, índices válidos y secuencias al día; todo lo comparado es igual.")
         return {"lines": lines, "changed": changed, "accounting": detail["tablas"]}
     raise _difference_error(context, accounts, unsound, lines)
-
-
-def _sequences_behind(context: Context) -> bool:
-    return any(
-        phrase.startswith("la secuencia") for phrase in prover.unsound_objects(context.conn, context.mapping, context.routes())
-    )
 
 
 def _require_copied(context: Context) -> None:

@@ -10,9 +10,9 @@ from .core import proof
 from .core.mapping import Mapping
 from .core.proof import DIFFERENT, EQUAL, MERGED, MISSING, PENDING, QUARANTINED, REFUSED, SURPLUS, UNMERGED
 from .core.routes import BOOKKEEPING, Route
-from .core.sqltext import ident, qname
-from .db import fetch_all, fetch_one, transaction
-from .sequences import serials
+from .core.sqltext import qname
+from .db import fetch_all, transaction
+from .sequences import lagging_sequences
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -140,12 +140,10 @@ def unsound_objects(conn: Connection, mapping: Mapping, routes: Sequence[Route])
             (names,),
         )
     ]
-    for sequence, table, column in serials(conn, mapping, routes):
-        highest = fetch_all(conn, f"SELECT max({ident(column)}) FROM {qname(mapping.schema, table)}")[0][0]
-        row = fetch_one(conn, f"SELECT last_value, is_called FROM {sequence}")
-        if highest is not None and row is not None and (row[0] if row[1] else row[0] - 1) < highest:
-            phrases.append(f"la secuencia {sequence} va por {row[0]} y {table}.{column} llega a {highest}")
-    return phrases
+    return phrases + [
+        f"la secuencia {lag.sequence} va por {lag.last} y los ids de {lag.table}.{lag.column} llegan a {lag.highest}"
+        for lag in lagging_sequences(conn, mapping, routes)
+    ]
 
 
 def forecast_details(found: Account) -> dict[str, Any]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from . import lease
-from .copier import LOCK_TIMEOUT_MS
+from .copier import run_batch
 from .core import proof
 from .core.proof import PENDING
 from .core.routes import BOOKKEEPING, Route
@@ -49,12 +50,12 @@ def _remove_surplus(conn: Connection, route: Route, every_route: Sequence[Route]
     fill = [r for r in every_route if r.pair.target == route.pair.target]
     types = [c.type for c in route.match]
     for rows in _portions(conn, proof.surplus_sql(fill)):
-        _call(conn, route.removal_name, types, [row[1:] for row in rows], run_id, batch_rows)
+        _call(conn, route, route.removal_name, types, [row[1:] for row in rows], run_id, batch_rows)
 
 
 def _carry(conn: Connection, route: Route, run_id: str, batch_rows: int) -> None:
     for rows in _portions(conn, proof.repair_sql(route)):
-        _call(conn, route.function_name("llevar"), [c.type for c in route.key], rows, run_id, batch_rows)
+        _call(conn, route, route.function_name("llevar"), [c.type for c in route.key], rows, run_id, batch_rows)
 
 
 def _portions(conn: Connection, query: str) -> Iterator[list[tuple[Any, ...]]]:
@@ -70,16 +71,21 @@ def _portions(conn: Connection, query: str) -> Iterator[list[tuple[Any, ...]]]:
 
 
 def _call(
-    conn: Connection, name: str, types: Sequence[str], keys: Sequence[tuple[Any, ...]], run_id: str, batch_rows: int
+    conn: Connection, route: Route, name: str, types: Sequence[str], keys: Sequence[tuple[Any, ...]], run_id: str, rows: int
 ) -> None:
+    """Call a pair's function for all keys, in transactions of at most ``rows`` that give way to writers."""
     function = compose("{f}", f=(BOOKKEEPING, name))
-    arguments = ", ".join(f"%s::{cast}[]" for cast in types)
-    for start in range(0, len(keys), batch_rows):
-        part = keys[start : start + batch_rows]
-        columns = [[str(key[n]) for key in part] for n in range(len(types))]
-        with transaction(conn, lock_timeout_ms=LOCK_TIMEOUT_MS * 10):
-            lease.fence(conn, run_id)
-            fetch_all(conn, f"SELECT * FROM {function}({arguments}, %s)", (*columns, run_id))
+    query = f"SELECT * FROM {function}({', '.join(f'%s::{cast}[]' for cast in types)}, %s)"
+    done, size = 0, rows
+    while done < len(keys):
+        work = partial(_execute, conn, query, keys[done:], run_id)
+        used, size = run_batch(conn, route, run_id, (size, rows), work)
+        done += used
+
+
+def _execute(conn: Connection, query: str, keys: Sequence[tuple[Any, ...]], run_id: str, rows: int) -> None:
+    columns = [[str(value) for value in column] for column in zip(*keys[:rows], strict=True)]
+    fetch_all(conn, query, (*columns, run_id))
 
 
 def _close_stale_entries(conn: Connection, route: Route, every_route: Sequence[Route], run_id: str) -> None:

@@ -23,23 +23,26 @@ def duration(seconds: float) -> str:
     return f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60:02d} s"
 
 
-def account_lines(accounts: Iterable[Account]) -> list[str]:
+def account_lines(accounts: Sequence[Account]) -> list[str]:
     """Return the accounting of each pair, both sides, and what the comparison says nothing about."""
     lines = []
     for a in accounts:
-        source, target = a.route.pair.source, a.route.pair.target
-        pending = number(a.count(*PENDING))
         lines.append(
-            f"{source}: {number(a.legacy_rows)} filas = {number(a.count(EQUAL))} iguales + "
-            f"{number(a.count(MERGED))} fusionadas + {number(a.count(QUARANTINED))} en cuarentena + {pending} pendientes"
-        )
-        lines.append(
-            f"{target}: {number(a.spanish_rows)} filas = {number(a.count(EQUAL))} iguales + "
-            f"{number(a.count(DIFFERENT))} distintas + {number(a.surplus)} sin origen"
+            f"{a.route.pair.source} → {a.route.pair.target}: {number(a.legacy_rows)} filas = {number(a.count(EQUAL))} iguales + "
+            f"{number(a.count(MERGED))} fusionadas + {number(a.count(QUARANTINED))} en cuarentena + "
+            f"{number(a.count(*PENDING))} pendientes"
         )
         lines += reason_lines(a)
         if left_out := not_compared(a.route):
-            lines.append(f"  no se comparan, porque ninguna columna legacy las da: {', '.join(left_out)}")
+            lines.append(f"  no se comparan, porque ninguna columna de {a.route.pair.source} las da: {', '.join(left_out)}")
+    for target in dict.fromkeys(a.route.pair.target for a in accounts):
+        given = [a for a in accounts if a.route.pair.target == target]
+        rows, equal = sum(a.spanish_rows for a in given), sum(a.count(EQUAL) for a in given)
+        different, surplus = sum(a.count(DIFFERENT) for a in given), sum(a.surplus for a in given)
+        lines.append(
+            f"{target}: {number(rows)} filas = {number(equal)} iguales + {number(different)} distintas + "
+            f"{number(surplus)} sin origen"
+        )
     return lines
 
 
@@ -60,7 +63,7 @@ def difference_lines(accounts: Iterable[Account]) -> list[str]:
     words = {
         MISSING: "falta en {t}",
         SURPLUS: "sobra en {t}: ninguna fila de {s} la explica",
-        REFUSED: "rechazada y aún sin entrada en cuarentena",
+        REFUSED: "rechazada y aún sin entrada al día en cuarentena",
         UNMERGED: "se fusiona en {t} y aún no consta",
         DIFFERENT: "difiere",
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from . import ledger
@@ -21,19 +22,45 @@ def advance_sequences(conn: Connection, mapping: Mapping, routes: Sequence[Route
     The value before is kept as an event, so that the rollback can put it back when nobody has drawn since.
     """
     moved = []
-    for sequence, table, column in serials(conn, mapping, routes):
-        highest = fetch_all(conn, f"SELECT max({ident(column)}) FROM {qname(mapping.schema, table)}")[0][0]
-        last, called = fetch_all(conn, f"SELECT last_value, is_called FROM {sequence}")[0]
-        if highest is None or (last if called else last - 1) >= highest:
-            continue
-        fetch_all(conn, "SELECT setval(%s::regclass, %s, true)", (sequence, highest))
-        detail = {"secuencia": sequence, "antes": [last, called], "despues": [highest, True]}
+    for lag in lagging_sequences(conn, mapping, routes):
+        # in one statement, so that what services draw meanwhile is not taken back
+        advance = f"SELECT setval(%s::regclass, %s, true) FROM {lag.sequence} WHERE last_value <= %s"
+        fetch_all(conn, advance, (lag.sequence, lag.highest, lag.highest))
+        detail = {"secuencia": lag.sequence, "antes": [lag.last, lag.called], "despues": [lag.highest, True]}
         ledger.event(conn, run_id, "secuencia", phase, detail)
-        moved.append(f"{sequence} avanzó de {last} a {highest}, el mayor id de {table}")
+        moved.append(f"{lag.sequence} avanzó de {lag.last} a {lag.highest}, el mayor id en uso")
     return moved
 
 
-def serials(conn: Connection, mapping: Mapping, routes: Sequence[Route]) -> list[tuple[str, str, str]]:
+@dataclass(frozen=True)
+class Lag:
+    """A sequence whose next value is in use already."""
+
+    sequence: str
+    table: str
+    column: str
+    last: int
+    called: bool
+    highest: int
+
+
+def lagging_sequences(conn: Connection, mapping: Mapping, routes: Sequence[Route]) -> list[Lag]:
+    """Return each sequence behind a copied serial that is behind the ids of either side: a refused row keeps its id too."""
+    found = []
+    for sequence, table, column in _serials(conn, mapping, routes):
+        ids = [f"SELECT max({ident(column)}) AS id FROM {qname(mapping.schema, table)}"]
+        for route in (r for r in routes if r.pair.target == table):
+            carried = route.carried_as(column)
+            if carried is not None:
+                ids.append(f"SELECT max({ident(carried.source.name)}) FROM {route.source_table}")
+        highest = fetch_all(conn, f"SELECT max(id)::bigint FROM ({' UNION ALL '.join(ids)}) i")[0][0]
+        last, called = fetch_all(conn, f"SELECT last_value, is_called FROM {sequence}")[0]
+        if highest is not None and (last if called else last - 1) < highest:
+            found.append(Lag(sequence, table, column, last, called, highest))
+    return found
+
+
+def _serials(conn: Connection, mapping: Mapping, routes: Sequence[Route]) -> list[tuple[str, str, str]]:
     """Return (sequence as SQL, Spanish table, column) of every serial that the routes fill."""
     tables = {r.table.name: r.table for r in routes}
     found = []
@@ -55,7 +82,7 @@ def serials(conn: Connection, mapping: Mapping, routes: Sequence[Route]) -> list
 
 
 def restore_sequences(conn: Connection) -> None:
-    """Put back each sequence that the copy moved and nobody has used since."""
+    """Put back each sequence that the copy moved and nobody has used since; no rollback undoes this."""
     rows = fetch_all(
         conn,
         f"SELECT id, detalle FROM {BOOKKEEPING}.evento WHERE tipo = 'secuencia' AND detalle->>'devuelta' IS NULL"

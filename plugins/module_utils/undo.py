@@ -13,7 +13,6 @@ from .core.proof import unexplained_sql
 from .core.routes import BOOKKEEPING, Route
 from .core.sqltext import qname
 from .db import compose, execute, fetch_all, fetch_one, run_sql
-from .sequences import restore_sequences
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -45,7 +44,6 @@ def take_back(
     if emptied:
         tables = [t for t in locked if t not in targets or t in emptied]
         run_sql(conn, f"TRUNCATE {', '.join(qname(mapping.schema, n) for n in tables)}")
-    restore_sequences(conn)
     _forget(conn, routes)
     if not any(_was_copied(conn, r) for r in every_route):
         uninstall(conn, every_route)

@@ -16,7 +16,9 @@ from .sqltext import ident, idents, images_differ, literal
 from .transform import TEXT_TYPES, type_family
 
 UNFORESEEN = "PostgreSQL la rechaza: "  # the reason of a row that no expression foresaw begins so
-_HEAD = """LANGUAGE plpgsql SECURITY INVOKER SET search_path = pg_catalog, pg_temp AS $funcion$
+# by key only: a plan made while a table was small or never analysed would scan the whole of it in every batch
+_HEAD = """LANGUAGE plpgsql SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $funcion$
 #variable_conflict use_column
 """
 

@@ -10,7 +10,7 @@ from .routes import BOOKKEEPING, Route, spanish_clave
 from .sqltext import ident, idents, images_differ, literal
 
 EQUAL, MISSING, DIFFERENT, SURPLUS, MERGED = "igual", "falta", "difiere", "sobra", "fusionada"
-QUARANTINED, REFUSED = "cuarentena", "rechazada"  # refused: no open entry in migracion.cuarentena yet
+QUARANTINED, REFUSED = "cuarentena", "rechazada"  # refused: no entry in migracion.cuarentena that says so yet
 UNMERGED = "por fusionar"  # merged by the forward SELECT and not recorded in migracion.fusion yet
 PENDING = (MISSING, DIFFERENT, REFUSED, UNMERGED)
 SETTLED = (EQUAL, QUARANTINED, MERGED)
@@ -30,13 +30,14 @@ def classified_sql(route: Route, detail: bool = False) -> str:
     extra = f",\n  {_differences(route)} AS columnas" if detail else ""
     return f"""SELECT CASE
     WHEN f._fusion IS NOT NULL THEN CASE WHEN m.clave_destino = f._fusion THEN '{MERGED}' ELSE '{UNMERGED}' END
-    WHEN f._motivo IS NOT NULL THEN CASE WHEN c.clave IS NULL THEN '{REFUSED}' ELSE '{QUARANTINED}' END
+    WHEN f._motivo IS NOT NULL THEN
+      CASE WHEN c.motivo = f._motivo AND {_unchanged(route)} THEN '{QUARANTINED}' ELSE '{REFUSED}' END
     WHEN {there} IS NULL THEN CASE WHEN {_still_refused(route)} THEN '{QUARANTINED}' ELSE '{MISSING}' END
     WHEN {images_differ(route.columns, "f.", "t.")} THEN '{DIFFERENT}'
     ELSE '{EQUAL}' END AS estado,
   CASE WHEN {there} IS NULL AND f._fusion IS NULL THEN coalesce(f._motivo, c.motivo) END AS motivo,
   f._clave AS clave, {idents(route.key_names, "f.")}{extra}
-FROM (SELECT f.*, {joinable} FROM {route.view} f) f
+FROM (SELECT f.*, {joinable} FROM {route.view} f OFFSET 0) f
 LEFT JOIN {route.target_table} t ON {on}
 LEFT JOIN {BOOKKEEPING}.cuarentena c
   ON c.tabla_origen = {literal(route.pair.source)} AND c.clave = f._clave AND c.estado <> 'resuelta'
@@ -58,11 +59,13 @@ def surplus_sql(routes: Sequence[Route]) -> str:
 
 def _still_refused(route: Route) -> str:
     """Return whether PostgreSQL itself refused the row (no expression foresaw it) and the row has not changed since."""
+    return f"c.clave IS NOT NULL AND starts_with(c.motivo, {literal(UNFORESEEN)}) AND {_unchanged(route)}"
+
+
+def _unchanged(route: Route) -> str:
+    """Return whether the row's entry in quarantine holds the row as it is now."""
     key = " AND ".join(f"l.{ident(c.name)} = f.{k}" for c, k in zip(route.key, route.key_names, strict=True))
-    return (
-        f"c.clave IS NOT NULL AND starts_with(c.motivo, {literal(UNFORESEEN)})"
-        f" AND (SELECT {row_image(route, 'l')} FROM {route.source_table} l WHERE {key}) = c.fila"
-    )
+    return f"(SELECT {row_image(route, 'l')} FROM {route.source_table} l WHERE {key}) = c.fila"
 
 
 def _differences(route: Route) -> str:

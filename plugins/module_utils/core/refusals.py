@@ -44,13 +44,11 @@ def conversion_of(route: Route, carried: Carried, alias: str) -> Conversion:
 
 def column_sql(carried: Carried, alias: str) -> str:
     """Return the legacy value as SQL: a column, or what a lookup finds, or else one of the JSON keys."""
-    if carried.rule.lookup is None:
-        return f"{alias}.{ident(carried.source.name)}"
-    found = f"{carried.alias}.{ident(carried.source.name)}"
+    found = f"{carried.alias if carried.rule.lookup else alias}.{ident(carried.source.name)}"
     if not carried.rule.json_keys:
         return found
-    keys = ", ".join(f"{alias}.{ident(carried.rule.sources[0])} ->> {literal(key)}" for key in carried.rule.json_keys)
-    return f"coalesce({found}::text, {keys})"
+    keys = [f"{alias}.{ident(carried.rule.sources[0])} ->> {literal(key)}" for key in carried.rule.json_keys]
+    return f"coalesce({', '.join([f'{found}::text', *keys] if carried.rule.lookup else keys)})"
 
 
 def _lookup_join(route: Route, carried: Carried, prefix: str) -> str:
@@ -109,8 +107,9 @@ def double_refusals(route: Route) -> list[Refusal]:
         refusals.append(
             Refusal(f"EXISTS (SELECT 1 FROM {other.view} p WHERE {same} AND {accepted('p')})", "23505", literal(reason))
         )
-    for unique in route.table.unique:
-        if set(unique) == set(route.pair.match) or any(route.carried_as(u) is None for u in unique):
+    for unique in (route.table.primary_key, *route.table.unique):
+        merged = route.pair.duplicates and set(unique) == set(route.pair.match)
+        if merged or any(route.carried_as(u) is None for u in unique):
             continue
         names = " y ".join(c.source.name for u in unique if (c := route.carried_as(u)) is not None)
         reason = literal(f"{names} repite en {', '.join(unique)} el valor de otra fila, que queda")
@@ -118,7 +117,7 @@ def double_refusals(route: Route) -> list[Refusal]:
         if guard is not None:
             losers = f"r.rechazo IS NULL AND {guard} AND ({clave_sql(route.key, 'l')}) IN ({_losers(route, unique, guard)})"
             refusals.append(Refusal(losers, "23505", reason))
-        for other in route.earlier:
+        for other in route.earlier if set(unique) != set(route.pair.match) else ():
             refusals.append(Refusal(_taken_by(route, other, unique), "23505", reason))
     return refusals
 

@@ -184,6 +184,8 @@ def _carried(
 ) -> Carried | None:
     if rule.lookup is None:
         source = source_of(rule, legacy)
+        if source is not None and rule.json_keys:
+            source = LegacyColumn(source.name, "text", "text")
         return None if source is None else Carried(rule, source, target)
     spanish = next((t for t in mapping.tables if t.name == rule.lookup.table), None)
     if spanish is not None:
