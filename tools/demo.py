@@ -21,8 +21,6 @@ from tools import postgres_server
 ROOT = Path(__file__).resolve().parent.parent
 HOME = ROOT / ".demo"
 CUSTOMERS = 2000
-# What a phase needs on its command line beside the inventory.
-EXTRA = {"fase2": ["-e", "subfase=2.1"]}
 
 
 def environment() -> dict[str, str]:
@@ -33,7 +31,7 @@ def environment() -> dict[str, str]:
 def commands() -> list[list[str]]:
     """What the demo runs in playbooks/: each phase that exists, in order, and the state at the end."""
     phases = [path.stem for path in sorted((ROOT / "playbooks").glob("fase?.yml"))]
-    return [["ansible-playbook", f"{name}.yml", "-i", "demo", *EXTRA.get(name, [])] for name in (*phases, "estado")]
+    return [["ansible-playbook", f"{name}.yml", "-i", "demo"] for name in (*phases, "estado")]
 
 
 def write_private(path: Path, text: str) -> None:
@@ -64,8 +62,8 @@ def up() -> int:
             return code
     print(
         "\nLa base sigue en marcha; su dirección está en .demo/database_url. En playbooks/, por ejemplo:\n"
-        "  ansible-playbook fase2.yml -i demo -e subfase=2.1 --tags verify\n"
-        "  ansible-playbook fase2.yml -i demo -e subfase=2.1 --tags rollback\n"
+        "  ansible-playbook fase2.yml -i demo --tags verify\n"
+        "  ansible-playbook fase2.yml -i demo --tags rollback\n"
         "Para quitarlo todo: make demo-down"
     )
     return 0

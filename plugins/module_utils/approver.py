@@ -12,7 +12,7 @@ from .context import CATALOGUE_NAME, MAPPING_NAME, Context, approved_texts, as_i
 from .core.drift import find_drift, unmapped_columns, unmapped_tables
 from .core.errors import MigrationError
 from .core.phases import Refusal, override_argument
-from .prover import Account, account, forecast_details
+from .prover import Account, forecast_details, take_account
 from .rights import refused_rights
 
 RESERVE = 64 * 2**20  # bytes that backup_dir must have free beyond the size of the legacy tables
@@ -99,8 +99,8 @@ def _name_refusals(context: Context) -> list[str]:
 
 
 def _forecast(context: Context) -> list[Account]:
-    with as_if(context, every_phase=True):
-        return [account(context.conn, route) for route in context.every_route()]
+    with as_if(context):
+        return take_account(context.conn, context.every_route(), context.every_route())
 
 
 def _surrounding_lines(context: Context) -> list[str]:

@@ -14,10 +14,10 @@ from .copier import install
 from .core.catalogue import Catalogue, from_json, to_json
 from .core.drift import column_changes
 from .core.errors import MigrationError
-from .core.forward import Route, route
 from .core.mapping import Mapping
 from .core.mapping_file import load_mapping
-from .core.render import render, routes
+from .core.render import render
+from .core.routes import Route, all_routes
 from .inspector import read_catalogue
 from .policies import translated
 
@@ -43,11 +43,11 @@ class Context:
 
     def routes(self) -> tuple[Route, ...]:
         """The routes of this phase, or of the subphase that was asked for."""
-        return routes(self.mapping, self.catalogue, self.phase, self.subphase)
+        return tuple(r for r in self.every_route() if r.pair.phase == self.phase and self.subphase in ("", r.pair.subphase))
 
     def every_route(self) -> tuple[Route, ...]:
         """The routes of all phases."""
-        return tuple(route(self.mapping, self.catalogue, pair) for pair in self.mapping.pairs)
+        return all_routes(self.mapping, self.catalogue)
 
     def begin(self) -> None:
         """Say before the first change that there is one: the lease is ours and the run has its row."""
@@ -83,7 +83,7 @@ def _catalogue(conn: Connection, mapping: Mapping) -> Catalogue:
 
 
 @contextmanager
-def as_if(context: Context, every_phase: bool = False) -> Iterator[None]:
+def as_if(context: Context) -> Iterator[None]:
     """A transaction that is always rolled back, in which everything earlier phases make exists.
 
     A dry run is the same path on this virtual schema: bookkeeping, helper functions, missing Spanish tables, views.
@@ -93,7 +93,7 @@ def as_if(context: Context, every_phase: bool = False) -> Iterator[None]:
         ledger.ensure_schema(conn)
         schema_job.install_helpers(conn)
         schema_job.make_tables(conn, context.mapping, context.catalogue, schema_job.missing_tables(conn, context.mapping))
-        install(conn, context.every_route() if every_phase else context.routes())
+        install(conn, context.every_route())
         yield
 
 

@@ -10,10 +10,13 @@ from . import copier, db, lease, ledger, prover, reports, schema_job
 from .context import Context, as_if, opened, require_approved
 from .copier import Progress
 from .core.errors import MigrationError
-from .core.proof import DIFFERENT, MISSING, PENDING, REFUSED, SURPLUS
+from .core.proof import DIFFERENT, MISSING, PENDING, REFUSED
 from .core.sqltext import qname
 from .prover import Account
+from .repairer import repair as repair_rows
 from .reports import duration, number
+from .sequences import advance_sequences, lagging_sequences, restore_sequences
+from .undo import take_back as take_back_rows
 
 SLICE_SECONDS = 15.0
 ROWS_PER_SECOND = 8_000  # until this database has its own figure: the slowest pair of the benchmark, halved
@@ -31,7 +34,7 @@ def copy(params: dict[str, Any], check: bool) -> dict[str, Any]:
         context.begin()
         with db.transaction(context.conn):
             schema_job.install_helpers(context.conn)
-            copier.install(context.conn, context.routes())
+            copier.install(context.conn, context.every_route())
             ledger.seal(context.conn)
         return _slice(context, params["batch_rows"])
 
@@ -47,7 +50,7 @@ def _slice(context: Context, batch_rows: int) -> dict[str, Any]:
         lines.append(progress_line(progress))
         if not progress.finished:
             return {"lines": lines, "more": True, "changed": copied > 0}
-    moved = copier.advance_sequences(context.conn, context.mapping, context.routes(), context.run_id, context.phase)
+    moved = advance_sequences(context.conn, context.mapping, context.routes(), context.run_id, context.phase)
     return {"lines": lines + moved, "more": False, "changed": copied > 0 or bool(moved)}
 
 
@@ -75,10 +78,10 @@ def _require_parts(context: Context) -> None:
 
 def _forecast(context: Context) -> dict[str, Any]:
     with as_if(context):
-        accounts = [prover.account(context.conn, route) for route in context.routes()]
+        accounts = prover.take_account(context.conn, context.routes(), context.every_route())
         for found in accounts:
-            if found.count(DIFFERENT, SURPLUS):
-                found.examples = prover.named_differences(context.conn, found.route)
+            if found.count(DIFFERENT) or found.surplus:
+                found.examples = prover.named_differences(context.conn, found, context.every_route())
     rows = sum(a.count(MISSING, DIFFERENT, REFUSED) for a in accounts)
     seconds = rows / _rate(context)
     lines = reports.forecast_lines(accounts)
@@ -118,24 +121,24 @@ def take_back(params: dict[str, Any], check: bool) -> dict[str, Any]:
             return {"lines": [f"{context.phase}: no hay tablas en español que vaciar."]}
         if check:
             with as_if(context):
-                outcome = copier.take_back(conn, context.mapping, routes, context.run_id)
+                outcome = take_back_rows(conn, context.mapping, routes, context.every_route(), context.run_id)
         else:
             context.begin()
 
             def act(connection: Any) -> dict[str, int]:
                 lease.fence(connection, context.run_id)
                 schema_job.install_helpers(connection)
-                copier.install(connection, routes)
-                return copier.take_back(connection, context.mapping, routes, context.run_id)
+                copier.install(connection, context.every_route())
+                return take_back_rows(connection, context.mapping, routes, context.every_route(), context.run_id)
 
             outcome = db.with_lock_retries(conn, act, lock_timeout_ms=500, tries=20)
-            copier.restore_sequences(conn)
+            restore_sequences(conn)
             ledger.event(conn, context.run_id, "vaciado", context.phase, outcome)
         verb = "se retirarían" if check else "retiradas"
         lines = [
-            f"{r.pair.target}: {number(outcome[f'{r.pair.target}: retiradas'])} filas {verb}, "
-            f"{number(outcome[f'{r.pair.target}: apartadas'])} guardadas en migracion.apartada; {r.pair.source} no se toca"
-            for r in routes
+            f"{target}: {number(outcome[f'{target}: retiradas'])} filas {verb}, "
+            f"{number(outcome[f'{target}: apartadas'])} guardadas en migracion.apartada; las tablas legacy no se tocan"
+            for target in dict.fromkeys(r.pair.target for r in routes)
         ]
         return {"lines": lines, "changed": any(outcome.values())}
 
@@ -154,18 +157,18 @@ def compare(params: dict[str, Any], check: bool) -> dict[str, Any]:
 
 def _compare(context: Context, repair: bool, batch_rows: int) -> dict[str, Any]:
     conn, routes = context.conn, context.routes()
-    accounts = prover.prove(conn, routes)
+    accounts = prover.prove(conn, routes, context.every_route())
     lines: list[str] = []
     changed = False
     if repair:
         if not all(a.clean for a in accounts):
             context.begin()
             lines += ["Diferencias antes de reparar:", *reports.difference_lines(accounts)]
-            accounts = prover.repair(conn, routes, context.run_id, batch_rows, accounts)
+            accounts = repair_rows(conn, routes, context.every_route(), context.run_id, batch_rows, accounts)
             changed = True
-        if copier.lagging_sequences(conn, context.mapping, routes):
+        if lagging_sequences(conn, context.mapping, routes):
             context.begin()
-            lines += copier.advance_sequences(conn, context.mapping, routes, context.run_id, context.phase)
+            lines += advance_sequences(conn, context.mapping, routes, context.run_id, context.phase)
             changed = True
     unsound = prover.unsound_objects(conn, context.mapping, routes)
     detail = reports.proof_detail(accounts, unsound)
@@ -198,7 +201,7 @@ def _require_copied(context: Context) -> None:
 
 def _difference_error(context: Context, accounts: Sequence[Account], unsound: Sequence[str], lines: list[str]) -> MigrationError:
     pending = sum(a.count(*PENDING) + a.stale_entries for a in accounts)
-    surplus = sum(a.count(SURPLUS) for a in accounts)
+    surplus = sum(a.surplus for a in accounts)
     named = "\n".join(reports.difference_lines(accounts) + [f"  {phrase}" for phrase in unsound])
     return MigrationError(
         f"{context.phase}: la prueba encuentra {number(pending)} filas legacy sin su igual, {number(surplus)} filas en español "

@@ -1,159 +1,126 @@
-"""Proves that the Spanish tables are what the legacy tables say, repairs what is not, and forecasts a copy."""
+"""Proves that the Spanish tables are what the legacy tables say. Reads only; repairer.py makes equal what it names."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from . import lease
-from .copier import lagging_sequences, run_batch
 from .core import proof
-from .core.copying import match_columns
-from .core.forward import BOOKKEEPING, Route
 from .core.mapping import Mapping
-from .core.proof import DIFFERENT, EQUAL, MISSING, PENDING, QUARANTINED, REFUSED, SURPLUS
+from .core.proof import DIFFERENT, EQUAL, MERGED, MISSING, PENDING, QUARANTINED, REFUSED, SURPLUS, UNMERGED
+from .core.routes import BOOKKEEPING, Route
 from .core.sqltext import qname
-from .db import compose, fetch_all, run_sql, transaction
+from .db import fetch_all, transaction
+from .sequences import lagging_sequences
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
 EXAMPLES = 5
-ROUNDS = 5
-REPAIR_ROWS = 20_000  # keys held in memory at once
 
 
 @dataclass
 class Account:
-    """The accounting of one pair. ``reasons``: (reason, rows, first key) of refused rows; ``examples``: named differences."""
+    """The accounting of one pair.
+
+    ``states``: legacy rows by state. ``reasons``: (reason, rows, first key) of refused rows, ``entries`` of them with an
+    open entry. ``examples``: named differences. ``surplus``: Spanish rows that no pair gives, counted with the first pair
+    of their table. ``stale_entries``: open quarantine entries and recorded merges that no row explains any more.
+    """
 
     route: Route
     states: dict[str, int] = field(default_factory=dict)
     reasons: list[tuple[str, int, str]] = field(default_factory=list)
     examples: list[dict[str, Any]] = field(default_factory=list)
-    merged: int = 0
+    entries: int = 0
+    surplus: int = 0
     stale_entries: int = 0
 
     def count(self, *states: str) -> int:
-        """Rows in those states."""
+        """Legacy rows in those states."""
         return sum(self.states.get(s, 0) for s in states)
 
     @property
     def legacy_rows(self) -> int:
         """All rows of the legacy table that belong to the pair."""
-        return self.count(EQUAL, QUARANTINED, *PENDING) + self.merged
+        return sum(self.states.values())
 
     @property
     def spanish_rows(self) -> int:
-        """All rows of the Spanish table."""
-        return self.count(EQUAL, DIFFERENT, SURPLUS)
+        """Rows of the Spanish table that the pair gives, and those that none gives."""
+        return self.count(EQUAL, DIFFERENT) + self.surplus
 
     @property
     def clean(self) -> bool:
         """Whether every row on both sides is explained."""
-        return self.count(*PENDING, SURPLUS) == 0 and self.stale_entries == 0
+        return self.count(*PENDING) == 0 and self.surplus == 0 and self.stale_entries == 0
 
 
-def account(conn: Connection, route: Route) -> Account:
-    """Compare one pair in the caller's transaction."""
+def take_account(conn: Connection, routes: Sequence[Route], every_route: Sequence[Route]) -> list[Account]:
+    """Compare ``routes`` in the caller's transaction. Pairs that share a table with them are read too, not reported."""
+    sources, targets = ({getattr(r.pair, side) for r in routes} for side in ("source", "target"))
+    related = [r for r in every_route if r.pair.source in sources or r.pair.target in targets]
+    accounts = [_states(conn, r) for r in related]
+    for target in targets:
+        given = [a for a in accounts if a.route.pair.target == target]
+        rows = fetch_all(conn, f"SELECT count(*) FROM {given[0].route.target_table}")[0][0]
+        first = next(a for a in given if a.route in routes)
+        first.surplus = rows - sum(a.count(EQUAL, DIFFERENT) for a in given)
+    for source in sources:
+        taken = [a for a in accounts if a.route.pair.source == source]
+        first = next(a for a in taken if a.route in routes)
+        entered = sum(a.entries for a in taken)
+        first.stale_entries += max(0, _open_entries(conn, source) - entered)
+    reported = [a for a in accounts if a.route in routes]
+    for found in reported:
+        found.stale_entries += _stale_merges(conn, found)
+    return reported
+
+
+def _states(conn: Connection, route: Route) -> Account:
     found = Account(route)
-    entries = 0
     for state, reason, rows, first, entered in fetch_all(conn, proof.accounting_sql(route)):
         found.states[state] = found.states.get(state, 0) + rows
         if state in (QUARANTINED, REFUSED):
             found.reasons.append((reason, rows, first))
-            entries += entered
+            found.entries += entered
     found.reasons.sort(key=lambda item: (-item[1], item[0]))
-    found.merged = fetch_all(
-        conn,
-        f"SELECT count(*) FROM {BOOKKEEPING}.fusion WHERE tabla_origen = %s AND tabla_destino = %s",
-        (route.pair.source, route.pair.target),
-    )[0][0]
-    open_entries = fetch_all(
-        conn,
-        f"SELECT count(*) FROM {BOOKKEEPING}.cuarentena WHERE tabla_origen = %s AND estado <> 'resuelta'",
-        (route.pair.source,),
-    )[0][0]
-    found.stale_entries = max(0, open_entries - entries)
     return found
 
 
-def prove(conn: Connection, routes: Sequence[Route]) -> list[Account]:
+def _open_entries(conn: Connection, source: str) -> int:
+    query = f"SELECT count(*) FROM {BOOKKEEPING}.cuarentena WHERE tabla_origen = %s AND estado <> 'resuelta'"
+    return int(fetch_all(conn, query, (source,))[0][0])
+
+
+def _stale_merges(conn: Connection, found: Account) -> int:
+    """Recorded merges that are none any more; looked for only where the numbers differ."""
+    query = f"SELECT count(*) FROM {BOOKKEEPING}.fusion WHERE tabla_origen = %s AND tabla_destino = %s"
+    if fetch_all(conn, query, (found.route.pair.source, found.route.pair.target))[0][0] == found.count(MERGED):
+        return 0
+    return int(fetch_all(conn, f"SELECT count(*) FROM ({proof.stale_merges_sql(found.route)}) s")[0][0])
+
+
+def prove(conn: Connection, routes: Sequence[Route], every_route: Sequence[Route]) -> list[Account]:
     """Compare every pair in one snapshot; differences come with their column and both values."""
     with transaction(conn, isolation="REPEATABLE READ", read_only=True):
-        accounts = [account(conn, route) for route in routes]
+        accounts = take_account(conn, routes, every_route)
         for found in accounts:
             if not found.clean:
-                found.examples = named_differences(conn, found.route)
+                found.examples = named_differences(conn, found, every_route)
     return accounts
 
 
-def named_differences(conn: Connection, route: Route) -> list[dict[str, Any]]:
+def named_differences(conn: Connection, found: Account, every_route: Sequence[Route]) -> list[dict[str, Any]]:
     """Return the first differences of each kind: estado, clave, motivo and [column, expected, found] where values differ."""
-    rows = fetch_all(conn, proof.examples_sql(route, EXAMPLES))
-    return [{"estado": s, "motivo": m, "clave": k, "columnas": columns or []} for s, m, k, columns in rows]
-
-
-def repair(conn: Connection, routes: Sequence[Route], run_id: str, batch_rows: int, accounts: list[Account]) -> list[Account]:
-    """Repair what the proof ``accounts`` names and prove again, until it is clean or the rounds are used up."""
-    for _ in range(ROUNDS):
-        wrong = [a for a in accounts if not a.clean]
-        if not wrong:
-            break
-        for found in wrong:
-            for keys in _dirty_keys(conn, found.route):
-                _repair_keys(conn, found.route, keys, run_id, batch_rows)
-            if found.stale_entries:
-                _close_stale_entries(conn, found.route, run_id)
-        accounts = prove(conn, routes)
-    return accounts
-
-
-def _dirty_keys(conn: Connection, route: Route) -> Iterator[list[tuple[Any, ...]]]:
-    """Yield the rows of repair_sql in portions; each is read whole before it is repaired."""
-    with transaction(conn, read_only=True):
-        run_sql(conn, f"DECLARE migracion_reparar NO SCROLL CURSOR WITH HOLD FOR {proof.repair_sql(route)}")
-    try:
-        while rows := fetch_all(conn, f"FETCH {REPAIR_ROWS} FROM migracion_reparar"):
-            yield rows
-    finally:
-        if not conn.closed:
-            run_sql(conn, "CLOSE migracion_reparar")
-
-
-def _repair_keys(conn: Connection, route: Route, rows: list[tuple[Any, ...]], run_id: str, batch_rows: int) -> None:
-    width = len(route.key_names)
-    carried = [row[1 : 1 + width] for row in rows if row[0] in PENDING]
-    surplus = [row[1 + width :] for row in rows if row[0] == SURPLUS]
-    types = [c.type for c in route.key]
-    match_types = [c.type for c in match_columns(route)]
-    for verb, keys, casts in (("quitar", surplus, match_types), ("llevar", carried, types)):
-        function = compose("{f}", f=(BOOKKEEPING, route.function_name(verb)))
-        arguments = ", ".join(f"%s::{cast}[]" for cast in casts)
-        query = f"SELECT * FROM {function}({arguments}, %s)"
-        done, size = 0, batch_rows
-        while done < len(keys):
-            work = partial(_call, conn, query, keys[done:], run_id)
-            used, size = run_batch(conn, route, run_id, (size, batch_rows), work)
-            done += used
-
-
-def _call(conn: Connection, query: str, keys: Sequence[tuple[Any, ...]], run_id: str, rows: int) -> None:
-    columns = [[str(value) for value in column] for column in zip(*keys[:rows], strict=True)]
-    fetch_all(conn, query, (*columns, run_id))
-
-
-def _close_stale_entries(conn: Connection, route: Route, run_id: str) -> None:
-    with transaction(conn):
-        lease.fence(conn, run_id)
-        run_sql(
-            conn,
-            f"UPDATE {BOOKKEEPING}.cuarentena c SET estado = 'resuelta', resolucion = 'corregida',"
-            f" resuelta_at = now() FROM ({proof.stale_entries_sql(route)}) s"
-            f" WHERE c.tabla_origen = s.tabla_origen AND c.clave = s.clave AND c.estado <> 'resuelta'",
-        )
+    rows = fetch_all(conn, proof.examples_sql(found.route, EXAMPLES)) if found.count(*PENDING) else []
+    examples = [{"estado": s, "motivo": m, "clave": k, "columnas": columns or []} for s, m, k, columns in rows]
+    if found.surplus:
+        fill = [r for r in every_route if r.pair.target == found.route.pair.target]
+        surplus = fetch_all(conn, f'SELECT clave FROM ({proof.surplus_sql(fill)}) s ORDER BY clave COLLATE "C" LIMIT {EXAMPLES}')
+        examples += [{"estado": SURPLUS, "motivo": None, "clave": row[0], "columnas": []} for row in surplus]
+    return examples
 
 
 def unsound_objects(conn: Connection, mapping: Mapping, routes: Sequence[Route]) -> list[str]:
@@ -190,7 +157,7 @@ def forecast_details(found: Account) -> dict[str, Any]:
         "destino": found.route.pair.target,
         "copiar": found.count(MISSING),
         "cambiar": found.count(DIFFERENT),
-        "quitar": found.count(SURPLUS),
-        "fusionar": found.merged,
+        "quitar": found.surplus,
+        "fusionar": found.count(MERGED, UNMERGED),
         "cuarentena": found.count(REFUSED, QUARANTINED),
     }

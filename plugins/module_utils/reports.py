@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from .core.proof import DIFFERENT, EQUAL, MISSING, PENDING, QUARANTINED, REFUSED, SURPLUS, not_compared
+from .core.proof import DIFFERENT, EQUAL, MERGED, MISSING, PENDING, QUARANTINED, REFUSED, SURPLUS, UNMERGED, not_compared
 from .prover import Account
 
 REASONS = 12
@@ -23,23 +23,26 @@ def duration(seconds: float) -> str:
     return f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60:02d} s"
 
 
-def account_lines(accounts: Iterable[Account]) -> list[str]:
+def account_lines(accounts: Sequence[Account]) -> list[str]:
     """Return the accounting of each pair, both sides, and what the comparison says nothing about."""
     lines = []
     for a in accounts:
-        source, target = a.route.pair.source, a.route.pair.target
-        pending = number(a.count(*PENDING))
         lines.append(
-            f"{source}: {number(a.legacy_rows)} filas = {number(a.count(EQUAL))} iguales + "
-            f"{number(a.merged)} fusionadas + {number(a.count(QUARANTINED))} en cuarentena + {pending} pendientes"
-        )
-        lines.append(
-            f"{target}: {number(a.spanish_rows)} filas = {number(a.count(EQUAL))} iguales + "
-            f"{number(a.count(DIFFERENT))} distintas + {number(a.count(SURPLUS))} sin origen"
+            f"{a.route.pair.source} → {a.route.pair.target}: {number(a.legacy_rows)} filas = {number(a.count(EQUAL))} iguales + "
+            f"{number(a.count(MERGED))} fusionadas + {number(a.count(QUARANTINED))} en cuarentena + "
+            f"{number(a.count(*PENDING))} pendientes"
         )
         lines += reason_lines(a)
         if left_out := not_compared(a.route):
-            lines.append(f"  no se comparan, porque ninguna columna legacy las da: {', '.join(left_out)}")
+            lines.append(f"  no se comparan, porque ninguna columna de {a.route.pair.source} las da: {', '.join(left_out)}")
+    for target in dict.fromkeys(a.route.pair.target for a in accounts):
+        given = [a for a in accounts if a.route.pair.target == target]
+        rows, equal = sum(a.spanish_rows for a in given), sum(a.count(EQUAL) for a in given)
+        different, surplus = sum(a.count(DIFFERENT) for a in given), sum(a.surplus for a in given)
+        lines.append(
+            f"{target}: {number(rows)} filas = {number(equal)} iguales + {number(different)} distintas + "
+            f"{number(surplus)} sin origen"
+        )
     return lines
 
 
@@ -61,6 +64,7 @@ def difference_lines(accounts: Iterable[Account]) -> list[str]:
         MISSING: "falta en {t}",
         SURPLUS: "sobra en {t}: ninguna fila de {s} la explica",
         REFUSED: "rechazada y aún sin entrada al día en cuarentena",
+        UNMERGED: "se fusiona en {t} y aún no consta",
         DIFFERENT: "difiere",
     }
     lines = []
@@ -94,8 +98,8 @@ def forecast_lines(accounts: Iterable[Account]) -> list[str]:
         refused = a.count(REFUSED, QUARANTINED)
         lines.append(
             f"{a.route.pair.source} → {a.route.pair.target}: {number(a.legacy_rows)} filas; se copiarían "
-            f"{number(a.count(MISSING))}, cambiarían {number(a.count(DIFFERENT))}, se apartarían {number(a.count(SURPLUS))}, "
-            f"se fusionarían {number(a.merged)}, irían a cuarentena {number(refused)}"
+            f"{number(a.count(MISSING))}, cambiarían {number(a.count(DIFFERENT))}, se apartarían {number(a.surplus)}, "
+            f"se fusionarían {number(a.count(MERGED, UNMERGED))}, irían a cuarentena {number(refused)}"
         )
         lines += reason_lines(a)
     return lines
@@ -110,11 +114,11 @@ def proof_detail(accounts: Sequence[Account], unsound: Sequence[str]) -> dict[st
                 "destino": a.route.pair.target,
                 "total": a.legacy_rows,
                 "iguales": a.count(EQUAL),
-                "fusionadas": a.merged,
+                "fusionadas": a.count(MERGED),
                 "cuarentena": a.count(QUARANTINED),
                 "pendientes": a.count(*PENDING),
                 "espanolas": a.spanish_rows,
-                "sin_origen": a.count(SURPLUS),
+                "sin_origen": a.surplus,
                 "no_comparadas": list(not_compared(a.route)),
             }
             for a in accounts

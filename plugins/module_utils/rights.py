@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from . import db
 from .core.catalogue import Catalogue
 from .core.ddl import TOUCH, helper_statements
-from .core.forward import BOOKKEEPING
 from .core.mapping import Mapping
+from .core.routes import BOOKKEEPING
 from .core.sqltext import ident, qname
 
 if TYPE_CHECKING:

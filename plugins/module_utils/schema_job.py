@@ -10,9 +10,9 @@ from .core.catalogue import Catalogue
 from .core.ddl import access_statements, constraints, helper_statements, index_name, own_sequence, table_statements
 from .core.drift import TABLE_KINDS
 from .core.errors import MigrationError
-from .core.forward import BOOKKEEPING
 from .core.mapping import Mapping, SpanishTable
 from .core.policies import policy_statements
+from .core.routes import BOOKKEEPING
 from .core.sqltext import derived_name, ident, qname
 from .db import Error, fetch_all, fetch_one, rolled_back, run_sql
 from .structure import INVALID, NOT_VALIDATED, Difference, differences, read_facts, table_oid

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -96,7 +95,6 @@ KNOWN_VALUES = {
 
 ROOT = Path(__file__).resolve().parents[2]
 TINKUBOT = ROOT / "files" / "mapping" / "tinkubot.yml"
-COMPLETE = ROOT / "files" / "mapping" / "tinkubot-next.yml"
 SHOP = ROOT / "tests" / "support" / "shop.yml"
 
 
@@ -138,27 +136,8 @@ def test_tinkubot_keeps_time_in_utc_and_uuid_keys_by_the_database() -> None:
         assert each.touched == ("actualizado_at" if any(c.name == "actualizado_at" for c in each.columns) else None)
 
 
-def test_tinkubot_maps_professions_and_customers() -> None:
-    text = TINKUBOT.read_text(encoding="utf-8")
-    mapping = load_mapping(text, "files/mapping/tinkubot.yml")
-    assert [(p.source, p.target, p.subphase) for p in mapping.pairs] == [
-        ("professions", "profesiones", "2.1"),
-        ("customers", "clientes", "2.1"),
-    ]
-    rules = {r.target: r for r in mapping.pairs[1].columns}
-    assert rules["nombre_completo"] == ColumnRule("nombre_completo", ("full_name",), default="Cliente TinkuBot")
-    assert rules["notas"] == ColumnRule("notas", ("notes",), default="{}", text_key="texto")
-    assert rules["tiene_consentimiento"] == ColumnRule("tiene_consentimiento", ("has_consent",), optional=True)
-    assert tuple((t.name, i) for t in load_mapping(text, "x").tables for i in t.redundant_indexes) == (
-        ("profesiones", "nombre"),
-        ("clientes", "telefono"),
-        ("proveedores", "telefono"),
-    )
-
-
-@cache
 def complete() -> Mapping:
-    return load_mapping(COMPLETE.read_text(encoding="utf-8"), "files/mapping/tinkubot-next.yml")
+    return load_mapping(TINKUBOT.read_text(encoding="utf-8"), "files/mapping/tinkubot.yml")
 
 
 def title(pair: Pair) -> str:
@@ -268,5 +247,5 @@ def test_the_schema_for_editors_is_the_validators_own() -> None:
     stored = (ROOT / "files" / "mapping" / "schema.json").read_text(encoding="utf-8")
     assert stored == schema_text(), "files/mapping/schema.json is stale: make sql"
     assert json.loads(stored) == json_schema()
-    for path in (TINKUBOT, COMPLETE, SHOP):
+    for path in (TINKUBOT, SHOP):
         assert path.read_text(encoding="utf-8").startswith("# yaml-language-server: $schema=")

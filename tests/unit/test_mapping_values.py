@@ -42,7 +42,7 @@ def test_trap_28_every_value_must_fit_its_own_column() -> None:
 
 def test_trap_28_the_plans_own_length_of_estado_is_refused() -> None:
     text = TINKUBOT.read_text(encoding="utf-8")
-    [found] = problems(text.replace("type: varchar(30) #", "type: varchar(20) #"))
+    found = "\n".join(problems(text.replace("type: varchar(30) #", "type: varchar(20) #")))
     assert "tables.proveedores.columns.estado.allowed[3]: «verificacion_pendiente» tiene 22 caracteres" in found
 
 

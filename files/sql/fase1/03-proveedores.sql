@@ -4,9 +4,7 @@
 -- Deshacer: DROP TABLE proveedores (nunca CASCADE), con la tabla vacía: fase1 --tags rollback.
 -- Repetir: no como archivo; fase1 compara antes con el catálogo y solo crea lo que falta.
 -- Seguridad por fila: activa como en users, con las políticas que se pueden trasladar.
--- Política que no se traslada, así que cerrada: «Cada quien edita su fila» (UPDATE): usa id, sin columna en proveedores
--- Política que no se traslada, así que cerrada: «Cada quien ve su fila» (SELECT): usa id, sin columna en proveedores
--- Política que no se traslada, así que cerrada: «Proveedores activos» (SELECT): usa status, user_type, sin columna en proveedores
+-- Política que no se traslada, así que cerrada: «Proveedores activos» (SELECT): usa user_type, sin columna en proveedores
 
 CREATE TABLE public.proveedores (
   id uuid NOT NULL DEFAULT gen_random_uuid(),
@@ -64,3 +62,12 @@ GRANT DELETE, INSERT, REFERENCES, SELECT, TRIGGER, TRUNCATE, UPDATE ON TABLE pub
 GRANT DELETE, INSERT, REFERENCES, SELECT, TRIGGER, TRUNCATE, UPDATE ON TABLE public.proveedores TO authenticated;
 
 GRANT DELETE, INSERT, REFERENCES, SELECT, TRIGGER, TRUNCATE, UPDATE ON TABLE public.proveedores TO service_role;
+
+CREATE POLICY "Cada quien edita su fila" ON public.proveedores
+  AS PERMISSIVE FOR UPDATE TO authenticated
+  USING ((( SELECT auth.uid() AS uid) = id))
+  WITH CHECK ((( SELECT auth.uid() AS uid) = id));
+
+CREATE POLICY "Cada quien ve su fila" ON public.proveedores
+  AS PERMISSIVE FOR SELECT TO authenticated
+  USING ((auth.uid() = id));

@@ -4,7 +4,6 @@
 -- Deshacer: DROP TABLE servicios_proveedor (nunca CASCADE), con la tabla vacía: fase1 --tags rollback.
 -- Repetir: no como archivo; fase1 compara antes con el catálogo y solo crea lo que falta.
 -- Seguridad por fila: activa como en provider_services, con las políticas que se pueden trasladar.
--- Política que no se traslada, así que cerrada: «Servicios activos» (SELECT): usa is_active, sin columna en servicios_proveedor
 
 CREATE TABLE public.servicios_proveedor (
   id uuid NOT NULL DEFAULT gen_random_uuid(),
@@ -46,3 +45,7 @@ GRANT DELETE, INSERT, REFERENCES, SELECT, TRIGGER, TRUNCATE, UPDATE ON TABLE pub
 GRANT DELETE, INSERT, REFERENCES, SELECT, TRIGGER, TRUNCATE, UPDATE ON TABLE public.servicios_proveedor TO authenticated;
 
 GRANT DELETE, INSERT, REFERENCES, SELECT, TRIGGER, TRUNCATE, UPDATE ON TABLE public.servicios_proveedor TO service_role;
+
+CREATE POLICY "Servicios activos" ON public.servicios_proveedor
+  AS PERMISSIVE FOR SELECT TO PUBLIC
+  USING (esta_activo);

@@ -5,7 +5,7 @@
 -- Repetir: no como archivo; fase1 compara antes con el catálogo y solo crea lo que falta.
 -- Seguridad por fila: activa como en messages, con las políticas que se pueden trasladar.
 -- Política que no se traslada, así que cerrada: «Mensajes propios» (SELECT): usa user_id, sin columna en mensajes
--- Política que no se traslada, así que cerrada: «Sin fallidos» (SELECT, restrictiva: cierra del todo): usa processing_status, sin columna en mensajes
+-- Política que no se traslada, así que cerrada: «Sin fallidos» (SELECT, restrictiva: cierra del todo): usa processing_status, cuyos valores cambian en mensajes
 
 CREATE TABLE public.mensajes (
   id uuid NOT NULL DEFAULT gen_random_uuid(),

@@ -7,8 +7,9 @@ from collections.abc import Mapping as Dict
 from dataclasses import dataclass
 
 from .catalogue import Catalogue, Relation
-from .forward import source_of, spanish_columns
-from .mapping import Mapping, Pair
+from .mapping import ColumnRule, Mapping, Pair
+from .routes import source_of, spanish_columns
+from .sqltext import ident
 from .transform import convert
 
 TABLE_KINDS = {
@@ -55,19 +56,50 @@ def _pair_drift(mapping: Mapping, catalogue: Catalogue, pair: Pair, legacy: Rela
         yield Drift(f"{pair.source} no tiene clave primaria: sus filas no se pueden reconocer.", pair)
     table = next(t for t in mapping.tables if t.name == pair.target)
     targets = {c.name: c for c in spanish_columns(mapping, catalogue, table)}
+    yield from _merge_drift(mapping, catalogue, pair)
     for rule in pair.columns:
+        if rule.lookup is not None:
+            yield from _lookup_drift(mapping, catalogue, pair, rule, legacy)
+            continue
         source = source_of(rule, legacy)
         if source is None and not rule.optional:
             names = " ni ".join(rule.sources)
             yield Drift(f"falta la columna {pair.source}.{names}, de la que sale {pair.target}.{rule.target}.", pair)
         elif source is not None and rule.target in targets:
             target = targets[rule.target]
-            if convert(rule, source, target, "l") is None:
+            if convert(rule, source, target, f"l.{ident(source.name)}") is None:
                 yield Drift(
                     f"{pair.source}.{source.name} es {source.type}, y ninguna regla lleva ese tipo a "
                     f"{pair.target}.{target.name} ({target.type}).",
                     pair,
                 )
+
+
+def _lookup_drift(
+    mapping: Mapping, catalogue: Catalogue, pair: Pair, rule: ColumnRule, legacy: Relation
+) -> Iterable[Drift]:
+    """A lookup needs its columns, and at most one row for each value: otherwise any row's value would be taken."""
+    lookup = rule.lookup
+    if lookup is None or any(t.name == lookup.table for t in mapping.tables):
+        return
+    for name in (lookup.by, *(n for n in rule.sources if rule.json_keys)):
+        if name not in {c.name for c in legacy.columns}:
+            yield Drift(f"falta la columna {pair.source}.{name}, por la que se busca {pair.target}.{rule.target}.", pair)
+    other = catalogue.relation(lookup.table)
+    columns = {c.name for c in other.columns} if other is not None else set()
+    if other is None or not {lookup.column, lookup.take} <= columns:
+        yield Drift(f"falta {lookup.table}.{lookup.column} o {lookup.table}.{lookup.take}, de donde sale {rule.target}.", pair)
+    elif (lookup.column,) not in (other.primary_key, *other.unique):
+        yield Drift(f"{lookup.table}.{lookup.column} no es única: {pair.target}.{rule.target} no sabría qué fila tomar.", pair)
+
+
+def _merge_drift(mapping: Mapping, catalogue: Catalogue, pair: Pair) -> Iterable[Drift]:
+    for other in mapping.pairs[: mapping.pairs.index(pair)] if pair.merge_by else ():
+        found = catalogue.relation(other.source)
+        theirs = next((r for r in other.columns if r.target == pair.merge_by), None)
+        source = source_of(theirs, found) if theirs and found and other.target == pair.target else None
+        if source is not None and found is not None and (source.name,) not in (found.primary_key, *found.unique):
+            yield Drift(f"{other.source}.{source.name} no es única: no se sabría con cuál fusionar las de {pair.source}.", pair)
 
 
 def unmapped_columns(mapping: Mapping, catalogue: Catalogue) -> Dict[str, tuple[str, ...]]:
@@ -81,6 +113,7 @@ def unmapped_columns(mapping: Mapping, catalogue: Catalogue) -> Dict[str, tuple[
         for pair in mapping.pairs:
             if pair.source == source:
                 known |= {c.name for rule in pair.columns if (c := source_of(rule, legacy)) is not None}
+                known |= {column for column, _ in pair.where} | {r.lookup.by for r in pair.columns if r.lookup}
         names = tuple(c.name for c in legacy.columns if c.name not in known)
         if names:
             loose[source] = names

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from .catalogue import Catalogue, Policy, Relation
-from .forward import source_of
 from .mapping import ColumnRule, Mapping, SpanishTable
+from .routes import source_of
 from .sqltext import ident
 from .transform import TEXT_TYPES, type_family
 
@@ -25,7 +25,7 @@ def renames(mapping: Mapping, table: SpanishTable, twin: Relation) -> dict[str, 
     found = {}
     for rule in twin_rules(mapping, table):
         source = source_of(rule, twin)
-        if source is not None:
+        if source is not None and rule.lookup is None and rule.present is None and rule.absent is None:
             found[source.name] = rule.target
     return found
 
@@ -48,7 +48,8 @@ def obstacle(mapping: Mapping, table: SpanishTable, twin: Relation, policy: Poli
 
 def _unchanged(mapping: Mapping, table: SpanishTable, twin: Relation, name: str) -> bool:
     """Whether every carried value of the column is the same value on both sides, NULL included."""
-    rule = next(r for r in twin_rules(mapping, table) if (s := source_of(r, twin)) is not None and s.name == name)
+    target_name = renames(mapping, table, twin)[name]
+    rule = next(r for r in twin_rules(mapping, table) if r.target == target_name)
     source = next(c for c in twin.columns if c.name == name)
     target = next(c for c in table.columns if c.name == rule.target)
     if rule.values or rule.default is not None or rule.text_key or target.allowed:

@@ -1,44 +1,60 @@
-"""The comparison of a pair's forward SELECT with its Spanish table: one scan, both ways, every difference has a name."""
+"""The comparison of a Spanish table with the forward SELECTs that fill it: both ways, every difference has a name."""
 
 from __future__ import annotations
 
-from .copying import UNFORESEEN, match_columns, row_image, spanish_clave
-from .forward import BOOKKEEPING, Route
-from .sqltext import ident, idents, images_differ, literal, qname
+from collections.abc import Sequence
 
-EQUAL, MISSING, DIFFERENT, SURPLUS = "igual", "falta", "difiere", "sobra"
+from .copying import UNFORESEEN, row_image
+from .refusals import accepted
+from .routes import BOOKKEEPING, Route, spanish_clave
+from .sqltext import ident, idents, images_differ, literal
+
+EQUAL, MISSING, DIFFERENT, SURPLUS, MERGED = "igual", "falta", "difiere", "sobra", "fusionada"
 QUARANTINED, REFUSED = "cuarentena", "rechazada"  # refused: no entry in migracion.cuarentena that says so yet
-PENDING = (MISSING, DIFFERENT, REFUSED)
+UNMERGED = "por fusionar"  # merged by the forward SELECT and not recorded in migracion.fusion yet
+PENDING = (MISSING, DIFFERENT, REFUSED, UNMERGED)
+SETTLED = (EQUAL, QUARANTINED, MERGED)
 
 
 def classified_sql(route: Route, detail: bool = False) -> str:
-    """Return a SELECT that gives every legacy row and every Spanish row its state.
+    """Return a SELECT that gives every legacy row of the pair its state, beside the Spanish row it matches.
 
-    Columns: estado, motivo, anotada (an entry is open), clave, the legacy key (_k1 …), the Spanish row's match columns
-    (_t1 …); with ``detail`` also ``columnas``: a text array of column, expected and found value, three by three, for rows
-    that differ.
-    Images are compared (``*<>``), not values: jsonb 1.0 and 1.00, equal to ``=``, are different bytes.
+    Columns: estado, motivo, anotada (an entry is open), clave, the legacy key (_k1 …); with ``detail`` also ``columnas``:
+    a JSON array of [column, expected, found] for rows that differ. Images are compared (``*<>``), not values: jsonb 1.0 and 1.00,
+    equal to ``=``, are different bytes.
     """
-    match = [c.name for c in match_columns(route)]
-    joinable = ", ".join(f"CASE WHEN f._motivo IS NULL THEN f.{ident(m)} END AS _m{n}" for n, m in enumerate(match, 1))
+    match = route.pair.match
     on = " AND ".join(f"t.{ident(m)} = f._m{n}" for n, m in enumerate(match, 1))
-    found = ", ".join(f"t.{ident(m)} AS _t{n}" for n, m in enumerate(match, 1))
-    columns = route.columns
+    joinable = ", ".join(f"CASE WHEN {accepted('f')} THEN f.{ident(m)} END AS _m{n}" for n, m in enumerate(match, 1))
+    there = f"t.{ident(match[0])}"
     extra = f",\n  {_differences(route)} AS columnas" if detail else ""
     return f"""SELECT CASE
-    WHEN f._clave IS NULL THEN '{SURPLUS}'
+    WHEN f._fusion IS NOT NULL THEN CASE WHEN m.clave_destino = f._fusion THEN '{MERGED}' ELSE '{UNMERGED}' END
     WHEN f._motivo IS NOT NULL THEN
       CASE WHEN c.motivo = f._motivo AND {_unchanged(route)} THEN '{QUARANTINED}' ELSE '{REFUSED}' END
-    WHEN t.{ident(match[0])} IS NULL THEN CASE WHEN {_still_refused(route)} THEN '{QUARANTINED}' ELSE '{MISSING}' END
-    WHEN {images_differ(columns, "f.", "t.")} THEN '{DIFFERENT}'
+    WHEN {there} IS NULL THEN CASE WHEN {_still_refused(route)} THEN '{QUARANTINED}' ELSE '{MISSING}' END
+    WHEN {images_differ(route.columns, "f.", "t.")} THEN '{DIFFERENT}'
     ELSE '{EQUAL}' END AS estado,
-  CASE WHEN t.{ident(match[0])} IS NULL THEN coalesce(f._motivo, c.motivo) END AS motivo, c.clave IS NOT NULL AS anotada,
-  coalesce(f._clave, {spanish_clave(route, "t")}) AS clave,
-  {idents(route.key_names, "f.")}, {found}{extra}
-FROM (SELECT f.*, {joinable} FROM {route.view} f) f
-FULL JOIN {qname(route.schema, route.pair.target)} t ON {on}
+  CASE WHEN {there} IS NULL AND f._fusion IS NULL THEN coalesce(f._motivo, c.motivo) END AS motivo,
+  c.clave IS NOT NULL AS anotada, f._clave AS clave, {idents(route.key_names, "f.")}{extra}
+FROM (SELECT f.*, {joinable} FROM {route.view} f OFFSET 0) f
+LEFT JOIN {route.target_table} t ON {on}
 LEFT JOIN {BOOKKEEPING}.cuarentena c
-  ON c.tabla_origen = {literal(route.pair.source)} AND c.clave = f._clave AND c.estado <> 'resuelta'"""
+  ON c.tabla_origen = {literal(route.pair.source)} AND c.clave = f._clave AND c.estado <> 'resuelta'
+LEFT JOIN {BOOKKEEPING}.fusion m
+  ON m.tabla_origen = {literal(route.pair.source)} AND m.tabla_destino = {literal(route.pair.target)} AND m.clave = f._clave"""
+
+
+def surplus_sql(routes: Sequence[Route]) -> str:
+    """Return a SELECT of clave and the match columns of every Spanish row that no route (all that fill the table) gives."""
+    match = idents(routes[0].pair.match, "t.")
+    union = "\n  UNION ALL ".join(f"SELECT {idents(r.pair.match, 'f.')} FROM {r.view} f WHERE {accepted('f')}" for r in routes)
+    names = ", ".join(f"m{n}" for n in range(1, len(routes[0].pair.match) + 1))
+    on = " AND ".join(f"e.m{n} = t.{ident(m)}" for n, m in enumerate(routes[0].pair.match, 1))
+    return (
+        f"SELECT {spanish_clave(routes[0], 't')} AS clave, {match} FROM {routes[0].target_table} t\n"
+        f"LEFT JOIN (\n  {union}) e({names}) ON {on}\nWHERE e.m1 IS NULL"
+    )
 
 
 def _still_refused(route: Route) -> str:
@@ -49,8 +65,7 @@ def _still_refused(route: Route) -> str:
 def _unchanged(route: Route) -> str:
     """Return whether the row's entry in quarantine holds the row as it is now."""
     key = " AND ".join(f"l.{ident(c.name)} = f.{k}" for c, k in zip(route.key, route.key_names, strict=True))
-    source = qname(route.schema, route.pair.source)
-    return f"(SELECT {row_image(route, 'l')} FROM {source} l WHERE {key}) = c.fila"
+    return f"(SELECT {row_image(route, 'l')} FROM {route.source_table} l WHERE {key}) = c.fila"
 
 
 def _differences(route: Route) -> str:
@@ -70,43 +85,62 @@ def accounting_sql(route: Route) -> str:
     )
 
 
+def _open_states() -> str:
+    return ", ".join(literal(s) for s in SETTLED)
+
+
 def examples_sql(route: Route, limit: int) -> str:
     """Return a SELECT of the first ``limit`` differences of each kind: estado, motivo, clave, columnas."""
     return f"""SELECT estado, motivo, clave, columnas FROM (
   SELECT d.*, row_number() OVER (PARTITION BY estado ORDER BY clave COLLATE "C") AS puesto
-  FROM ({classified_sql(route, detail=True)}) d WHERE estado NOT IN ('{EQUAL}', '{QUARANTINED}')
+  FROM ({classified_sql(route, detail=True)}) d WHERE estado NOT IN ({_open_states()})
 ) e WHERE puesto <= {limit} ORDER BY estado, puesto"""
 
 
 def repair_sql(route: Route) -> str:
-    """Return a SELECT of estado and the keys of every row that a repair has to look at."""
-    match = ", ".join(f"_t{n}" for n in range(1, len(route.pair.match) + 1))
+    """Return a SELECT of the legacy keys of every row that a repair has to look at."""
+    return f"SELECT {idents(route.key_names)}\nFROM ({classified_sql(route)}) d WHERE estado NOT IN ({_open_states()})"
+
+
+def stale_entries_sql(routes: Sequence[Route]) -> str:
+    """Return a SELECT of tabla_origen and clave whose open quarantine entry no refused row explains any more.
+
+    ``routes``: all routes from one legacy table.
+    """
+    refused = "\n  UNION ALL ".join(f"SELECT f._clave FROM {r.view} f WHERE f._motivo IS NOT NULL" for r in routes)
+    return f"""SELECT c.tabla_origen, c.clave FROM {BOOKKEEPING}.cuarentena c
+WHERE c.tabla_origen = {literal(routes[0].pair.source)} AND c.estado <> 'resuelta'
+  AND NOT starts_with(c.motivo, {literal(UNFORESEEN)})
+  AND NOT EXISTS (SELECT 1 FROM ({refused}) r WHERE r._clave = c.clave)"""
+
+
+def stale_merges_sql(route: Route) -> str:
+    """Return a SELECT of tabla_origen, tabla_destino and clave of recorded merges that the forward SELECT makes no more."""
+    return f"""SELECT m.tabla_origen, m.tabla_destino, m.clave FROM {BOOKKEEPING}.fusion m
+WHERE m.tabla_origen = {literal(route.pair.source)} AND m.tabla_destino = {literal(route.pair.target)}
+  AND NOT EXISTS (SELECT 1 FROM {route.view} f WHERE f._clave = m.clave AND f._fusion IS NOT NULL)"""
+
+
+def unexplained_sql(routes: Sequence[Route]) -> str:
+    """Return a SELECT of clave and fila: rows that no route gives byte for byte, or that hold more than defaults."""
+    given = " OR ".join(
+        f"EXISTS (SELECT 1 FROM {r.view} f WHERE {' AND '.join(f'f.{ident(m)} = t.{ident(m)}' for m in r.pair.match)}"
+        f" AND {accepted('f')} AND NOT {images_differ(r.columns, 'f.', 't.')}{_own_defaults(r)})"
+        for r in routes
+    )
     return (
-        f"SELECT estado, {idents(route.key_names)}, {match}\n"
-        f"FROM ({classified_sql(route)}) d WHERE estado NOT IN ('{EQUAL}', '{QUARANTINED}')"
+        f"SELECT {spanish_clave(routes[0], 't')} AS clave, to_jsonb(t) AS fila FROM {routes[0].target_table} t\n"
+        f"WHERE NOT ({given})"
     )
 
 
-def stale_entries_sql(route: Route) -> str:
-    """Return a SELECT of tabla_origen and clave whose open quarantine entry no refused legacy row explains any more."""
-    return f"""SELECT c.tabla_origen, c.clave FROM {BOOKKEEPING}.cuarentena c
-WHERE c.tabla_origen = {literal(route.pair.source)} AND c.estado <> 'resuelta'
-  AND NOT EXISTS (SELECT 1 FROM {route.view} f WHERE f._clave = c.clave AND f._motivo IS NOT NULL)"""
-
-
-def unexplained_sql(route: Route) -> str:
-    """Return a SELECT of clave and fila: Spanish rows that no legacy row gives as they are, or that hold more than defaults."""
-    target = qname(route.schema, route.pair.target)
-    same = " AND ".join(f"f.{ident(m)} = t.{ident(m)}" for m in route.pair.match)
-    own = [
-        f"ROW(t.{ident(c.name)})::record *<> ROW(({c.default or 'NULL'})::{c.type})::record"
+def _own_defaults(route: Route) -> str:
+    """Return whether the columns that the route does not carry still hold their constant defaults."""
+    return "".join(
+        f" AND NOT ROW(t.{ident(c.name)})::record *<> ROW(({c.default or 'NULL'})::{c.type})::record"
         for c in route.table.columns
         if c.name not in route.columns and not c.serial and not c.optional and "(" not in (c.default or "")
-    ]
-    more = "".join(f" OR {condition}" for condition in own)
-    return f"""SELECT {spanish_clave(route, "t")} AS clave, to_jsonb(t) AS fila FROM {target} t
-WHERE NOT EXISTS (SELECT 1 FROM {route.view} f WHERE {same} AND f._motivo IS NULL
-  AND NOT {images_differ(route.columns, "f.", "t.")}){more}"""
+    )
 
 
 def not_compared(route: Route) -> tuple[str, ...]:

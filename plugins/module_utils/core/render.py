@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from .catalogue import Catalogue
-from .copying import function_statements
+from .copying import function_statements, removal_statements
 from .ddl import table_statements, twin_of
-from .forward import Route, forward_sql, route
+from .forward import forward_sql
 from .mapping import Mapping, SpanishTable
 from .policies import left_out
+from .routes import Route, all_routes
 from .sqltext import comment_text
-
-
-def routes(mapping: Mapping, catalogue: Catalogue, phase: str, subphase: str = "") -> tuple[Route, ...]:
-    """Return the routes of a phase, or of one of its parts, in the mapping's order."""
-    return tuple(
-        route(mapping, catalogue, pair) for pair in mapping.pairs if pair.phase == phase and subphase in ("", pair.subphase)
-    )
 
 
 def render(mapping: Mapping, catalogue: Catalogue) -> dict[str, str]:
@@ -26,16 +20,19 @@ def render(mapping: Mapping, catalogue: Catalogue) -> dict[str, str]:
     for number, table in enumerate(mapping.tables, 1):
         statements = table_statements(mapping, catalogue, table, mapping.schema)
         files[f"fase1/{number:02d}-{table.name}.sql"] = _file(_table_head(catalogue, table), statements)
-    for number, pair in enumerate(mapping.pairs, 1):
-        name = f"{pair.phase}/{number:02d}-{pair.source}-{pair.target}.sql"
-        bound = route(mapping, catalogue, pair)
-        files[name] = _file(_route_head(bound), (view_statement(bound), *function_statements(bound)))
+    routes = all_routes(mapping, catalogue)
+    for number, route in enumerate(routes, 1):
+        name = f"{route.pair.phase}/{number:02d}-{route.pair.source}-{route.pair.target}.sql"
+        files[name] = _file(_route_head(route), route_statements(route, routes))
     return files
 
 
-def view_statement(bound: Route) -> str:
-    """Return the statement that wraps the forward SELECT in its view."""
-    return f"CREATE OR REPLACE VIEW {bound.view} AS\n{forward_sql(bound)}"
+def route_statements(route: Route, routes: Sequence[Route]) -> tuple[str, ...]:
+    """Return the statements that make the pair's view and functions; the last pair of a Spanish table brings quitar."""
+    fill = [r for r in routes if r.pair.target == route.pair.target]
+    view = f"CREATE OR REPLACE VIEW {route.view} AS\n{forward_sql(route)}"
+    removal = removal_statements(fill) if route is fill[-1] else ()
+    return (view, *function_statements(route, fill), *removal)
 
 
 def _file(head: str, statements: Iterable[str]) -> str:

@@ -17,6 +17,7 @@ SETTINGS = {
     "bytea_output": "hex",
     "search_path": "pg_catalog",
     "row_security": "off",
+    "jit": "off",
     "default_transaction_isolation": "read committed",
     "standard_conforming_strings": "on",
     "client_encoding": "UTF8",

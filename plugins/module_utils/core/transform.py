@@ -46,11 +46,12 @@ def type_family(spanish_type: str) -> tuple[str, tuple[int, ...]]:
     return found[1] + found[3], tuple(int(n) for n in found[2].split(","))
 
 
-def convert(rule: ColumnRule, source: LegacyColumn, target: SpanishColumn, alias: str) -> Conversion | None:
-    """Return how ``rule`` carries ``source`` (a column of ``alias``) into ``target``; None where no rule leads there."""
+def convert(rule: ColumnRule, source: LegacyColumn, target: SpanishColumn, column: str) -> Conversion | None:
+    """Return how ``rule`` carries ``source`` (``column``: its value as SQL) into ``target``; None where no rule leads there."""
+    if rule.present is not None or rule.absent is not None:
+        return _presence(column, rule, source, target)
     family, _ = type_family(target.type)
     converter = _CONVERTERS.get(family)
-    column = f"{alias}.{ident(source.name)}"
     if converter is not None:
         found = converter(column, rule, source, target)
     elif source.base == target.type:
@@ -59,16 +60,29 @@ def convert(rule: ColumnRule, source: LegacyColumn, target: SpanishColumn, alias
         found = None
     if found is None:
         return None
-    never_null = rule.default is not None or (source.not_null and not found.refusals)
-    return Conversion(found.value, found.refusals + _constraints(source, target, never_null))
+    certain = source.not_null and not found.refusals and rule.lookup is None
+    return Conversion(found.value, found.refusals + _constraints(rule, source, target, rule.default is not None or certain))
 
 
-def _constraints(source: LegacyColumn, target: SpanishColumn, never_null: bool) -> tuple[Refusal, ...]:
+def _presence(column: str, rule: ColumnRule, source: LegacyColumn, target: SpanishColumn) -> Conversion:
+    filled = f"nullif({column}, '')" if source.base == "text" else column
+    value = f"CASE WHEN {filled} IS NULL THEN {_text_or_null(rule.absent)} ELSE {_text_or_null(rule.present)} END"
+    return Conversion(f"({value})::{target.type}")
+
+
+def _text_or_null(value: str | None) -> str:
+    return "NULL" if value is None else literal(value)
+
+
+def _constraints(rule: ColumnRule, source: LegacyColumn, target: SpanishColumn, never_null: bool) -> tuple[Refusal, ...]:
     """Return what the column's own constraints refuse, asked of the converted value in alias v."""
     value = f"v.{ident(target.name)}"
     refusals = []
     if target.not_null and not never_null:
         reason = f"falta {source.name}, y {target.name} es obligatorio"
+        if rule.lookup is not None:
+            where = f" ni en {' o '.join(rule.sources)}.{' o '.join(rule.json_keys)}" if rule.json_keys else ""
+            reason = f"no se encuentra {target.name} por {rule.lookup.by} en {rule.lookup.table}{where}"
         refusals.append(Refusal(f"{value} IS NULL", "23502", literal(reason)))
     if target.minimum is not None:
         reason = f"{source.name} es menor que {target.minimum}, el mínimo de {target.name}"
@@ -143,8 +157,15 @@ def _to_timestamp(column: str, rule: ColumnRule, source: LegacyColumn, target: S
         "timestamp with time zone": f"({column} AT TIME ZONE 'UTC')",
         "timestamp without time zone": column,
     }
-    reading = readings.get(source.base)
-    return None if reading is None else Conversion(_default(reading, rule, target))
+    if source.base in readings:
+        return Conversion(_default(readings[source.base], rule, target))
+    if source.base not in TEXT_TYPES:
+        return None
+    text = _as_text(column, source)
+    valid = f"migracion.es_instante({text})"
+    value = f"CASE WHEN {text} <> '' AND {valid} THEN migracion.a_instante({text}) AT TIME ZONE 'UTC' END"
+    reason = f"{literal(source.name + ' no es una fecha: ')} || quote_literal(left({text}, 40))"
+    return Conversion(_default(value, rule, target), (Refusal(f"{text} <> '' AND NOT {valid}", "22007", reason),))
 
 
 def _to_integer(column: str, rule: ColumnRule, source: LegacyColumn, target: SpanishColumn) -> Conversion | None:

@@ -1,0 +1,246 @@
+-- Meta: llevar users a proveedores. La vista es la única definición: copia, prueba y simulacro la usan.
+-- Necesita: fase1; SELECT y UPDATE (para FOR SHARE) sobre users.
+-- Bloqueo: crear esto no bloquea nada; cada lote toma FOR SHARE de sus filas de users, lo que dura el lote.
+-- Deshacer: DROP VIEW y DROP FUNCTION en migracion; las filas, con fase2 --tags rollback.
+-- Repetir: sí, todo es CREATE OR REPLACE; un lote repetido no cambia nada.
+
+CREATE OR REPLACE VIEW migracion.v_users_proveedores AS
+SELECT l.id AS _k1,
+       l.id::text AS _clave,
+       v.id,
+       v.telefono,
+       v.nombre,
+       v.email,
+       v.nombre_empresa,
+       v.descripcion_empresa,
+       v.direccion,
+       v.ciudad,
+       v.pais,
+       v.latitud,
+       v.longitud,
+       v.estado,
+       v.tiene_consentimiento,
+       v.creado_at,
+       v.actualizado_at,
+       left(f.rechazo, 5) AS _sqlstate,
+       substr(f.rechazo, 7) AS _motivo,
+       NULL::text AS _fusion
+FROM public.users l
+CROSS JOIN LATERAL (SELECT
+    l.id AS id,
+    l.phone_number::character varying(20) AS telefono,
+    l.name::character varying(255) AS nombre,
+    l.email::character varying(255) AS email,
+    l.business_name::character varying(255) AS nombre_empresa,
+    l.business_description::text AS descripcion_empresa,
+    l.address::text AS direccion,
+    l.city::character varying(100) AS ciudad,
+    l.country::character varying(100) AS pais,
+    CASE WHEN (l.latitude = 'NaN' OR abs(round(l.latitude, 8)) < 1e2::numeric) THEN l.latitude::numeric(10,8) END AS latitud,
+    CASE WHEN (l.longitude = 'NaN' OR abs(round(l.longitude, 8)) < 1e3::numeric) THEN l.longitude::numeric(11,8) END AS longitud,
+    (CASE l.status WHEN 'active' THEN 'activo' WHEN 'inactive' THEN 'inactivo' WHEN 'suspended' THEN 'suspendido' WHEN 'pending' THEN 'verificacion_pendiente' ELSE l.status END)::character varying(30) AS estado,
+    l.has_consent AS tiene_consentimiento,
+    (l.created_at AT TIME ZONE 'UTC') AS creado_at,
+    (l.updated_at AT TIME ZONE 'UTC') AS actualizado_at) v
+CROSS JOIN LATERAL (SELECT CASE
+    WHEN NOT (l.user_type::text = 'provider') IS TRUE THEN 'P0001 ' || 'user_type no es provider ni client: ' || coalesce(quote_literal(left(l.user_type::text, 40)), 'NULL')
+    WHEN char_length(l.phone_number) > 20 AND rtrim(substr(l.phone_number, 21), ' ') <> '' THEN '22001 ' || 'phone_number pasa de los 20 caracteres que admite telefono'
+    WHEN v.telefono IS NULL THEN '23502 ' || 'falta phone_number, y telefono es obligatorio'
+    WHEN char_length(l.name) > 255 AND rtrim(substr(l.name, 256), ' ') <> '' THEN '22001 ' || 'name pasa de los 255 caracteres que admite nombre'
+    WHEN v.nombre IS NULL THEN '23502 ' || 'falta name, y nombre es obligatorio'
+    WHEN char_length(l.email) > 255 AND rtrim(substr(l.email, 256), ' ') <> '' THEN '22001 ' || 'email pasa de los 255 caracteres que admite email'
+    WHEN char_length(l.business_name) > 255 AND rtrim(substr(l.business_name, 256), ' ') <> '' THEN '22001 ' || 'business_name pasa de los 255 caracteres que admite nombre_empresa'
+    WHEN char_length(l.city) > 100 AND rtrim(substr(l.city, 101), ' ') <> '' THEN '22001 ' || 'city pasa de los 100 caracteres que admite ciudad'
+    WHEN char_length(l.country) > 100 AND rtrim(substr(l.country, 101), ' ') <> '' THEN '22001 ' || 'country pasa de los 100 caracteres que admite pais'
+    WHEN NOT (l.latitude = 'NaN' OR abs(round(l.latitude, 8)) < 1e2::numeric) THEN '22003 ' || 'latitude no cabe en numeric(10,8) (latitud)'
+    WHEN NOT (l.longitude = 'NaN' OR abs(round(l.longitude, 8)) < 1e3::numeric) THEN '22003 ' || 'longitude no cabe en numeric(11,8) (longitud)'
+    WHEN char_length(CASE l.status WHEN 'active' THEN 'activo' WHEN 'inactive' THEN 'inactivo' WHEN 'suspended' THEN 'suspendido' WHEN 'pending' THEN 'verificacion_pendiente' ELSE l.status END) > 30 AND rtrim(substr(CASE l.status WHEN 'active' THEN 'activo' WHEN 'inactive' THEN 'inactivo' WHEN 'suspended' THEN 'suspendido' WHEN 'pending' THEN 'verificacion_pendiente' ELSE l.status END, 31), ' ') <> '' THEN '22001 ' || 'status no tiene traducción: ' || quote_literal(left(l.status::text, 40))
+    WHEN v.estado NOT IN ('activo', 'inactivo', 'suspendido', 'verificacion_pendiente') THEN '23514 ' || 'status no tiene traducción: ' || quote_literal(left(l.status::text, 40))
+  END AS rechazo) r
+CROSS JOIN LATERAL (SELECT coalesce(r.rechazo, CASE
+    WHEN r.rechazo IS NULL AND (char_length(v.telefono) = 20) AND (l.id::text) IN (
+      SELECT d.clave FROM (
+        SELECT o.id::text AS clave,
+               row_number() OVER (PARTITION BY v.telefono ORDER BY o.id) AS puesto
+        FROM public.users o
+        CROSS JOIN LATERAL (SELECT
+            o.id AS id,
+            o.phone_number::character varying(20) AS telefono,
+            o.name::character varying(255) AS nombre,
+            o.email::character varying(255) AS email,
+            o.business_name::character varying(255) AS nombre_empresa,
+            o.business_description::text AS descripcion_empresa,
+            o.address::text AS direccion,
+            o.city::character varying(100) AS ciudad,
+            o.country::character varying(100) AS pais,
+            CASE WHEN (o.latitude = 'NaN' OR abs(round(o.latitude, 8)) < 1e2::numeric) THEN o.latitude::numeric(10,8) END AS latitud,
+            CASE WHEN (o.longitude = 'NaN' OR abs(round(o.longitude, 8)) < 1e3::numeric) THEN o.longitude::numeric(11,8) END AS longitud,
+            (CASE o.status WHEN 'active' THEN 'activo' WHEN 'inactive' THEN 'inactivo' WHEN 'suspended' THEN 'suspendido' WHEN 'pending' THEN 'verificacion_pendiente' ELSE o.status END)::character varying(30) AS estado,
+            o.has_consent AS tiene_consentimiento,
+            (o.created_at AT TIME ZONE 'UTC') AS creado_at,
+            (o.updated_at AT TIME ZONE 'UTC') AS actualizado_at) v
+        CROSS JOIN LATERAL (SELECT CASE
+            WHEN NOT (o.user_type::text = 'provider') IS TRUE THEN 'P0001 ' || 'user_type no es provider ni client: ' || coalesce(quote_literal(left(o.user_type::text, 40)), 'NULL')
+            WHEN char_length(o.phone_number) > 20 AND rtrim(substr(o.phone_number, 21), ' ') <> '' THEN '22001 ' || 'phone_number pasa de los 20 caracteres que admite telefono'
+            WHEN v.telefono IS NULL THEN '23502 ' || 'falta phone_number, y telefono es obligatorio'
+            WHEN char_length(o.name) > 255 AND rtrim(substr(o.name, 256), ' ') <> '' THEN '22001 ' || 'name pasa de los 255 caracteres que admite nombre'
+            WHEN v.nombre IS NULL THEN '23502 ' || 'falta name, y nombre es obligatorio'
+            WHEN char_length(o.email) > 255 AND rtrim(substr(o.email, 256), ' ') <> '' THEN '22001 ' || 'email pasa de los 255 caracteres que admite email'
+            WHEN char_length(o.business_name) > 255 AND rtrim(substr(o.business_name, 256), ' ') <> '' THEN '22001 ' || 'business_name pasa de los 255 caracteres que admite nombre_empresa'
+            WHEN char_length(o.city) > 100 AND rtrim(substr(o.city, 101), ' ') <> '' THEN '22001 ' || 'city pasa de los 100 caracteres que admite ciudad'
+            WHEN char_length(o.country) > 100 AND rtrim(substr(o.country, 101), ' ') <> '' THEN '22001 ' || 'country pasa de los 100 caracteres que admite pais'
+            WHEN NOT (o.latitude = 'NaN' OR abs(round(o.latitude, 8)) < 1e2::numeric) THEN '22003 ' || 'latitude no cabe en numeric(10,8) (latitud)'
+            WHEN NOT (o.longitude = 'NaN' OR abs(round(o.longitude, 8)) < 1e3::numeric) THEN '22003 ' || 'longitude no cabe en numeric(11,8) (longitud)'
+            WHEN char_length(CASE o.status WHEN 'active' THEN 'activo' WHEN 'inactive' THEN 'inactivo' WHEN 'suspended' THEN 'suspendido' WHEN 'pending' THEN 'verificacion_pendiente' ELSE o.status END) > 30 AND rtrim(substr(CASE o.status WHEN 'active' THEN 'activo' WHEN 'inactive' THEN 'inactivo' WHEN 'suspended' THEN 'suspendido' WHEN 'pending' THEN 'verificacion_pendiente' ELSE o.status END, 31), ' ') <> '' THEN '22001 ' || 'status no tiene traducción: ' || quote_literal(left(o.status::text, 40))
+            WHEN v.estado NOT IN ('activo', 'inactivo', 'suspendido', 'verificacion_pendiente') THEN '23514 ' || 'status no tiene traducción: ' || quote_literal(left(o.status::text, 40))
+          END AS rechazo) r
+        WHERE (o.user_type::text = 'client') IS NOT TRUE AND (char_length(v.telefono) = 20) AND r.rechazo IS NULL
+          AND v.telefono IS NOT NULL
+      ) d WHERE d.puesto > 1) THEN '23505 ' || 'phone_number repite en telefono el valor de otra fila, que queda'
+  END) AS rechazo) f
+WHERE (l.user_type::text = 'client') IS NOT TRUE;
+
+CREATE OR REPLACE FUNCTION migracion.llevar_users_proveedores(
+  p_k1 uuid[], p_run text, OUT copiadas bigint, OUT rechazadas bigint)
+LANGUAGE plpgsql SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $funcion$
+#variable_conflict use_column
+DECLARE
+  v_mitad integer := cardinality(p_k1) / 2;
+  v_estado text; v_mensaje text; v_mas bigint; v_peor bigint; v_hubo boolean := false;
+  p_m1 uuid[] := '{}';
+BEGIN
+  copiadas := 0; rechazadas := 0;
+  IF cardinality(p_k1) = 0 THEN RETURN; END IF;
+  PERFORM set_config('migracion.sync', 'copia', true);
+  -- waits for writers in flight; the next statement then reads what they committed
+  PERFORM 1 FROM public.users l JOIN unnest(p_k1) AS k(_k1) ON l.id = k._k1
+  ORDER BY l.id FOR SHARE OF l;
+  BEGIN
+    WITH f AS MATERIALIZED (
+      SELECT f.* FROM (SELECT DISTINCT k.* FROM unnest(p_k1) AS k(_k1)) k JOIN migracion.v_users_proveedores f ON f._k1 = k._k1
+    ), escritas AS (
+      INSERT INTO public.proveedores AS t (id, telefono, nombre, email, nombre_empresa, descripcion_empresa, direccion, ciudad, pais, latitud, longitud, estado, tiene_consentimiento, creado_at, actualizado_at)
+      SELECT f.id, f.telefono, f.nombre, f.email, f.nombre_empresa, f.descripcion_empresa, f.direccion, f.ciudad, f.pais, f.latitud, f.longitud, f.estado, f.tiene_consentimiento, f.creado_at, f.actualizado_at FROM f WHERE f._motivo IS NULL AND f._fusion IS NULL
+      ON CONFLICT (id) DO UPDATE SET telefono = excluded.telefono, nombre = excluded.nombre, email = excluded.email, nombre_empresa = excluded.nombre_empresa, descripcion_empresa = excluded.descripcion_empresa, direccion = excluded.direccion, ciudad = excluded.ciudad, pais = excluded.pais, latitud = excluded.latitud, longitud = excluded.longitud, estado = excluded.estado, tiene_consentimiento = excluded.tiene_consentimiento, creado_at = excluded.creado_at, actualizado_at = excluded.actualizado_at
+        WHERE ROW(t.telefono, t.nombre, t.email, t.nombre_empresa, t.descripcion_empresa, t.direccion, t.ciudad, t.pais, t.latitud, t.longitud, t.estado, t.tiene_consentimiento, t.creado_at, t.actualizado_at)::record *<> ROW(excluded.telefono, excluded.nombre, excluded.email, excluded.nombre_empresa, excluded.descripcion_empresa, excluded.direccion, excluded.ciudad, excluded.pais, excluded.latitud, excluded.longitud, excluded.estado, excluded.tiene_consentimiento, excluded.creado_at, excluded.actualizado_at)::record
+      RETURNING 1
+    ), abiertas AS (
+      INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
+      SELECT 'users', f._clave, to_jsonb(l), f._sqlstate, f._motivo, 'copia'
+      FROM f JOIN public.users l ON l.id = f._k1
+      WHERE f._motivo IS NOT NULL
+      ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
+      DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, motivo = excluded.motivo
+        WHERE (c.fila, c.motivo) IS DISTINCT FROM (excluded.fila, excluded.motivo)
+      RETURNING 1
+    ), cerradas AS (
+      UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'corregida'
+      FROM f WHERE c.tabla_origen = 'users' AND c.clave = f._clave AND c.estado <> 'resuelta' AND f._motivo IS NULL
+      RETURNING 1
+    )
+    SELECT (SELECT count(*) FROM escritas), (SELECT count(*) FROM f WHERE f._motivo IS NOT NULL)
+    INTO copiadas, rechazadas;
+    RETURN;
+  EXCEPTION
+    WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
+      GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT;
+  END;
+  IF v_estado = '23505' THEN
+    -- a holder that no legacy row explains leaves; one that is merely stale makes room and is carried along
+    v_hubo := v_hubo OR (SELECT q.apartadas > 0 FROM (SELECT coalesce(array_agg(h._m1), '{}') FROM (SELECT t.id AS _m1
+      FROM unnest(p_k1) AS k(_k1) JOIN migracion.v_users_proveedores f ON f._k1 = k._k1
+      JOIN public.proveedores t ON t.telefono = f.telefono AND NOT (f.id = t.id) WHERE f._motivo IS NULL AND f._fusion IS NULL) h) x(_m1),
+      LATERAL migracion.quitar_proveedores(x._m1, p_run) q(apartadas));
+    WITH h AS (
+      UPDATE public.proveedores t SET telefono = left('~' || md5(t.id::text), 20)
+      FROM (SELECT t.id AS _m1
+      FROM unnest(p_k1) AS k(_k1) JOIN migracion.v_users_proveedores f ON f._k1 = k._k1
+      JOIN public.proveedores t ON t.telefono = f.telefono AND NOT (f.id = t.id) WHERE f._motivo IS NULL AND f._fusion IS NULL) h WHERE t.id = h._m1 AND NOT (EXISTS (SELECT 1 FROM migracion.v_users_proveedores g WHERE g.id = h._m1 AND g._motivo IS NULL AND g._fusion IS NULL AND g.telefono = t.telefono))
+      RETURNING t.id AS _m1
+    )
+    SELECT p_m1 || coalesce(array_agg(h._m1), '{}'), v_hubo OR count(*) > 0
+    INTO p_m1, v_hubo FROM h;
+    IF v_hubo THEN
+      SELECT r.copiadas, r.rechazadas INTO copiadas, rechazadas
+      FROM migracion.llevar_users_proveedores(p_k1, p_run) r;
+      PERFORM migracion.llevar_users_proveedores(coalesce(array_agg(g._k1), '{}'), p_run)
+      FROM unnest(p_m1) AS k(_m1) JOIN migracion.v_users_proveedores g ON g.id = k._m1;
+      RETURN;
+    END IF;
+  END IF;
+  -- the net below the forward SELECT's own refusals: halve until the row that cannot go in stands alone
+  IF cardinality(p_k1) > 1 THEN
+    SELECT r.copiadas, r.rechazadas INTO v_mas, v_peor FROM migracion.llevar_users_proveedores(p_k1[1:v_mitad], p_run) r;
+    copiadas := copiadas + v_mas; rechazadas := rechazadas + v_peor;
+    SELECT r.copiadas, r.rechazadas INTO v_mas, v_peor FROM migracion.llevar_users_proveedores(p_k1[v_mitad + 1:], p_run) r;
+    copiadas := copiadas + v_mas; rechazadas := rechazadas + v_peor;
+    RETURN;
+  END IF;
+  -- a parent that is not there yet is no fault of the row: the proof names it and the repair brings both
+  IF v_estado = '23503' THEN RETURN; END IF;
+  INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
+  SELECT 'users', l.id::text, to_jsonb(l), v_estado,
+         'PostgreSQL la rechaza: ' || v_mensaje, 'copia'
+  FROM public.users l JOIN unnest(p_k1) AS k(_k1) ON l.id = k._k1
+  ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
+  DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, motivo = excluded.motivo;
+  rechazadas := 1;
+END $funcion$;
+
+CREATE OR REPLACE FUNCTION migracion.copiar_users_proveedores(
+  p_filas integer, p_run text, OUT leidas bigint, OUT copiadas bigint, OUT rechazadas bigint, OUT terminada boolean)
+LANGUAGE plpgsql SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $funcion$
+#variable_conflict use_column
+DECLARE
+  v_p migracion.progreso_copia; v_n integer;
+  p_k1 uuid[];
+BEGIN
+  SELECT * INTO STRICT v_p FROM migracion.progreso_copia
+  WHERE tabla_origen = 'users' AND tabla_destino = 'proveedores' AND tramo = ''
+  FOR UPDATE;
+  -- up to the end that was fixed when the copy began; later keys belong to the difference that the proof finds
+  IF v_p.posicion IS NULL THEN
+    SELECT coalesce(array_agg(s._k1), '{}') INTO p_k1 FROM (
+      SELECT l.id AS _k1 FROM public.users l WHERE (l.user_type::text = 'client') IS NOT TRUE
+        AND (l.id) <= ((v_p.fin->>0)::uuid) ORDER BY l.id LIMIT p_filas) s;
+  ELSE
+    SELECT coalesce(array_agg(s._k1), '{}') INTO p_k1 FROM (
+      SELECT l.id AS _k1 FROM public.users l WHERE (l.user_type::text = 'client') IS NOT TRUE
+        AND (l.id) > ((v_p.posicion->>0)::uuid) AND (l.id) <= ((v_p.fin->>0)::uuid) ORDER BY l.id LIMIT p_filas) s;
+  END IF;
+  v_n := cardinality(p_k1);
+  leidas := v_n;
+  SELECT r.copiadas, r.rechazadas INTO copiadas, rechazadas FROM migracion.llevar_users_proveedores(p_k1, p_run) r;
+  terminada := v_n < p_filas;
+  UPDATE migracion.progreso_copia SET
+    posicion = CASE WHEN v_n > 0 THEN jsonb_build_array(p_k1[v_n]::text) ELSE posicion END,
+    ultima_clave = CASE WHEN v_n > 0 THEN p_k1[v_n]::text ELSE ultima_clave END,
+    filas_leidas = filas_leidas + v_n, filas_copiadas = filas_copiadas + copiadas,
+    filas_cuarentena = filas_cuarentena + rechazadas, actualizada_at = clock_timestamp(),
+    terminada_at = CASE WHEN terminada THEN clock_timestamp() END
+  WHERE tabla_origen = v_p.tabla_origen AND tabla_destino = v_p.tabla_destino AND tramo = v_p.tramo;
+END $funcion$;
+
+REVOKE ALL ON FUNCTION migracion.llevar_users_proveedores(uuid[], text), migracion.copiar_users_proveedores(integer, text) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION migracion.quitar_proveedores(
+  p_k1 uuid[], p_run text, OUT apartadas bigint)
+LANGUAGE plpgsql SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $funcion$
+#variable_conflict use_column
+BEGIN
+  PERFORM set_config('migracion.sync', 'copia', true);
+  WITH fuera AS (
+    DELETE FROM public.proveedores t USING unnest(p_k1) AS k(_k1)
+    WHERE t.id = k._k1 AND NOT (EXISTS (SELECT 1 FROM migracion.v_users_proveedores f WHERE f.id = t.id AND f._motivo IS NULL AND f._fusion IS NULL))
+    RETURNING t.*
+  ), guardadas AS (
+    INSERT INTO migracion.apartada (run_id, tabla, clave, fila)
+    SELECT p_run, 'proveedores', t.id::text, to_jsonb(t) FROM fuera t RETURNING 1
+  )
+  SELECT count(*) INTO apartadas FROM guardadas;
+END $funcion$;
+
+REVOKE ALL ON FUNCTION migracion.quitar_proveedores(uuid[], text) FROM PUBLIC;

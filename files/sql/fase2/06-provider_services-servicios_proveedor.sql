@@ -1,0 +1,171 @@
+-- Meta: llevar provider_services a servicios_proveedor. La vista es la única definición: copia, prueba y simulacro la usan.
+-- Necesita: fase1; SELECT y UPDATE (para FOR SHARE) sobre provider_services.
+-- Bloqueo: crear esto no bloquea nada; cada lote toma FOR SHARE de sus filas de provider_services, lo que dura el lote.
+-- Deshacer: DROP VIEW y DROP FUNCTION en migracion; las filas, con fase2 --tags rollback.
+-- Repetir: sí, todo es CREATE OR REPLACE; un lote repetido no cambia nada.
+
+CREATE OR REPLACE VIEW migracion.v_provider_services_servicios_proveedor AS
+SELECT l.id AS _k1,
+       l.id::text AS _clave,
+       v.id,
+       v.proveedor_id,
+       v.titulo,
+       v.descripcion,
+       v.categoria,
+       v.precio,
+       v.tipo_precio,
+       v.disponibilidad,
+       v.esta_activo,
+       v.creado_at,
+       v.actualizado_at,
+       left(f.rechazo, 5) AS _sqlstate,
+       substr(f.rechazo, 7) AS _motivo,
+       NULL::text AS _fusion
+FROM public.provider_services l
+CROSS JOIN LATERAL (SELECT
+    l.id AS id,
+    l.provider_id AS proveedor_id,
+    l.title::character varying(255) AS titulo,
+    l.description::text AS descripcion,
+    l.category::character varying(100) AS categoria,
+    CASE WHEN (l.price = 'NaN' OR abs(round(l.price, 2)) < 1e8::numeric) THEN l.price::numeric(10,2) END AS precio,
+    (CASE l.price_type WHEN 'fixed' THEN 'fijo' WHEN 'range' THEN 'rango' WHEN 'negotiable' THEN 'a_convenir' WHEN 'hourly' THEN 'hora' ELSE l.price_type END)::character varying(20) AS tipo_precio,
+    l.availability AS disponibilidad,
+    l.is_active AS esta_activo,
+    (l.created_at AT TIME ZONE 'UTC') AS creado_at,
+    (l.updated_at AT TIME ZONE 'UTC') AS actualizado_at) v
+CROSS JOIN LATERAL (SELECT CASE
+    WHEN char_length(l.title) > 255 AND rtrim(substr(l.title, 256), ' ') <> '' THEN '22001 ' || 'title pasa de los 255 caracteres que admite titulo'
+    WHEN v.titulo IS NULL THEN '23502 ' || 'falta title, y titulo es obligatorio'
+    WHEN char_length(l.category) > 100 AND rtrim(substr(l.category, 101), ' ') <> '' THEN '22001 ' || 'category pasa de los 100 caracteres que admite categoria'
+    WHEN NOT (l.price = 'NaN' OR abs(round(l.price, 2)) < 1e8::numeric) THEN '22003 ' || 'price no cabe en numeric(10,2) (precio)'
+    WHEN char_length(CASE l.price_type WHEN 'fixed' THEN 'fijo' WHEN 'range' THEN 'rango' WHEN 'negotiable' THEN 'a_convenir' WHEN 'hourly' THEN 'hora' ELSE l.price_type END) > 20 AND rtrim(substr(CASE l.price_type WHEN 'fixed' THEN 'fijo' WHEN 'range' THEN 'rango' WHEN 'negotiable' THEN 'a_convenir' WHEN 'hourly' THEN 'hora' ELSE l.price_type END, 21), ' ') <> '' THEN '22001 ' || 'price_type no tiene traducción: ' || quote_literal(left(l.price_type::text, 40))
+    WHEN v.tipo_precio NOT IN ('fijo', 'rango', 'a_convenir', 'hora') THEN '23514 ' || 'price_type no tiene traducción: ' || quote_literal(left(l.price_type::text, 40))
+  END AS rechazo) r
+CROSS JOIN LATERAL (SELECT coalesce(r.rechazo, CASE
+    WHEN v.proveedor_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM migracion.v_users_proveedores p WHERE p.id = v.proveedor_id AND p._motivo IS NULL AND p._fusion IS NULL) THEN '23503 ' || 'provider_id apunta a una fila que no está o está en cuarentena en users'
+  END) AS rechazo) f
+WHERE true;
+
+CREATE OR REPLACE FUNCTION migracion.llevar_provider_services_servicios_proveedor(
+  p_k1 uuid[], p_run text, OUT copiadas bigint, OUT rechazadas bigint)
+LANGUAGE plpgsql SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $funcion$
+#variable_conflict use_column
+DECLARE
+  v_mitad integer := cardinality(p_k1) / 2;
+  v_estado text; v_mensaje text; v_mas bigint; v_peor bigint; v_hubo boolean := false;
+  p_m1 uuid[] := '{}';
+BEGIN
+  copiadas := 0; rechazadas := 0;
+  IF cardinality(p_k1) = 0 THEN RETURN; END IF;
+  PERFORM set_config('migracion.sync', 'copia', true);
+  -- waits for writers in flight; the next statement then reads what they committed
+  PERFORM 1 FROM public.provider_services l JOIN unnest(p_k1) AS k(_k1) ON l.id = k._k1
+  ORDER BY l.id FOR SHARE OF l;
+  PERFORM 1 FROM public.users p WHERE p.id IN (SELECT l.provider_id FROM public.provider_services l JOIN unnest(p_k1) AS k(_k1) ON l.id = k._k1) ORDER BY p.id FOR SHARE OF p;
+  BEGIN
+    WITH f AS MATERIALIZED (
+      SELECT f.* FROM (SELECT DISTINCT k.* FROM unnest(p_k1) AS k(_k1)) k JOIN migracion.v_provider_services_servicios_proveedor f ON f._k1 = k._k1
+    ), escritas AS (
+      INSERT INTO public.servicios_proveedor AS t (id, proveedor_id, titulo, descripcion, categoria, precio, tipo_precio, disponibilidad, esta_activo, creado_at, actualizado_at)
+      SELECT f.id, f.proveedor_id, f.titulo, f.descripcion, f.categoria, f.precio, f.tipo_precio, f.disponibilidad, f.esta_activo, f.creado_at, f.actualizado_at FROM f WHERE f._motivo IS NULL AND f._fusion IS NULL
+      ON CONFLICT (id) DO UPDATE SET proveedor_id = excluded.proveedor_id, titulo = excluded.titulo, descripcion = excluded.descripcion, categoria = excluded.categoria, precio = excluded.precio, tipo_precio = excluded.tipo_precio, disponibilidad = excluded.disponibilidad, esta_activo = excluded.esta_activo, creado_at = excluded.creado_at, actualizado_at = excluded.actualizado_at
+        WHERE ROW(t.proveedor_id, t.titulo, t.descripcion, t.categoria, t.precio, t.tipo_precio, t.disponibilidad, t.esta_activo, t.creado_at, t.actualizado_at)::record *<> ROW(excluded.proveedor_id, excluded.titulo, excluded.descripcion, excluded.categoria, excluded.precio, excluded.tipo_precio, excluded.disponibilidad, excluded.esta_activo, excluded.creado_at, excluded.actualizado_at)::record
+      RETURNING 1
+    ), abiertas AS (
+      INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
+      SELECT 'provider_services', f._clave, to_jsonb(l), f._sqlstate, f._motivo, 'copia'
+      FROM f JOIN public.provider_services l ON l.id = f._k1
+      WHERE f._motivo IS NOT NULL
+      ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
+      DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, motivo = excluded.motivo
+        WHERE (c.fila, c.motivo) IS DISTINCT FROM (excluded.fila, excluded.motivo)
+      RETURNING 1
+    ), cerradas AS (
+      UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'corregida'
+      FROM f WHERE c.tabla_origen = 'provider_services' AND c.clave = f._clave AND c.estado <> 'resuelta' AND f._motivo IS NULL
+      RETURNING 1
+    )
+    SELECT (SELECT count(*) FROM escritas), (SELECT count(*) FROM f WHERE f._motivo IS NOT NULL)
+    INTO copiadas, rechazadas;
+    RETURN;
+  EXCEPTION
+    WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
+      GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT;
+  END;
+  -- the net below the forward SELECT's own refusals: halve until the row that cannot go in stands alone
+  IF cardinality(p_k1) > 1 THEN
+    SELECT r.copiadas, r.rechazadas INTO v_mas, v_peor FROM migracion.llevar_provider_services_servicios_proveedor(p_k1[1:v_mitad], p_run) r;
+    copiadas := copiadas + v_mas; rechazadas := rechazadas + v_peor;
+    SELECT r.copiadas, r.rechazadas INTO v_mas, v_peor FROM migracion.llevar_provider_services_servicios_proveedor(p_k1[v_mitad + 1:], p_run) r;
+    copiadas := copiadas + v_mas; rechazadas := rechazadas + v_peor;
+    RETURN;
+  END IF;
+  -- a parent that is not there yet is no fault of the row: the proof names it and the repair brings both
+  IF v_estado = '23503' THEN RETURN; END IF;
+  INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
+  SELECT 'provider_services', l.id::text, to_jsonb(l), v_estado,
+         'PostgreSQL la rechaza: ' || v_mensaje, 'copia'
+  FROM public.provider_services l JOIN unnest(p_k1) AS k(_k1) ON l.id = k._k1
+  ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
+  DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, motivo = excluded.motivo;
+  rechazadas := 1;
+END $funcion$;
+
+CREATE OR REPLACE FUNCTION migracion.copiar_provider_services_servicios_proveedor(
+  p_filas integer, p_run text, OUT leidas bigint, OUT copiadas bigint, OUT rechazadas bigint, OUT terminada boolean)
+LANGUAGE plpgsql SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $funcion$
+#variable_conflict use_column
+DECLARE
+  v_p migracion.progreso_copia; v_n integer;
+  p_k1 uuid[];
+BEGIN
+  SELECT * INTO STRICT v_p FROM migracion.progreso_copia
+  WHERE tabla_origen = 'provider_services' AND tabla_destino = 'servicios_proveedor' AND tramo = ''
+  FOR UPDATE;
+  -- up to the end that was fixed when the copy began; later keys belong to the difference that the proof finds
+  IF v_p.posicion IS NULL THEN
+    SELECT coalesce(array_agg(s._k1), '{}') INTO p_k1 FROM (
+      SELECT l.id AS _k1 FROM public.provider_services l WHERE true
+        AND (l.id) <= ((v_p.fin->>0)::uuid) ORDER BY l.id LIMIT p_filas) s;
+  ELSE
+    SELECT coalesce(array_agg(s._k1), '{}') INTO p_k1 FROM (
+      SELECT l.id AS _k1 FROM public.provider_services l WHERE true
+        AND (l.id) > ((v_p.posicion->>0)::uuid) AND (l.id) <= ((v_p.fin->>0)::uuid) ORDER BY l.id LIMIT p_filas) s;
+  END IF;
+  v_n := cardinality(p_k1);
+  leidas := v_n;
+  SELECT r.copiadas, r.rechazadas INTO copiadas, rechazadas FROM migracion.llevar_provider_services_servicios_proveedor(p_k1, p_run) r;
+  terminada := v_n < p_filas;
+  UPDATE migracion.progreso_copia SET
+    posicion = CASE WHEN v_n > 0 THEN jsonb_build_array(p_k1[v_n]::text) ELSE posicion END,
+    ultima_clave = CASE WHEN v_n > 0 THEN p_k1[v_n]::text ELSE ultima_clave END,
+    filas_leidas = filas_leidas + v_n, filas_copiadas = filas_copiadas + copiadas,
+    filas_cuarentena = filas_cuarentena + rechazadas, actualizada_at = clock_timestamp(),
+    terminada_at = CASE WHEN terminada THEN clock_timestamp() END
+  WHERE tabla_origen = v_p.tabla_origen AND tabla_destino = v_p.tabla_destino AND tramo = v_p.tramo;
+END $funcion$;
+
+REVOKE ALL ON FUNCTION migracion.llevar_provider_services_servicios_proveedor(uuid[], text), migracion.copiar_provider_services_servicios_proveedor(integer, text) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION migracion.quitar_servicios_proveedor(
+  p_k1 uuid[], p_run text, OUT apartadas bigint)
+LANGUAGE plpgsql SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $funcion$
+#variable_conflict use_column
+BEGIN
+  PERFORM set_config('migracion.sync', 'copia', true);
+  WITH fuera AS (
+    DELETE FROM public.servicios_proveedor t USING unnest(p_k1) AS k(_k1)
+    WHERE t.id = k._k1 AND NOT (EXISTS (SELECT 1 FROM migracion.v_provider_services_servicios_proveedor f WHERE f.id = t.id AND f._motivo IS NULL AND f._fusion IS NULL))
+    RETURNING t.*
+  ), guardadas AS (
+    INSERT INTO migracion.apartada (run_id, tabla, clave, fila)
+    SELECT p_run, 'servicios_proveedor', t.id::text, to_jsonb(t) FROM fuera t RETURNING 1
+  )
+  SELECT count(*) INTO apartadas FROM guardadas;
+END $funcion$;
+
+REVOKE ALL ON FUNCTION migracion.quitar_servicios_proveedor(uuid[], text) FROM PUBLIC;

@@ -1,0 +1,172 @@
+-- Meta: llevar service_requests a solicitudes_servicio. La vista es la única definición: copia, prueba y simulacro la usan.
+-- Necesita: fase1; SELECT y UPDATE (para FOR SHARE) sobre service_requests.
+-- Bloqueo: crear esto no bloquea nada; cada lote toma FOR SHARE de sus filas de service_requests, lo que dura el lote.
+-- Deshacer: DROP VIEW y DROP FUNCTION en migracion; las filas, con fase2 --tags rollback.
+-- Repetir: sí, todo es CREATE OR REPLACE; un lote repetido no cambia nada.
+
+CREATE OR REPLACE VIEW migracion.v_service_requests_solicitudes_servicio AS
+SELECT l.id AS _k1,
+       l.id::text AS _clave,
+       v.id,
+       b2.id AS cliente_id,
+       v.telefono,
+       v.tipo_solicitud,
+       v.profesion_solicitada,
+       v.ciudad,
+       v.latitud,
+       v.longitud,
+       v.proveedores_sugeridos,
+       v.estado,
+       v.solicitado_at,
+       v.resuelto_at,
+       left(f.rechazo, 5) AS _sqlstate,
+       substr(f.rechazo, 7) AS _motivo,
+       NULL::text AS _fusion
+FROM public.service_requests l
+CROSS JOIN LATERAL (SELECT
+    l.id AS id,
+    l.phone::character varying(20) AS telefono,
+    (CASE l.intent WHEN 'service_request' THEN 'servicio' ELSE l.intent END)::character varying(50) AS tipo_solicitud,
+    l.profession::character varying(100) AS profesion_solicitada,
+    l.location_city::character varying(100) AS ciudad,
+    CASE WHEN (l.location_lat = 'NaN' OR abs(round(l.location_lat, 8)) < 1e2::numeric) THEN l.location_lat::numeric(10,8) END AS latitud,
+    CASE WHEN (l.location_lng = 'NaN' OR abs(round(l.location_lng, 8)) < 1e3::numeric) THEN l.location_lng::numeric(11,8) END AS longitud,
+    l.suggested_providers AS proveedores_sugeridos,
+    (CASE WHEN l.resolved_at IS NULL THEN 'pendiente' ELSE 'resuelta' END)::character varying(20) AS estado,
+    (l.requested_at AT TIME ZONE 'UTC') AS solicitado_at,
+    (l.resolved_at AT TIME ZONE 'UTC') AS resuelto_at) v
+LEFT JOIN public.clientes b2 ON b2.telefono = v.telefono
+CROSS JOIN LATERAL (SELECT CASE
+    WHEN char_length(l.phone) > 20 AND rtrim(substr(l.phone, 21), ' ') <> '' THEN '22001 ' || 'phone pasa de los 20 caracteres que admite telefono'
+    WHEN v.telefono IS NULL THEN '23502 ' || 'falta phone, y telefono es obligatorio'
+    WHEN char_length(CASE l.intent WHEN 'service_request' THEN 'servicio' ELSE l.intent END) > 50 AND rtrim(substr(CASE l.intent WHEN 'service_request' THEN 'servicio' ELSE l.intent END, 51), ' ') <> '' THEN '22001 ' || 'intent no tiene traducción: ' || quote_literal(left(l.intent::text, 40))
+    WHEN v.tipo_solicitud NOT IN ('servicio', 'consulta', 'queja', 'sugerencia') THEN '23514 ' || 'intent no tiene traducción: ' || quote_literal(left(l.intent::text, 40))
+    WHEN char_length(l.profession) > 100 AND rtrim(substr(l.profession, 101), ' ') <> '' THEN '22001 ' || 'profession pasa de los 100 caracteres que admite profesion_solicitada'
+    WHEN char_length(l.location_city) > 100 AND rtrim(substr(l.location_city, 101), ' ') <> '' THEN '22001 ' || 'location_city pasa de los 100 caracteres que admite ciudad'
+    WHEN NOT (l.location_lat = 'NaN' OR abs(round(l.location_lat, 8)) < 1e2::numeric) THEN '22003 ' || 'location_lat no cabe en numeric(10,8) (latitud)'
+    WHEN NOT (l.location_lng = 'NaN' OR abs(round(l.location_lng, 8)) < 1e3::numeric) THEN '22003 ' || 'location_lng no cabe en numeric(11,8) (longitud)'
+  END AS rechazo) r
+CROSS JOIN LATERAL (SELECT coalesce(r.rechazo, NULL::text) AS rechazo) f
+WHERE true;
+
+CREATE OR REPLACE FUNCTION migracion.llevar_service_requests_solicitudes_servicio(
+  p_k1 uuid[], p_run text, OUT copiadas bigint, OUT rechazadas bigint)
+LANGUAGE plpgsql SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $funcion$
+#variable_conflict use_column
+DECLARE
+  v_mitad integer := cardinality(p_k1) / 2;
+  v_estado text; v_mensaje text; v_mas bigint; v_peor bigint; v_hubo boolean := false;
+  p_m1 uuid[] := '{}';
+BEGIN
+  copiadas := 0; rechazadas := 0;
+  IF cardinality(p_k1) = 0 THEN RETURN; END IF;
+  PERFORM set_config('migracion.sync', 'copia', true);
+  -- waits for writers in flight; the next statement then reads what they committed
+  PERFORM 1 FROM public.service_requests l JOIN unnest(p_k1) AS k(_k1) ON l.id = k._k1
+  ORDER BY l.id FOR SHARE OF l;
+  BEGIN
+    WITH f AS MATERIALIZED (
+      SELECT f.* FROM (SELECT DISTINCT k.* FROM unnest(p_k1) AS k(_k1)) k JOIN migracion.v_service_requests_solicitudes_servicio f ON f._k1 = k._k1
+    ), escritas AS (
+      INSERT INTO public.solicitudes_servicio AS t (id, cliente_id, telefono, tipo_solicitud, profesion_solicitada, ciudad, latitud, longitud, proveedores_sugeridos, estado, solicitado_at, resuelto_at)
+      SELECT f.id, f.cliente_id, f.telefono, f.tipo_solicitud, f.profesion_solicitada, f.ciudad, f.latitud, f.longitud, f.proveedores_sugeridos, f.estado, f.solicitado_at, f.resuelto_at FROM f WHERE f._motivo IS NULL AND f._fusion IS NULL
+      ON CONFLICT (id) DO UPDATE SET cliente_id = excluded.cliente_id, telefono = excluded.telefono, tipo_solicitud = excluded.tipo_solicitud, profesion_solicitada = excluded.profesion_solicitada, ciudad = excluded.ciudad, latitud = excluded.latitud, longitud = excluded.longitud, proveedores_sugeridos = excluded.proveedores_sugeridos, estado = excluded.estado, solicitado_at = excluded.solicitado_at, resuelto_at = excluded.resuelto_at
+        WHERE ROW(t.cliente_id, t.telefono, t.tipo_solicitud, t.profesion_solicitada, t.ciudad, t.latitud, t.longitud, t.proveedores_sugeridos, t.estado, t.solicitado_at, t.resuelto_at)::record *<> ROW(excluded.cliente_id, excluded.telefono, excluded.tipo_solicitud, excluded.profesion_solicitada, excluded.ciudad, excluded.latitud, excluded.longitud, excluded.proveedores_sugeridos, excluded.estado, excluded.solicitado_at, excluded.resuelto_at)::record
+      RETURNING 1
+    ), abiertas AS (
+      INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
+      SELECT 'service_requests', f._clave, to_jsonb(l), f._sqlstate, f._motivo, 'copia'
+      FROM f JOIN public.service_requests l ON l.id = f._k1
+      WHERE f._motivo IS NOT NULL
+      ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
+      DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, motivo = excluded.motivo
+        WHERE (c.fila, c.motivo) IS DISTINCT FROM (excluded.fila, excluded.motivo)
+      RETURNING 1
+    ), cerradas AS (
+      UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'corregida'
+      FROM f WHERE c.tabla_origen = 'service_requests' AND c.clave = f._clave AND c.estado <> 'resuelta' AND f._motivo IS NULL
+      RETURNING 1
+    )
+    SELECT (SELECT count(*) FROM escritas), (SELECT count(*) FROM f WHERE f._motivo IS NOT NULL)
+    INTO copiadas, rechazadas;
+    RETURN;
+  EXCEPTION
+    WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
+      GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT;
+  END;
+  -- the net below the forward SELECT's own refusals: halve until the row that cannot go in stands alone
+  IF cardinality(p_k1) > 1 THEN
+    SELECT r.copiadas, r.rechazadas INTO v_mas, v_peor FROM migracion.llevar_service_requests_solicitudes_servicio(p_k1[1:v_mitad], p_run) r;
+    copiadas := copiadas + v_mas; rechazadas := rechazadas + v_peor;
+    SELECT r.copiadas, r.rechazadas INTO v_mas, v_peor FROM migracion.llevar_service_requests_solicitudes_servicio(p_k1[v_mitad + 1:], p_run) r;
+    copiadas := copiadas + v_mas; rechazadas := rechazadas + v_peor;
+    RETURN;
+  END IF;
+  -- a parent that is not there yet is no fault of the row: the proof names it and the repair brings both
+  IF v_estado = '23503' THEN RETURN; END IF;
+  INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
+  SELECT 'service_requests', l.id::text, to_jsonb(l), v_estado,
+         'PostgreSQL la rechaza: ' || v_mensaje, 'copia'
+  FROM public.service_requests l JOIN unnest(p_k1) AS k(_k1) ON l.id = k._k1
+  ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
+  DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, motivo = excluded.motivo;
+  rechazadas := 1;
+END $funcion$;
+
+CREATE OR REPLACE FUNCTION migracion.copiar_service_requests_solicitudes_servicio(
+  p_filas integer, p_run text, OUT leidas bigint, OUT copiadas bigint, OUT rechazadas bigint, OUT terminada boolean)
+LANGUAGE plpgsql SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $funcion$
+#variable_conflict use_column
+DECLARE
+  v_p migracion.progreso_copia; v_n integer;
+  p_k1 uuid[];
+BEGIN
+  SELECT * INTO STRICT v_p FROM migracion.progreso_copia
+  WHERE tabla_origen = 'service_requests' AND tabla_destino = 'solicitudes_servicio' AND tramo = ''
+  FOR UPDATE;
+  -- up to the end that was fixed when the copy began; later keys belong to the difference that the proof finds
+  IF v_p.posicion IS NULL THEN
+    SELECT coalesce(array_agg(s._k1), '{}') INTO p_k1 FROM (
+      SELECT l.id AS _k1 FROM public.service_requests l WHERE true
+        AND (l.id) <= ((v_p.fin->>0)::uuid) ORDER BY l.id LIMIT p_filas) s;
+  ELSE
+    SELECT coalesce(array_agg(s._k1), '{}') INTO p_k1 FROM (
+      SELECT l.id AS _k1 FROM public.service_requests l WHERE true
+        AND (l.id) > ((v_p.posicion->>0)::uuid) AND (l.id) <= ((v_p.fin->>0)::uuid) ORDER BY l.id LIMIT p_filas) s;
+  END IF;
+  v_n := cardinality(p_k1);
+  leidas := v_n;
+  SELECT r.copiadas, r.rechazadas INTO copiadas, rechazadas FROM migracion.llevar_service_requests_solicitudes_servicio(p_k1, p_run) r;
+  terminada := v_n < p_filas;
+  UPDATE migracion.progreso_copia SET
+    posicion = CASE WHEN v_n > 0 THEN jsonb_build_array(p_k1[v_n]::text) ELSE posicion END,
+    ultima_clave = CASE WHEN v_n > 0 THEN p_k1[v_n]::text ELSE ultima_clave END,
+    filas_leidas = filas_leidas + v_n, filas_copiadas = filas_copiadas + copiadas,
+    filas_cuarentena = filas_cuarentena + rechazadas, actualizada_at = clock_timestamp(),
+    terminada_at = CASE WHEN terminada THEN clock_timestamp() END
+  WHERE tabla_origen = v_p.tabla_origen AND tabla_destino = v_p.tabla_destino AND tramo = v_p.tramo;
+END $funcion$;
+
+REVOKE ALL ON FUNCTION migracion.llevar_service_requests_solicitudes_servicio(uuid[], text), migracion.copiar_service_requests_solicitudes_servicio(integer, text) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION migracion.quitar_solicitudes_servicio(
+  p_k1 uuid[], p_run text, OUT apartadas bigint)
+LANGUAGE plpgsql SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $funcion$
+#variable_conflict use_column
+BEGIN
+  PERFORM set_config('migracion.sync', 'copia', true);
+  WITH fuera AS (
+    DELETE FROM public.solicitudes_servicio t USING unnest(p_k1) AS k(_k1)
+    WHERE t.id = k._k1 AND NOT (EXISTS (SELECT 1 FROM migracion.v_service_requests_solicitudes_servicio f WHERE f.id = t.id AND f._motivo IS NULL AND f._fusion IS NULL))
+    RETURNING t.*
+  ), guardadas AS (
+    INSERT INTO migracion.apartada (run_id, tabla, clave, fila)
+    SELECT p_run, 'solicitudes_servicio', t.id::text, to_jsonb(t) FROM fuera t RETURNING 1
+  )
+  SELECT count(*) INTO apartadas FROM guardadas;
+END $funcion$;
+
+REVOKE ALL ON FUNCTION migracion.quitar_solicitudes_servicio(uuid[], text) FROM PUBLIC;

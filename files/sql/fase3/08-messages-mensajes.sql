@@ -1,0 +1,172 @@
+-- Meta: llevar messages a mensajes. La vista es la única definición: copia, prueba y simulacro la usan.
+-- Necesita: fase1; SELECT y UPDATE (para FOR SHARE) sobre messages.
+-- Bloqueo: crear esto no bloquea nada; cada lote toma FOR SHARE de sus filas de messages, lo que dura el lote.
+-- Deshacer: DROP VIEW y DROP FUNCTION en migracion; las filas, con fase2 --tags rollback.
+-- Repetir: sí, todo es CREATE OR REPLACE; un lote repetido no cambia nada.
+
+CREATE OR REPLACE VIEW migracion.v_messages_mensajes AS
+SELECT l.id AS _k1,
+       l.id::text AS _clave,
+       v.id,
+       v.conversacion_id,
+       v.telefono,
+       v.tipo_mensaje,
+       v.contenido,
+       v.url_media,
+       v.tipo_media,
+       v.respuesta_ia,
+       v.estado_procesamiento,
+       v.metadata,
+       v.creado_at,
+       left(f.rechazo, 5) AS _sqlstate,
+       substr(f.rechazo, 7) AS _motivo,
+       NULL::text AS _fusion
+FROM public.messages l
+LEFT JOIN public.users b3 ON b3.id = l.user_id
+CROSS JOIN LATERAL (SELECT
+    l.id AS id,
+    l.conversation_id AS conversacion_id,
+    (coalesce(b3.phone_number::text, l.metadata ->> 'phone', l.metadata ->> 'from_number'))::character varying(20) AS telefono,
+    (coalesce(CASE l.message_type WHEN 'text' THEN 'texto' WHEN 'image' THEN 'imagen' WHEN 'document' THEN 'documento' WHEN 'location' THEN 'ubicacion' WHEN 'contact' THEN 'contacto' ELSE l.message_type END, 'texto'))::character varying(50) AS tipo_mensaje,
+    (coalesce(l.content, ''))::text AS contenido,
+    l.media_url::character varying(500) AS url_media,
+    l.media_type::character varying(20) AS tipo_media,
+    l.ai_response::text AS respuesta_ia,
+    (coalesce(CASE l.processing_status WHEN 'pending' THEN 'pendiente' WHEN 'processing' THEN 'procesando' WHEN 'completed' THEN 'completado' WHEN 'failed' THEN 'error' ELSE l.processing_status END, 'completado'))::character varying(20) AS estado_procesamiento,
+    CASE WHEN l.metadata IS NULL THEN '{}'::jsonb ELSE l.metadata END AS metadata,
+    (l."timestamp" AT TIME ZONE 'UTC') AS creado_at) v
+CROSS JOIN LATERAL (SELECT CASE
+    WHEN char_length(coalesce(b3.phone_number::text, l.metadata ->> 'phone', l.metadata ->> 'from_number')) > 20 AND rtrim(substr(coalesce(b3.phone_number::text, l.metadata ->> 'phone', l.metadata ->> 'from_number'), 21), ' ') <> '' THEN '22001 ' || 'phone_number pasa de los 20 caracteres que admite telefono'
+    WHEN v.telefono IS NULL THEN '23502 ' || 'no se encuentra telefono por user_id en users ni en metadata.phone o from_number'
+    WHEN char_length(coalesce(CASE l.message_type WHEN 'text' THEN 'texto' WHEN 'image' THEN 'imagen' WHEN 'document' THEN 'documento' WHEN 'location' THEN 'ubicacion' WHEN 'contact' THEN 'contacto' ELSE l.message_type END, 'texto')) > 50 AND rtrim(substr(coalesce(CASE l.message_type WHEN 'text' THEN 'texto' WHEN 'image' THEN 'imagen' WHEN 'document' THEN 'documento' WHEN 'location' THEN 'ubicacion' WHEN 'contact' THEN 'contacto' ELSE l.message_type END, 'texto'), 51), ' ') <> '' THEN '22001 ' || 'message_type no tiene traducción: ' || quote_literal(left(l.message_type::text, 40))
+    WHEN v.tipo_mensaje NOT IN ('texto', 'imagen', 'audio', 'video', 'documento', 'ubicacion', 'contacto') THEN '23514 ' || 'message_type no tiene traducción: ' || quote_literal(left(l.message_type::text, 40))
+    WHEN char_length(l.media_url) > 500 AND rtrim(substr(l.media_url, 501), ' ') <> '' THEN '22001 ' || 'media_url pasa de los 500 caracteres que admite url_media'
+    WHEN char_length(l.media_type) > 20 AND rtrim(substr(l.media_type, 21), ' ') <> '' THEN '22001 ' || 'media_type pasa de los 20 caracteres que admite tipo_media'
+    WHEN char_length(coalesce(CASE l.processing_status WHEN 'pending' THEN 'pendiente' WHEN 'processing' THEN 'procesando' WHEN 'completed' THEN 'completado' WHEN 'failed' THEN 'error' ELSE l.processing_status END, 'completado')) > 20 AND rtrim(substr(coalesce(CASE l.processing_status WHEN 'pending' THEN 'pendiente' WHEN 'processing' THEN 'procesando' WHEN 'completed' THEN 'completado' WHEN 'failed' THEN 'error' ELSE l.processing_status END, 'completado'), 21), ' ') <> '' THEN '22001 ' || 'processing_status no tiene traducción: ' || quote_literal(left(l.processing_status::text, 40))
+    WHEN v.estado_procesamiento NOT IN ('pendiente', 'procesando', 'completado', 'error') THEN '23514 ' || 'processing_status no tiene traducción: ' || quote_literal(left(l.processing_status::text, 40))
+  END AS rechazo) r
+CROSS JOIN LATERAL (SELECT coalesce(r.rechazo, NULL::text) AS rechazo) f
+WHERE true;
+
+CREATE OR REPLACE FUNCTION migracion.llevar_messages_mensajes(
+  p_k1 uuid[], p_run text, OUT copiadas bigint, OUT rechazadas bigint)
+LANGUAGE plpgsql SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $funcion$
+#variable_conflict use_column
+DECLARE
+  v_mitad integer := cardinality(p_k1) / 2;
+  v_estado text; v_mensaje text; v_mas bigint; v_peor bigint; v_hubo boolean := false;
+  p_m1 uuid[] := '{}';
+BEGIN
+  copiadas := 0; rechazadas := 0;
+  IF cardinality(p_k1) = 0 THEN RETURN; END IF;
+  PERFORM set_config('migracion.sync', 'copia', true);
+  -- waits for writers in flight; the next statement then reads what they committed
+  PERFORM 1 FROM public.messages l JOIN unnest(p_k1) AS k(_k1) ON l.id = k._k1
+  ORDER BY l.id FOR SHARE OF l;
+  PERFORM 1 FROM public.users p WHERE p.id IN (SELECT l.user_id FROM public.messages l JOIN unnest(p_k1) AS k(_k1) ON l.id = k._k1) ORDER BY p.id FOR KEY SHARE OF p;
+  BEGIN
+    WITH f AS MATERIALIZED (
+      SELECT f.* FROM (SELECT DISTINCT k.* FROM unnest(p_k1) AS k(_k1)) k JOIN migracion.v_messages_mensajes f ON f._k1 = k._k1
+    ), escritas AS (
+      INSERT INTO public.mensajes AS t (id, conversacion_id, telefono, tipo_mensaje, contenido, url_media, tipo_media, respuesta_ia, estado_procesamiento, metadata, creado_at)
+      SELECT f.id, f.conversacion_id, f.telefono, f.tipo_mensaje, f.contenido, f.url_media, f.tipo_media, f.respuesta_ia, f.estado_procesamiento, f.metadata, f.creado_at FROM f WHERE f._motivo IS NULL AND f._fusion IS NULL
+      ON CONFLICT (id) DO UPDATE SET conversacion_id = excluded.conversacion_id, telefono = excluded.telefono, tipo_mensaje = excluded.tipo_mensaje, contenido = excluded.contenido, url_media = excluded.url_media, tipo_media = excluded.tipo_media, respuesta_ia = excluded.respuesta_ia, estado_procesamiento = excluded.estado_procesamiento, metadata = excluded.metadata, creado_at = excluded.creado_at
+        WHERE ROW(t.conversacion_id, t.telefono, t.tipo_mensaje, t.contenido, t.url_media, t.tipo_media, t.respuesta_ia, t.estado_procesamiento, t.metadata, t.creado_at)::record *<> ROW(excluded.conversacion_id, excluded.telefono, excluded.tipo_mensaje, excluded.contenido, excluded.url_media, excluded.tipo_media, excluded.respuesta_ia, excluded.estado_procesamiento, excluded.metadata, excluded.creado_at)::record
+      RETURNING 1
+    ), abiertas AS (
+      INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
+      SELECT 'messages', f._clave, to_jsonb(l), f._sqlstate, f._motivo, 'copia'
+      FROM f JOIN public.messages l ON l.id = f._k1
+      WHERE f._motivo IS NOT NULL
+      ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
+      DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, motivo = excluded.motivo
+        WHERE (c.fila, c.motivo) IS DISTINCT FROM (excluded.fila, excluded.motivo)
+      RETURNING 1
+    ), cerradas AS (
+      UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'corregida'
+      FROM f WHERE c.tabla_origen = 'messages' AND c.clave = f._clave AND c.estado <> 'resuelta' AND f._motivo IS NULL
+      RETURNING 1
+    )
+    SELECT (SELECT count(*) FROM escritas), (SELECT count(*) FROM f WHERE f._motivo IS NOT NULL)
+    INTO copiadas, rechazadas;
+    RETURN;
+  EXCEPTION
+    WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
+      GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT;
+  END;
+  -- the net below the forward SELECT's own refusals: halve until the row that cannot go in stands alone
+  IF cardinality(p_k1) > 1 THEN
+    SELECT r.copiadas, r.rechazadas INTO v_mas, v_peor FROM migracion.llevar_messages_mensajes(p_k1[1:v_mitad], p_run) r;
+    copiadas := copiadas + v_mas; rechazadas := rechazadas + v_peor;
+    SELECT r.copiadas, r.rechazadas INTO v_mas, v_peor FROM migracion.llevar_messages_mensajes(p_k1[v_mitad + 1:], p_run) r;
+    copiadas := copiadas + v_mas; rechazadas := rechazadas + v_peor;
+    RETURN;
+  END IF;
+  -- a parent that is not there yet is no fault of the row: the proof names it and the repair brings both
+  IF v_estado = '23503' THEN RETURN; END IF;
+  INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
+  SELECT 'messages', l.id::text, to_jsonb(l), v_estado,
+         'PostgreSQL la rechaza: ' || v_mensaje, 'copia'
+  FROM public.messages l JOIN unnest(p_k1) AS k(_k1) ON l.id = k._k1
+  ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
+  DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, motivo = excluded.motivo;
+  rechazadas := 1;
+END $funcion$;
+
+CREATE OR REPLACE FUNCTION migracion.copiar_messages_mensajes(
+  p_filas integer, p_run text, OUT leidas bigint, OUT copiadas bigint, OUT rechazadas bigint, OUT terminada boolean)
+LANGUAGE plpgsql SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $funcion$
+#variable_conflict use_column
+DECLARE
+  v_p migracion.progreso_copia; v_n integer;
+  p_k1 uuid[];
+BEGIN
+  SELECT * INTO STRICT v_p FROM migracion.progreso_copia
+  WHERE tabla_origen = 'messages' AND tabla_destino = 'mensajes' AND tramo = ''
+  FOR UPDATE;
+  -- up to the end that was fixed when the copy began; later keys belong to the difference that the proof finds
+  IF v_p.posicion IS NULL THEN
+    SELECT coalesce(array_agg(s._k1), '{}') INTO p_k1 FROM (
+      SELECT l.id AS _k1 FROM public.messages l WHERE true
+        AND (l.id) <= ((v_p.fin->>0)::uuid) ORDER BY l.id LIMIT p_filas) s;
+  ELSE
+    SELECT coalesce(array_agg(s._k1), '{}') INTO p_k1 FROM (
+      SELECT l.id AS _k1 FROM public.messages l WHERE true
+        AND (l.id) > ((v_p.posicion->>0)::uuid) AND (l.id) <= ((v_p.fin->>0)::uuid) ORDER BY l.id LIMIT p_filas) s;
+  END IF;
+  v_n := cardinality(p_k1);
+  leidas := v_n;
+  SELECT r.copiadas, r.rechazadas INTO copiadas, rechazadas FROM migracion.llevar_messages_mensajes(p_k1, p_run) r;
+  terminada := v_n < p_filas;
+  UPDATE migracion.progreso_copia SET
+    posicion = CASE WHEN v_n > 0 THEN jsonb_build_array(p_k1[v_n]::text) ELSE posicion END,
+    ultima_clave = CASE WHEN v_n > 0 THEN p_k1[v_n]::text ELSE ultima_clave END,
+    filas_leidas = filas_leidas + v_n, filas_copiadas = filas_copiadas + copiadas,
+    filas_cuarentena = filas_cuarentena + rechazadas, actualizada_at = clock_timestamp(),
+    terminada_at = CASE WHEN terminada THEN clock_timestamp() END
+  WHERE tabla_origen = v_p.tabla_origen AND tabla_destino = v_p.tabla_destino AND tramo = v_p.tramo;
+END $funcion$;
+
+REVOKE ALL ON FUNCTION migracion.llevar_messages_mensajes(uuid[], text), migracion.copiar_messages_mensajes(integer, text) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION migracion.quitar_mensajes(
+  p_k1 uuid[], p_run text, OUT apartadas bigint)
+LANGUAGE plpgsql SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $funcion$
+#variable_conflict use_column
+BEGIN
+  PERFORM set_config('migracion.sync', 'copia', true);
+  WITH fuera AS (
+    DELETE FROM public.mensajes t USING unnest(p_k1) AS k(_k1)
+    WHERE t.id = k._k1 AND NOT (EXISTS (SELECT 1 FROM migracion.v_messages_mensajes f WHERE f.id = t.id AND f._motivo IS NULL AND f._fusion IS NULL))
+    RETURNING t.*
+  ), guardadas AS (
+    INSERT INTO migracion.apartada (run_id, tabla, clave, fila)
+    SELECT p_run, 'mensajes', t.id::text, to_jsonb(t) FROM fuera t RETURNING 1
+  )
+  SELECT count(*) INTO apartadas FROM guardadas;
+END $funcion$;
+
+REVOKE ALL ON FUNCTION migracion.quitar_mensajes(uuid[], text) FROM PUBLIC;

@@ -1,0 +1,166 @@
+-- Meta: llevar sessions a sesiones. La vista es la única definición: copia, prueba y simulacro la usan.
+-- Necesita: fase1; SELECT y UPDATE (para FOR SHARE) sobre sessions.
+-- Bloqueo: crear esto no bloquea nada; cada lote toma FOR SHARE de sus filas de sessions, lo que dura el lote.
+-- Deshacer: DROP VIEW y DROP FUNCTION en migracion; las filas, con fase2 --tags rollback.
+-- Repetir: sí, todo es CREATE OR REPLACE; un lote repetido no cambia nada.
+
+CREATE OR REPLACE VIEW migracion.v_sessions_sesiones AS
+SELECT l.id AS _k1,
+       l.id::text AS _clave,
+       v.id,
+       v.telefono,
+       v.id_sesion,
+       v.estado,
+       v.codigo_qr,
+       v.datos_sesion,
+       v.expira_at,
+       v.ultima_actividad,
+       v.creado_at,
+       left(f.rechazo, 5) AS _sqlstate,
+       substr(f.rechazo, 7) AS _motivo,
+       NULL::text AS _fusion
+FROM public.sessions l
+LEFT JOIN public.users b2 ON b2.id = l.user_id
+CROSS JOIN LATERAL (SELECT
+    l.id AS id,
+    b2.phone_number::character varying(20) AS telefono,
+    l.session_id::character varying(255) AS id_sesion,
+    (CASE l.status WHEN 'active' THEN 'activa' WHEN 'inactive' THEN 'inactiva' WHEN 'expired' THEN 'expirada' ELSE l.status END)::character varying(20) AS estado,
+    l.qr_code::text AS codigo_qr,
+    CASE WHEN l.session_data IS NULL THEN '{}'::jsonb ELSE l.session_data END AS datos_sesion,
+    (l.expires_at AT TIME ZONE 'UTC') AS expira_at,
+    (l.last_activity AT TIME ZONE 'UTC') AS ultima_actividad,
+    (l.created_at AT TIME ZONE 'UTC') AS creado_at) v
+CROSS JOIN LATERAL (SELECT CASE
+    WHEN char_length(b2.phone_number) > 20 AND rtrim(substr(b2.phone_number, 21), ' ') <> '' THEN '22001 ' || 'phone_number pasa de los 20 caracteres que admite telefono'
+    WHEN v.telefono IS NULL THEN '23502 ' || 'no se encuentra telefono por user_id en users'
+    WHEN char_length(l.session_id) > 255 AND rtrim(substr(l.session_id, 256), ' ') <> '' THEN '22001 ' || 'session_id pasa de los 255 caracteres que admite id_sesion'
+    WHEN v.id_sesion IS NULL THEN '23502 ' || 'falta session_id, y id_sesion es obligatorio'
+    WHEN char_length(CASE l.status WHEN 'active' THEN 'activa' WHEN 'inactive' THEN 'inactiva' WHEN 'expired' THEN 'expirada' ELSE l.status END) > 20 AND rtrim(substr(CASE l.status WHEN 'active' THEN 'activa' WHEN 'inactive' THEN 'inactiva' WHEN 'expired' THEN 'expirada' ELSE l.status END, 21), ' ') <> '' THEN '22001 ' || 'status no tiene traducción: ' || quote_literal(left(l.status::text, 40))
+    WHEN v.estado NOT IN ('activa', 'inactiva', 'expirada', 'error') THEN '23514 ' || 'status no tiene traducción: ' || quote_literal(left(l.status::text, 40))
+  END AS rechazo) r
+CROSS JOIN LATERAL (SELECT coalesce(r.rechazo, NULL::text) AS rechazo) f
+WHERE true;
+
+CREATE OR REPLACE FUNCTION migracion.llevar_sessions_sesiones(
+  p_k1 uuid[], p_run text, OUT copiadas bigint, OUT rechazadas bigint)
+LANGUAGE plpgsql SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $funcion$
+#variable_conflict use_column
+DECLARE
+  v_mitad integer := cardinality(p_k1) / 2;
+  v_estado text; v_mensaje text; v_mas bigint; v_peor bigint; v_hubo boolean := false;
+  p_m1 uuid[] := '{}';
+BEGIN
+  copiadas := 0; rechazadas := 0;
+  IF cardinality(p_k1) = 0 THEN RETURN; END IF;
+  PERFORM set_config('migracion.sync', 'copia', true);
+  -- waits for writers in flight; the next statement then reads what they committed
+  PERFORM 1 FROM public.sessions l JOIN unnest(p_k1) AS k(_k1) ON l.id = k._k1
+  ORDER BY l.id FOR SHARE OF l;
+  PERFORM 1 FROM public.users p WHERE p.id IN (SELECT l.user_id FROM public.sessions l JOIN unnest(p_k1) AS k(_k1) ON l.id = k._k1) ORDER BY p.id FOR KEY SHARE OF p;
+  BEGIN
+    WITH f AS MATERIALIZED (
+      SELECT f.* FROM (SELECT DISTINCT k.* FROM unnest(p_k1) AS k(_k1)) k JOIN migracion.v_sessions_sesiones f ON f._k1 = k._k1
+    ), escritas AS (
+      INSERT INTO public.sesiones AS t (id, telefono, id_sesion, estado, codigo_qr, datos_sesion, expira_at, ultima_actividad, creado_at)
+      SELECT f.id, f.telefono, f.id_sesion, f.estado, f.codigo_qr, f.datos_sesion, f.expira_at, f.ultima_actividad, f.creado_at FROM f WHERE f._motivo IS NULL AND f._fusion IS NULL
+      ON CONFLICT (id) DO UPDATE SET telefono = excluded.telefono, id_sesion = excluded.id_sesion, estado = excluded.estado, codigo_qr = excluded.codigo_qr, datos_sesion = excluded.datos_sesion, expira_at = excluded.expira_at, ultima_actividad = excluded.ultima_actividad, creado_at = excluded.creado_at
+        WHERE ROW(t.telefono, t.id_sesion, t.estado, t.codigo_qr, t.datos_sesion, t.expira_at, t.ultima_actividad, t.creado_at)::record *<> ROW(excluded.telefono, excluded.id_sesion, excluded.estado, excluded.codigo_qr, excluded.datos_sesion, excluded.expira_at, excluded.ultima_actividad, excluded.creado_at)::record
+      RETURNING 1
+    ), abiertas AS (
+      INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
+      SELECT 'sessions', f._clave, to_jsonb(l), f._sqlstate, f._motivo, 'copia'
+      FROM f JOIN public.sessions l ON l.id = f._k1
+      WHERE f._motivo IS NOT NULL
+      ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
+      DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, motivo = excluded.motivo
+        WHERE (c.fila, c.motivo) IS DISTINCT FROM (excluded.fila, excluded.motivo)
+      RETURNING 1
+    ), cerradas AS (
+      UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'corregida'
+      FROM f WHERE c.tabla_origen = 'sessions' AND c.clave = f._clave AND c.estado <> 'resuelta' AND f._motivo IS NULL
+      RETURNING 1
+    )
+    SELECT (SELECT count(*) FROM escritas), (SELECT count(*) FROM f WHERE f._motivo IS NOT NULL)
+    INTO copiadas, rechazadas;
+    RETURN;
+  EXCEPTION
+    WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
+      GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT;
+  END;
+  -- the net below the forward SELECT's own refusals: halve until the row that cannot go in stands alone
+  IF cardinality(p_k1) > 1 THEN
+    SELECT r.copiadas, r.rechazadas INTO v_mas, v_peor FROM migracion.llevar_sessions_sesiones(p_k1[1:v_mitad], p_run) r;
+    copiadas := copiadas + v_mas; rechazadas := rechazadas + v_peor;
+    SELECT r.copiadas, r.rechazadas INTO v_mas, v_peor FROM migracion.llevar_sessions_sesiones(p_k1[v_mitad + 1:], p_run) r;
+    copiadas := copiadas + v_mas; rechazadas := rechazadas + v_peor;
+    RETURN;
+  END IF;
+  -- a parent that is not there yet is no fault of the row: the proof names it and the repair brings both
+  IF v_estado = '23503' THEN RETURN; END IF;
+  INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
+  SELECT 'sessions', l.id::text, to_jsonb(l), v_estado,
+         'PostgreSQL la rechaza: ' || v_mensaje, 'copia'
+  FROM public.sessions l JOIN unnest(p_k1) AS k(_k1) ON l.id = k._k1
+  ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
+  DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, motivo = excluded.motivo;
+  rechazadas := 1;
+END $funcion$;
+
+CREATE OR REPLACE FUNCTION migracion.copiar_sessions_sesiones(
+  p_filas integer, p_run text, OUT leidas bigint, OUT copiadas bigint, OUT rechazadas bigint, OUT terminada boolean)
+LANGUAGE plpgsql SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $funcion$
+#variable_conflict use_column
+DECLARE
+  v_p migracion.progreso_copia; v_n integer;
+  p_k1 uuid[];
+BEGIN
+  SELECT * INTO STRICT v_p FROM migracion.progreso_copia
+  WHERE tabla_origen = 'sessions' AND tabla_destino = 'sesiones' AND tramo = ''
+  FOR UPDATE;
+  -- up to the end that was fixed when the copy began; later keys belong to the difference that the proof finds
+  IF v_p.posicion IS NULL THEN
+    SELECT coalesce(array_agg(s._k1), '{}') INTO p_k1 FROM (
+      SELECT l.id AS _k1 FROM public.sessions l WHERE true
+        AND (l.id) <= ((v_p.fin->>0)::uuid) ORDER BY l.id LIMIT p_filas) s;
+  ELSE
+    SELECT coalesce(array_agg(s._k1), '{}') INTO p_k1 FROM (
+      SELECT l.id AS _k1 FROM public.sessions l WHERE true
+        AND (l.id) > ((v_p.posicion->>0)::uuid) AND (l.id) <= ((v_p.fin->>0)::uuid) ORDER BY l.id LIMIT p_filas) s;
+  END IF;
+  v_n := cardinality(p_k1);
+  leidas := v_n;
+  SELECT r.copiadas, r.rechazadas INTO copiadas, rechazadas FROM migracion.llevar_sessions_sesiones(p_k1, p_run) r;
+  terminada := v_n < p_filas;
+  UPDATE migracion.progreso_copia SET
+    posicion = CASE WHEN v_n > 0 THEN jsonb_build_array(p_k1[v_n]::text) ELSE posicion END,
+    ultima_clave = CASE WHEN v_n > 0 THEN p_k1[v_n]::text ELSE ultima_clave END,
+    filas_leidas = filas_leidas + v_n, filas_copiadas = filas_copiadas + copiadas,
+    filas_cuarentena = filas_cuarentena + rechazadas, actualizada_at = clock_timestamp(),
+    terminada_at = CASE WHEN terminada THEN clock_timestamp() END
+  WHERE tabla_origen = v_p.tabla_origen AND tabla_destino = v_p.tabla_destino AND tramo = v_p.tramo;
+END $funcion$;
+
+REVOKE ALL ON FUNCTION migracion.llevar_sessions_sesiones(uuid[], text), migracion.copiar_sessions_sesiones(integer, text) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION migracion.quitar_sesiones(
+  p_k1 uuid[], p_run text, OUT apartadas bigint)
+LANGUAGE plpgsql SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $funcion$
+#variable_conflict use_column
+BEGIN
+  PERFORM set_config('migracion.sync', 'copia', true);
+  WITH fuera AS (
+    DELETE FROM public.sesiones t USING unnest(p_k1) AS k(_k1)
+    WHERE t.id = k._k1 AND NOT (EXISTS (SELECT 1 FROM migracion.v_sessions_sesiones f WHERE f.id = t.id AND f._motivo IS NULL AND f._fusion IS NULL))
+    RETURNING t.*
+  ), guardadas AS (
+    INSERT INTO migracion.apartada (run_id, tabla, clave, fila)
+    SELECT p_run, 'sesiones', t.id::text, to_jsonb(t) FROM fuera t RETURNING 1
+  )
+  SELECT count(*) INTO apartadas FROM guardadas;
+END $funcion$;
+
+REVOKE ALL ON FUNCTION migracion.quitar_sesiones(uuid[], text) FROM PUBLIC;

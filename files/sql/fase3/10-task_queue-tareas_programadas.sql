@@ -1,0 +1,173 @@
+-- Meta: llevar task_queue a tareas_programadas. La vista es la única definición: copia, prueba y simulacro la usan.
+-- Necesita: fase1; SELECT y UPDATE (para FOR SHARE) sobre task_queue.
+-- Bloqueo: crear esto no bloquea nada; cada lote toma FOR SHARE de sus filas de task_queue, lo que dura el lote.
+-- Deshacer: DROP VIEW y DROP FUNCTION en migracion; las filas, con fase2 --tags rollback.
+-- Repetir: sí, todo es CREATE OR REPLACE; un lote repetido no cambia nada.
+
+CREATE OR REPLACE VIEW migracion.v_task_queue_tareas_programadas AS
+SELECT l.id AS _k1,
+       l.id::text AS _clave,
+       v.id,
+       v.tipo_tarea,
+       v.payload,
+       v.estado,
+       v.prioridad,
+       v.programada_at,
+       v.iniciada_at,
+       v.completada_at,
+       v.mensaje_error,
+       v.intentos,
+       v.max_intentos,
+       v.creado_at,
+       left(f.rechazo, 5) AS _sqlstate,
+       substr(f.rechazo, 7) AS _motivo,
+       NULL::text AS _fusion
+FROM public.task_queue l
+CROSS JOIN LATERAL (SELECT
+    l.id AS id,
+    (CASE l.task_type WHEN 'send_whatsapp' THEN 'enviar_whatsapp' WHEN 'reminder' THEN 'recordatorio' WHEN 'follow_up' THEN 'seguimiento' WHEN 'notification' THEN 'notificacion' ELSE l.task_type END)::character varying(50) AS tipo_tarea,
+    l.payload AS payload,
+    (CASE l.status WHEN 'pending' THEN 'pendiente' WHEN 'processing' THEN 'en_progreso' WHEN 'completed' THEN 'completada' WHEN 'failed' THEN 'fallida' WHEN 'cancelled' THEN 'cancelada' ELSE l.status END)::character varying(20) AS estado,
+    coalesce(l.priority, '0'::integer)::integer AS prioridad,
+    (l.scheduled_at AT TIME ZONE 'UTC') AS programada_at,
+    (l.started_at AT TIME ZONE 'UTC') AS iniciada_at,
+    (l.completed_at AT TIME ZONE 'UTC') AS completada_at,
+    l.error_message::text AS mensaje_error,
+    coalesce(l.retry_count, '0'::integer)::integer AS intentos,
+    coalesce(l.max_retries, '3'::integer)::integer AS max_intentos,
+    (l.created_at AT TIME ZONE 'UTC') AS creado_at) v
+CROSS JOIN LATERAL (SELECT CASE
+    WHEN char_length(CASE l.task_type WHEN 'send_whatsapp' THEN 'enviar_whatsapp' WHEN 'reminder' THEN 'recordatorio' WHEN 'follow_up' THEN 'seguimiento' WHEN 'notification' THEN 'notificacion' ELSE l.task_type END) > 50 AND rtrim(substr(CASE l.task_type WHEN 'send_whatsapp' THEN 'enviar_whatsapp' WHEN 'reminder' THEN 'recordatorio' WHEN 'follow_up' THEN 'seguimiento' WHEN 'notification' THEN 'notificacion' ELSE l.task_type END, 51), ' ') <> '' THEN '22001 ' || 'task_type no tiene traducción: ' || quote_literal(left(l.task_type::text, 40))
+    WHEN v.tipo_tarea NOT IN ('enviar_whatsapp', 'recordatorio', 'seguimiento', 'feedback', 'notificacion') THEN '23514 ' || 'task_type no tiene traducción: ' || quote_literal(left(l.task_type::text, 40))
+    WHEN v.tipo_tarea IS NULL THEN '23502 ' || 'falta task_type, y tipo_tarea es obligatorio'
+    WHEN char_length(CASE l.status WHEN 'pending' THEN 'pendiente' WHEN 'processing' THEN 'en_progreso' WHEN 'completed' THEN 'completada' WHEN 'failed' THEN 'fallida' WHEN 'cancelled' THEN 'cancelada' ELSE l.status END) > 20 AND rtrim(substr(CASE l.status WHEN 'pending' THEN 'pendiente' WHEN 'processing' THEN 'en_progreso' WHEN 'completed' THEN 'completada' WHEN 'failed' THEN 'fallida' WHEN 'cancelled' THEN 'cancelada' ELSE l.status END, 21), ' ') <> '' THEN '22001 ' || 'status no tiene traducción: ' || quote_literal(left(l.status::text, 40))
+    WHEN v.estado NOT IN ('pendiente', 'en_progreso', 'completada', 'fallida', 'cancelada') THEN '23514 ' || 'status no tiene traducción: ' || quote_literal(left(l.status::text, 40))
+    WHEN v.prioridad < 0 THEN '23514 ' || 'priority es menor que 0, el mínimo de prioridad'
+    WHEN v.prioridad > 10 THEN '23514 ' || 'priority es mayor que 10, el máximo de prioridad'
+    WHEN v.intentos < 0 THEN '23514 ' || 'retry_count es menor que 0, el mínimo de intentos'
+    WHEN v.max_intentos < 1 THEN '23514 ' || 'max_retries es menor que 1, el mínimo de max_intentos'
+  END AS rechazo) r
+CROSS JOIN LATERAL (SELECT coalesce(r.rechazo, NULL::text) AS rechazo) f
+WHERE true;
+
+CREATE OR REPLACE FUNCTION migracion.llevar_task_queue_tareas_programadas(
+  p_k1 uuid[], p_run text, OUT copiadas bigint, OUT rechazadas bigint)
+LANGUAGE plpgsql SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $funcion$
+#variable_conflict use_column
+DECLARE
+  v_mitad integer := cardinality(p_k1) / 2;
+  v_estado text; v_mensaje text; v_mas bigint; v_peor bigint; v_hubo boolean := false;
+  p_m1 uuid[] := '{}';
+BEGIN
+  copiadas := 0; rechazadas := 0;
+  IF cardinality(p_k1) = 0 THEN RETURN; END IF;
+  PERFORM set_config('migracion.sync', 'copia', true);
+  -- waits for writers in flight; the next statement then reads what they committed
+  PERFORM 1 FROM public.task_queue l JOIN unnest(p_k1) AS k(_k1) ON l.id = k._k1
+  ORDER BY l.id FOR SHARE OF l;
+  BEGIN
+    WITH f AS MATERIALIZED (
+      SELECT f.* FROM (SELECT DISTINCT k.* FROM unnest(p_k1) AS k(_k1)) k JOIN migracion.v_task_queue_tareas_programadas f ON f._k1 = k._k1
+    ), escritas AS (
+      INSERT INTO public.tareas_programadas AS t (id, tipo_tarea, payload, estado, prioridad, programada_at, iniciada_at, completada_at, mensaje_error, intentos, max_intentos, creado_at)
+      SELECT f.id, f.tipo_tarea, f.payload, f.estado, f.prioridad, f.programada_at, f.iniciada_at, f.completada_at, f.mensaje_error, f.intentos, f.max_intentos, f.creado_at FROM f WHERE f._motivo IS NULL AND f._fusion IS NULL
+      ON CONFLICT (id) DO UPDATE SET tipo_tarea = excluded.tipo_tarea, payload = excluded.payload, estado = excluded.estado, prioridad = excluded.prioridad, programada_at = excluded.programada_at, iniciada_at = excluded.iniciada_at, completada_at = excluded.completada_at, mensaje_error = excluded.mensaje_error, intentos = excluded.intentos, max_intentos = excluded.max_intentos, creado_at = excluded.creado_at
+        WHERE ROW(t.tipo_tarea, t.payload, t.estado, t.prioridad, t.programada_at, t.iniciada_at, t.completada_at, t.mensaje_error, t.intentos, t.max_intentos, t.creado_at)::record *<> ROW(excluded.tipo_tarea, excluded.payload, excluded.estado, excluded.prioridad, excluded.programada_at, excluded.iniciada_at, excluded.completada_at, excluded.mensaje_error, excluded.intentos, excluded.max_intentos, excluded.creado_at)::record
+      RETURNING 1
+    ), abiertas AS (
+      INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
+      SELECT 'task_queue', f._clave, to_jsonb(l), f._sqlstate, f._motivo, 'copia'
+      FROM f JOIN public.task_queue l ON l.id = f._k1
+      WHERE f._motivo IS NOT NULL
+      ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
+      DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, motivo = excluded.motivo
+        WHERE (c.fila, c.motivo) IS DISTINCT FROM (excluded.fila, excluded.motivo)
+      RETURNING 1
+    ), cerradas AS (
+      UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'corregida'
+      FROM f WHERE c.tabla_origen = 'task_queue' AND c.clave = f._clave AND c.estado <> 'resuelta' AND f._motivo IS NULL
+      RETURNING 1
+    )
+    SELECT (SELECT count(*) FROM escritas), (SELECT count(*) FROM f WHERE f._motivo IS NOT NULL)
+    INTO copiadas, rechazadas;
+    RETURN;
+  EXCEPTION
+    WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
+      GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT;
+  END;
+  -- the net below the forward SELECT's own refusals: halve until the row that cannot go in stands alone
+  IF cardinality(p_k1) > 1 THEN
+    SELECT r.copiadas, r.rechazadas INTO v_mas, v_peor FROM migracion.llevar_task_queue_tareas_programadas(p_k1[1:v_mitad], p_run) r;
+    copiadas := copiadas + v_mas; rechazadas := rechazadas + v_peor;
+    SELECT r.copiadas, r.rechazadas INTO v_mas, v_peor FROM migracion.llevar_task_queue_tareas_programadas(p_k1[v_mitad + 1:], p_run) r;
+    copiadas := copiadas + v_mas; rechazadas := rechazadas + v_peor;
+    RETURN;
+  END IF;
+  -- a parent that is not there yet is no fault of the row: the proof names it and the repair brings both
+  IF v_estado = '23503' THEN RETURN; END IF;
+  INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
+  SELECT 'task_queue', l.id::text, to_jsonb(l), v_estado,
+         'PostgreSQL la rechaza: ' || v_mensaje, 'copia'
+  FROM public.task_queue l JOIN unnest(p_k1) AS k(_k1) ON l.id = k._k1
+  ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
+  DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, motivo = excluded.motivo;
+  rechazadas := 1;
+END $funcion$;
+
+CREATE OR REPLACE FUNCTION migracion.copiar_task_queue_tareas_programadas(
+  p_filas integer, p_run text, OUT leidas bigint, OUT copiadas bigint, OUT rechazadas bigint, OUT terminada boolean)
+LANGUAGE plpgsql SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $funcion$
+#variable_conflict use_column
+DECLARE
+  v_p migracion.progreso_copia; v_n integer;
+  p_k1 uuid[];
+BEGIN
+  SELECT * INTO STRICT v_p FROM migracion.progreso_copia
+  WHERE tabla_origen = 'task_queue' AND tabla_destino = 'tareas_programadas' AND tramo = ''
+  FOR UPDATE;
+  -- up to the end that was fixed when the copy began; later keys belong to the difference that the proof finds
+  IF v_p.posicion IS NULL THEN
+    SELECT coalesce(array_agg(s._k1), '{}') INTO p_k1 FROM (
+      SELECT l.id AS _k1 FROM public.task_queue l WHERE true
+        AND (l.id) <= ((v_p.fin->>0)::uuid) ORDER BY l.id LIMIT p_filas) s;
+  ELSE
+    SELECT coalesce(array_agg(s._k1), '{}') INTO p_k1 FROM (
+      SELECT l.id AS _k1 FROM public.task_queue l WHERE true
+        AND (l.id) > ((v_p.posicion->>0)::uuid) AND (l.id) <= ((v_p.fin->>0)::uuid) ORDER BY l.id LIMIT p_filas) s;
+  END IF;
+  v_n := cardinality(p_k1);
+  leidas := v_n;
+  SELECT r.copiadas, r.rechazadas INTO copiadas, rechazadas FROM migracion.llevar_task_queue_tareas_programadas(p_k1, p_run) r;
+  terminada := v_n < p_filas;
+  UPDATE migracion.progreso_copia SET
+    posicion = CASE WHEN v_n > 0 THEN jsonb_build_array(p_k1[v_n]::text) ELSE posicion END,
+    ultima_clave = CASE WHEN v_n > 0 THEN p_k1[v_n]::text ELSE ultima_clave END,
+    filas_leidas = filas_leidas + v_n, filas_copiadas = filas_copiadas + copiadas,
+    filas_cuarentena = filas_cuarentena + rechazadas, actualizada_at = clock_timestamp(),
+    terminada_at = CASE WHEN terminada THEN clock_timestamp() END
+  WHERE tabla_origen = v_p.tabla_origen AND tabla_destino = v_p.tabla_destino AND tramo = v_p.tramo;
+END $funcion$;
+
+REVOKE ALL ON FUNCTION migracion.llevar_task_queue_tareas_programadas(uuid[], text), migracion.copiar_task_queue_tareas_programadas(integer, text) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION migracion.quitar_tareas_programadas(
+  p_k1 uuid[], p_run text, OUT apartadas bigint)
+LANGUAGE plpgsql SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $funcion$
+#variable_conflict use_column
+BEGIN
+  PERFORM set_config('migracion.sync', 'copia', true);
+  WITH fuera AS (
+    DELETE FROM public.tareas_programadas t USING unnest(p_k1) AS k(_k1)
+    WHERE t.id = k._k1 AND NOT (EXISTS (SELECT 1 FROM migracion.v_task_queue_tareas_programadas f WHERE f.id = t.id AND f._motivo IS NULL AND f._fusion IS NULL))
+    RETURNING t.*
+  ), guardadas AS (
+    INSERT INTO migracion.apartada (run_id, tabla, clave, fila)
+    SELECT p_run, 'tareas_programadas', t.id::text, to_jsonb(t) FROM fuera t RETURNING 1
+  )
+  SELECT count(*) INTO apartadas FROM guardadas;
+END $funcion$;
+
+REVOKE ALL ON FUNCTION migracion.quitar_tareas_programadas(uuid[], text) FROM PUBLIC;
