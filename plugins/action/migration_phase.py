@@ -7,7 +7,7 @@ from typing import Any
 from ansible.utils.vars import load_extra_vars
 
 from ..module_utils.core.text import escape
-from ..plugin_utils import controller, guard
+from ..plugin_utils import controller, guard, scratch
 from ..plugin_utils.reporting import ReportingAction, display, show
 
 NEVER_AGAIN = ("login", "connection")
@@ -47,6 +47,7 @@ class ActionModule(ReportingAction):
 
     def _guard(self, task_vars: dict[str, Any]) -> dict[str, Any]:
         args, extra = self._task.args, load_extra_vars(self._loader)
+        scratch.sweep(controller.describe(str(task_vars.get("playbook_dir") or "."), extra))
         problems = guard.judge(args, extra, task_vars)
         if problems:
             said = "\n".join(f"  - {escape(problem)}" for problem in problems)

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Mapping as Dict
 from typing import Any
 
-from . import db, ledger, reports, schema_job, surroundings
+from . import db, disk, ledger, reports, schema_job, surroundings
 from .context import CATALOGUE_NAME, MAPPING_NAME, Context, approved_texts, as_if, opened, require_approved, sha256
 from .core.drift import find_drift, unmapped_columns, unmapped_tables
 from .core.errors import MigrationError
@@ -31,6 +31,9 @@ def approve(params: dict[str, Any], check: bool) -> dict[str, Any]:
         if not refusals:
             forecast = _forecast(context)
             lines += reports.forecast_lines(forecast)
+            line, full = disk.outlook(context.conn, context.every_route(), params)
+            lines.append(line)
+            refusals += [f"{full}. {_pass_disk(params['overrides'])}"] if full else []
         refusals += _disk_refusals(context, params["backup_dir"], params["overrides"])
         if refusals:
             raise refusal(refusals, lines)
@@ -130,9 +133,13 @@ def _disk_refusals(context: Context, backup_dir: str, overrides: Dict[str, Any])
     if free >= needed or "disk" in overrides:
         return []
     return [
-        f"disk: {backup_dir} tiene {free // 2**20} MiB libres y hacen falta {needed // 2**20} MiB. Libere espacio, "
-        f"o pase esta comprobación: {override_argument([Refusal('disk', '')], overrides)}"
+        f"disk: {backup_dir} tiene {free // 2**20} MiB libres y hacen falta {needed // 2**20} MiB. Libere espacio. "
+        f"{_pass_disk(overrides)}"
     ]
+
+
+def _pass_disk(overrides: Dict[str, Any]) -> str:
+    return f"O pase esta comprobación: {override_argument([Refusal('disk', '')], overrides)}"
 
 
 def _reference_lines(texts: Dict[str, str], reference: Dict[str, str]) -> list[str]:

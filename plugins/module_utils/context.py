@@ -109,23 +109,27 @@ def require_approved(context: Context) -> None:
         name: (digest, text)
         for name, digest, text in db.fetch_all(context.conn, "SELECT nombre, sha256, texto FROM migracion.sql_aprobado")
     }
+    if not stored:
+        raise MigrationError(f"{context.phase}: no hay SQL aprobado. No se cambió nada. Ejecute antes fase0.yml.")
+    reasons = []
+    if CATALOGUE_NAME in stored:
+        approved = from_json(stored[CATALOGUE_NAME][1])
+        reasons += column_changes(approved, context.catalogue)
+        if any(context.catalogue.relation(r.name) is None for r in approved.relations):
+            raise _drift(context, reasons)  # without the table nothing can be rendered
     now = approved_texts(context)
     changed = sorted(name for name in {*stored, *now} if stored.get(name, ("", ""))[0] != sha256(now.get(name, "")))
-    if not stored or not changed:
-        if not stored:
-            raise MigrationError(f"{context.phase}: no hay SQL aprobado. No se cambió nada. Ejecute antes fase0.yml.")
-        return
-    reasons = []
     if MAPPING_NAME in changed:
-        reasons.append(f"el mapeo ({context.mapping.path}) no es el que fase0 aprobó")
-    if CATALOGUE_NAME in stored:
-        reasons += column_changes(from_json(stored[CATALOGUE_NAME][1]), context.catalogue)
+        reasons.insert(0, f"el mapeo ({context.mapping.path}) no es el que fase0 aprobó")
     files = [name for name in changed if name not in (MAPPING_NAME, CATALOGUE_NAME)]
     if files:
         reasons.append(f"cambia el SQL de {', '.join(files)}")
-    if not reasons:
-        return
-    raise MigrationError(
+    if reasons:
+        raise _drift(context, reasons)
+
+
+def _drift(context: Context, reasons: list[str]) -> MigrationError:
+    return MigrationError(
         f"{context.phase}: {'; '.join(reasons)}. No se cambió nada. Revise la diferencia y apruébela de nuevo: "
         "ansible-playbook fase0.yml --diff con el mismo -i.",
         code="drift",

@@ -4,28 +4,31 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from . import lease
+from . import lease, throttle
 from .core.copying import fix_end
 from .core.errors import MigrationError
+from .core.pace import blended, next_rows
 from .core.render import route_statements
 from .core.routes import BOOKKEEPING, Route
 from .core.sqltext import literal, qname
-from .db import Error, compose, explained, fetch_all, fetch_one, run_sql, transaction
+from .db import Error, compose, execute, explained, fetch_all, fetch_one, run_sql, transaction
+from .throttle import Watch, out_of_patience, waiters
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
 LOCK_TIMEOUT_MS = 200  # above it writers are hurt by deadlocks with our batches (docs/decisions.md)
+BATCH_BYTES = 8 * 2**20  # of the legacy rows of one transaction: what it writes, remembers and lasts is bounded by it
 TRIES = 40
 CLASHES = ("55P03", "40P01", "40001")  # a lock not available, a deadlock, a serialization failure: try again
 
 
 @dataclass
 class Progress:
-    """What a pair's copy has done so far; ``seconds`` is the time that this call spent on it."""
+    """What a pair's copy has done so far. ``rate``: rows per second of late; ``notes``: what held this call up."""
 
     route: Route
     expected: int
@@ -33,8 +36,13 @@ class Progress:
     copied: int
     quarantined: int
     finished: bool
-    seconds: float = 0.0
-    read_now: int = 0
+    rate: float | None = None
+    notes: list[str] = field(default_factory=list)
+
+    def note(self, sentence: str) -> None:
+        """Keep a sentence once, however often it holds."""
+        if sentence not in self.notes:
+            self.notes.append(sentence)
 
 
 def install(conn: Connection, routes: Sequence[Route]) -> None:
@@ -81,30 +89,68 @@ def pending_routes(conn: Connection, routes: Sequence[Route]) -> list[Route]:
     return [r for r in routes if (r.pair.source, r.pair.target) not in done]
 
 
-def copy_for(conn: Connection, route: Route, run_id: str, batch_rows: int, deadline: float) -> Progress:
-    """Copy batches of one pair until it is finished or ``deadline`` (time.monotonic()) has passed."""
-    with transaction(conn):
-        lease.fence(conn, run_id)
-        run_sql(conn, fix_end(route))
-    started, before, size = time.monotonic(), _progress(conn, route), batch_rows
-    progress = before
-    while not progress.finished:
-        _stop_if_asked(conn, run_id)
-        _, size = run_batch(conn, route, run_id, (size, batch_rows), lambda rows: _copy_batch(conn, route, run_id, rows))
+def begin(conn: Connection, route: Route, run_id: str) -> Progress:
+    """Fix the end of a pair's copy at the keys of this moment, once; return how far it has come."""
+    progress = _progress(conn, route)
+    if progress is None:
+        with transaction(conn):
+            lease.fence(conn, run_id)
+            run_sql(conn, fix_end(route))
         progress = _progress(conn, route)
+    if progress is None:
+        raise MigrationError(f"{route.pair.source}: su fila de migracion.progreso_copia desapareció; repita la orden.")
+    return progress
+
+
+def copy_for(conn: Connection, progress: Progress, watch: Watch, batch_rows: int, deadline: float) -> Progress:
+    """Go on from ``progress`` until the pair is finished or ``deadline`` (time.monotonic()) has passed."""
+    route, started, before, size = progress.route, time.monotonic(), progress.read, batch_rows
+    progress = replace(progress, notes=[])
+    while not progress.finished:
+        verdict = watch.before_batch(conn)
+        if verdict.wait:
+            progress.note(f"la copia espera: {verdict.wait}")
+            if _seconds_without_batch(conn, route, watch.run_id) > throttle.PATIENCE_SECONDS:
+                raise out_of_patience(verdict.wait)
+            time.sleep(max(0.0, min(throttle.LOOK_SECONDS, deadline - time.monotonic())))
+        else:
+            batch = Batch(conn, route, watch.run_id)
+            wanted, _ = run_batch(conn, route, watch.run_id, (size, batch_rows), batch.copy)
+            size = next_rows(wanted, batch.read, batch_rows, batch.seconds, batch.waiters)
+            progress = replace(begin(conn, route, watch.run_id), notes=progress.notes)
+            if batch.waiters:
+                progress.note(f"otras sesiones esperaban detrás de un lote: el siguiente lleva {size} filas")
+            if verdict.slow:
+                progress.note(f"la copia va a medio ritmo: {verdict.slow}")
+                time.sleep(max(0.0, min(batch.seconds, deadline - time.monotonic())))
         if time.monotonic() >= deadline:
             break
     if progress.finished:
         with explained(f"ANALYZE de {route.pair.target}"):
             run_sql(conn, f"ANALYZE {qname(route.schema, route.pair.target)}")
-    progress.seconds = time.monotonic() - started
-    progress.read_now = progress.read - before.read
+    progress.rate = blended(progress.rate, progress.read - before, time.monotonic() - started)
+    _remember_rate(conn, progress)
     return progress
 
 
-def _copy_batch(conn: Connection, route: Route, run_id: str, rows: int) -> None:
-    query = compose("SELECT leidas FROM {f}(%s, %s)", f=(BOOKKEEPING, route.function_name("copiar")))
-    fetch_all(conn, query, (rows, run_id))
+@dataclass
+class Batch:
+    """The transaction that went through last: rows read, how long it lasted, who waited for it."""
+
+    conn: Connection
+    route: Route
+    run_id: str
+    read: int = 0
+    seconds: float = 0.0
+    waiters: int = 0
+
+    def copy(self, rows: int) -> None:
+        """Copy the next ``rows`` at most, in the caller's transaction."""
+        started = time.monotonic()
+        query = compose("SELECT leidas FROM {f}(%s, %s, %s)", f=(BOOKKEEPING, self.route.function_name("copiar")))
+        self.read = fetch_all(self.conn, query, (rows, BATCH_BYTES, self.run_id))[0][0]
+        self.waiters = waiters(self.conn)
+        self.seconds = time.monotonic() - started
 
 
 def run_batch(
@@ -135,14 +181,6 @@ def run_batch(
     )
 
 
-def _stop_if_asked(conn: Connection, run_id: str) -> None:
-    if lease.stop_requested(conn, run_id):
-        raise MigrationError(
-            "Parada pedida: la copia se detiene entre dos lotes. Lo copiado queda; la misma orden continúa desde aquí.",
-            code="paused",
-        )
-
-
 def _lock_table(conn: Connection, route: Route) -> None:
     """Take the table's advisory lock for this transaction: two copies of one table never run at once."""
     name = f"migracion:{route.pair.source}:{route.pair.target}"
@@ -155,11 +193,32 @@ def _lock_table(conn: Connection, route: Route) -> None:
         )
 
 
-def _progress(conn: Connection, route: Route) -> Progress:
-    row = fetch_all(
+def _progress(conn: Connection, route: Route) -> Progress | None:
+    row = fetch_one(
         conn,
-        "SELECT filas_previstas, filas_leidas, filas_copiadas, filas_cuarentena, terminada_at IS NOT NULL"
+        "SELECT filas_previstas, filas_leidas, filas_copiadas, filas_cuarentena, terminada_at IS NOT NULL, ritmo"
         f" FROM {BOOKKEEPING}.progreso_copia WHERE (tabla_origen, tabla_destino, tramo) = (%s, %s, '')",
         (route.pair.source, route.pair.target),
-    )[0]
-    return Progress(route, *row)
+    )
+    return Progress(route, *row) if row else None
+
+
+def _remember_rate(conn: Connection, progress: Progress) -> None:
+    """Keep the rate beside the checkpoint: the next slice is another process."""
+    execute(
+        conn,
+        f"UPDATE {BOOKKEEPING}.progreso_copia SET ritmo = %s WHERE (tabla_origen, tabla_destino, tramo) = (%s, %s, '')",
+        (progress.rate, progress.route.pair.source, progress.route.pair.target),
+    )
+
+
+def _seconds_without_batch(conn: Connection, route: Route, run_id: str) -> float:
+    """How long this run has not copied anything of the pair, over all its slices."""
+    row = fetch_one(
+        conn,
+        "SELECT extract(epoch FROM clock_timestamp() - greatest(p.actualizada_at, a.tomado_at))::float8"
+        f" FROM {BOOKKEEPING}.progreso_copia p, {BOOKKEEPING}.arriendo a"
+        " WHERE (p.tabla_origen, p.tabla_destino, p.tramo) = (%s, %s, '') AND a.run_id = %s",
+        (route.pair.source, route.pair.target, run_id),
+    )
+    return float(row[0]) if row else 0.0

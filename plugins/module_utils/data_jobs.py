@@ -2,70 +2,39 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import Any
 
-from . import copier, db, lease, ledger, prover, reports, schema_job
+from . import copier, db, lease, ledger, prover, reports, schema_job, slicer
 from .context import Context, as_if, opened, require_approved
-from .copier import Progress
 from .core.errors import MigrationError
 from .core.proof import DIFFERENT, MISSING, PENDING, REFUSED
-from .core.sqltext import qname
 from .prover import Account
 from .repairer import repair as repair_rows
 from .reports import duration, number
 from .sequences import advance_sequences, lagging_sequences, restore_sequences
+from .throttle import Watch, telling
+from .undo import nothing_to_take_back
 from .undo import take_back as take_back_rows
 
-SLICE_SECONDS = 15.0
 ROWS_PER_SECOND = 8_000  # until this database has its own figure: the slowest pair of the benchmark, halved
 
 
 def copy(params: dict[str, Any], check: bool) -> dict[str, Any]:
     """Copy for one slice; ``more`` asks to be called again. In check mode: the forecast, changing nothing."""
-    with opened(params, check) as context:
+    with telling([]), opened(params, check) as context:
         _require_parts(context)
         if check:
-            return _forecast(context)
+            return _forecast(context, params)
         require_approved(context)
-        if not copier.pending_routes(context.conn, context.routes()):
+        if not slicer.something_to_do(context):
             return {"lines": [], "more": False}
         context.begin()
         with db.transaction(context.conn):
             schema_job.install_helpers(context.conn)
             copier.install(context.conn, context.every_route())
             ledger.seal(context.conn)
-        return _slice(context, params["batch_rows"])
-
-
-def _slice(context: Context, batch_rows: int) -> dict[str, Any]:
-    deadline = time.monotonic() + SLICE_SECONDS
-    lines: list[str] = []
-    copied = 0
-    for route in copier.pending_routes(context.conn, context.routes()):
-        progress = copier.copy_for(context.conn, route, context.run_id, batch_rows, deadline)
-        lease.heartbeat(context.conn, context.run_id)
-        copied += progress.copied
-        lines.append(progress_line(progress))
-        if not progress.finished:
-            return {"lines": lines, "more": True, "changed": copied > 0}
-    moved = advance_sequences(context.conn, context.mapping, context.routes(), context.run_id, context.phase)
-    return {"lines": lines + moved, "more": False, "changed": copied > 0 or bool(moved)}
-
-
-def progress_line(progress: Progress) -> str:
-    """Return the live line: tables, rows, share, rate, time left."""
-    pair = progress.route.pair
-    rate = progress.read_now / progress.seconds if progress.seconds > 0 else 0.0
-    share = 100 * progress.read / progress.expected if progress.expected else 100
-    head = (
-        f"{pair.source} → {pair.target}: {number(progress.read)} de {number(progress.expected)} filas ({min(share, 100):.0f} %)"
-    )
-    if progress.finished:
-        return f"{head}, copiada; {number(progress.quarantined)} en cuarentena"
-    left = (progress.expected - progress.read) / rate if rate else 0
-    return f"{head}, {number(rate)} filas/s, faltan {duration(max(left, 1))}"
+        return slicer.run_slice(context, params)
 
 
 def _require_parts(context: Context) -> None:
@@ -76,15 +45,16 @@ def _require_parts(context: Context) -> None:
         )
 
 
-def _forecast(context: Context) -> dict[str, Any]:
+def _forecast(context: Context, params: dict[str, Any]) -> dict[str, Any]:
     with as_if(context):
+        before = slicer.lines_before(context, params)
         accounts = prover.take_account(context.conn, context.routes(), context.every_route())
         for found in accounts:
             if found.count(DIFFERENT) or found.surplus:
                 found.examples = prover.named_differences(context.conn, found, context.every_route())
     rows = sum(a.count(MISSING, DIFFERENT, REFUSED) for a in accounts)
     seconds = rows / _rate(context)
-    lines = reports.forecast_lines(accounts)
+    lines = before + reports.forecast_lines(accounts)
     lines += [line for a in accounts for line in reports.difference_lines([a]) if ": difiere" in line or ": sobra" in line]
     lines.append(f"Tiempo estimado de la copia: {duration(seconds)} ({number(rows)} filas a {number(_rate(context))} filas/s)")
     return {
@@ -102,8 +72,8 @@ def _rate(context: Context) -> float:
     if ledger.exists(context.conn):
         row = db.fetch_one(
             context.conn,
-            "SELECT sum(filas_leidas) / nullif(sum(extract(epoch FROM terminada_at - iniciada_at)), 0)"
-            " FROM migracion.progreso_copia WHERE terminada_at IS NOT NULL AND filas_leidas > 10000",
+            "SELECT sum(filas_leidas) / sum(filas_leidas / ritmo) FROM migracion.progreso_copia"
+            " WHERE terminada_at IS NOT NULL AND filas_leidas > 10000 AND ritmo > 0",
         )
     return float(row[0]) if row and row[0] else float(ROWS_PER_SECOND)
 
@@ -112,13 +82,11 @@ def take_back(params: dict[str, Any], check: bool) -> dict[str, Any]:
     """Empty the Spanish tables of the phase, in one transaction; what only they held goes to migracion.apartada."""
     with opened(params, check) as context:
         conn, routes = context.conn, context.routes()
-        present = [
-            r
-            for r in routes
-            if db.fetch_one(conn, "SELECT 1 WHERE to_regclass(%s) IS NOT NULL", (qname(r.schema, r.pair.target),))
-        ]
-        if not ledger.exists(conn) or not present:
-            return {"lines": [f"{context.phase}: no hay tablas en español que vaciar."]}
+        if not ledger.exists(conn) or nothing_to_take_back(conn, routes, context.every_route()):
+            if not check:
+                restore_sequences(conn, context.mapping, routes)
+                ledger.event(conn, context.run_id, "vaciado", context.phase)
+            return {"lines": [f"{context.phase}: no se ha copiado nada, así que no hay filas que retirar."]}
         if check:
             with as_if(context):
                 outcome = take_back_rows(conn, context.mapping, routes, context.every_route(), context.run_id)
@@ -129,11 +97,12 @@ def take_back(params: dict[str, Any], check: bool) -> dict[str, Any]:
                 lease.fence(connection, context.run_id)
                 schema_job.install_helpers(connection)
                 copier.install(connection, context.every_route())
-                return take_back_rows(connection, context.mapping, routes, context.every_route(), context.run_id)
+                figures = take_back_rows(connection, context.mapping, routes, context.every_route(), context.run_id)
+                ledger.event(connection, context.run_id, "vaciado", context.phase, figures)
+                return figures
 
             outcome = db.with_lock_retries(conn, act, lock_timeout_ms=500, tries=20)
-            restore_sequences(conn)
-            ledger.event(conn, context.run_id, "vaciado", context.phase, outcome)
+            restore_sequences(conn, context.mapping, routes)
         verb = "se retirarían" if check else "retiradas"
         lines = [
             f"{target}: {number(outcome[f'{target}: retiradas'])} filas {verb}, "
@@ -145,26 +114,27 @@ def take_back(params: dict[str, Any], check: bool) -> dict[str, Any]:
 
 def compare(params: dict[str, Any], check: bool) -> dict[str, Any]:
     """Prove; with ``repair`` first make equal what the proof names. Differences fail the module, quarantine does not."""
-    with opened(params, check) as context:
+    with telling([]), opened(params, check) as context:
         _require_parts(context)
         if params["repair"] and check:
             return {"lines": []}  # the copy's forecast has said it
         _require_copied(context)
         if not check:
             require_approved(context)
-        return _compare(context, params["repair"], params["batch_rows"])
+        return _compare(context, params)
 
 
-def _compare(context: Context, repair: bool, batch_rows: int) -> dict[str, Any]:
+def _compare(context: Context, params: dict[str, Any]) -> dict[str, Any]:
     conn, routes = context.conn, context.routes()
     accounts = prover.prove(conn, routes, context.every_route())
     lines: list[str] = []
     changed = False
-    if repair:
+    if params["repair"]:
         if not all(a.clean for a in accounts):
             context.begin()
             lines += ["Diferencias antes de reparar:", *reports.difference_lines(accounts)]
-            accounts = repair_rows(conn, routes, context.every_route(), context.run_id, batch_rows, accounts)
+            watch = Watch.of(params, context.run_id)
+            accounts = repair_rows(conn, routes, context.every_route(), watch, params["batch_rows"], accounts)
             changed = True
         if lagging_sequences(conn, context.mapping, routes):
             context.begin()

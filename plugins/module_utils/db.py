@@ -8,9 +8,10 @@ import random
 import select
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from . import lifeline
 from .core.address import Address, address_from, explain_login, parameters, refused, transaction_pooler, unreadable
 from .core.errors import MigrationError
 from .core.session import wanted_settings, wrong_settings
@@ -51,6 +52,7 @@ def connect(url: str, run_id: str) -> Connection:
         conn = _log_in(address, params)
         try:
             conn.autocommit = True
+            lifeline.hold(conn)
             _require_version(conn)
             _refuse_transaction_pooler(conn, address, params)
             _settle(conn, run_id)
@@ -104,6 +106,8 @@ def _settle(conn: Connection, run_id: str) -> None:
     conn.set_client_encoding("UTF8")
     # Not yet our search_path: everything qualified, and no unnest of two arrays, which cannot be.
     fetch_all(conn, f"SELECT pg_catalog.set_config(key, value, false) {SETTINGS_TABLE}", (json.dumps(wanted),))
+    with suppress(psycopg2.Error):  # not every platform of the server can: a backend without a client ends in a second
+        fetch_all(conn, "SELECT pg_catalog.set_config('client_connection_check_interval', '1s', false)")
     read = fetch_all(conn, f"SELECT key, pg_catalog.current_setting(key) {SETTINGS_TABLE}", (json.dumps(wanted),))
     wrong = wrong_settings(wanted, dict(read))
     if wrong:
@@ -263,17 +267,17 @@ def with_lock_retries(conn: Connection, action: Callable[[Connection], T], lock_
             time.sleep(min(2.0, 0.05 * 2**attempt) * random.uniform(0.5, 1.5))
     raise MigrationError(
         f"No se obtuvo el bloqueo en {tries} intentos de {lock_timeout_ms} ms ({_primary(last)}). "
-        f"{_oldest_transaction(conn)} Este paso no cambió nada: repita la orden cuando esa transacción termine.",
+        f"{oldest_transaction(conn)} Este paso no cambió nada: repita la orden cuando esa transacción termine.",
         code="locked",
     )
 
 
-def _oldest_transaction(conn: Connection) -> str:
+def oldest_transaction(conn: Connection) -> str:
+    """Who keeps everybody waiting, most likely: the transaction open for longest, as a sentence."""
     row = fetch_one(
         conn,
-        "SELECT pid, usename, application_name, extract(epoch FROM clock_timestamp() - xact_start)::int "
-        "FROM pg_stat_activity WHERE xact_start IS NOT NULL AND pid <> pg_backend_pid() "
-        "AND datname = current_database() ORDER BY xact_start LIMIT 1",
+        "SELECT pid, usename, application_name, extract(epoch FROM clock_timestamp() - xact_start)::int FROM pg_stat_activity"
+        " WHERE xact_start IS NOT NULL AND pid <> pg_backend_pid() AND datname = current_database() ORDER BY xact_start LIMIT 1",
     )
     if row is None:
         return "Ahora no se ve ninguna otra transacción abierta."

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from . import db
+from . import db, lifeline, scratch
 from .core.errors import MigrationError
 from .core.text import escape
 from .runlog import RunLog
@@ -29,6 +32,8 @@ Job = Callable[[dict[str, Any], bool], dict[str, Any]]
 
 def run_module(spec: dict[str, Any], job: Job) -> None:
     """Run ``job(params, check_mode)``; its ``lines`` are escaped for a terminal and kept in the run's log."""
+    lifeline.watch()
+    scratch.sweep()
     module = AnsibleModule(argument_spec={**OPTIONS, **spec}, supports_check_mode=True)
     log = RunLog("" if module.check_mode else module.params["backup_dir"], module.params["run_id"])
     try:
@@ -41,5 +46,19 @@ def run_module(spec: dict[str, Any], job: Job) -> None:
         if error.code != "log":
             log.write(message.splitlines())
         module.fail_json(msg=message, code=error.code, **error.details)
+    except Exception as bug:
+        with suppress(MigrationError):
+            log.write(traceback.format_exc().splitlines())
+        last = traceback.extract_tb(bug.__traceback__)[-1]
+        where = f"{type(bug).__name__} en {os.path.basename(last.filename)}:{last.lineno}"
+        message = (
+            f"{module.params['phase']}: error interno del runbook, que no previó este caso ({where}: {bug}). Lo ya confirmado "
+            "queda. Envíe esta línea y el registro de la ejecución a quien mantiene el runbook."
+        )
+        module.fail_json(msg=escape(message), code="internal")
+    except lifeline.Interrupted as end:
+        with suppress(MigrationError):
+            log.write([f"Interrumpida ({end})."])
+        module.fail_json(msg=f"Interrumpida ({end}). Lo confirmado queda; la misma orden continúa.", code="interrupted")
     else:
         module.exit_json(**{"changed": False, **result})

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # One of these events proves that the checks of a phase really ran.
 PROOFS = ("prueba", "verificacion_esquema", "aprobacion")
+# And one of these, that its way back did; fase0 has nothing to undo.
+REVERSALS = ("vaciado", "tablas_borradas")
 # The ledger cannot be written, or is not this database's.
 NO_LEDGER = ("identity", "read_only")
 # Raised before the run had begun.
@@ -76,8 +78,9 @@ def close_phase(conn: Connection, order: Order) -> list[str]:
     plan = order.plan
     if order.check:
         return _close_dry_run(conn, order)
-    proof = ledger.last_event(conn, PROOFS, order.run_id)
-    if proof is None and plan.action != REVERT:
+    back = plan.action == REVERT
+    proof = ledger.last_event(conn, REVERSALS if back else PROOFS, order.run_id)
+    if proof is None and not (back and plan.phase == "fase0"):
         raise MigrationError(f"{plan.phase}: terminó sin la línea de su prueba, así que no vale por hecha.", code="no_proof")
     notes = []
     if plan.action != VERIFY:

@@ -111,12 +111,12 @@ def decision(conn: Connection, order: Order) -> Decision:
 def open_phase(conn: Connection, order: Order) -> list[str]:
     """Say which database this is, ask all gates, take the lease, begin the row."""
     lines = identity_lines(conn)
+    require_writable(conn)  # a proof leaves its event
     if order.plan.action == VERIFY:
         if not ledger.exists(conn):
             raise MigrationError(f"{order.plan.phase}: todavía no hay nada que verificar. Empiece por fase0.", code="refused")
         ledger.check_identity(conn)
         return lines
-    require_writable(conn)
     if order.check:
         return lines + check_lines(conn, order)
     with db.explained(f"{order.plan.phase}: abrir la fase"), db.transaction(conn):

@@ -12,6 +12,7 @@ from .core.proof import DIFFERENT, EQUAL, MERGED, MISSING, PENDING, QUARANTINED,
 from .core.routes import BOOKKEEPING, Route
 from .core.sqltext import qname
 from .db import fetch_all, transaction
+from .deferred_indexes import owed_indexes
 from .sequences import lagging_sequences
 
 if TYPE_CHECKING:
@@ -144,6 +145,7 @@ def unsound_objects(conn: Connection, mapping: Mapping, routes: Sequence[Route])
             (names,),
         )
     ]
+    phrases += [f"{o.table}: falta construir el índice {o.name}" for o in owed_indexes(conn, (r.pair.target for r in routes))]
     return phrases + [
         f"la secuencia {lag.sequence} va por {lag.last} y los ids de {lag.table}.{lag.column} llegan a {lag.highest}"
         for lag in lagging_sequences(conn, mapping, routes)

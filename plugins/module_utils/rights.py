@@ -28,19 +28,25 @@ _LOCKED = ("55P03", "40P01")
 
 @dataclass(frozen=True)
 class Trial:
-    """``what`` completes «el rol … no puede …»; ``statements`` run in order; ``advice`` is the owner's remedy."""
+    """``what`` completes «el rol … no puede …»; ``statements`` run in order; ``advice`` is the owner's remedy.
+
+    ``after``: what it builds on; where that was refused already, this says nothing more.
+    """
 
     what: str
     statements: tuple[str, ...]
     advice: str
+    after: tuple[str, ...] = ()
 
 
 def refused_rights(conn: Connection, mapping: Mapping, catalogue: Catalogue) -> list[str]:
     """Return one sentence for every command that this role may not run here, or that could not be tried."""
-    sentences = []
+    sentences: list[str] = []
+    refused: set[str] = set()
     for trial in _trials(conn, mapping, catalogue):
-        problem = _attempt(conn, trial)
+        problem = None if refused & {*trial.after} else _attempt(conn, trial)
         if problem:
+            refused.add(trial.what)
             sentences.append(problem.format(role=catalogue.role, what=trial.what, advice=trial.advice))
     return sentences
 
@@ -72,8 +78,9 @@ def _trials(conn: Connection, mapping: Mapping, catalogue: Catalogue) -> Iterato
     database = ident(str(db.fetch_all(conn, "SELECT current_database()")[0][0]))
     trial = qname(schema, TRIAL)
     made = f"CREATE TABLE {trial} (id integer PRIMARY KEY, actualizado_at timestamp)"
-    yield Trial("crear el esquema migracion", bookkeeping, f"Pida al dueño: GRANT CREATE ON DATABASE {database} TO {role};")
-    yield Trial(f"crear tablas en el esquema {schema}", (made,), in_schema)
+    own_schema, own_table = "crear el esquema migracion", f"crear tablas en el esquema {schema}"
+    yield Trial(own_schema, bookkeeping, f"Pida al dueño: GRANT CREATE ON DATABASE {database} TO {role};")
+    yield Trial(own_table, (made,), in_schema)
     events = "Revise los event triggers del proyecto, que fase0 lista."
     new_table: dict[str, str] = {
         "borrar una tabla nueva": f"DROP TABLE {trial}",
@@ -81,19 +88,20 @@ def _trials(conn: Connection, mapping: Mapping, catalogue: Catalogue) -> Iterato
         "crear disparadores en una tabla nueva": _trigger(trial),
     }
     for what, statement in new_table.items():
-        yield Trial(what, (*bookkeeping, made, statement), events)
+        yield Trial(what, (*bookkeeping, made, statement), events, (own_schema, own_table))
     published = _publications(conn, schema)
     for publication in sorted({p for p, _ in published}):
         yield Trial(
             f"publicar una tabla nueva en {publication}",
             (made, f"ALTER PUBLICATION {ident(publication)} ADD TABLE {trial}"),
             f"Pida al dueño: ALTER PUBLICATION {ident(publication)} OWNER TO {role};",
+            (own_table,),
         )
     for relation in catalogue.relations:
         if relation.kind in ("r", "p"):
             owner = f"La tabla es de {relation.owner}; pida: ALTER TABLE {qname(schema, relation.name)} OWNER TO {role};"
             for what, statements in _table_trials(qname(schema, relation.name), bookkeeping).items():
-                yield Trial(f"{what} {relation.name}", statements, owner)
+                yield Trial(f"{what} {relation.name}", statements, owner, (own_schema,) if len(statements) > 1 else ())
     for publication, name in published:
         if catalogue.relation(name) is not None:
             yield Trial(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import copier, db, lease, ledger, schema_job
+from . import copier, db, deferred_indexes, lease, ledger, schema_job
 from .access import access_problems
 from .context import Context, opened, require_approved
 from .core.errors import MigrationError
 from .core.mapping import SpanishTable
 from .core.policies import left_out
+from .core.routes import spanish_columns
 from .structure import Difference
 
 
@@ -26,7 +27,7 @@ def present(params: dict[str, Any], check: bool) -> dict[str, Any]:
             )
         missing = schema_job.missing_tables(conn, mapping)
         damage = _repairable(context, {t.name for t in missing})
-        lines = [_made_line(table, check) for table in missing] + _redundant_lines(context)
+        lines = [_made_line(context, table) for table in missing] + _redundant_lines(context)
         if check:
             lines += [f"Se repararía {name}: {d.phrase}" for name, found in damage.items() for d in found]
             return {"lines": lines, "changed": bool(missing or damage)}
@@ -85,6 +86,8 @@ def absent(params: dict[str, Any], check: bool) -> dict[str, Any]:
         conn = context.conn
         ours = schema_job.made_by_us(context.conn, context.mapping)
         if not ours:
+            if not check:
+                ledger.event(conn, context.run_id, "tablas_borradas", context.phase, {"tablas": []})
             return {"lines": ["fase1: no hay tablas suyas que borrar."]}
         if check:
             with db.rolled_back(conn, lock_timeout_ms=500):
@@ -96,6 +99,7 @@ def absent(params: dict[str, Any], check: bool) -> dict[str, Any]:
             lease.fence(connection, context.run_id)
             copier.uninstall(connection, context.every_route())
             schema_job.drop_tables(connection, context.mapping, ours)
+            deferred_indexes.forget(connection, deferred_indexes.owed_indexes(connection, ours))
             schema_job.announce_schema(connection)
             ledger.event(connection, context.run_id, "tablas_borradas", context.phase, {"tablas": ours})
 
@@ -118,12 +122,12 @@ def _refuse_shape(context: Context, wrong: dict[str, list[Difference]]) -> None:
         )
 
 
-def _made_line(table: SpanishTable, check: bool) -> str:
-    verb = "Se crearía" if check else "Creada"
-    constraints = (
-        1 + len(table.unique) + len(table.foreign_keys) + sum(bool(c.allowed) or c.minimum is not None for c in table.columns)
-    )
-    return f"{verb} {table.name}: {len(table.columns)} columnas, {constraints} restricciones, {len(table.indexes)} índices"
+def _made_line(context: Context, table: SpanishTable) -> str:
+    verb = "Se crearía" if context.check else "Creada"
+    columns = spanish_columns(context.mapping, context.catalogue, table)
+    checks = sum(bool(c.allowed) or c.minimum is not None for c in columns)
+    constraints = 1 + len(table.unique) + len(table.foreign_keys) + checks
+    return f"{verb} {table.name}: {len(columns)} columnas, {constraints} restricciones, {len(table.indexes)} índices"
 
 
 def _redundant_lines(context: Context) -> list[str]:

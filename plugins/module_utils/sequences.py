@@ -23,11 +23,11 @@ def advance_sequences(conn: Connection, mapping: Mapping, routes: Sequence[Route
     """
     moved = []
     for lag in lagging_sequences(conn, mapping, routes):
+        detail = {"secuencia": lag.sequence, "antes": [lag.last, lag.called], "despues": [lag.highest, True]}
+        ledger.event(conn, run_id, "secuencia", phase, detail)  # first: a kill in between must not lose the value before
         # in one statement, so that what services draw meanwhile is not taken back
         advance = f"SELECT setval(%s::regclass, %s, true) FROM {lag.sequence} WHERE last_value <= %s"
         fetch_all(conn, advance, (lag.sequence, lag.highest, lag.highest))
-        detail = {"secuencia": lag.sequence, "antes": [lag.last, lag.called], "despues": [lag.highest, True]}
-        ledger.event(conn, run_id, "secuencia", phase, detail)
         moved.append(f"{lag.sequence} avanzó de {lag.last} a {lag.highest}, el mayor id en uso")
     return moved
 
@@ -81,12 +81,14 @@ def _serials(conn: Connection, mapping: Mapping, routes: Sequence[Route]) -> lis
     return found
 
 
-def restore_sequences(conn: Connection) -> None:
-    """Put back each sequence that the copy moved and nobody has used since; no rollback undoes this."""
+def restore_sequences(conn: Connection, mapping: Mapping, routes: Sequence[Route]) -> None:
+    """Put back each sequence that these routes' copy moved and nobody has used since; no rollback undoes this."""
+    ours = [sequence for sequence, _, _ in _serials(conn, mapping, routes)]
     rows = fetch_all(
         conn,
         f"SELECT id, detalle FROM {BOOKKEEPING}.evento WHERE tipo = 'secuencia' AND detalle->>'devuelta' IS NULL"
-        " ORDER BY id DESC",
+        " AND detalle->>'secuencia' = ANY (%s) ORDER BY id DESC",
+        (ours,),
     )
     for event_id, detail in rows:
         sequence = detail["secuencia"]

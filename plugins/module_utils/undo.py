@@ -13,6 +13,7 @@ from .core.proof import unexplained_sql
 from .core.routes import BOOKKEEPING, Route
 from .core.sqltext import qname
 from .db import compose, execute, fetch_all, fetch_one, run_sql
+from .deferred_indexes import restore
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -43,11 +44,22 @@ def take_back(
             outcome[f"{target}: retiradas"] -= fetch_all(conn, f"SELECT count(*) FROM {name}")[0][0]
     if emptied:
         tables = [t for t in locked if t not in targets or t in emptied]
-        run_sql(conn, f"TRUNCATE {', '.join(qname(mapping.schema, n) for n in tables)}")
+        run_sql(conn, f"TRUNCATE {', '.join(qname(mapping.schema, n) for n in tables)} RESTART IDENTITY")
+        restore(conn, mapping.schema, tables)
     _forget(conn, routes)
     if not any(_was_copied(conn, r) for r in every_route):
         uninstall(conn, every_route)
     return outcome
+
+
+def nothing_to_take_back(conn: Connection, routes: Sequence[Route], every_route: Sequence[Route]) -> bool:
+    """Return whether no copy of these routes has begun and no row of theirs is in a Spanish table."""
+    if any(_was_copied(conn, r) for r in routes):
+        return False
+    others = {r.pair.target for r in every_route if r not in routes and _was_copied(conn, r)}
+    tables = {qname(r.schema, r.pair.target) for r in routes if r.pair.target not in others}
+    present = [t for t in tables if fetch_one(conn, "SELECT 1 WHERE to_regclass(%s) IS NOT NULL", (t,))]
+    return not any(fetch_one(conn, f"SELECT 1 FROM {t} LIMIT 1") for t in present)
 
 
 def _was_copied(conn: Connection, route: Route) -> bool:

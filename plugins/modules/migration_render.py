@@ -27,6 +27,10 @@ options:
     description: Gates that are passed by name, with a reason.
     type: dict
     default: {}
+  database_disk_gb:
+    description: Size of the database server's disk; C(0) where nobody knows, and then no forecast can refuse.
+    type: float
+    default: 0
 extends_documentation_fragment:
   - tinkubot.migracion.database
   - tinkubot.migracion.database.mapping
@@ -74,6 +78,7 @@ def main() -> None:
         "state": {"type": "str", "choices": ["approved", "verified"], "default": "approved"},
         "reference": {"type": "dict", "default": {}},
         "overrides": {"type": "dict", "default": {}},
+        "database_disk_gb": {"type": "float", "default": 0},
     }
     jobs = {"approved": approve, "verified": verify}
     run_module(spec, lambda params, check: jobs[params["state"]](params, check))

@@ -22,6 +22,14 @@ options:
     description: Rows of a repair's transaction.
     type: int
     default: 5000
+  maintenance_window:
+    description: C(start), C(end) and C(timezone); a repair pauses before its end. Empty means always.
+    type: dict
+    default: {}
+  overrides:
+    description: From a gate's name to the reason why it is passed; C(window) and C(replication_lag) concern a repair.
+    type: dict
+    default: {}
 extends_documentation_fragment:
   - tinkubot.migracion.database
   - tinkubot.migracion.database.mapping
@@ -68,6 +76,8 @@ def main() -> None:
         **MAPPING_OPTIONS,
         "repair": {"type": "bool", "default": False},
         "batch_rows": {"type": "int", "default": 5000},
+        "maintenance_window": {"type": "dict", "default": {}},
+        "overrides": {"type": "dict", "default": {}},
     }
     run_module(spec, compare)
 

@@ -13,6 +13,8 @@ description:
   - Each batch and its checkpoint are one transaction; a kill at any instant loses at most the batch in flight.
   - One call works for about 15 seconds and says C(more) when there is more; the action plugin calls it again.
   - Rows that cannot go in are kept in C(migracion.cuarentena) with a reason, and the rest goes on.
+  - Between two batches it looks whether somebody asked to stop, whether the window closes, and whether standbys, slots or
+    other transactions suffer; the batch's rows and bytes are bounded, so that it can stop and give way at any moment.
 options:
   state:
     description: C(copied) copies; C(absent) empties the Spanish tables, keeping what only they hold in C(migracion.apartada).
@@ -20,9 +22,25 @@ options:
     default: copied
     type: str
   batch_rows:
-    description: Rows of a batch.
+    description: Rows of a batch at most; its bytes are bounded too, so that a row of megabytes goes alone.
     type: int
     default: 5000
+  deferred_index_rows:
+    description: An empty Spanish table that gets more rows than this is loaded first and indexed afterwards.
+    type: int
+    default: 100000
+  maintenance_window:
+    description: C(start), C(end) and C(timezone); the copy pauses before its end. Empty means always.
+    type: dict
+    default: {}
+  overrides:
+    description: From a gate's name to the reason why it is passed; C(window), C(disk) and C(replication_lag) concern the copy.
+    type: dict
+    default: {}
+  database_disk_gb:
+    description: Size of the database server's disk; C(0) where nobody knows, and then no forecast can refuse.
+    type: float
+    default: 0
 extends_documentation_fragment:
   - tinkubot.migracion.database
   - tinkubot.migracion.database.mapping
@@ -74,6 +92,10 @@ def main() -> None:
         **MAPPING_OPTIONS,
         "state": {"type": "str", "choices": list(states), "default": "copied"},
         "batch_rows": {"type": "int", "default": 5000},
+        "deferred_index_rows": {"type": "int", "default": 100000},
+        "maintenance_window": {"type": "dict", "default": {}},
+        "overrides": {"type": "dict", "default": {}},
+        "database_disk_gb": {"type": "float", "default": 0},
     }
     run_module(spec, lambda params, check: states[params["state"]](params, check))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import multiprocessing
 import os
 import socket
 from collections.abc import Mapping
@@ -17,7 +18,7 @@ MACHINE_ID = Path("/etc/machine-id")
 
 def describe(playbook_dir: str, extra: Mapping[str, Any]) -> dict[str, Any]:
     """Operator, host and process of this ansible-playbook, and its command line without secrets."""
-    pid = os.getppid()  # an action plugin runs in a worker, whose parent is ansible-playbook
+    pid = playbook_pid()
     return {
         "host": socket.gethostname(),
         "pid": pid,
@@ -25,6 +26,12 @@ def describe(playbook_dir: str, extra: Mapping[str, Any]) -> dict[str, Any]:
         "process": {"machine": _read(MACHINE_ID), "boot": _read(BOOT_ID), "pids": _pid_space(), "start": _start(pid)},
         "command": command(playbook_dir, extra),
     }
+
+
+def playbook_pid() -> int:
+    """The ansible-playbook of this worker, also when it has been killed since: getppid() then names somebody else."""
+    parent = multiprocessing.parent_process()
+    return (parent and parent.pid) or os.getppid()
 
 
 def operator(extra: Mapping[str, Any]) -> str:

@@ -9,6 +9,8 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ..module_utils.core.text import escape
+from .controller import playbook_pid
+from .worker import end_with_the_playbook
 
 display = Display()
 
@@ -28,6 +30,7 @@ class ReportingAction(ActionBase):  # type: ignore[misc]
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run the task."""
         super().run(tmp, task_vars)
+        end_with_the_playbook()
         return self.report(self.module_args(task_vars or {}), task_vars or {})
 
     def module_args(self, task_vars: dict[str, Any]) -> dict[str, Any]:
@@ -36,15 +39,14 @@ class ReportingAction(ActionBase):  # type: ignore[misc]
 
     def report(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Call the module until it is done. Ends when ansible-playbook is gone: this worker would outlive it."""
-        parent = os.getppid()
+        parent = playbook_pid()
         changed = False
-        while True:
+        while os.getppid() == parent:
             result: dict[str, Any] = self._execute_module(module_name=self._task.action, module_args=args, task_vars=task_vars)
             changed = changed or bool(result.get("changed"))
             show(result)
-            if os.getppid() != parent:
-                return {"failed": True, "msg": "ansible-playbook ya no existe: se detiene aquí.", "code": "orphan"}
             if result.get("failed"):
                 result.pop("lines", None)  # printed above; the error is what is left to read
             if result.get("failed") or not result.get("more"):
                 return {**result, "changed": changed}
+        return {"failed": True, "msg": "ansible-playbook ya no existe: se detiene aquí.", "code": "orphan"}

@@ -148,23 +148,32 @@ def test_trap_2_notes_nested_deeper_than_the_parsers_stack_harm_neither_copy_nor
     assert client(database, 1, "length(notas->>'texto')") == (200000,)
 
 
-def test_trap_3_two_rows_of_one_phone_are_one_row_and_one_entry(begin: Begin) -> None:
-    """Also where legacy does not forbid it, across batches, and whichever way it heals."""
+def test_trap_3_two_rows_of_one_phone_are_one_row_and_one_entry_until_one_leaves(begin: Begin) -> None:
+    """Their phones differ only in blanks that varchar(20) cuts off."""
     database, jobs = begin(batch_rows=1)
-    database.query("ALTER TABLE customers DROP CONSTRAINT customers_phone_number_key")
+    jobs.up_to_proof()
+    assert quarantine(database)[customer(13)] == ("23505", "phone_number")
+    assert client(database, 12, "telefono") == ("593100000012" + " " * 8,)
+    database.query("DELETE FROM customers WHERE id = %s", (customer(12),))
+    jobs.equalise()
+    assert client(database, 13, "telefono") == ("593100000012" + " " * 8,)
+    assert customer(13) not in quarantine(database)
+
+
+def test_a_value_that_legacy_repeats_is_quarantined_in_every_row_but_the_first(begin: Begin) -> None:
+    database, jobs = begin(batch_rows=1)
     database.query(
-        "UPDATE customers SET phone_number = '593100000001' WHERE id IN (%s, %s, %s)", tuple(map(customer, (1, 5, 20)))
+        "ALTER TABLE professions DROP CONSTRAINT professions_name_key; UPDATE professions SET name = 'x' WHERE id IN (1, 3, 908)"
     )
     jobs.up_to_proof()
-    entries = quarantine(database)
-    assert entries[customer(5)] == entries[customer(20)] == ("23505", "phone_number")
-    assert client(database, 1) is not None
-    assert client(database, 5) is None
-    database.query("DELETE FROM customers WHERE id = %s", (customer(1),))
+    entries = quarantine(database, "professions")
+    assert entries["3"] == entries["908"] == ("23505", "name")
+    assert database.query("SELECT id FROM profesiones WHERE nombre = 'x'") == [(1,)]
+    database.query("UPDATE professions SET name = 'y' WHERE id = 1")
     jobs.equalise()
-    assert client(database, 5, "telefono") == ("593100000001",)
-    assert customer(5) not in quarantine(database)
-    assert quarantine(database)[customer(20)] == ("23505", "phone_number")
+    assert database.query("SELECT id FROM profesiones WHERE nombre IN ('x', 'y') ORDER BY 1") == [(1,), (3,)]
+    assert quarantine(database, "professions")["908"] == ("23505", "name")
+    assert "3" not in quarantine(database, "professions")
 
 
 def test_trap_6_a_missing_phone_is_quarantined_and_a_missing_name_is_not(begin: Begin) -> None:
@@ -219,6 +228,24 @@ def test_a_row_that_only_postgresql_refuses_is_quarantined_alone(begin: Begin) -
     assert len(manta) > 4
     [_, account] = jobs.prove()["accounting"]
     assert account["total"] == account["iguales"] + account["cuarentena"] == 200
+
+
+def test_a_row_that_only_postgresql_refuses_leaves_and_comes_back_like_any_other(begin: Begin) -> None:
+    database, jobs = begin()
+    jobs.up_to_proof()
+    database.query("ALTER TABLE clientes ADD CONSTRAINT ajena CHECK (ciudad <> 'Tena')")
+    database.query("INSERT INTO customers (id, phone_number, city) VALUES (%s, '1', 'Tena')", (customer(999),))
+    database.query("UPDATE customers SET city = 'Tena' WHERE id IN (%s, %s)", (customer(1), customer(4)))
+    assert jobs.equalise()["accounting"][1]["pendientes"] == 0
+    assert {customer(n) for n in (1, 4, 999)} <= quarantine(database).keys()
+    assert client(database, 1) is None
+    database.query("DELETE FROM customers WHERE id = %s", (customer(999),))
+    database.query("UPDATE customers SET city = 'Quito' WHERE id = %s", (customer(1),))
+    database.query("ALTER TABLE clientes DROP CONSTRAINT ajena")
+    jobs.equalise()
+    assert client(database, 1, "ciudad") == ("Quito",)
+    assert client(database, 4, "ciudad") == ("Tena",)
+    assert not {customer(n) for n in (1, 4, 999)} & quarantine(database).keys()
 
 
 # --- the run after the run

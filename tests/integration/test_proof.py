@@ -149,7 +149,7 @@ def test_the_accounting_says_where_every_row_of_both_sides_is(proved: Made) -> N
         assert account["total"] == database.value(f"SELECT count(*) FROM {legacy}")
         assert account["espanolas"] == account["iguales"] == database.value(f"SELECT count(*) FROM {spanish}")
         assert account["total"] == account["iguales"] + account["fusionadas"] + account["cuarentena"] + account["pendientes"]
-    assert "  no se comparan, porque ninguna columna legacy las da: estado" in result["lines"]
+    assert "  no se comparan, porque ninguna columna de customers las da: estado" in result["lines"]
     event = database.value("SELECT detalle->'tablas' FROM migracion.evento WHERE tipo = 'prueba' ORDER BY id DESC LIMIT 1")
     assert event == result["accounting"]
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from tools.postgres_server import SUPERUSER, run_tool
 
 from .databases import Database
 
-_COPY = re.compile(r"^(COPY .* FROM stdin;\n)(.*?)(^\\\.\n)", re.MULTILINE | re.DOTALL)
+_COPY = re.compile(r"^(COPY [^\n]* FROM stdin;\n)(.*?)(^\\\.\n)", re.MULTILINE | re.DOTALL)
 
 
-def dump(database: Database, *, without: tuple[str, ...] = ("migracion",)) -> str:
+def dump(database: Database, *, without: tuple[str, ...] = ("migracion",), options: Sequence[str] = ()) -> str:
     """Schema and data as the superuser sees them, except some schemas; rows sorted, for their order means nothing."""
-    return _COPY.sub(_sorted_rows, _pg_dump(database, without))
+    return _COPY.sub(_sorted_rows, _pg_dump(database, without, *options))
 
 
 def schema(database: Database, *, without: tuple[str, ...] = ("migracion",)) -> str:

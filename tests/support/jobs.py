@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from plugins.module_utils import approver, data_jobs, db, lease, ledger, schema_jobs
+from plugins.module_utils.core.mapping_file import load_mapping
 
 ROOT = Path(__file__).resolve().parents[2]
 TINKUBOT = ROOT / "files/mapping/tinkubot.yml"
@@ -45,6 +46,11 @@ class Jobs:
             **more,
         }
 
+    def parts(self, phase: str) -> list[str]:
+        """The subphases that a run of that phase covers."""
+        all_parts = dict(load_mapping(self.mapping.read_text(encoding="utf-8"), str(self.mapping)).subphases).get(phase, ())
+        return [part for part in all_parts if self.subphase in ("", part)]
+
     @contextmanager
     def run(self, phase: str, action: str = "aplicar") -> Iterator[str]:
         """An open run; completed at the end, failed when something is raised."""
@@ -53,7 +59,7 @@ class Jobs:
         try:
             ledger.ensure_schema(conn)
             with db.transaction(conn):
-                claim = lease.Claim(run_id, phase, action, "host", 1, "tester", detail={"subfases": [""]})
+                claim = lease.Claim(run_id, phase, action, "host", 1, "tester", detail={"subfases": self.parts(phase)})
                 lease.acquire(conn, claim)
             try:
                 yield run_id
@@ -87,16 +93,16 @@ class Jobs:
         """fase2 --check."""
         return data_jobs.copy(self.params("prueba-check", "fase2"), True)
 
-    def copy(self) -> dict[str, Any]:
-        """fase2: the copy alone, all its slices."""
-        with self.run("fase2") as run_id:
-            while (result := data_jobs.copy(self.params(run_id, "fase2"), False))["more"]:
+    def copy(self, phase: str = "fase2") -> dict[str, Any]:
+        """fase2 or fase3: the copy alone, all its slices."""
+        with self.run(phase) as run_id:
+            while (result := data_jobs.copy(self.params(run_id, phase), False))["more"]:
                 pass
             return result
 
-    def equalise(self) -> dict[str, Any]:
-        """fase2: repair and proof."""
-        return self._call("fase2", data_jobs.compare, False, repair=True)
+    def equalise(self, phase: str = "fase2") -> dict[str, Any]:
+        """fase2 or fase3: repair and proof."""
+        return self._call(phase, data_jobs.compare, False, repair=True)
 
     def prove(self) -> dict[str, Any]:
         """fase2 --tags verify."""
@@ -111,11 +117,14 @@ class Jobs:
         self.approve()
         self.make_tables()
 
-    def up_to_proof(self) -> dict[str, Any]:
-        """fase0, fase1 and fase2."""
+    def up_to_proof(self, *phases: str) -> dict[str, Any]:
+        """fase0, fase1 and the phases that copy: fase2 unless said otherwise."""
         self.up_to_tables()
-        self.copy()
-        return self.equalise()
+        result: dict[str, Any] = {}
+        for phase in phases or ("fase2",):
+            self.copy(phase)
+            result = self.equalise(phase)
+        return result
 
     def _call(
         self, phase: str, job: Callable[[dict[str, Any], bool], dict[str, Any]], check: bool, action: str = "aplicar", **more: Any

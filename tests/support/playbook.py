@@ -70,6 +70,8 @@ class Playbooks:
     inventory: str = "demo"
     extra: Mapping[str, object] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
+    program: Path = field(default_factory=lambda: Path(sys.executable).with_name("ansible-playbook"))
+    directory: Path = ROOT / "playbooks"
 
     def run(self, name: str, *arguments: str, timeout: float = 300, **extra: object) -> PlaybookRun:
         """``ansible-playbook <name>.yml`` to its end; keywords are extra variables, beside the object's own."""
@@ -82,7 +84,7 @@ class Playbooks:
         with open(streams[0], "wb") as stdout, open(streams[1], "wb") as stderr:
             process = subprocess.Popen(
                 self.command(name, *arguments, **extra),
-                cwd=ROOT / "playbooks",
+                cwd=self.directory,
                 env=self.clean_environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
@@ -93,13 +95,12 @@ class Playbooks:
 
     def command(self, name: str, *arguments: str, **extra: object) -> list[str]:
         """The command line, with the ansible-playbook of the interpreter that runs the tests."""
-        program = Path(sys.executable).with_name("ansible-playbook")
         variables = {**self.extra, **extra}
         given = ["-e", json.dumps(variables)] if variables else []
-        return [str(program), f"{name}.yml", "-i", self.inventory, *given, *arguments]
+        return [str(self.program), f"{name}.yml", "-i", self.inventory, *given, *arguments]
 
     def clean_environment(self) -> dict[str, str]:
         """Nothing of the caller's: what works here works under ``env -i``."""
-        path = os.pathsep.join((str(Path(sys.executable).parent), "/usr/local/bin", "/usr/bin", "/bin"))
+        path = os.pathsep.join((str(self.program.parent), "/usr/local/bin", "/usr/bin", "/bin"))
         address = {} if self.database_url is None else {"DATABASE_URL": self.database_url}
         return {"PATH": path, "HOME": str(self.home), "LC_ALL": "C.UTF-8", **address, **self.environment}

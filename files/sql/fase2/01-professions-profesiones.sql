@@ -14,8 +14,9 @@ SELECT l.id AS _k1,
        v.esta_activo,
        v.creado_at,
        v.actualizado_at,
-       left(f.rechazo, 5) AS _sqlstate,
-       substr(f.rechazo, 7) AS _motivo,
+       f.rechazo[1] AS _sqlstate,
+       f.rechazo[2] AS _columna,
+       f.rechazo[3] AS _motivo,
        NULL::text AS _fusion
 FROM public.professions l
 CROSS JOIN LATERAL (SELECT
@@ -27,10 +28,10 @@ CROSS JOIN LATERAL (SELECT
     (l.created_at AT TIME ZONE 'UTC') AS creado_at,
     (l.updated_at AT TIME ZONE 'UTC') AS actualizado_at) v
 CROSS JOIN LATERAL (SELECT CASE
-    WHEN char_length(l.name) > 100 AND rtrim(substr(l.name, 101), ' ') <> '' THEN '22001 ' || 'name pasa de los 100 caracteres que admite nombre'
-    WHEN v.nombre IS NULL THEN '23502 ' || 'falta name, y nombre es obligatorio'
-    WHEN char_length(l.specialty) > 255 AND rtrim(substr(l.specialty, 256), ' ') <> '' THEN '22001 ' || 'specialty pasa de los 255 caracteres que admite especialidad'
-    WHEN char_length(l.category) > 100 AND rtrim(substr(l.category, 101), ' ') <> '' THEN '22001 ' || 'category pasa de los 100 caracteres que admite categoria'
+    WHEN char_length(l.name) > 100 AND rtrim(substr(l.name, 101), ' ') <> '' THEN ARRAY['22001', 'name', 'name pasa de los 100 caracteres que admite nombre']
+    WHEN v.nombre IS NULL THEN ARRAY['23502', 'name', 'falta name, y nombre es obligatorio']
+    WHEN char_length(l.specialty) > 255 AND rtrim(substr(l.specialty, 256), ' ') <> '' THEN ARRAY['22001', 'specialty', 'specialty pasa de los 255 caracteres que admite especialidad']
+    WHEN char_length(l.category) > 100 AND rtrim(substr(l.category, 101), ' ') <> '' THEN ARRAY['22001', 'category', 'category pasa de los 100 caracteres que admite categoria']
   END AS rechazo) r
 CROSS JOIN LATERAL (SELECT coalesce(r.rechazo, CASE
     WHEN r.rechazo IS NULL AND (char_length(v.nombre) = 100) AND (l.id::text) IN (
@@ -47,14 +48,14 @@ CROSS JOIN LATERAL (SELECT coalesce(r.rechazo, CASE
             (o.created_at AT TIME ZONE 'UTC') AS creado_at,
             (o.updated_at AT TIME ZONE 'UTC') AS actualizado_at) v
         CROSS JOIN LATERAL (SELECT CASE
-            WHEN char_length(o.name) > 100 AND rtrim(substr(o.name, 101), ' ') <> '' THEN '22001 ' || 'name pasa de los 100 caracteres que admite nombre'
-            WHEN v.nombre IS NULL THEN '23502 ' || 'falta name, y nombre es obligatorio'
-            WHEN char_length(o.specialty) > 255 AND rtrim(substr(o.specialty, 256), ' ') <> '' THEN '22001 ' || 'specialty pasa de los 255 caracteres que admite especialidad'
-            WHEN char_length(o.category) > 100 AND rtrim(substr(o.category, 101), ' ') <> '' THEN '22001 ' || 'category pasa de los 100 caracteres que admite categoria'
+            WHEN char_length(o.name) > 100 AND rtrim(substr(o.name, 101), ' ') <> '' THEN ARRAY['22001', 'name', 'name pasa de los 100 caracteres que admite nombre']
+            WHEN v.nombre IS NULL THEN ARRAY['23502', 'name', 'falta name, y nombre es obligatorio']
+            WHEN char_length(o.specialty) > 255 AND rtrim(substr(o.specialty, 256), ' ') <> '' THEN ARRAY['22001', 'specialty', 'specialty pasa de los 255 caracteres que admite especialidad']
+            WHEN char_length(o.category) > 100 AND rtrim(substr(o.category, 101), ' ') <> '' THEN ARRAY['22001', 'category', 'category pasa de los 100 caracteres que admite categoria']
           END AS rechazo) r
         WHERE true AND (char_length(v.nombre) = 100) AND r.rechazo IS NULL
           AND v.nombre IS NOT NULL
-      ) d WHERE d.puesto > 1) THEN '23505 ' || 'name repite en nombre el valor de otra fila, que queda'
+      ) d WHERE d.puesto > 1) THEN ARRAY['23505', 'name', 'name repite en nombre el valor de otra fila, que queda']
   END) AS rechazo) f
 WHERE true;
 
@@ -84,12 +85,12 @@ BEGIN
         WHERE ROW(t.nombre, t.especialidad, t.categoria, t.esta_activo, t.creado_at, t.actualizado_at)::record *<> ROW(excluded.nombre, excluded.especialidad, excluded.categoria, excluded.esta_activo, excluded.creado_at, excluded.actualizado_at)::record
       RETURNING 1
     ), abiertas AS (
-      INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
-      SELECT 'professions', f._clave, to_jsonb(l), f._sqlstate, f._motivo, 'copia'
+      INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, columna, motivo, origen)
+      SELECT 'professions', f._clave, to_jsonb(l), f._sqlstate, f._columna, f._motivo, 'copia'
       FROM f JOIN public.professions l ON l.id = f._k1
       WHERE f._motivo IS NOT NULL
       ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
-      DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, motivo = excluded.motivo
+      DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, columna = excluded.columna, motivo = excluded.motivo
         WHERE (c.fila, c.motivo) IS DISTINCT FROM (excluded.fila, excluded.motivo)
       RETURNING 1
     ), cerradas AS (
@@ -142,17 +143,25 @@ BEGIN
          'PostgreSQL la rechaza: ' || v_mensaje, 'copia'
   FROM public.professions l JOIN unnest(p_k1) AS k(_k1) ON l.id = k._k1
   ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
-  DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, motivo = excluded.motivo;
+  DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, columna = NULL, motivo = excluded.motivo;
+  -- what it was before is stale now and leaves, as with any refused row
+  WITH fuera AS (
+    DELETE FROM public.profesiones t USING migracion.v_professions_profesiones f JOIN unnest(p_k1) AS k(_k1) ON f._k1 = k._k1
+    WHERE t.id = f.id AND f._motivo IS NULL AND f._fusion IS NULL RETURNING t.*
+  )
+  INSERT INTO migracion.apartada (run_id, tabla, clave, fila)
+  SELECT p_run, 'profesiones', t.id::text, to_jsonb(t) FROM fuera t;
   rechazadas := 1;
 END $funcion$;
 
 CREATE OR REPLACE FUNCTION migracion.copiar_professions_profesiones(
-  p_filas integer, p_run text, OUT leidas bigint, OUT copiadas bigint, OUT rechazadas bigint, OUT terminada boolean)
+  p_filas integer, p_bytes bigint, p_run text,
+  OUT leidas bigint, OUT copiadas bigint, OUT rechazadas bigint, OUT terminada boolean)
 LANGUAGE plpgsql SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $funcion$
 #variable_conflict use_column
 DECLARE
-  v_p migracion.progreso_copia; v_n integer;
+  v_p migracion.progreso_copia; v_n integer; v_vistas integer;
   p_k1 integer[];
 BEGIN
   SELECT * INTO STRICT v_p FROM migracion.progreso_copia
@@ -160,18 +169,32 @@ BEGIN
   FOR UPDATE;
   -- up to the end that was fixed when the copy began; later keys belong to the difference that the proof finds
   IF v_p.posicion IS NULL THEN
-    SELECT coalesce(array_agg(s._k1), '{}') INTO p_k1 FROM (
-      SELECT l.id AS _k1 FROM public.professions l WHERE true
-        AND (l.id) <= ((v_p.fin->>0)::integer) ORDER BY l.id LIMIT p_filas) s;
+    SELECT coalesce(array_agg(s._k1) FILTER (WHERE s.suma <= p_bytes OR s.suma = s.peso), '{}'), count(*)
+    INTO p_k1, v_vistas FROM (
+      SELECT l.*, sum(l.peso) OVER (ORDER BY _k1 ROWS UNBOUNDED PRECEDING) AS suma FROM (
+        SELECT l.id AS _k1,
+          LEAST(100::bigint
+          + coalesce(octet_length(l.name), 0)
+          + coalesce(octet_length(l.specialty), 0)
+          + coalesce(octet_length(l.category), 0), 1000000000)::integer AS peso
+        FROM public.professions l WHERE true
+        AND (l.id) <= ((v_p.fin->>0)::integer) ORDER BY l.id LIMIT p_filas) l) s;
   ELSE
-    SELECT coalesce(array_agg(s._k1), '{}') INTO p_k1 FROM (
-      SELECT l.id AS _k1 FROM public.professions l WHERE true
-        AND (l.id) > ((v_p.posicion->>0)::integer) AND (l.id) <= ((v_p.fin->>0)::integer) ORDER BY l.id LIMIT p_filas) s;
+    SELECT coalesce(array_agg(s._k1) FILTER (WHERE s.suma <= p_bytes OR s.suma = s.peso), '{}'), count(*)
+    INTO p_k1, v_vistas FROM (
+      SELECT l.*, sum(l.peso) OVER (ORDER BY _k1 ROWS UNBOUNDED PRECEDING) AS suma FROM (
+        SELECT l.id AS _k1,
+          LEAST(100::bigint
+          + coalesce(octet_length(l.name), 0)
+          + coalesce(octet_length(l.specialty), 0)
+          + coalesce(octet_length(l.category), 0), 1000000000)::integer AS peso
+        FROM public.professions l WHERE true
+        AND (l.id) > ((v_p.posicion->>0)::integer) AND (l.id) <= ((v_p.fin->>0)::integer) ORDER BY l.id LIMIT p_filas) l) s;
   END IF;
   v_n := cardinality(p_k1);
   leidas := v_n;
   SELECT r.copiadas, r.rechazadas INTO copiadas, rechazadas FROM migracion.llevar_professions_profesiones(p_k1, p_run) r;
-  terminada := v_n < p_filas;
+  terminada := v_n = v_vistas AND v_vistas < p_filas;
   UPDATE migracion.progreso_copia SET
     posicion = CASE WHEN v_n > 0 THEN jsonb_build_array(p_k1[v_n]::text) ELSE posicion END,
     ultima_clave = CASE WHEN v_n > 0 THEN p_k1[v_n]::text ELSE ultima_clave END,
@@ -181,7 +204,7 @@ BEGIN
   WHERE tabla_origen = v_p.tabla_origen AND tabla_destino = v_p.tabla_destino AND tramo = v_p.tramo;
 END $funcion$;
 
-REVOKE ALL ON FUNCTION migracion.llevar_professions_profesiones(integer[], text), migracion.copiar_professions_profesiones(integer, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION migracion.llevar_professions_profesiones(integer[], text), migracion.copiar_professions_profesiones(integer, bigint, text) FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION migracion.quitar_profesiones(
   p_k1 integer[], p_run text, OUT apartadas bigint)

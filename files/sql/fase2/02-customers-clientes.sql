@@ -16,8 +16,9 @@ SELECT l.id AS _k1,
        v.tiene_consentimiento,
        v.creado_at,
        v.actualizado_at,
-       left(f.rechazo, 5) AS _sqlstate,
-       substr(f.rechazo, 7) AS _motivo,
+       f.rechazo[1] AS _sqlstate,
+       f.rechazo[2] AS _columna,
+       f.rechazo[3] AS _motivo,
        NULL::text AS _fusion
 FROM public.customers l
 CROSS JOIN LATERAL (SELECT
@@ -31,10 +32,10 @@ CROSS JOIN LATERAL (SELECT
     (l.created_at AT TIME ZONE 'UTC') AS creado_at,
     (l.updated_at AT TIME ZONE 'UTC') AS actualizado_at) v
 CROSS JOIN LATERAL (SELECT CASE
-    WHEN char_length(l.phone_number) > 20 AND rtrim(substr(l.phone_number, 21), ' ') <> '' THEN '22001 ' || 'phone_number pasa de los 20 caracteres que admite telefono'
-    WHEN v.telefono IS NULL THEN '23502 ' || 'falta phone_number, y telefono es obligatorio'
-    WHEN char_length(coalesce(l.full_name, 'Cliente TinkuBot')) > 255 AND rtrim(substr(coalesce(l.full_name, 'Cliente TinkuBot'), 256), ' ') <> '' THEN '22001 ' || 'full_name pasa de los 255 caracteres que admite nombre_completo'
-    WHEN char_length(l.city) > 100 AND rtrim(substr(l.city, 101), ' ') <> '' THEN '22001 ' || 'city pasa de los 100 caracteres que admite ciudad'
+    WHEN char_length(l.phone_number) > 20 AND rtrim(substr(l.phone_number, 21), ' ') <> '' THEN ARRAY['22001', 'phone_number', 'phone_number pasa de los 20 caracteres que admite telefono']
+    WHEN v.telefono IS NULL THEN ARRAY['23502', 'phone_number', 'falta phone_number, y telefono es obligatorio']
+    WHEN char_length(coalesce(l.full_name, 'Cliente TinkuBot')) > 255 AND rtrim(substr(coalesce(l.full_name, 'Cliente TinkuBot'), 256), ' ') <> '' THEN ARRAY['22001', 'full_name', 'full_name pasa de los 255 caracteres que admite nombre_completo']
+    WHEN char_length(l.city) > 100 AND rtrim(substr(l.city, 101), ' ') <> '' THEN ARRAY['22001', 'city', 'city pasa de los 100 caracteres que admite ciudad']
   END AS rechazo) r
 CROSS JOIN LATERAL (SELECT coalesce(r.rechazo, CASE
     WHEN r.rechazo IS NULL AND (char_length(v.telefono) = 20) AND (l.id::text) IN (
@@ -53,14 +54,14 @@ CROSS JOIN LATERAL (SELECT coalesce(r.rechazo, CASE
             (o.created_at AT TIME ZONE 'UTC') AS creado_at,
             (o.updated_at AT TIME ZONE 'UTC') AS actualizado_at) v
         CROSS JOIN LATERAL (SELECT CASE
-            WHEN char_length(o.phone_number) > 20 AND rtrim(substr(o.phone_number, 21), ' ') <> '' THEN '22001 ' || 'phone_number pasa de los 20 caracteres que admite telefono'
-            WHEN v.telefono IS NULL THEN '23502 ' || 'falta phone_number, y telefono es obligatorio'
-            WHEN char_length(coalesce(o.full_name, 'Cliente TinkuBot')) > 255 AND rtrim(substr(coalesce(o.full_name, 'Cliente TinkuBot'), 256), ' ') <> '' THEN '22001 ' || 'full_name pasa de los 255 caracteres que admite nombre_completo'
-            WHEN char_length(o.city) > 100 AND rtrim(substr(o.city, 101), ' ') <> '' THEN '22001 ' || 'city pasa de los 100 caracteres que admite ciudad'
+            WHEN char_length(o.phone_number) > 20 AND rtrim(substr(o.phone_number, 21), ' ') <> '' THEN ARRAY['22001', 'phone_number', 'phone_number pasa de los 20 caracteres que admite telefono']
+            WHEN v.telefono IS NULL THEN ARRAY['23502', 'phone_number', 'falta phone_number, y telefono es obligatorio']
+            WHEN char_length(coalesce(o.full_name, 'Cliente TinkuBot')) > 255 AND rtrim(substr(coalesce(o.full_name, 'Cliente TinkuBot'), 256), ' ') <> '' THEN ARRAY['22001', 'full_name', 'full_name pasa de los 255 caracteres que admite nombre_completo']
+            WHEN char_length(o.city) > 100 AND rtrim(substr(o.city, 101), ' ') <> '' THEN ARRAY['22001', 'city', 'city pasa de los 100 caracteres que admite ciudad']
           END AS rechazo) r
         WHERE true AND (char_length(v.telefono) = 20) AND r.rechazo IS NULL
           AND v.telefono IS NOT NULL
-      ) d WHERE d.puesto > 1) THEN '23505 ' || 'phone_number repite en telefono el valor de otra fila, que queda'
+      ) d WHERE d.puesto > 1) THEN ARRAY['23505', 'phone_number', 'phone_number repite en telefono el valor de otra fila, que queda']
   END) AS rechazo) f
 WHERE true;
 
@@ -90,12 +91,12 @@ BEGIN
         WHERE ROW(t.telefono, t.nombre_completo, t.ciudad, t.ciudad_confirmada_at, t.notas, t.tiene_consentimiento, t.creado_at, t.actualizado_at)::record *<> ROW(excluded.telefono, excluded.nombre_completo, excluded.ciudad, excluded.ciudad_confirmada_at, excluded.notas, excluded.tiene_consentimiento, excluded.creado_at, excluded.actualizado_at)::record
       RETURNING 1
     ), abiertas AS (
-      INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
-      SELECT 'customers', f._clave, to_jsonb(l), f._sqlstate, f._motivo, 'copia'
+      INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, columna, motivo, origen)
+      SELECT 'customers', f._clave, to_jsonb(l), f._sqlstate, f._columna, f._motivo, 'copia'
       FROM f JOIN public.customers l ON l.id = f._k1
       WHERE f._motivo IS NOT NULL
       ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
-      DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, motivo = excluded.motivo
+      DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, columna = excluded.columna, motivo = excluded.motivo
         WHERE (c.fila, c.motivo) IS DISTINCT FROM (excluded.fila, excluded.motivo)
       RETURNING 1
     ), cerradas AS (
@@ -150,17 +151,25 @@ BEGIN
          'PostgreSQL la rechaza: ' || v_mensaje, 'copia'
   FROM public.customers l JOIN unnest(p_k1) AS k(_k1) ON l.id = k._k1
   ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
-  DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, motivo = excluded.motivo;
+  DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, columna = NULL, motivo = excluded.motivo;
+  -- what it was before is stale now and leaves, as with any refused row
+  WITH fuera AS (
+    DELETE FROM public.clientes t USING migracion.v_customers_clientes f JOIN unnest(p_k1) AS k(_k1) ON f._k1 = k._k1
+    WHERE t.id = f.id AND f._motivo IS NULL AND f._fusion IS NULL RETURNING t.*
+  )
+  INSERT INTO migracion.apartada (run_id, tabla, clave, fila)
+  SELECT p_run, 'clientes', t.id::text, to_jsonb(t) FROM fuera t;
   rechazadas := 1;
 END $funcion$;
 
 CREATE OR REPLACE FUNCTION migracion.copiar_customers_clientes(
-  p_filas integer, p_run text, OUT leidas bigint, OUT copiadas bigint, OUT rechazadas bigint, OUT terminada boolean)
+  p_filas integer, p_bytes bigint, p_run text,
+  OUT leidas bigint, OUT copiadas bigint, OUT rechazadas bigint, OUT terminada boolean)
 LANGUAGE plpgsql SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $funcion$
 #variable_conflict use_column
 DECLARE
-  v_p migracion.progreso_copia; v_n integer;
+  v_p migracion.progreso_copia; v_n integer; v_vistas integer;
   p_k1 uuid[];
 BEGIN
   SELECT * INTO STRICT v_p FROM migracion.progreso_copia
@@ -168,18 +177,34 @@ BEGIN
   FOR UPDATE;
   -- up to the end that was fixed when the copy began; later keys belong to the difference that the proof finds
   IF v_p.posicion IS NULL THEN
-    SELECT coalesce(array_agg(s._k1), '{}') INTO p_k1 FROM (
-      SELECT l.id AS _k1 FROM public.customers l WHERE true
-        AND (l.id) <= ((v_p.fin->>0)::uuid) ORDER BY l.id LIMIT p_filas) s;
+    SELECT coalesce(array_agg(s._k1) FILTER (WHERE s.suma <= p_bytes OR s.suma = s.peso), '{}'), count(*)
+    INTO p_k1, v_vistas FROM (
+      SELECT l.*, sum(l.peso) OVER (ORDER BY _k1 ROWS UNBOUNDED PRECEDING) AS suma FROM (
+        SELECT l.id AS _k1,
+          LEAST(100::bigint
+          + coalesce(octet_length(l.phone_number), 0)
+          + coalesce(octet_length(l.full_name), 0)
+          + coalesce(octet_length(l.city), 0)
+          + coalesce(pg_column_size(l.notes)::bigint * CASE WHEN pg_column_compression(l.notes) IS NULL THEN 1 ELSE 8 END, 0), 1000000000)::integer AS peso
+        FROM public.customers l WHERE true
+        AND (l.id) <= ((v_p.fin->>0)::uuid) ORDER BY l.id LIMIT p_filas) l) s;
   ELSE
-    SELECT coalesce(array_agg(s._k1), '{}') INTO p_k1 FROM (
-      SELECT l.id AS _k1 FROM public.customers l WHERE true
-        AND (l.id) > ((v_p.posicion->>0)::uuid) AND (l.id) <= ((v_p.fin->>0)::uuid) ORDER BY l.id LIMIT p_filas) s;
+    SELECT coalesce(array_agg(s._k1) FILTER (WHERE s.suma <= p_bytes OR s.suma = s.peso), '{}'), count(*)
+    INTO p_k1, v_vistas FROM (
+      SELECT l.*, sum(l.peso) OVER (ORDER BY _k1 ROWS UNBOUNDED PRECEDING) AS suma FROM (
+        SELECT l.id AS _k1,
+          LEAST(100::bigint
+          + coalesce(octet_length(l.phone_number), 0)
+          + coalesce(octet_length(l.full_name), 0)
+          + coalesce(octet_length(l.city), 0)
+          + coalesce(pg_column_size(l.notes)::bigint * CASE WHEN pg_column_compression(l.notes) IS NULL THEN 1 ELSE 8 END, 0), 1000000000)::integer AS peso
+        FROM public.customers l WHERE true
+        AND (l.id) > ((v_p.posicion->>0)::uuid) AND (l.id) <= ((v_p.fin->>0)::uuid) ORDER BY l.id LIMIT p_filas) l) s;
   END IF;
   v_n := cardinality(p_k1);
   leidas := v_n;
   SELECT r.copiadas, r.rechazadas INTO copiadas, rechazadas FROM migracion.llevar_customers_clientes(p_k1, p_run) r;
-  terminada := v_n < p_filas;
+  terminada := v_n = v_vistas AND v_vistas < p_filas;
   UPDATE migracion.progreso_copia SET
     posicion = CASE WHEN v_n > 0 THEN jsonb_build_array(p_k1[v_n]::text) ELSE posicion END,
     ultima_clave = CASE WHEN v_n > 0 THEN p_k1[v_n]::text ELSE ultima_clave END,
@@ -189,4 +214,4 @@ BEGIN
   WHERE tabla_origen = v_p.tabla_origen AND tabla_destino = v_p.tabla_destino AND tramo = v_p.tramo;
 END $funcion$;
 
-REVOKE ALL ON FUNCTION migracion.llevar_customers_clientes(uuid[], text), migracion.copiar_customers_clientes(integer, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION migracion.llevar_customers_clientes(uuid[], text), migracion.copiar_customers_clientes(integer, bigint, text) FROM PUBLIC;

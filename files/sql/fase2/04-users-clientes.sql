@@ -15,8 +15,9 @@ SELECT l.id AS _k1,
        v.tiene_consentimiento,
        v.creado_at,
        v.actualizado_at,
-       left(f.rechazo, 5) AS _sqlstate,
-       substr(f.rechazo, 7) AS _motivo,
+       f.rechazo[1] AS _sqlstate,
+       f.rechazo[2] AS _columna,
+       f.rechazo[3] AS _motivo,
        m.fusion AS _fusion
 FROM public.users l
 CROSS JOIN LATERAL (SELECT
@@ -29,18 +30,18 @@ CROSS JOIN LATERAL (SELECT
     (l.created_at AT TIME ZONE 'UTC') AS creado_at,
     (l.updated_at AT TIME ZONE 'UTC') AS actualizado_at) v
 CROSS JOIN LATERAL (SELECT CASE
-    WHEN char_length(l.phone_number) > 20 AND rtrim(substr(l.phone_number, 21), ' ') <> '' THEN '22001 ' || 'phone_number pasa de los 20 caracteres que admite telefono'
-    WHEN v.telefono IS NULL THEN '23502 ' || 'falta phone_number, y telefono es obligatorio'
-    WHEN char_length(coalesce(l.name, 'Cliente TinkuBot')) > 255 AND rtrim(substr(coalesce(l.name, 'Cliente TinkuBot'), 256), ' ') <> '' THEN '22001 ' || 'name pasa de los 255 caracteres que admite nombre_completo'
-    WHEN char_length(l.city) > 100 AND rtrim(substr(l.city, 101), ' ') <> '' THEN '22001 ' || 'city pasa de los 100 caracteres que admite ciudad'
-    WHEN char_length(coalesce(CASE l.status WHEN 'active' THEN 'activo' WHEN 'inactive' THEN 'inactivo' WHEN 'suspended' THEN 'suspendido' WHEN 'pending' THEN 'inactivo' ELSE l.status END, 'activo')) > 20 AND rtrim(substr(coalesce(CASE l.status WHEN 'active' THEN 'activo' WHEN 'inactive' THEN 'inactivo' WHEN 'suspended' THEN 'suspendido' WHEN 'pending' THEN 'inactivo' ELSE l.status END, 'activo'), 21), ' ') <> '' THEN '22001 ' || 'status no tiene traducción: ' || quote_literal(left(l.status::text, 40))
-    WHEN v.estado NOT IN ('activo', 'inactivo', 'suspendido') THEN '23514 ' || 'status no tiene traducción: ' || quote_literal(left(l.status::text, 40))
+    WHEN char_length(l.phone_number) > 20 AND rtrim(substr(l.phone_number, 21), ' ') <> '' THEN ARRAY['22001', 'phone_number', 'phone_number pasa de los 20 caracteres que admite telefono']
+    WHEN v.telefono IS NULL THEN ARRAY['23502', 'phone_number', 'falta phone_number, y telefono es obligatorio']
+    WHEN char_length(coalesce(l.name, 'Cliente TinkuBot')) > 255 AND rtrim(substr(coalesce(l.name, 'Cliente TinkuBot'), 256), ' ') <> '' THEN ARRAY['22001', 'name', 'name pasa de los 255 caracteres que admite nombre_completo']
+    WHEN char_length(l.city) > 100 AND rtrim(substr(l.city, 101), ' ') <> '' THEN ARRAY['22001', 'city', 'city pasa de los 100 caracteres que admite ciudad']
+    WHEN char_length(coalesce(CASE l.status WHEN 'active' THEN 'activo' WHEN 'inactive' THEN 'inactivo' WHEN 'suspended' THEN 'suspendido' WHEN 'pending' THEN 'inactivo' ELSE l.status END, 'activo')) > 20 AND rtrim(substr(coalesce(CASE l.status WHEN 'active' THEN 'activo' WHEN 'inactive' THEN 'inactivo' WHEN 'suspended' THEN 'suspendido' WHEN 'pending' THEN 'inactivo' ELSE l.status END, 'activo'), 21), ' ') <> '' THEN ARRAY['22001', 'status', 'status no tiene traducción: ' || quote_literal(left(l.status::text, 40))]
+    WHEN v.estado NOT IN ('activo', 'inactivo', 'suspendido') THEN ARRAY['23514', 'status', 'status no tiene traducción: ' || quote_literal(left(l.status::text, 40))]
   END AS rechazo) r
 LEFT JOIN (public.customers c1 JOIN migracion.v_customers_clientes p1 ON p1._k1 = c1.id AND p1._motivo IS NULL AND p1._fusion IS NULL)
   ON c1.phone_number = l.phone_number
 CROSS JOIN LATERAL (SELECT coalesce(p1.id::text) AS fusion) m
 CROSS JOIN LATERAL (SELECT CASE WHEN m.fusion IS NULL THEN coalesce(r.rechazo, CASE
-    WHEN EXISTS (SELECT 1 FROM migracion.v_customers_clientes p WHERE p.id = v.id AND p._motivo IS NULL AND p._fusion IS NULL) THEN '23505 ' || 'customers tiene otra fila con el mismo id, que queda'
+    WHEN EXISTS (SELECT 1 FROM migracion.v_customers_clientes p WHERE p.id = v.id AND p._motivo IS NULL AND p._fusion IS NULL) THEN ARRAY['23505', 'phone_number', 'customers tiene otra fila con el mismo id, que queda']
     WHEN r.rechazo IS NULL AND (char_length(v.telefono) = 20) AND (l.id::text) IN (
       SELECT d.clave FROM (
         SELECT o.id::text AS clave,
@@ -56,17 +57,18 @@ CROSS JOIN LATERAL (SELECT CASE WHEN m.fusion IS NULL THEN coalesce(r.rechazo, C
             (o.created_at AT TIME ZONE 'UTC') AS creado_at,
             (o.updated_at AT TIME ZONE 'UTC') AS actualizado_at) v
         CROSS JOIN LATERAL (SELECT CASE
-            WHEN char_length(o.phone_number) > 20 AND rtrim(substr(o.phone_number, 21), ' ') <> '' THEN '22001 ' || 'phone_number pasa de los 20 caracteres que admite telefono'
-            WHEN v.telefono IS NULL THEN '23502 ' || 'falta phone_number, y telefono es obligatorio'
-            WHEN char_length(coalesce(o.name, 'Cliente TinkuBot')) > 255 AND rtrim(substr(coalesce(o.name, 'Cliente TinkuBot'), 256), ' ') <> '' THEN '22001 ' || 'name pasa de los 255 caracteres que admite nombre_completo'
-            WHEN char_length(o.city) > 100 AND rtrim(substr(o.city, 101), ' ') <> '' THEN '22001 ' || 'city pasa de los 100 caracteres que admite ciudad'
-            WHEN char_length(coalesce(CASE o.status WHEN 'active' THEN 'activo' WHEN 'inactive' THEN 'inactivo' WHEN 'suspended' THEN 'suspendido' WHEN 'pending' THEN 'inactivo' ELSE o.status END, 'activo')) > 20 AND rtrim(substr(coalesce(CASE o.status WHEN 'active' THEN 'activo' WHEN 'inactive' THEN 'inactivo' WHEN 'suspended' THEN 'suspendido' WHEN 'pending' THEN 'inactivo' ELSE o.status END, 'activo'), 21), ' ') <> '' THEN '22001 ' || 'status no tiene traducción: ' || quote_literal(left(o.status::text, 40))
-            WHEN v.estado NOT IN ('activo', 'inactivo', 'suspendido') THEN '23514 ' || 'status no tiene traducción: ' || quote_literal(left(o.status::text, 40))
+            WHEN char_length(o.phone_number) > 20 AND rtrim(substr(o.phone_number, 21), ' ') <> '' THEN ARRAY['22001', 'phone_number', 'phone_number pasa de los 20 caracteres que admite telefono']
+            WHEN v.telefono IS NULL THEN ARRAY['23502', 'phone_number', 'falta phone_number, y telefono es obligatorio']
+            WHEN char_length(coalesce(o.name, 'Cliente TinkuBot')) > 255 AND rtrim(substr(coalesce(o.name, 'Cliente TinkuBot'), 256), ' ') <> '' THEN ARRAY['22001', 'name', 'name pasa de los 255 caracteres que admite nombre_completo']
+            WHEN char_length(o.city) > 100 AND rtrim(substr(o.city, 101), ' ') <> '' THEN ARRAY['22001', 'city', 'city pasa de los 100 caracteres que admite ciudad']
+            WHEN char_length(coalesce(CASE o.status WHEN 'active' THEN 'activo' WHEN 'inactive' THEN 'inactivo' WHEN 'suspended' THEN 'suspendido' WHEN 'pending' THEN 'inactivo' ELSE o.status END, 'activo')) > 20 AND rtrim(substr(coalesce(CASE o.status WHEN 'active' THEN 'activo' WHEN 'inactive' THEN 'inactivo' WHEN 'suspended' THEN 'suspendido' WHEN 'pending' THEN 'inactivo' ELSE o.status END, 'activo'), 21), ' ') <> '' THEN ARRAY['22001', 'status', 'status no tiene traducción: ' || quote_literal(left(o.status::text, 40))]
+            WHEN v.estado NOT IN ('activo', 'inactivo', 'suspendido') THEN ARRAY['23514', 'status', 'status no tiene traducción: ' || quote_literal(left(o.status::text, 40))]
           END AS rechazo) r
         WHERE o.user_type::text = 'client' AND (char_length(v.telefono) = 20) AND r.rechazo IS NULL
           AND v.telefono IS NOT NULL
-      ) d WHERE d.puesto > 1) THEN '23505 ' || 'phone_number repite en telefono el valor de otra fila, que queda'
-    WHEN char_length(v.telefono) = 20 AND (v.telefono) IN (SELECT p.telefono FROM migracion.v_customers_clientes p WHERE p._motivo IS NULL AND p._fusion IS NULL) THEN '23505 ' || 'phone_number repite en telefono el valor de otra fila, que queda'
+          AND NOT EXISTS (SELECT 1 FROM migracion.v_customers_clientes p WHERE p.id = v.id AND p._motivo IS NULL AND p._fusion IS NULL)
+      ) d WHERE d.puesto > 1) THEN ARRAY['23505', 'phone_number', 'phone_number repite en telefono el valor de otra fila, que queda']
+    WHEN char_length(v.telefono) = 20 AND (v.telefono) IN (SELECT p.telefono FROM migracion.v_customers_clientes p WHERE p._motivo IS NULL AND p._fusion IS NULL) THEN ARRAY['23505', 'phone_number', 'phone_number repite en telefono el valor de otra fila, que queda']
   END) END AS rechazo) f
 WHERE l.user_type::text = 'client';
 
@@ -96,12 +98,12 @@ BEGIN
         WHERE ROW(t.telefono, t.nombre_completo, t.ciudad, t.estado, t.tiene_consentimiento, t.creado_at, t.actualizado_at)::record *<> ROW(excluded.telefono, excluded.nombre_completo, excluded.ciudad, excluded.estado, excluded.tiene_consentimiento, excluded.creado_at, excluded.actualizado_at)::record
       RETURNING 1
     ), abiertas AS (
-      INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
-      SELECT 'users', f._clave, to_jsonb(l), f._sqlstate, f._motivo, 'copia'
+      INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, columna, motivo, origen)
+      SELECT 'users', f._clave, to_jsonb(l), f._sqlstate, f._columna, f._motivo, 'copia'
       FROM f JOIN public.users l ON l.id = f._k1
       WHERE f._motivo IS NOT NULL
       ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
-      DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, motivo = excluded.motivo
+      DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, columna = excluded.columna, motivo = excluded.motivo
         WHERE (c.fila, c.motivo) IS DISTINCT FROM (excluded.fila, excluded.motivo)
       RETURNING 1
     ), cerradas AS (
@@ -166,17 +168,25 @@ BEGIN
          'PostgreSQL la rechaza: ' || v_mensaje, 'copia'
   FROM public.users l JOIN unnest(p_k1) AS k(_k1) ON l.id = k._k1
   ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
-  DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, motivo = excluded.motivo;
+  DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, columna = NULL, motivo = excluded.motivo;
+  -- what it was before is stale now and leaves, as with any refused row
+  WITH fuera AS (
+    DELETE FROM public.clientes t USING migracion.v_users_clientes f JOIN unnest(p_k1) AS k(_k1) ON f._k1 = k._k1
+    WHERE t.id = f.id AND f._motivo IS NULL AND f._fusion IS NULL RETURNING t.*
+  )
+  INSERT INTO migracion.apartada (run_id, tabla, clave, fila)
+  SELECT p_run, 'clientes', t.id::text, to_jsonb(t) FROM fuera t;
   rechazadas := 1;
 END $funcion$;
 
 CREATE OR REPLACE FUNCTION migracion.copiar_users_clientes(
-  p_filas integer, p_run text, OUT leidas bigint, OUT copiadas bigint, OUT rechazadas bigint, OUT terminada boolean)
+  p_filas integer, p_bytes bigint, p_run text,
+  OUT leidas bigint, OUT copiadas bigint, OUT rechazadas bigint, OUT terminada boolean)
 LANGUAGE plpgsql SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $funcion$
 #variable_conflict use_column
 DECLARE
-  v_p migracion.progreso_copia; v_n integer;
+  v_p migracion.progreso_copia; v_n integer; v_vistas integer;
   p_k1 uuid[];
 BEGIN
   SELECT * INTO STRICT v_p FROM migracion.progreso_copia
@@ -184,18 +194,46 @@ BEGIN
   FOR UPDATE;
   -- up to the end that was fixed when the copy began; later keys belong to the difference that the proof finds
   IF v_p.posicion IS NULL THEN
-    SELECT coalesce(array_agg(s._k1), '{}') INTO p_k1 FROM (
-      SELECT l.id AS _k1 FROM public.users l WHERE l.user_type::text = 'client'
-        AND (l.id) <= ((v_p.fin->>0)::uuid) ORDER BY l.id LIMIT p_filas) s;
+    SELECT coalesce(array_agg(s._k1) FILTER (WHERE s.suma <= p_bytes OR s.suma = s.peso), '{}'), count(*)
+    INTO p_k1, v_vistas FROM (
+      SELECT l.*, sum(l.peso) OVER (ORDER BY _k1 ROWS UNBOUNDED PRECEDING) AS suma FROM (
+        SELECT l.id AS _k1,
+          LEAST(100::bigint
+          + coalesce(octet_length(l.phone_number), 0)
+          + coalesce(octet_length(l.name), 0)
+          + coalesce(octet_length(l.user_type), 0)
+          + coalesce(octet_length(l.email), 0)
+          + coalesce(octet_length(l.business_name), 0)
+          + coalesce(octet_length(l.business_description), 0)
+          + coalesce(octet_length(l.address), 0)
+          + coalesce(octet_length(l.city), 0)
+          + coalesce(octet_length(l.country), 0)
+          + coalesce(octet_length(l.status), 0), 1000000000)::integer AS peso
+        FROM public.users l WHERE l.user_type::text = 'client'
+        AND (l.id) <= ((v_p.fin->>0)::uuid) ORDER BY l.id LIMIT p_filas) l) s;
   ELSE
-    SELECT coalesce(array_agg(s._k1), '{}') INTO p_k1 FROM (
-      SELECT l.id AS _k1 FROM public.users l WHERE l.user_type::text = 'client'
-        AND (l.id) > ((v_p.posicion->>0)::uuid) AND (l.id) <= ((v_p.fin->>0)::uuid) ORDER BY l.id LIMIT p_filas) s;
+    SELECT coalesce(array_agg(s._k1) FILTER (WHERE s.suma <= p_bytes OR s.suma = s.peso), '{}'), count(*)
+    INTO p_k1, v_vistas FROM (
+      SELECT l.*, sum(l.peso) OVER (ORDER BY _k1 ROWS UNBOUNDED PRECEDING) AS suma FROM (
+        SELECT l.id AS _k1,
+          LEAST(100::bigint
+          + coalesce(octet_length(l.phone_number), 0)
+          + coalesce(octet_length(l.name), 0)
+          + coalesce(octet_length(l.user_type), 0)
+          + coalesce(octet_length(l.email), 0)
+          + coalesce(octet_length(l.business_name), 0)
+          + coalesce(octet_length(l.business_description), 0)
+          + coalesce(octet_length(l.address), 0)
+          + coalesce(octet_length(l.city), 0)
+          + coalesce(octet_length(l.country), 0)
+          + coalesce(octet_length(l.status), 0), 1000000000)::integer AS peso
+        FROM public.users l WHERE l.user_type::text = 'client'
+        AND (l.id) > ((v_p.posicion->>0)::uuid) AND (l.id) <= ((v_p.fin->>0)::uuid) ORDER BY l.id LIMIT p_filas) l) s;
   END IF;
   v_n := cardinality(p_k1);
   leidas := v_n;
   SELECT r.copiadas, r.rechazadas INTO copiadas, rechazadas FROM migracion.llevar_users_clientes(p_k1, p_run) r;
-  terminada := v_n < p_filas;
+  terminada := v_n = v_vistas AND v_vistas < p_filas;
   UPDATE migracion.progreso_copia SET
     posicion = CASE WHEN v_n > 0 THEN jsonb_build_array(p_k1[v_n]::text) ELSE posicion END,
     ultima_clave = CASE WHEN v_n > 0 THEN p_k1[v_n]::text ELSE ultima_clave END,
@@ -205,7 +243,7 @@ BEGIN
   WHERE tabla_origen = v_p.tabla_origen AND tabla_destino = v_p.tabla_destino AND tramo = v_p.tramo;
 END $funcion$;
 
-REVOKE ALL ON FUNCTION migracion.llevar_users_clientes(uuid[], text), migracion.copiar_users_clientes(integer, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION migracion.llevar_users_clientes(uuid[], text), migracion.copiar_users_clientes(integer, bigint, text) FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION migracion.quitar_clientes(
   p_k1 uuid[], p_run text, OUT apartadas bigint)

@@ -16,8 +16,9 @@ SELECT l.provider_id AS _k1,
        v.es_principal,
        v.estado_verificacion,
        v.creado_at,
-       left(f.rechazo, 5) AS _sqlstate,
-       substr(f.rechazo, 7) AS _motivo,
+       f.rechazo[1] AS _sqlstate,
+       f.rechazo[2] AS _columna,
+       f.rechazo[3] AS _motivo,
        NULL::text AS _fusion
 FROM public.provider_professions l
 CROSS JOIN LATERAL (SELECT
@@ -30,15 +31,15 @@ CROSS JOIN LATERAL (SELECT
     (coalesce(CASE l.verification_status WHEN 'pending' THEN 'pendiente' WHEN 'verified' THEN 'verificada' WHEN 'rejected' THEN 'rechazada' ELSE l.verification_status END, 'pendiente'))::character varying(20) AS estado_verificacion,
     (l.created_at AT TIME ZONE 'UTC') AS creado_at) v
 CROSS JOIN LATERAL (SELECT CASE
-    WHEN char_length(l.specialty) > 255 AND rtrim(substr(l.specialty, 256), ' ') <> '' THEN '22001 ' || 'specialty pasa de los 255 caracteres que admite especialidad'
-    WHEN v.anos_experiencia < 0 THEN '23514 ' || 'experience_years es menor que 0, el mínimo de anos_experiencia'
-    WHEN v.anos_experiencia > 70 THEN '23514 ' || 'experience_years es mayor que 70, el máximo de anos_experiencia'
-    WHEN char_length(coalesce(CASE l.verification_status WHEN 'pending' THEN 'pendiente' WHEN 'verified' THEN 'verificada' WHEN 'rejected' THEN 'rechazada' ELSE l.verification_status END, 'pendiente')) > 20 AND rtrim(substr(coalesce(CASE l.verification_status WHEN 'pending' THEN 'pendiente' WHEN 'verified' THEN 'verificada' WHEN 'rejected' THEN 'rechazada' ELSE l.verification_status END, 'pendiente'), 21), ' ') <> '' THEN '22001 ' || 'verification_status no tiene traducción: ' || quote_literal(left(l.verification_status::text, 40))
-    WHEN v.estado_verificacion NOT IN ('pendiente', 'verificada', 'rechazada') THEN '23514 ' || 'verification_status no tiene traducción: ' || quote_literal(left(l.verification_status::text, 40))
+    WHEN char_length(l.specialty) > 255 AND rtrim(substr(l.specialty, 256), ' ') <> '' THEN ARRAY['22001', 'specialty', 'specialty pasa de los 255 caracteres que admite especialidad']
+    WHEN v.anos_experiencia < 0 THEN ARRAY['23514', 'experience_years', 'experience_years es menor que 0, el mínimo de anos_experiencia']
+    WHEN v.anos_experiencia > 70 THEN ARRAY['23514', 'experience_years', 'experience_years es mayor que 70, el máximo de anos_experiencia']
+    WHEN char_length(coalesce(CASE l.verification_status WHEN 'pending' THEN 'pendiente' WHEN 'verified' THEN 'verificada' WHEN 'rejected' THEN 'rechazada' ELSE l.verification_status END, 'pendiente')) > 20 AND rtrim(substr(coalesce(CASE l.verification_status WHEN 'pending' THEN 'pendiente' WHEN 'verified' THEN 'verificada' WHEN 'rejected' THEN 'rechazada' ELSE l.verification_status END, 'pendiente'), 21), ' ') <> '' THEN ARRAY['22001', 'verification_status', 'verification_status no tiene traducción: ' || quote_literal(left(l.verification_status::text, 40))]
+    WHEN v.estado_verificacion NOT IN ('pendiente', 'verificada', 'rechazada') THEN ARRAY['23514', 'verification_status', 'verification_status no tiene traducción: ' || quote_literal(left(l.verification_status::text, 40))]
   END AS rechazo) r
 CROSS JOIN LATERAL (SELECT coalesce(r.rechazo, CASE
-    WHEN v.proveedor_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM migracion.v_users_proveedores p WHERE p.id = v.proveedor_id AND p._motivo IS NULL AND p._fusion IS NULL) THEN '23503 ' || 'provider_id apunta a una fila que no está o está en cuarentena en users'
-    WHEN v.profesion_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM migracion.v_professions_profesiones p WHERE p.id = v.profesion_id AND p._motivo IS NULL AND p._fusion IS NULL) THEN '23503 ' || 'profession_id apunta a una fila que no está o está en cuarentena en professions'
+    WHEN v.proveedor_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM migracion.v_users_proveedores p WHERE p.id = v.proveedor_id AND p._motivo IS NULL AND p._fusion IS NULL) THEN ARRAY['23503', 'provider_id', 'provider_id apunta a una fila que no está o está en cuarentena en users']
+    WHEN v.profesion_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM migracion.v_professions_profesiones p WHERE p.id = v.profesion_id AND p._motivo IS NULL AND p._fusion IS NULL) THEN ARRAY['23503', 'profession_id', 'profession_id apunta a una fila que no está o está en cuarentena en professions']
   END) AS rechazo) f
 WHERE true;
 
@@ -71,12 +72,12 @@ BEGIN
         WHERE ROW(t.especialidad, t.anos_experiencia, t.certificaciones, t.es_principal, t.estado_verificacion, t.creado_at)::record *<> ROW(excluded.especialidad, excluded.anos_experiencia, excluded.certificaciones, excluded.es_principal, excluded.estado_verificacion, excluded.creado_at)::record
       RETURNING 1
     ), abiertas AS (
-      INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
-      SELECT 'provider_professions', f._clave, to_jsonb(l), f._sqlstate, f._motivo, 'copia'
+      INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, columna, motivo, origen)
+      SELECT 'provider_professions', f._clave, to_jsonb(l), f._sqlstate, f._columna, f._motivo, 'copia'
       FROM f JOIN public.provider_professions l ON l.provider_id = f._k1 AND l.profession_id = f._k2
       WHERE f._motivo IS NOT NULL
       ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
-      DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, motivo = excluded.motivo
+      DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, columna = excluded.columna, motivo = excluded.motivo
         WHERE (c.fila, c.motivo) IS DISTINCT FROM (excluded.fila, excluded.motivo)
       RETURNING 1
     ), cerradas AS (
@@ -116,17 +117,25 @@ BEGIN
          'PostgreSQL la rechaza: ' || v_mensaje, 'copia'
   FROM public.provider_professions l JOIN unnest(p_k1, p_k2) AS k(_k1, _k2) ON l.provider_id = k._k1 AND l.profession_id = k._k2
   ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
-  DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, motivo = excluded.motivo;
+  DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, columna = NULL, motivo = excluded.motivo;
+  -- what it was before is stale now and leaves, as with any refused row
+  WITH fuera AS (
+    DELETE FROM public.proveedor_profesiones t USING migracion.v_provider_professions_proveedor_profesiones f JOIN unnest(p_k1, p_k2) AS k(_k1, _k2) ON f._k1 = k._k1 AND f._k2 = k._k2
+    WHERE t.proveedor_id = f.proveedor_id AND t.profesion_id = f.profesion_id AND f._motivo IS NULL AND f._fusion IS NULL RETURNING t.*
+  )
+  INSERT INTO migracion.apartada (run_id, tabla, clave, fila)
+  SELECT p_run, 'proveedor_profesiones', t.id::text, to_jsonb(t) FROM fuera t;
   rechazadas := 1;
 END $funcion$;
 
 CREATE OR REPLACE FUNCTION migracion.copiar_provider_professions_proveedor_profesiones(
-  p_filas integer, p_run text, OUT leidas bigint, OUT copiadas bigint, OUT rechazadas bigint, OUT terminada boolean)
+  p_filas integer, p_bytes bigint, p_run text,
+  OUT leidas bigint, OUT copiadas bigint, OUT rechazadas bigint, OUT terminada boolean)
 LANGUAGE plpgsql SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $funcion$
 #variable_conflict use_column
 DECLARE
-  v_p migracion.progreso_copia; v_n integer;
+  v_p migracion.progreso_copia; v_n integer; v_vistas integer;
   p_k1 uuid[];
   p_k2 integer[];
 BEGIN
@@ -135,18 +144,32 @@ BEGIN
   FOR UPDATE;
   -- up to the end that was fixed when the copy began; later keys belong to the difference that the proof finds
   IF v_p.posicion IS NULL THEN
-    SELECT coalesce(array_agg(s._k1), '{}'), coalesce(array_agg(s._k2), '{}') INTO p_k1, p_k2 FROM (
-      SELECT l.provider_id AS _k1, l.profession_id AS _k2 FROM public.provider_professions l WHERE true
-        AND (l.provider_id, l.profession_id) <= ((v_p.fin->>0)::uuid, (v_p.fin->>1)::integer) ORDER BY l.provider_id, l.profession_id LIMIT p_filas) s;
+    SELECT coalesce(array_agg(s._k1) FILTER (WHERE s.suma <= p_bytes OR s.suma = s.peso), '{}'), coalesce(array_agg(s._k2) FILTER (WHERE s.suma <= p_bytes OR s.suma = s.peso), '{}'), count(*)
+    INTO p_k1, p_k2, v_vistas FROM (
+      SELECT l.*, sum(l.peso) OVER (ORDER BY _k1, _k2 ROWS UNBOUNDED PRECEDING) AS suma FROM (
+        SELECT l.provider_id AS _k1, l.profession_id AS _k2,
+          LEAST(100::bigint
+          + coalesce(octet_length(l.specialty), 0)
+          + coalesce(pg_column_size(l.certifications)::bigint * CASE WHEN pg_column_compression(l.certifications) IS NULL THEN 1 ELSE 8 END, 0)
+          + coalesce(octet_length(l.verification_status), 0), 1000000000)::integer AS peso
+        FROM public.provider_professions l WHERE true
+        AND (l.provider_id, l.profession_id) <= ((v_p.fin->>0)::uuid, (v_p.fin->>1)::integer) ORDER BY l.provider_id, l.profession_id LIMIT p_filas) l) s;
   ELSE
-    SELECT coalesce(array_agg(s._k1), '{}'), coalesce(array_agg(s._k2), '{}') INTO p_k1, p_k2 FROM (
-      SELECT l.provider_id AS _k1, l.profession_id AS _k2 FROM public.provider_professions l WHERE true
-        AND (l.provider_id, l.profession_id) > ((v_p.posicion->>0)::uuid, (v_p.posicion->>1)::integer) AND (l.provider_id, l.profession_id) <= ((v_p.fin->>0)::uuid, (v_p.fin->>1)::integer) ORDER BY l.provider_id, l.profession_id LIMIT p_filas) s;
+    SELECT coalesce(array_agg(s._k1) FILTER (WHERE s.suma <= p_bytes OR s.suma = s.peso), '{}'), coalesce(array_agg(s._k2) FILTER (WHERE s.suma <= p_bytes OR s.suma = s.peso), '{}'), count(*)
+    INTO p_k1, p_k2, v_vistas FROM (
+      SELECT l.*, sum(l.peso) OVER (ORDER BY _k1, _k2 ROWS UNBOUNDED PRECEDING) AS suma FROM (
+        SELECT l.provider_id AS _k1, l.profession_id AS _k2,
+          LEAST(100::bigint
+          + coalesce(octet_length(l.specialty), 0)
+          + coalesce(pg_column_size(l.certifications)::bigint * CASE WHEN pg_column_compression(l.certifications) IS NULL THEN 1 ELSE 8 END, 0)
+          + coalesce(octet_length(l.verification_status), 0), 1000000000)::integer AS peso
+        FROM public.provider_professions l WHERE true
+        AND (l.provider_id, l.profession_id) > ((v_p.posicion->>0)::uuid, (v_p.posicion->>1)::integer) AND (l.provider_id, l.profession_id) <= ((v_p.fin->>0)::uuid, (v_p.fin->>1)::integer) ORDER BY l.provider_id, l.profession_id LIMIT p_filas) l) s;
   END IF;
   v_n := cardinality(p_k1);
   leidas := v_n;
   SELECT r.copiadas, r.rechazadas INTO copiadas, rechazadas FROM migracion.llevar_provider_professions_proveedor_profesiones(p_k1, p_k2, p_run) r;
-  terminada := v_n < p_filas;
+  terminada := v_n = v_vistas AND v_vistas < p_filas;
   UPDATE migracion.progreso_copia SET
     posicion = CASE WHEN v_n > 0 THEN jsonb_build_array(p_k1[v_n]::text, p_k2[v_n]::text) ELSE posicion END,
     ultima_clave = CASE WHEN v_n > 0 THEN p_k1[v_n]::text || '|' || p_k2[v_n]::text ELSE ultima_clave END,
@@ -156,7 +179,7 @@ BEGIN
   WHERE tabla_origen = v_p.tabla_origen AND tabla_destino = v_p.tabla_destino AND tramo = v_p.tramo;
 END $funcion$;
 
-REVOKE ALL ON FUNCTION migracion.llevar_provider_professions_proveedor_profesiones(uuid[], integer[], text), migracion.copiar_provider_professions_proveedor_profesiones(integer, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION migracion.llevar_provider_professions_proveedor_profesiones(uuid[], integer[], text), migracion.copiar_provider_professions_proveedor_profesiones(integer, bigint, text) FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION migracion.quitar_proveedor_profesiones(
   p_k1 uuid[], p_k2 integer[], p_run text, OUT apartadas bigint)

@@ -18,8 +18,9 @@ SELECT l.id AS _k1,
        v.esta_activo,
        v.creado_at,
        v.actualizado_at,
-       left(f.rechazo, 5) AS _sqlstate,
-       substr(f.rechazo, 7) AS _motivo,
+       f.rechazo[1] AS _sqlstate,
+       f.rechazo[2] AS _columna,
+       f.rechazo[3] AS _motivo,
        NULL::text AS _fusion
 FROM public.provider_services l
 CROSS JOIN LATERAL (SELECT
@@ -35,15 +36,15 @@ CROSS JOIN LATERAL (SELECT
     (l.created_at AT TIME ZONE 'UTC') AS creado_at,
     (l.updated_at AT TIME ZONE 'UTC') AS actualizado_at) v
 CROSS JOIN LATERAL (SELECT CASE
-    WHEN char_length(l.title) > 255 AND rtrim(substr(l.title, 256), ' ') <> '' THEN '22001 ' || 'title pasa de los 255 caracteres que admite titulo'
-    WHEN v.titulo IS NULL THEN '23502 ' || 'falta title, y titulo es obligatorio'
-    WHEN char_length(l.category) > 100 AND rtrim(substr(l.category, 101), ' ') <> '' THEN '22001 ' || 'category pasa de los 100 caracteres que admite categoria'
-    WHEN NOT (l.price = 'NaN' OR abs(round(l.price, 2)) < 1e8::numeric) THEN '22003 ' || 'price no cabe en numeric(10,2) (precio)'
-    WHEN char_length(CASE l.price_type WHEN 'fixed' THEN 'fijo' WHEN 'range' THEN 'rango' WHEN 'negotiable' THEN 'a_convenir' WHEN 'hourly' THEN 'hora' ELSE l.price_type END) > 20 AND rtrim(substr(CASE l.price_type WHEN 'fixed' THEN 'fijo' WHEN 'range' THEN 'rango' WHEN 'negotiable' THEN 'a_convenir' WHEN 'hourly' THEN 'hora' ELSE l.price_type END, 21), ' ') <> '' THEN '22001 ' || 'price_type no tiene traducción: ' || quote_literal(left(l.price_type::text, 40))
-    WHEN v.tipo_precio NOT IN ('fijo', 'rango', 'a_convenir', 'hora') THEN '23514 ' || 'price_type no tiene traducción: ' || quote_literal(left(l.price_type::text, 40))
+    WHEN char_length(l.title) > 255 AND rtrim(substr(l.title, 256), ' ') <> '' THEN ARRAY['22001', 'title', 'title pasa de los 255 caracteres que admite titulo']
+    WHEN v.titulo IS NULL THEN ARRAY['23502', 'title', 'falta title, y titulo es obligatorio']
+    WHEN char_length(l.category) > 100 AND rtrim(substr(l.category, 101), ' ') <> '' THEN ARRAY['22001', 'category', 'category pasa de los 100 caracteres que admite categoria']
+    WHEN NOT (l.price = 'NaN' OR abs(round(l.price, 2)) < 1e8::numeric) THEN ARRAY['22003', 'price', 'price no cabe en numeric(10,2) (precio)']
+    WHEN char_length(CASE l.price_type WHEN 'fixed' THEN 'fijo' WHEN 'range' THEN 'rango' WHEN 'negotiable' THEN 'a_convenir' WHEN 'hourly' THEN 'hora' ELSE l.price_type END) > 20 AND rtrim(substr(CASE l.price_type WHEN 'fixed' THEN 'fijo' WHEN 'range' THEN 'rango' WHEN 'negotiable' THEN 'a_convenir' WHEN 'hourly' THEN 'hora' ELSE l.price_type END, 21), ' ') <> '' THEN ARRAY['22001', 'price_type', 'price_type no tiene traducción: ' || quote_literal(left(l.price_type::text, 40))]
+    WHEN v.tipo_precio NOT IN ('fijo', 'rango', 'a_convenir', 'hora') THEN ARRAY['23514', 'price_type', 'price_type no tiene traducción: ' || quote_literal(left(l.price_type::text, 40))]
   END AS rechazo) r
 CROSS JOIN LATERAL (SELECT coalesce(r.rechazo, CASE
-    WHEN v.proveedor_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM migracion.v_users_proveedores p WHERE p.id = v.proveedor_id AND p._motivo IS NULL AND p._fusion IS NULL) THEN '23503 ' || 'provider_id apunta a una fila que no está o está en cuarentena en users'
+    WHEN v.proveedor_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM migracion.v_users_proveedores p WHERE p.id = v.proveedor_id AND p._motivo IS NULL AND p._fusion IS NULL) THEN ARRAY['23503', 'provider_id', 'provider_id apunta a una fila que no está o está en cuarentena en users']
   END) AS rechazo) f
 WHERE true;
 
@@ -74,12 +75,12 @@ BEGIN
         WHERE ROW(t.proveedor_id, t.titulo, t.descripcion, t.categoria, t.precio, t.tipo_precio, t.disponibilidad, t.esta_activo, t.creado_at, t.actualizado_at)::record *<> ROW(excluded.proveedor_id, excluded.titulo, excluded.descripcion, excluded.categoria, excluded.precio, excluded.tipo_precio, excluded.disponibilidad, excluded.esta_activo, excluded.creado_at, excluded.actualizado_at)::record
       RETURNING 1
     ), abiertas AS (
-      INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
-      SELECT 'provider_services', f._clave, to_jsonb(l), f._sqlstate, f._motivo, 'copia'
+      INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, columna, motivo, origen)
+      SELECT 'provider_services', f._clave, to_jsonb(l), f._sqlstate, f._columna, f._motivo, 'copia'
       FROM f JOIN public.provider_services l ON l.id = f._k1
       WHERE f._motivo IS NOT NULL
       ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
-      DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, motivo = excluded.motivo
+      DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, columna = excluded.columna, motivo = excluded.motivo
         WHERE (c.fila, c.motivo) IS DISTINCT FROM (excluded.fila, excluded.motivo)
       RETURNING 1
     ), cerradas AS (
@@ -109,17 +110,25 @@ BEGIN
          'PostgreSQL la rechaza: ' || v_mensaje, 'copia'
   FROM public.provider_services l JOIN unnest(p_k1) AS k(_k1) ON l.id = k._k1
   ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
-  DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, motivo = excluded.motivo;
+  DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, columna = NULL, motivo = excluded.motivo;
+  -- what it was before is stale now and leaves, as with any refused row
+  WITH fuera AS (
+    DELETE FROM public.servicios_proveedor t USING migracion.v_provider_services_servicios_proveedor f JOIN unnest(p_k1) AS k(_k1) ON f._k1 = k._k1
+    WHERE t.id = f.id AND f._motivo IS NULL AND f._fusion IS NULL RETURNING t.*
+  )
+  INSERT INTO migracion.apartada (run_id, tabla, clave, fila)
+  SELECT p_run, 'servicios_proveedor', t.id::text, to_jsonb(t) FROM fuera t;
   rechazadas := 1;
 END $funcion$;
 
 CREATE OR REPLACE FUNCTION migracion.copiar_provider_services_servicios_proveedor(
-  p_filas integer, p_run text, OUT leidas bigint, OUT copiadas bigint, OUT rechazadas bigint, OUT terminada boolean)
+  p_filas integer, p_bytes bigint, p_run text,
+  OUT leidas bigint, OUT copiadas bigint, OUT rechazadas bigint, OUT terminada boolean)
 LANGUAGE plpgsql SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $funcion$
 #variable_conflict use_column
 DECLARE
-  v_p migracion.progreso_copia; v_n integer;
+  v_p migracion.progreso_copia; v_n integer; v_vistas integer;
   p_k1 uuid[];
 BEGIN
   SELECT * INTO STRICT v_p FROM migracion.progreso_copia
@@ -127,18 +136,36 @@ BEGIN
   FOR UPDATE;
   -- up to the end that was fixed when the copy began; later keys belong to the difference that the proof finds
   IF v_p.posicion IS NULL THEN
-    SELECT coalesce(array_agg(s._k1), '{}') INTO p_k1 FROM (
-      SELECT l.id AS _k1 FROM public.provider_services l WHERE true
-        AND (l.id) <= ((v_p.fin->>0)::uuid) ORDER BY l.id LIMIT p_filas) s;
+    SELECT coalesce(array_agg(s._k1) FILTER (WHERE s.suma <= p_bytes OR s.suma = s.peso), '{}'), count(*)
+    INTO p_k1, v_vistas FROM (
+      SELECT l.*, sum(l.peso) OVER (ORDER BY _k1 ROWS UNBOUNDED PRECEDING) AS suma FROM (
+        SELECT l.id AS _k1,
+          LEAST(100::bigint
+          + coalesce(octet_length(l.title), 0)
+          + coalesce(octet_length(l.description), 0)
+          + coalesce(octet_length(l.category), 0)
+          + coalesce(octet_length(l.price_type), 0)
+          + coalesce(pg_column_size(l.availability)::bigint * CASE WHEN pg_column_compression(l.availability) IS NULL THEN 1 ELSE 8 END, 0), 1000000000)::integer AS peso
+        FROM public.provider_services l WHERE true
+        AND (l.id) <= ((v_p.fin->>0)::uuid) ORDER BY l.id LIMIT p_filas) l) s;
   ELSE
-    SELECT coalesce(array_agg(s._k1), '{}') INTO p_k1 FROM (
-      SELECT l.id AS _k1 FROM public.provider_services l WHERE true
-        AND (l.id) > ((v_p.posicion->>0)::uuid) AND (l.id) <= ((v_p.fin->>0)::uuid) ORDER BY l.id LIMIT p_filas) s;
+    SELECT coalesce(array_agg(s._k1) FILTER (WHERE s.suma <= p_bytes OR s.suma = s.peso), '{}'), count(*)
+    INTO p_k1, v_vistas FROM (
+      SELECT l.*, sum(l.peso) OVER (ORDER BY _k1 ROWS UNBOUNDED PRECEDING) AS suma FROM (
+        SELECT l.id AS _k1,
+          LEAST(100::bigint
+          + coalesce(octet_length(l.title), 0)
+          + coalesce(octet_length(l.description), 0)
+          + coalesce(octet_length(l.category), 0)
+          + coalesce(octet_length(l.price_type), 0)
+          + coalesce(pg_column_size(l.availability)::bigint * CASE WHEN pg_column_compression(l.availability) IS NULL THEN 1 ELSE 8 END, 0), 1000000000)::integer AS peso
+        FROM public.provider_services l WHERE true
+        AND (l.id) > ((v_p.posicion->>0)::uuid) AND (l.id) <= ((v_p.fin->>0)::uuid) ORDER BY l.id LIMIT p_filas) l) s;
   END IF;
   v_n := cardinality(p_k1);
   leidas := v_n;
   SELECT r.copiadas, r.rechazadas INTO copiadas, rechazadas FROM migracion.llevar_provider_services_servicios_proveedor(p_k1, p_run) r;
-  terminada := v_n < p_filas;
+  terminada := v_n = v_vistas AND v_vistas < p_filas;
   UPDATE migracion.progreso_copia SET
     posicion = CASE WHEN v_n > 0 THEN jsonb_build_array(p_k1[v_n]::text) ELSE posicion END,
     ultima_clave = CASE WHEN v_n > 0 THEN p_k1[v_n]::text ELSE ultima_clave END,
@@ -148,7 +175,7 @@ BEGIN
   WHERE tabla_origen = v_p.tabla_origen AND tabla_destino = v_p.tabla_destino AND tramo = v_p.tramo;
 END $funcion$;
 
-REVOKE ALL ON FUNCTION migracion.llevar_provider_services_servicios_proveedor(uuid[], text), migracion.copiar_provider_services_servicios_proveedor(integer, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION migracion.llevar_provider_services_servicios_proveedor(uuid[], text), migracion.copiar_provider_services_servicios_proveedor(integer, bigint, text) FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION migracion.quitar_servicios_proveedor(
   p_k1 uuid[], p_run text, OUT apartadas bigint)

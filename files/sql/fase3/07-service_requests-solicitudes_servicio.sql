@@ -19,8 +19,9 @@ SELECT l.id AS _k1,
        v.estado,
        v.solicitado_at,
        v.resuelto_at,
-       left(f.rechazo, 5) AS _sqlstate,
-       substr(f.rechazo, 7) AS _motivo,
+       f.rechazo[1] AS _sqlstate,
+       f.rechazo[2] AS _columna,
+       f.rechazo[3] AS _motivo,
        NULL::text AS _fusion
 FROM public.service_requests l
 CROSS JOIN LATERAL (SELECT
@@ -37,16 +38,16 @@ CROSS JOIN LATERAL (SELECT
     (l.resolved_at AT TIME ZONE 'UTC') AS resuelto_at) v
 LEFT JOIN public.clientes b2 ON b2.telefono = v.telefono
 CROSS JOIN LATERAL (SELECT CASE
-    WHEN char_length(l.phone) > 20 AND rtrim(substr(l.phone, 21), ' ') <> '' THEN '22001 ' || 'phone pasa de los 20 caracteres que admite telefono'
-    WHEN v.telefono IS NULL THEN '23502 ' || 'falta phone, y telefono es obligatorio'
-    WHEN char_length(CASE l.intent WHEN 'service_request' THEN 'servicio' ELSE l.intent END) > 50 AND rtrim(substr(CASE l.intent WHEN 'service_request' THEN 'servicio' ELSE l.intent END, 51), ' ') <> '' THEN '22001 ' || 'intent no tiene traducción: ' || quote_literal(left(l.intent::text, 40))
-    WHEN v.tipo_solicitud NOT IN ('servicio', 'consulta', 'queja', 'sugerencia') THEN '23514 ' || 'intent no tiene traducción: ' || quote_literal(left(l.intent::text, 40))
-    WHEN char_length(l.profession) > 100 AND rtrim(substr(l.profession, 101), ' ') <> '' THEN '22001 ' || 'profession pasa de los 100 caracteres que admite profesion_solicitada'
-    WHEN char_length(l.location_city) > 100 AND rtrim(substr(l.location_city, 101), ' ') <> '' THEN '22001 ' || 'location_city pasa de los 100 caracteres que admite ciudad'
-    WHEN NOT (l.location_lat = 'NaN' OR abs(round(l.location_lat, 8)) < 1e2::numeric) THEN '22003 ' || 'location_lat no cabe en numeric(10,8) (latitud)'
-    WHEN NOT (l.location_lng = 'NaN' OR abs(round(l.location_lng, 8)) < 1e3::numeric) THEN '22003 ' || 'location_lng no cabe en numeric(11,8) (longitud)'
+    WHEN char_length(l.phone) > 20 AND rtrim(substr(l.phone, 21), ' ') <> '' THEN ARRAY['22001', 'phone', 'phone pasa de los 20 caracteres que admite telefono']
+    WHEN v.telefono IS NULL THEN ARRAY['23502', 'phone', 'falta phone, y telefono es obligatorio']
+    WHEN char_length(CASE l.intent WHEN 'service_request' THEN 'servicio' ELSE l.intent END) > 50 AND rtrim(substr(CASE l.intent WHEN 'service_request' THEN 'servicio' ELSE l.intent END, 51), ' ') <> '' THEN ARRAY['22001', 'intent', 'intent no tiene traducción: ' || quote_literal(left(l.intent::text, 40))]
+    WHEN v.tipo_solicitud NOT IN ('servicio', 'consulta', 'queja', 'sugerencia') THEN ARRAY['23514', 'intent', 'intent no tiene traducción: ' || quote_literal(left(l.intent::text, 40))]
+    WHEN char_length(l.profession) > 100 AND rtrim(substr(l.profession, 101), ' ') <> '' THEN ARRAY['22001', 'profession', 'profession pasa de los 100 caracteres que admite profesion_solicitada']
+    WHEN char_length(l.location_city) > 100 AND rtrim(substr(l.location_city, 101), ' ') <> '' THEN ARRAY['22001', 'location_city', 'location_city pasa de los 100 caracteres que admite ciudad']
+    WHEN NOT (l.location_lat = 'NaN' OR abs(round(l.location_lat, 8)) < 1e2::numeric) THEN ARRAY['22003', 'location_lat', 'location_lat no cabe en numeric(10,8) (latitud)']
+    WHEN NOT (l.location_lng = 'NaN' OR abs(round(l.location_lng, 8)) < 1e3::numeric) THEN ARRAY['22003', 'location_lng', 'location_lng no cabe en numeric(11,8) (longitud)']
   END AS rechazo) r
-CROSS JOIN LATERAL (SELECT coalesce(r.rechazo, NULL::text) AS rechazo) f
+CROSS JOIN LATERAL (SELECT coalesce(r.rechazo, NULL::text[]) AS rechazo) f
 WHERE true;
 
 CREATE OR REPLACE FUNCTION migracion.llevar_service_requests_solicitudes_servicio(
@@ -75,12 +76,12 @@ BEGIN
         WHERE ROW(t.cliente_id, t.telefono, t.tipo_solicitud, t.profesion_solicitada, t.ciudad, t.latitud, t.longitud, t.proveedores_sugeridos, t.estado, t.solicitado_at, t.resuelto_at)::record *<> ROW(excluded.cliente_id, excluded.telefono, excluded.tipo_solicitud, excluded.profesion_solicitada, excluded.ciudad, excluded.latitud, excluded.longitud, excluded.proveedores_sugeridos, excluded.estado, excluded.solicitado_at, excluded.resuelto_at)::record
       RETURNING 1
     ), abiertas AS (
-      INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
-      SELECT 'service_requests', f._clave, to_jsonb(l), f._sqlstate, f._motivo, 'copia'
+      INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, columna, motivo, origen)
+      SELECT 'service_requests', f._clave, to_jsonb(l), f._sqlstate, f._columna, f._motivo, 'copia'
       FROM f JOIN public.service_requests l ON l.id = f._k1
       WHERE f._motivo IS NOT NULL
       ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
-      DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, motivo = excluded.motivo
+      DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, columna = excluded.columna, motivo = excluded.motivo
         WHERE (c.fila, c.motivo) IS DISTINCT FROM (excluded.fila, excluded.motivo)
       RETURNING 1
     ), cerradas AS (
@@ -110,17 +111,25 @@ BEGIN
          'PostgreSQL la rechaza: ' || v_mensaje, 'copia'
   FROM public.service_requests l JOIN unnest(p_k1) AS k(_k1) ON l.id = k._k1
   ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
-  DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, motivo = excluded.motivo;
+  DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, columna = NULL, motivo = excluded.motivo;
+  -- what it was before is stale now and leaves, as with any refused row
+  WITH fuera AS (
+    DELETE FROM public.solicitudes_servicio t USING migracion.v_service_requests_solicitudes_servicio f JOIN unnest(p_k1) AS k(_k1) ON f._k1 = k._k1
+    WHERE t.id = f.id AND f._motivo IS NULL AND f._fusion IS NULL RETURNING t.*
+  )
+  INSERT INTO migracion.apartada (run_id, tabla, clave, fila)
+  SELECT p_run, 'solicitudes_servicio', t.id::text, to_jsonb(t) FROM fuera t;
   rechazadas := 1;
 END $funcion$;
 
 CREATE OR REPLACE FUNCTION migracion.copiar_service_requests_solicitudes_servicio(
-  p_filas integer, p_run text, OUT leidas bigint, OUT copiadas bigint, OUT rechazadas bigint, OUT terminada boolean)
+  p_filas integer, p_bytes bigint, p_run text,
+  OUT leidas bigint, OUT copiadas bigint, OUT rechazadas bigint, OUT terminada boolean)
 LANGUAGE plpgsql SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $funcion$
 #variable_conflict use_column
 DECLARE
-  v_p migracion.progreso_copia; v_n integer;
+  v_p migracion.progreso_copia; v_n integer; v_vistas integer;
   p_k1 uuid[];
 BEGIN
   SELECT * INTO STRICT v_p FROM migracion.progreso_copia
@@ -128,18 +137,36 @@ BEGIN
   FOR UPDATE;
   -- up to the end that was fixed when the copy began; later keys belong to the difference that the proof finds
   IF v_p.posicion IS NULL THEN
-    SELECT coalesce(array_agg(s._k1), '{}') INTO p_k1 FROM (
-      SELECT l.id AS _k1 FROM public.service_requests l WHERE true
-        AND (l.id) <= ((v_p.fin->>0)::uuid) ORDER BY l.id LIMIT p_filas) s;
+    SELECT coalesce(array_agg(s._k1) FILTER (WHERE s.suma <= p_bytes OR s.suma = s.peso), '{}'), count(*)
+    INTO p_k1, v_vistas FROM (
+      SELECT l.*, sum(l.peso) OVER (ORDER BY _k1 ROWS UNBOUNDED PRECEDING) AS suma FROM (
+        SELECT l.id AS _k1,
+          LEAST(100::bigint
+          + coalesce(octet_length(l.phone), 0)
+          + coalesce(octet_length(l.intent), 0)
+          + coalesce(octet_length(l.profession), 0)
+          + coalesce(octet_length(l.location_city), 0)
+          + coalesce(pg_column_size(l.suggested_providers)::bigint * CASE WHEN pg_column_compression(l.suggested_providers) IS NULL THEN 1 ELSE 8 END, 0), 1000000000)::integer AS peso
+        FROM public.service_requests l WHERE true
+        AND (l.id) <= ((v_p.fin->>0)::uuid) ORDER BY l.id LIMIT p_filas) l) s;
   ELSE
-    SELECT coalesce(array_agg(s._k1), '{}') INTO p_k1 FROM (
-      SELECT l.id AS _k1 FROM public.service_requests l WHERE true
-        AND (l.id) > ((v_p.posicion->>0)::uuid) AND (l.id) <= ((v_p.fin->>0)::uuid) ORDER BY l.id LIMIT p_filas) s;
+    SELECT coalesce(array_agg(s._k1) FILTER (WHERE s.suma <= p_bytes OR s.suma = s.peso), '{}'), count(*)
+    INTO p_k1, v_vistas FROM (
+      SELECT l.*, sum(l.peso) OVER (ORDER BY _k1 ROWS UNBOUNDED PRECEDING) AS suma FROM (
+        SELECT l.id AS _k1,
+          LEAST(100::bigint
+          + coalesce(octet_length(l.phone), 0)
+          + coalesce(octet_length(l.intent), 0)
+          + coalesce(octet_length(l.profession), 0)
+          + coalesce(octet_length(l.location_city), 0)
+          + coalesce(pg_column_size(l.suggested_providers)::bigint * CASE WHEN pg_column_compression(l.suggested_providers) IS NULL THEN 1 ELSE 8 END, 0), 1000000000)::integer AS peso
+        FROM public.service_requests l WHERE true
+        AND (l.id) > ((v_p.posicion->>0)::uuid) AND (l.id) <= ((v_p.fin->>0)::uuid) ORDER BY l.id LIMIT p_filas) l) s;
   END IF;
   v_n := cardinality(p_k1);
   leidas := v_n;
   SELECT r.copiadas, r.rechazadas INTO copiadas, rechazadas FROM migracion.llevar_service_requests_solicitudes_servicio(p_k1, p_run) r;
-  terminada := v_n < p_filas;
+  terminada := v_n = v_vistas AND v_vistas < p_filas;
   UPDATE migracion.progreso_copia SET
     posicion = CASE WHEN v_n > 0 THEN jsonb_build_array(p_k1[v_n]::text) ELSE posicion END,
     ultima_clave = CASE WHEN v_n > 0 THEN p_k1[v_n]::text ELSE ultima_clave END,
@@ -149,7 +176,7 @@ BEGIN
   WHERE tabla_origen = v_p.tabla_origen AND tabla_destino = v_p.tabla_destino AND tramo = v_p.tramo;
 END $funcion$;
 
-REVOKE ALL ON FUNCTION migracion.llevar_service_requests_solicitudes_servicio(uuid[], text), migracion.copiar_service_requests_solicitudes_servicio(integer, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION migracion.llevar_service_requests_solicitudes_servicio(uuid[], text), migracion.copiar_service_requests_solicitudes_servicio(integer, bigint, text) FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION migracion.quitar_solicitudes_servicio(
   p_k1 uuid[], p_run text, OUT apartadas bigint)

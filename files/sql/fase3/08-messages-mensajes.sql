@@ -18,8 +18,9 @@ SELECT l.id AS _k1,
        v.estado_procesamiento,
        v.metadata,
        v.creado_at,
-       left(f.rechazo, 5) AS _sqlstate,
-       substr(f.rechazo, 7) AS _motivo,
+       f.rechazo[1] AS _sqlstate,
+       f.rechazo[2] AS _columna,
+       f.rechazo[3] AS _motivo,
        NULL::text AS _fusion
 FROM public.messages l
 LEFT JOIN public.users b3 ON b3.id = l.user_id
@@ -36,16 +37,16 @@ CROSS JOIN LATERAL (SELECT
     CASE WHEN l.metadata IS NULL THEN '{}'::jsonb ELSE l.metadata END AS metadata,
     (l."timestamp" AT TIME ZONE 'UTC') AS creado_at) v
 CROSS JOIN LATERAL (SELECT CASE
-    WHEN char_length(coalesce(b3.phone_number::text, l.metadata ->> 'phone', l.metadata ->> 'from_number')) > 20 AND rtrim(substr(coalesce(b3.phone_number::text, l.metadata ->> 'phone', l.metadata ->> 'from_number'), 21), ' ') <> '' THEN '22001 ' || 'phone_number pasa de los 20 caracteres que admite telefono'
-    WHEN v.telefono IS NULL THEN '23502 ' || 'no se encuentra telefono por user_id en users ni en metadata.phone o from_number'
-    WHEN char_length(coalesce(CASE l.message_type WHEN 'text' THEN 'texto' WHEN 'image' THEN 'imagen' WHEN 'document' THEN 'documento' WHEN 'location' THEN 'ubicacion' WHEN 'contact' THEN 'contacto' ELSE l.message_type END, 'texto')) > 50 AND rtrim(substr(coalesce(CASE l.message_type WHEN 'text' THEN 'texto' WHEN 'image' THEN 'imagen' WHEN 'document' THEN 'documento' WHEN 'location' THEN 'ubicacion' WHEN 'contact' THEN 'contacto' ELSE l.message_type END, 'texto'), 51), ' ') <> '' THEN '22001 ' || 'message_type no tiene traducción: ' || quote_literal(left(l.message_type::text, 40))
-    WHEN v.tipo_mensaje NOT IN ('texto', 'imagen', 'audio', 'video', 'documento', 'ubicacion', 'contacto') THEN '23514 ' || 'message_type no tiene traducción: ' || quote_literal(left(l.message_type::text, 40))
-    WHEN char_length(l.media_url) > 500 AND rtrim(substr(l.media_url, 501), ' ') <> '' THEN '22001 ' || 'media_url pasa de los 500 caracteres que admite url_media'
-    WHEN char_length(l.media_type) > 20 AND rtrim(substr(l.media_type, 21), ' ') <> '' THEN '22001 ' || 'media_type pasa de los 20 caracteres que admite tipo_media'
-    WHEN char_length(coalesce(CASE l.processing_status WHEN 'pending' THEN 'pendiente' WHEN 'processing' THEN 'procesando' WHEN 'completed' THEN 'completado' WHEN 'failed' THEN 'error' ELSE l.processing_status END, 'completado')) > 20 AND rtrim(substr(coalesce(CASE l.processing_status WHEN 'pending' THEN 'pendiente' WHEN 'processing' THEN 'procesando' WHEN 'completed' THEN 'completado' WHEN 'failed' THEN 'error' ELSE l.processing_status END, 'completado'), 21), ' ') <> '' THEN '22001 ' || 'processing_status no tiene traducción: ' || quote_literal(left(l.processing_status::text, 40))
-    WHEN v.estado_procesamiento NOT IN ('pendiente', 'procesando', 'completado', 'error') THEN '23514 ' || 'processing_status no tiene traducción: ' || quote_literal(left(l.processing_status::text, 40))
+    WHEN char_length(coalesce(b3.phone_number::text, l.metadata ->> 'phone', l.metadata ->> 'from_number')) > 20 AND rtrim(substr(coalesce(b3.phone_number::text, l.metadata ->> 'phone', l.metadata ->> 'from_number'), 21), ' ') <> '' THEN ARRAY['22001', 'users.phone_number', 'users.phone_number o metadata.phone o from_number pasa de los 20 caracteres que admite telefono']
+    WHEN v.telefono IS NULL THEN ARRAY['23502', 'user_id', 'no se encuentra telefono por user_id en users ni en metadata.phone o from_number']
+    WHEN char_length(coalesce(CASE l.message_type WHEN 'text' THEN 'texto' WHEN 'image' THEN 'imagen' WHEN 'document' THEN 'documento' WHEN 'location' THEN 'ubicacion' WHEN 'contact' THEN 'contacto' ELSE l.message_type END, 'texto')) > 50 AND rtrim(substr(coalesce(CASE l.message_type WHEN 'text' THEN 'texto' WHEN 'image' THEN 'imagen' WHEN 'document' THEN 'documento' WHEN 'location' THEN 'ubicacion' WHEN 'contact' THEN 'contacto' ELSE l.message_type END, 'texto'), 51), ' ') <> '' THEN ARRAY['22001', 'message_type', 'message_type no tiene traducción: ' || quote_literal(left(l.message_type::text, 40))]
+    WHEN v.tipo_mensaje NOT IN ('texto', 'imagen', 'audio', 'video', 'documento', 'ubicacion', 'contacto') THEN ARRAY['23514', 'message_type', 'message_type no tiene traducción: ' || quote_literal(left(l.message_type::text, 40))]
+    WHEN char_length(l.media_url) > 500 AND rtrim(substr(l.media_url, 501), ' ') <> '' THEN ARRAY['22001', 'media_url', 'media_url pasa de los 500 caracteres que admite url_media']
+    WHEN char_length(l.media_type) > 20 AND rtrim(substr(l.media_type, 21), ' ') <> '' THEN ARRAY['22001', 'media_type', 'media_type pasa de los 20 caracteres que admite tipo_media']
+    WHEN char_length(coalesce(CASE l.processing_status WHEN 'pending' THEN 'pendiente' WHEN 'processing' THEN 'procesando' WHEN 'completed' THEN 'completado' WHEN 'failed' THEN 'error' ELSE l.processing_status END, 'completado')) > 20 AND rtrim(substr(coalesce(CASE l.processing_status WHEN 'pending' THEN 'pendiente' WHEN 'processing' THEN 'procesando' WHEN 'completed' THEN 'completado' WHEN 'failed' THEN 'error' ELSE l.processing_status END, 'completado'), 21), ' ') <> '' THEN ARRAY['22001', 'processing_status', 'processing_status no tiene traducción: ' || quote_literal(left(l.processing_status::text, 40))]
+    WHEN v.estado_procesamiento NOT IN ('pendiente', 'procesando', 'completado', 'error') THEN ARRAY['23514', 'processing_status', 'processing_status no tiene traducción: ' || quote_literal(left(l.processing_status::text, 40))]
   END AS rechazo) r
-CROSS JOIN LATERAL (SELECT coalesce(r.rechazo, NULL::text) AS rechazo) f
+CROSS JOIN LATERAL (SELECT coalesce(r.rechazo, NULL::text[]) AS rechazo) f
 WHERE true;
 
 CREATE OR REPLACE FUNCTION migracion.llevar_messages_mensajes(
@@ -75,12 +76,12 @@ BEGIN
         WHERE ROW(t.conversacion_id, t.telefono, t.tipo_mensaje, t.contenido, t.url_media, t.tipo_media, t.respuesta_ia, t.estado_procesamiento, t.metadata, t.creado_at)::record *<> ROW(excluded.conversacion_id, excluded.telefono, excluded.tipo_mensaje, excluded.contenido, excluded.url_media, excluded.tipo_media, excluded.respuesta_ia, excluded.estado_procesamiento, excluded.metadata, excluded.creado_at)::record
       RETURNING 1
     ), abiertas AS (
-      INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
-      SELECT 'messages', f._clave, to_jsonb(l), f._sqlstate, f._motivo, 'copia'
+      INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, columna, motivo, origen)
+      SELECT 'messages', f._clave, to_jsonb(l), f._sqlstate, f._columna, f._motivo, 'copia'
       FROM f JOIN public.messages l ON l.id = f._k1
       WHERE f._motivo IS NOT NULL
       ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
-      DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, motivo = excluded.motivo
+      DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, columna = excluded.columna, motivo = excluded.motivo
         WHERE (c.fila, c.motivo) IS DISTINCT FROM (excluded.fila, excluded.motivo)
       RETURNING 1
     ), cerradas AS (
@@ -110,17 +111,25 @@ BEGIN
          'PostgreSQL la rechaza: ' || v_mensaje, 'copia'
   FROM public.messages l JOIN unnest(p_k1) AS k(_k1) ON l.id = k._k1
   ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
-  DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, motivo = excluded.motivo;
+  DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, columna = NULL, motivo = excluded.motivo;
+  -- what it was before is stale now and leaves, as with any refused row
+  WITH fuera AS (
+    DELETE FROM public.mensajes t USING migracion.v_messages_mensajes f JOIN unnest(p_k1) AS k(_k1) ON f._k1 = k._k1
+    WHERE t.id = f.id AND f._motivo IS NULL AND f._fusion IS NULL RETURNING t.*
+  )
+  INSERT INTO migracion.apartada (run_id, tabla, clave, fila)
+  SELECT p_run, 'mensajes', t.id::text, to_jsonb(t) FROM fuera t;
   rechazadas := 1;
 END $funcion$;
 
 CREATE OR REPLACE FUNCTION migracion.copiar_messages_mensajes(
-  p_filas integer, p_run text, OUT leidas bigint, OUT copiadas bigint, OUT rechazadas bigint, OUT terminada boolean)
+  p_filas integer, p_bytes bigint, p_run text,
+  OUT leidas bigint, OUT copiadas bigint, OUT rechazadas bigint, OUT terminada boolean)
 LANGUAGE plpgsql SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $funcion$
 #variable_conflict use_column
 DECLARE
-  v_p migracion.progreso_copia; v_n integer;
+  v_p migracion.progreso_copia; v_n integer; v_vistas integer;
   p_k1 uuid[];
 BEGIN
   SELECT * INTO STRICT v_p FROM migracion.progreso_copia
@@ -128,18 +137,40 @@ BEGIN
   FOR UPDATE;
   -- up to the end that was fixed when the copy began; later keys belong to the difference that the proof finds
   IF v_p.posicion IS NULL THEN
-    SELECT coalesce(array_agg(s._k1), '{}') INTO p_k1 FROM (
-      SELECT l.id AS _k1 FROM public.messages l WHERE true
-        AND (l.id) <= ((v_p.fin->>0)::uuid) ORDER BY l.id LIMIT p_filas) s;
+    SELECT coalesce(array_agg(s._k1) FILTER (WHERE s.suma <= p_bytes OR s.suma = s.peso), '{}'), count(*)
+    INTO p_k1, v_vistas FROM (
+      SELECT l.*, sum(l.peso) OVER (ORDER BY _k1 ROWS UNBOUNDED PRECEDING) AS suma FROM (
+        SELECT l.id AS _k1,
+          LEAST(100::bigint
+          + coalesce(octet_length(l.message_type), 0)
+          + coalesce(octet_length(l.content), 0)
+          + coalesce(octet_length(l.media_url), 0)
+          + coalesce(octet_length(l.media_type), 0)
+          + coalesce(octet_length(l.ai_response), 0)
+          + coalesce(octet_length(l.processing_status), 0)
+          + coalesce(pg_column_size(l.metadata)::bigint * CASE WHEN pg_column_compression(l.metadata) IS NULL THEN 1 ELSE 8 END, 0), 1000000000)::integer AS peso
+        FROM public.messages l WHERE true
+        AND (l.id) <= ((v_p.fin->>0)::uuid) ORDER BY l.id LIMIT p_filas) l) s;
   ELSE
-    SELECT coalesce(array_agg(s._k1), '{}') INTO p_k1 FROM (
-      SELECT l.id AS _k1 FROM public.messages l WHERE true
-        AND (l.id) > ((v_p.posicion->>0)::uuid) AND (l.id) <= ((v_p.fin->>0)::uuid) ORDER BY l.id LIMIT p_filas) s;
+    SELECT coalesce(array_agg(s._k1) FILTER (WHERE s.suma <= p_bytes OR s.suma = s.peso), '{}'), count(*)
+    INTO p_k1, v_vistas FROM (
+      SELECT l.*, sum(l.peso) OVER (ORDER BY _k1 ROWS UNBOUNDED PRECEDING) AS suma FROM (
+        SELECT l.id AS _k1,
+          LEAST(100::bigint
+          + coalesce(octet_length(l.message_type), 0)
+          + coalesce(octet_length(l.content), 0)
+          + coalesce(octet_length(l.media_url), 0)
+          + coalesce(octet_length(l.media_type), 0)
+          + coalesce(octet_length(l.ai_response), 0)
+          + coalesce(octet_length(l.processing_status), 0)
+          + coalesce(pg_column_size(l.metadata)::bigint * CASE WHEN pg_column_compression(l.metadata) IS NULL THEN 1 ELSE 8 END, 0), 1000000000)::integer AS peso
+        FROM public.messages l WHERE true
+        AND (l.id) > ((v_p.posicion->>0)::uuid) AND (l.id) <= ((v_p.fin->>0)::uuid) ORDER BY l.id LIMIT p_filas) l) s;
   END IF;
   v_n := cardinality(p_k1);
   leidas := v_n;
   SELECT r.copiadas, r.rechazadas INTO copiadas, rechazadas FROM migracion.llevar_messages_mensajes(p_k1, p_run) r;
-  terminada := v_n < p_filas;
+  terminada := v_n = v_vistas AND v_vistas < p_filas;
   UPDATE migracion.progreso_copia SET
     posicion = CASE WHEN v_n > 0 THEN jsonb_build_array(p_k1[v_n]::text) ELSE posicion END,
     ultima_clave = CASE WHEN v_n > 0 THEN p_k1[v_n]::text ELSE ultima_clave END,
@@ -149,7 +180,7 @@ BEGIN
   WHERE tabla_origen = v_p.tabla_origen AND tabla_destino = v_p.tabla_destino AND tramo = v_p.tramo;
 END $funcion$;
 
-REVOKE ALL ON FUNCTION migracion.llevar_messages_mensajes(uuid[], text), migracion.copiar_messages_mensajes(integer, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION migracion.llevar_messages_mensajes(uuid[], text), migracion.copiar_messages_mensajes(integer, bigint, text) FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION migracion.quitar_mensajes(
   p_k1 uuid[], p_run text, OUT apartadas bigint)

@@ -16,8 +16,9 @@ SELECT l.id AS _k1,
        v.expira_at,
        v.ultima_actividad,
        v.creado_at,
-       left(f.rechazo, 5) AS _sqlstate,
-       substr(f.rechazo, 7) AS _motivo,
+       f.rechazo[1] AS _sqlstate,
+       f.rechazo[2] AS _columna,
+       f.rechazo[3] AS _motivo,
        NULL::text AS _fusion
 FROM public.sessions l
 LEFT JOIN public.users b2 ON b2.id = l.user_id
@@ -32,14 +33,14 @@ CROSS JOIN LATERAL (SELECT
     (l.last_activity AT TIME ZONE 'UTC') AS ultima_actividad,
     (l.created_at AT TIME ZONE 'UTC') AS creado_at) v
 CROSS JOIN LATERAL (SELECT CASE
-    WHEN char_length(b2.phone_number) > 20 AND rtrim(substr(b2.phone_number, 21), ' ') <> '' THEN '22001 ' || 'phone_number pasa de los 20 caracteres que admite telefono'
-    WHEN v.telefono IS NULL THEN '23502 ' || 'no se encuentra telefono por user_id en users'
-    WHEN char_length(l.session_id) > 255 AND rtrim(substr(l.session_id, 256), ' ') <> '' THEN '22001 ' || 'session_id pasa de los 255 caracteres que admite id_sesion'
-    WHEN v.id_sesion IS NULL THEN '23502 ' || 'falta session_id, y id_sesion es obligatorio'
-    WHEN char_length(CASE l.status WHEN 'active' THEN 'activa' WHEN 'inactive' THEN 'inactiva' WHEN 'expired' THEN 'expirada' ELSE l.status END) > 20 AND rtrim(substr(CASE l.status WHEN 'active' THEN 'activa' WHEN 'inactive' THEN 'inactiva' WHEN 'expired' THEN 'expirada' ELSE l.status END, 21), ' ') <> '' THEN '22001 ' || 'status no tiene traducción: ' || quote_literal(left(l.status::text, 40))
-    WHEN v.estado NOT IN ('activa', 'inactiva', 'expirada', 'error') THEN '23514 ' || 'status no tiene traducción: ' || quote_literal(left(l.status::text, 40))
+    WHEN char_length(b2.phone_number) > 20 AND rtrim(substr(b2.phone_number, 21), ' ') <> '' THEN ARRAY['22001', 'users.phone_number', 'users.phone_number pasa de los 20 caracteres que admite telefono']
+    WHEN v.telefono IS NULL THEN ARRAY['23502', 'user_id', 'no se encuentra telefono por user_id en users']
+    WHEN char_length(l.session_id) > 255 AND rtrim(substr(l.session_id, 256), ' ') <> '' THEN ARRAY['22001', 'session_id', 'session_id pasa de los 255 caracteres que admite id_sesion']
+    WHEN v.id_sesion IS NULL THEN ARRAY['23502', 'session_id', 'falta session_id, y id_sesion es obligatorio']
+    WHEN char_length(CASE l.status WHEN 'active' THEN 'activa' WHEN 'inactive' THEN 'inactiva' WHEN 'expired' THEN 'expirada' ELSE l.status END) > 20 AND rtrim(substr(CASE l.status WHEN 'active' THEN 'activa' WHEN 'inactive' THEN 'inactiva' WHEN 'expired' THEN 'expirada' ELSE l.status END, 21), ' ') <> '' THEN ARRAY['22001', 'status', 'status no tiene traducción: ' || quote_literal(left(l.status::text, 40))]
+    WHEN v.estado NOT IN ('activa', 'inactiva', 'expirada', 'error') THEN ARRAY['23514', 'status', 'status no tiene traducción: ' || quote_literal(left(l.status::text, 40))]
   END AS rechazo) r
-CROSS JOIN LATERAL (SELECT coalesce(r.rechazo, NULL::text) AS rechazo) f
+CROSS JOIN LATERAL (SELECT coalesce(r.rechazo, NULL::text[]) AS rechazo) f
 WHERE true;
 
 CREATE OR REPLACE FUNCTION migracion.llevar_sessions_sesiones(
@@ -69,12 +70,12 @@ BEGIN
         WHERE ROW(t.telefono, t.id_sesion, t.estado, t.codigo_qr, t.datos_sesion, t.expira_at, t.ultima_actividad, t.creado_at)::record *<> ROW(excluded.telefono, excluded.id_sesion, excluded.estado, excluded.codigo_qr, excluded.datos_sesion, excluded.expira_at, excluded.ultima_actividad, excluded.creado_at)::record
       RETURNING 1
     ), abiertas AS (
-      INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
-      SELECT 'sessions', f._clave, to_jsonb(l), f._sqlstate, f._motivo, 'copia'
+      INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, columna, motivo, origen)
+      SELECT 'sessions', f._clave, to_jsonb(l), f._sqlstate, f._columna, f._motivo, 'copia'
       FROM f JOIN public.sessions l ON l.id = f._k1
       WHERE f._motivo IS NOT NULL
       ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
-      DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, motivo = excluded.motivo
+      DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, columna = excluded.columna, motivo = excluded.motivo
         WHERE (c.fila, c.motivo) IS DISTINCT FROM (excluded.fila, excluded.motivo)
       RETURNING 1
     ), cerradas AS (
@@ -104,17 +105,25 @@ BEGIN
          'PostgreSQL la rechaza: ' || v_mensaje, 'copia'
   FROM public.sessions l JOIN unnest(p_k1) AS k(_k1) ON l.id = k._k1
   ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
-  DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, motivo = excluded.motivo;
+  DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, columna = NULL, motivo = excluded.motivo;
+  -- what it was before is stale now and leaves, as with any refused row
+  WITH fuera AS (
+    DELETE FROM public.sesiones t USING migracion.v_sessions_sesiones f JOIN unnest(p_k1) AS k(_k1) ON f._k1 = k._k1
+    WHERE t.id = f.id AND f._motivo IS NULL AND f._fusion IS NULL RETURNING t.*
+  )
+  INSERT INTO migracion.apartada (run_id, tabla, clave, fila)
+  SELECT p_run, 'sesiones', t.id::text, to_jsonb(t) FROM fuera t;
   rechazadas := 1;
 END $funcion$;
 
 CREATE OR REPLACE FUNCTION migracion.copiar_sessions_sesiones(
-  p_filas integer, p_run text, OUT leidas bigint, OUT copiadas bigint, OUT rechazadas bigint, OUT terminada boolean)
+  p_filas integer, p_bytes bigint, p_run text,
+  OUT leidas bigint, OUT copiadas bigint, OUT rechazadas bigint, OUT terminada boolean)
 LANGUAGE plpgsql SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $funcion$
 #variable_conflict use_column
 DECLARE
-  v_p migracion.progreso_copia; v_n integer;
+  v_p migracion.progreso_copia; v_n integer; v_vistas integer;
   p_k1 uuid[];
 BEGIN
   SELECT * INTO STRICT v_p FROM migracion.progreso_copia
@@ -122,18 +131,34 @@ BEGIN
   FOR UPDATE;
   -- up to the end that was fixed when the copy began; later keys belong to the difference that the proof finds
   IF v_p.posicion IS NULL THEN
-    SELECT coalesce(array_agg(s._k1), '{}') INTO p_k1 FROM (
-      SELECT l.id AS _k1 FROM public.sessions l WHERE true
-        AND (l.id) <= ((v_p.fin->>0)::uuid) ORDER BY l.id LIMIT p_filas) s;
+    SELECT coalesce(array_agg(s._k1) FILTER (WHERE s.suma <= p_bytes OR s.suma = s.peso), '{}'), count(*)
+    INTO p_k1, v_vistas FROM (
+      SELECT l.*, sum(l.peso) OVER (ORDER BY _k1 ROWS UNBOUNDED PRECEDING) AS suma FROM (
+        SELECT l.id AS _k1,
+          LEAST(100::bigint
+          + coalesce(octet_length(l.session_id), 0)
+          + coalesce(octet_length(l.status), 0)
+          + coalesce(octet_length(l.qr_code), 0)
+          + coalesce(pg_column_size(l.session_data)::bigint * CASE WHEN pg_column_compression(l.session_data) IS NULL THEN 1 ELSE 8 END, 0), 1000000000)::integer AS peso
+        FROM public.sessions l WHERE true
+        AND (l.id) <= ((v_p.fin->>0)::uuid) ORDER BY l.id LIMIT p_filas) l) s;
   ELSE
-    SELECT coalesce(array_agg(s._k1), '{}') INTO p_k1 FROM (
-      SELECT l.id AS _k1 FROM public.sessions l WHERE true
-        AND (l.id) > ((v_p.posicion->>0)::uuid) AND (l.id) <= ((v_p.fin->>0)::uuid) ORDER BY l.id LIMIT p_filas) s;
+    SELECT coalesce(array_agg(s._k1) FILTER (WHERE s.suma <= p_bytes OR s.suma = s.peso), '{}'), count(*)
+    INTO p_k1, v_vistas FROM (
+      SELECT l.*, sum(l.peso) OVER (ORDER BY _k1 ROWS UNBOUNDED PRECEDING) AS suma FROM (
+        SELECT l.id AS _k1,
+          LEAST(100::bigint
+          + coalesce(octet_length(l.session_id), 0)
+          + coalesce(octet_length(l.status), 0)
+          + coalesce(octet_length(l.qr_code), 0)
+          + coalesce(pg_column_size(l.session_data)::bigint * CASE WHEN pg_column_compression(l.session_data) IS NULL THEN 1 ELSE 8 END, 0), 1000000000)::integer AS peso
+        FROM public.sessions l WHERE true
+        AND (l.id) > ((v_p.posicion->>0)::uuid) AND (l.id) <= ((v_p.fin->>0)::uuid) ORDER BY l.id LIMIT p_filas) l) s;
   END IF;
   v_n := cardinality(p_k1);
   leidas := v_n;
   SELECT r.copiadas, r.rechazadas INTO copiadas, rechazadas FROM migracion.llevar_sessions_sesiones(p_k1, p_run) r;
-  terminada := v_n < p_filas;
+  terminada := v_n = v_vistas AND v_vistas < p_filas;
   UPDATE migracion.progreso_copia SET
     posicion = CASE WHEN v_n > 0 THEN jsonb_build_array(p_k1[v_n]::text) ELSE posicion END,
     ultima_clave = CASE WHEN v_n > 0 THEN p_k1[v_n]::text ELSE ultima_clave END,
@@ -143,7 +168,7 @@ BEGIN
   WHERE tabla_origen = v_p.tabla_origen AND tabla_destino = v_p.tabla_destino AND tramo = v_p.tramo;
 END $funcion$;
 
-REVOKE ALL ON FUNCTION migracion.llevar_sessions_sesiones(uuid[], text), migracion.copiar_sessions_sesiones(integer, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION migracion.llevar_sessions_sesiones(uuid[], text), migracion.copiar_sessions_sesiones(integer, bigint, text) FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION migracion.quitar_sesiones(
   p_k1 uuid[], p_run text, OUT apartadas bigint)

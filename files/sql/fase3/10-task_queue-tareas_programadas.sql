@@ -19,8 +19,9 @@ SELECT l.id AS _k1,
        v.intentos,
        v.max_intentos,
        v.creado_at,
-       left(f.rechazo, 5) AS _sqlstate,
-       substr(f.rechazo, 7) AS _motivo,
+       f.rechazo[1] AS _sqlstate,
+       f.rechazo[2] AS _columna,
+       f.rechazo[3] AS _motivo,
        NULL::text AS _fusion
 FROM public.task_queue l
 CROSS JOIN LATERAL (SELECT
@@ -37,17 +38,17 @@ CROSS JOIN LATERAL (SELECT
     coalesce(l.max_retries, '3'::integer)::integer AS max_intentos,
     (l.created_at AT TIME ZONE 'UTC') AS creado_at) v
 CROSS JOIN LATERAL (SELECT CASE
-    WHEN char_length(CASE l.task_type WHEN 'send_whatsapp' THEN 'enviar_whatsapp' WHEN 'reminder' THEN 'recordatorio' WHEN 'follow_up' THEN 'seguimiento' WHEN 'notification' THEN 'notificacion' ELSE l.task_type END) > 50 AND rtrim(substr(CASE l.task_type WHEN 'send_whatsapp' THEN 'enviar_whatsapp' WHEN 'reminder' THEN 'recordatorio' WHEN 'follow_up' THEN 'seguimiento' WHEN 'notification' THEN 'notificacion' ELSE l.task_type END, 51), ' ') <> '' THEN '22001 ' || 'task_type no tiene traducción: ' || quote_literal(left(l.task_type::text, 40))
-    WHEN v.tipo_tarea NOT IN ('enviar_whatsapp', 'recordatorio', 'seguimiento', 'feedback', 'notificacion') THEN '23514 ' || 'task_type no tiene traducción: ' || quote_literal(left(l.task_type::text, 40))
-    WHEN v.tipo_tarea IS NULL THEN '23502 ' || 'falta task_type, y tipo_tarea es obligatorio'
-    WHEN char_length(CASE l.status WHEN 'pending' THEN 'pendiente' WHEN 'processing' THEN 'en_progreso' WHEN 'completed' THEN 'completada' WHEN 'failed' THEN 'fallida' WHEN 'cancelled' THEN 'cancelada' ELSE l.status END) > 20 AND rtrim(substr(CASE l.status WHEN 'pending' THEN 'pendiente' WHEN 'processing' THEN 'en_progreso' WHEN 'completed' THEN 'completada' WHEN 'failed' THEN 'fallida' WHEN 'cancelled' THEN 'cancelada' ELSE l.status END, 21), ' ') <> '' THEN '22001 ' || 'status no tiene traducción: ' || quote_literal(left(l.status::text, 40))
-    WHEN v.estado NOT IN ('pendiente', 'en_progreso', 'completada', 'fallida', 'cancelada') THEN '23514 ' || 'status no tiene traducción: ' || quote_literal(left(l.status::text, 40))
-    WHEN v.prioridad < 0 THEN '23514 ' || 'priority es menor que 0, el mínimo de prioridad'
-    WHEN v.prioridad > 10 THEN '23514 ' || 'priority es mayor que 10, el máximo de prioridad'
-    WHEN v.intentos < 0 THEN '23514 ' || 'retry_count es menor que 0, el mínimo de intentos'
-    WHEN v.max_intentos < 1 THEN '23514 ' || 'max_retries es menor que 1, el mínimo de max_intentos'
+    WHEN char_length(CASE l.task_type WHEN 'send_whatsapp' THEN 'enviar_whatsapp' WHEN 'reminder' THEN 'recordatorio' WHEN 'follow_up' THEN 'seguimiento' WHEN 'notification' THEN 'notificacion' ELSE l.task_type END) > 50 AND rtrim(substr(CASE l.task_type WHEN 'send_whatsapp' THEN 'enviar_whatsapp' WHEN 'reminder' THEN 'recordatorio' WHEN 'follow_up' THEN 'seguimiento' WHEN 'notification' THEN 'notificacion' ELSE l.task_type END, 51), ' ') <> '' THEN ARRAY['22001', 'task_type', 'task_type no tiene traducción: ' || quote_literal(left(l.task_type::text, 40))]
+    WHEN v.tipo_tarea NOT IN ('enviar_whatsapp', 'recordatorio', 'seguimiento', 'feedback', 'notificacion') THEN ARRAY['23514', 'task_type', 'task_type no tiene traducción: ' || quote_literal(left(l.task_type::text, 40))]
+    WHEN v.tipo_tarea IS NULL THEN ARRAY['23502', 'task_type', 'falta task_type, y tipo_tarea es obligatorio']
+    WHEN char_length(CASE l.status WHEN 'pending' THEN 'pendiente' WHEN 'processing' THEN 'en_progreso' WHEN 'completed' THEN 'completada' WHEN 'failed' THEN 'fallida' WHEN 'cancelled' THEN 'cancelada' ELSE l.status END) > 20 AND rtrim(substr(CASE l.status WHEN 'pending' THEN 'pendiente' WHEN 'processing' THEN 'en_progreso' WHEN 'completed' THEN 'completada' WHEN 'failed' THEN 'fallida' WHEN 'cancelled' THEN 'cancelada' ELSE l.status END, 21), ' ') <> '' THEN ARRAY['22001', 'status', 'status no tiene traducción: ' || quote_literal(left(l.status::text, 40))]
+    WHEN v.estado NOT IN ('pendiente', 'en_progreso', 'completada', 'fallida', 'cancelada') THEN ARRAY['23514', 'status', 'status no tiene traducción: ' || quote_literal(left(l.status::text, 40))]
+    WHEN v.prioridad < 0 THEN ARRAY['23514', 'priority', 'priority es menor que 0, el mínimo de prioridad']
+    WHEN v.prioridad > 10 THEN ARRAY['23514', 'priority', 'priority es mayor que 10, el máximo de prioridad']
+    WHEN v.intentos < 0 THEN ARRAY['23514', 'retry_count', 'retry_count es menor que 0, el mínimo de intentos']
+    WHEN v.max_intentos < 1 THEN ARRAY['23514', 'max_retries', 'max_retries es menor que 1, el mínimo de max_intentos']
   END AS rechazo) r
-CROSS JOIN LATERAL (SELECT coalesce(r.rechazo, NULL::text) AS rechazo) f
+CROSS JOIN LATERAL (SELECT coalesce(r.rechazo, NULL::text[]) AS rechazo) f
 WHERE true;
 
 CREATE OR REPLACE FUNCTION migracion.llevar_task_queue_tareas_programadas(
@@ -76,12 +77,12 @@ BEGIN
         WHERE ROW(t.tipo_tarea, t.payload, t.estado, t.prioridad, t.programada_at, t.iniciada_at, t.completada_at, t.mensaje_error, t.intentos, t.max_intentos, t.creado_at)::record *<> ROW(excluded.tipo_tarea, excluded.payload, excluded.estado, excluded.prioridad, excluded.programada_at, excluded.iniciada_at, excluded.completada_at, excluded.mensaje_error, excluded.intentos, excluded.max_intentos, excluded.creado_at)::record
       RETURNING 1
     ), abiertas AS (
-      INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
-      SELECT 'task_queue', f._clave, to_jsonb(l), f._sqlstate, f._motivo, 'copia'
+      INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, columna, motivo, origen)
+      SELECT 'task_queue', f._clave, to_jsonb(l), f._sqlstate, f._columna, f._motivo, 'copia'
       FROM f JOIN public.task_queue l ON l.id = f._k1
       WHERE f._motivo IS NOT NULL
       ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
-      DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, motivo = excluded.motivo
+      DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, columna = excluded.columna, motivo = excluded.motivo
         WHERE (c.fila, c.motivo) IS DISTINCT FROM (excluded.fila, excluded.motivo)
       RETURNING 1
     ), cerradas AS (
@@ -111,17 +112,25 @@ BEGIN
          'PostgreSQL la rechaza: ' || v_mensaje, 'copia'
   FROM public.task_queue l JOIN unnest(p_k1) AS k(_k1) ON l.id = k._k1
   ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
-  DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, motivo = excluded.motivo;
+  DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, columna = NULL, motivo = excluded.motivo;
+  -- what it was before is stale now and leaves, as with any refused row
+  WITH fuera AS (
+    DELETE FROM public.tareas_programadas t USING migracion.v_task_queue_tareas_programadas f JOIN unnest(p_k1) AS k(_k1) ON f._k1 = k._k1
+    WHERE t.id = f.id AND f._motivo IS NULL AND f._fusion IS NULL RETURNING t.*
+  )
+  INSERT INTO migracion.apartada (run_id, tabla, clave, fila)
+  SELECT p_run, 'tareas_programadas', t.id::text, to_jsonb(t) FROM fuera t;
   rechazadas := 1;
 END $funcion$;
 
 CREATE OR REPLACE FUNCTION migracion.copiar_task_queue_tareas_programadas(
-  p_filas integer, p_run text, OUT leidas bigint, OUT copiadas bigint, OUT rechazadas bigint, OUT terminada boolean)
+  p_filas integer, p_bytes bigint, p_run text,
+  OUT leidas bigint, OUT copiadas bigint, OUT rechazadas bigint, OUT terminada boolean)
 LANGUAGE plpgsql SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $funcion$
 #variable_conflict use_column
 DECLARE
-  v_p migracion.progreso_copia; v_n integer;
+  v_p migracion.progreso_copia; v_n integer; v_vistas integer;
   p_k1 uuid[];
 BEGIN
   SELECT * INTO STRICT v_p FROM migracion.progreso_copia
@@ -129,18 +138,34 @@ BEGIN
   FOR UPDATE;
   -- up to the end that was fixed when the copy began; later keys belong to the difference that the proof finds
   IF v_p.posicion IS NULL THEN
-    SELECT coalesce(array_agg(s._k1), '{}') INTO p_k1 FROM (
-      SELECT l.id AS _k1 FROM public.task_queue l WHERE true
-        AND (l.id) <= ((v_p.fin->>0)::uuid) ORDER BY l.id LIMIT p_filas) s;
+    SELECT coalesce(array_agg(s._k1) FILTER (WHERE s.suma <= p_bytes OR s.suma = s.peso), '{}'), count(*)
+    INTO p_k1, v_vistas FROM (
+      SELECT l.*, sum(l.peso) OVER (ORDER BY _k1 ROWS UNBOUNDED PRECEDING) AS suma FROM (
+        SELECT l.id AS _k1,
+          LEAST(100::bigint
+          + coalesce(octet_length(l.task_type), 0)
+          + coalesce(pg_column_size(l.payload)::bigint * CASE WHEN pg_column_compression(l.payload) IS NULL THEN 1 ELSE 8 END, 0)
+          + coalesce(octet_length(l.status), 0)
+          + coalesce(octet_length(l.error_message), 0), 1000000000)::integer AS peso
+        FROM public.task_queue l WHERE true
+        AND (l.id) <= ((v_p.fin->>0)::uuid) ORDER BY l.id LIMIT p_filas) l) s;
   ELSE
-    SELECT coalesce(array_agg(s._k1), '{}') INTO p_k1 FROM (
-      SELECT l.id AS _k1 FROM public.task_queue l WHERE true
-        AND (l.id) > ((v_p.posicion->>0)::uuid) AND (l.id) <= ((v_p.fin->>0)::uuid) ORDER BY l.id LIMIT p_filas) s;
+    SELECT coalesce(array_agg(s._k1) FILTER (WHERE s.suma <= p_bytes OR s.suma = s.peso), '{}'), count(*)
+    INTO p_k1, v_vistas FROM (
+      SELECT l.*, sum(l.peso) OVER (ORDER BY _k1 ROWS UNBOUNDED PRECEDING) AS suma FROM (
+        SELECT l.id AS _k1,
+          LEAST(100::bigint
+          + coalesce(octet_length(l.task_type), 0)
+          + coalesce(pg_column_size(l.payload)::bigint * CASE WHEN pg_column_compression(l.payload) IS NULL THEN 1 ELSE 8 END, 0)
+          + coalesce(octet_length(l.status), 0)
+          + coalesce(octet_length(l.error_message), 0), 1000000000)::integer AS peso
+        FROM public.task_queue l WHERE true
+        AND (l.id) > ((v_p.posicion->>0)::uuid) AND (l.id) <= ((v_p.fin->>0)::uuid) ORDER BY l.id LIMIT p_filas) l) s;
   END IF;
   v_n := cardinality(p_k1);
   leidas := v_n;
   SELECT r.copiadas, r.rechazadas INTO copiadas, rechazadas FROM migracion.llevar_task_queue_tareas_programadas(p_k1, p_run) r;
-  terminada := v_n < p_filas;
+  terminada := v_n = v_vistas AND v_vistas < p_filas;
   UPDATE migracion.progreso_copia SET
     posicion = CASE WHEN v_n > 0 THEN jsonb_build_array(p_k1[v_n]::text) ELSE posicion END,
     ultima_clave = CASE WHEN v_n > 0 THEN p_k1[v_n]::text ELSE ultima_clave END,
@@ -150,7 +175,7 @@ BEGIN
   WHERE tabla_origen = v_p.tabla_origen AND tabla_destino = v_p.tabla_destino AND tramo = v_p.tramo;
 END $funcion$;
 
-REVOKE ALL ON FUNCTION migracion.llevar_task_queue_tareas_programadas(uuid[], text), migracion.copiar_task_queue_tareas_programadas(integer, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION migracion.llevar_task_queue_tareas_programadas(uuid[], text), migracion.copiar_task_queue_tareas_programadas(integer, bigint, text) FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION migracion.quitar_tareas_programadas(
   p_k1 uuid[], p_run text, OUT apartadas bigint)

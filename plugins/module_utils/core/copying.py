@@ -1,8 +1,8 @@
 """The functions that carry rows, rendered so that a DBA can read and sign them.
 
 ``llevar(keys)``, one per pair, makes the Spanish rows of those legacy keys equal to the forward SELECT and accounts for
-the refused and merged ones. ``copiar(rows)``, one per pair, takes the next slice of the key's range, calls llevar and moves
-the checkpoint: one transaction, one batch. ``quitar(keys)``, one per Spanish table, removes rows that no pair explains and
+the refused and merged ones. ``copiar(rows, bytes)``, one per pair, takes the next slice of the key's range, calls llevar and
+moves the checkpoint: one transaction, one batch. ``quitar(keys)``, one per Spanish table, removes rows that no pair explains and
 keeps each in migracion.apartada.
 """
 
@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from .refusals import accepted
 from .routes import BOOKKEEPING, Route, clave_sql, joined_key, spanish_clave
+from .row_bytes import legacy_bytes
 from .sqltext import ident, idents, images_differ, literal
 from .transform import TEXT_TYPES, type_family
 
@@ -27,7 +28,8 @@ def function_statements(route: Route, routes: Sequence[Route]) -> tuple[str, ...
     """Return the statements that create the pair's functions; ``routes``: all routes to its Spanish table."""
     keys = ", ".join(f"{c.type}[]" for c in route.key)
     revoke = (
-        f"REVOKE ALL ON FUNCTION {route.function('llevar')}({keys}, text), {route.function('copiar')}(integer, text) FROM PUBLIC"
+        f"REVOKE ALL ON FUNCTION {route.function('llevar')}({keys}, text),"
+        f" {route.function('copiar')}(integer, bigint, text) FROM PUBLIC"
     )
     return (_carry(route, routes), _batch(route), revoke)
 
@@ -146,12 +148,12 @@ def _upsert(route: Route) -> str:
       ON CONFLICT ({idents(route.pair.match)}) {change}
       RETURNING 1
     ), abiertas AS (
-      INSERT INTO {BOOKKEEPING}.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
-      SELECT {source}, f._clave, {row_image(route, "l")}, f._sqlstate, f._motivo, 'copia'
+      INSERT INTO {BOOKKEEPING}.cuarentena AS c (tabla_origen, clave, fila, sqlstate, columna, motivo, origen)
+      SELECT {source}, f._clave, {row_image(route, "l")}, f._sqlstate, f._columna, f._motivo, 'copia'
       FROM f JOIN {route.source_table} l ON {_legacy_key(route, "f")}
       WHERE f._motivo IS NOT NULL
       ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
-      DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, motivo = excluded.motivo
+      DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, columna = excluded.columna, motivo = excluded.motivo
         WHERE (c.fila, c.motivo) IS DISTINCT FROM (excluded.fila, excluded.motivo)
       RETURNING 1
     ), cerradas AS (
@@ -194,12 +196,21 @@ def _merges(route: Route) -> str:
 
 
 def _quarantine_alone(route: Route) -> str:
+    mine = " AND ".join(f"f.{k} = k.{k}" for k in route.key_names)
+    twin = " AND ".join(f"t.{ident(m)} = f.{ident(m)}" for m in route.pair.match)
     return f"""  INSERT INTO {BOOKKEEPING}.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
   SELECT {literal(route.pair.source)}, {clave_sql(route.key, "l")}, {row_image(route, "l")}, v_estado,
          {literal(UNFORESEEN)} || v_mensaje, 'copia'
   FROM {route.source_table} l JOIN {_unnest(route.key_names)} ON {_legacy_key(route, "k")}
   ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
-  DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, motivo = excluded.motivo;"""
+  DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, columna = NULL, motivo = excluded.motivo;
+  -- what it was before is stale now and leaves, as with any refused row
+  WITH fuera AS (
+    DELETE FROM {route.target_table} t USING {route.view} f JOIN {_unnest(route.key_names)} ON {mine}
+    WHERE {twin} AND {accepted("f")} RETURNING t.*
+  )
+  INSERT INTO {BOOKKEEPING}.apartada (run_id, tabla, clave, fila)
+  SELECT p_run, {literal(route.pair.target)}, {spanish_clave(route, "t")}, to_jsonb(t) FROM fuera t;"""
 
 
 def _parking(route: Route, routes: Sequence[Route]) -> str:
@@ -303,15 +314,22 @@ def _batch(route: Route) -> str:
     end = "(" + ", ".join(f"(v_p.fin->>{n})::{c.type}" for n, c in enumerate(keys)) + ")"
     order = ", ".join(f"l.{ident(c.name)}" for c in keys)
     picked = ", ".join(f"l.{ident(c.name)} AS {k}" for c, k in zip(keys, names, strict=True))
-    arrays = ", ".join(f"coalesce(array_agg(s.{k}), '{{}}')" for k in names)
+    # a row that is larger than the bound goes alone
+    arrays = ", ".join(f"coalesce(array_agg(s.{k}) FILTER (WHERE s.suma <= p_bytes OR s.suma = s.peso), '{{}}')" for k in names)
     variables = "\n  ".join(f"p{k} {c.type}[];" for c, k in zip(keys, names, strict=True))
     position = ", ".join(f"p{k}[v_n]::text" for k in names)
     reached = joined_key([(f"p{k}[v_n]", c.base) for c, k in zip(keys, names, strict=True)])
-    pick = f"SELECT {arrays} INTO {_passed(names)} FROM (\n      SELECT {picked} FROM {route.source_table} l WHERE "
+    pick = f"""SELECT {arrays}, count(*)
+    INTO {_passed(names)}, v_vistas FROM (
+      SELECT l.*, sum(l.peso) OVER (ORDER BY {", ".join(names)} ROWS UNBOUNDED PRECEDING) AS suma FROM (
+        SELECT {picked},
+          {legacy_bytes(route, "l")} AS peso
+        FROM {route.source_table} l WHERE """
     return f"""CREATE OR REPLACE FUNCTION {route.function("copiar")}(
-  p_filas integer, p_run text, OUT leidas bigint, OUT copiadas bigint, OUT rechazadas bigint, OUT terminada boolean)
+  p_filas integer, p_bytes bigint, p_run text,
+  OUT leidas bigint, OUT copiadas bigint, OUT rechazadas bigint, OUT terminada boolean)
 {_HEAD}DECLARE
-  v_p {BOOKKEEPING}.progreso_copia; v_n integer;
+  v_p {BOOKKEEPING}.progreso_copia; v_n integer; v_vistas integer;
   {variables}
 BEGIN
   SELECT * INTO STRICT v_p FROM {BOOKKEEPING}.progreso_copia
@@ -320,15 +338,15 @@ BEGIN
   -- up to the end that was fixed when the copy began; later keys belong to the difference that the proof finds
   IF v_p.posicion IS NULL THEN
     {pick}{route.where("l")}
-        AND {row} <= {end} ORDER BY {order} LIMIT p_filas) s;
+        AND {row} <= {end} ORDER BY {order} LIMIT p_filas) l) s;
   ELSE
     {pick}{route.where("l")}
-        AND {row} > {last} AND {row} <= {end} ORDER BY {order} LIMIT p_filas) s;
+        AND {row} > {last} AND {row} <= {end} ORDER BY {order} LIMIT p_filas) l) s;
   END IF;
   v_n := cardinality(p{names[0]});
   leidas := v_n;
   SELECT r.copiadas, r.rechazadas INTO copiadas, rechazadas FROM {route.function("llevar")}({_passed(names)}, p_run) r;
-  terminada := v_n < p_filas;
+  terminada := v_n = v_vistas AND v_vistas < p_filas;
   UPDATE {BOOKKEEPING}.progreso_copia SET
     posicion = CASE WHEN v_n > 0 THEN jsonb_build_array({position}) ELSE posicion END,
     ultima_clave = CASE WHEN v_n > 0 THEN {reached} ELSE ultima_clave END,

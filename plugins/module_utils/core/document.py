@@ -75,9 +75,7 @@ class Problems:
         lines = list(dict.fromkeys(text for _, text in sorted(self._found, key=lambda found: found[0])))
         count = "un error" if len(lines) == 1 else f"{len(lines)} errores"
         head = f"El mapeo tiene {count}; no se cambió nada. Corrija y repita la orden:"
-        raise MigrationError(
-            "\n".join([head, *(f"  {line}" for line in lines)]), code="mapping", details={"errores": lines}
-        )
+        raise MigrationError("\n".join([head, *(f"  {line}" for line in lines)]), code="mapping", details={"errores": lines})
 
 
 def _one_line(text: str) -> str:

@@ -75,9 +75,7 @@ def _pair_drift(mapping: Mapping, catalogue: Catalogue, pair: Pair, legacy: Rela
                 )
 
 
-def _lookup_drift(
-    mapping: Mapping, catalogue: Catalogue, pair: Pair, rule: ColumnRule, legacy: Relation
-) -> Iterable[Drift]:
+def _lookup_drift(mapping: Mapping, catalogue: Catalogue, pair: Pair, rule: ColumnRule, legacy: Relation) -> Iterable[Drift]:
     """A lookup needs its columns, and at most one row for each value: otherwise any row's value would be taken."""
     lookup = rule.lookup
     if lookup is None or any(t.name == lookup.table for t in mapping.tables):

@@ -1,7 +1,8 @@
 """The forward SELECT of a pair: the only place where a transformation is written.
 
-Its columns: ``_k1`` … the legacy primary key, ``_clave`` the same as one text, the carried Spanish columns,
-``_sqlstate`` and ``_motivo`` where the row cannot go in, ``_fusion`` (a Spanish key) where it is merged into another.
+Its columns: ``_k1`` … the legacy primary key, ``_clave`` the same as one text, the carried Spanish columns; where the row
+cannot go in ``_sqlstate``, ``_columna`` (the legacy column to correct) and ``_motivo``; ``_fusion`` (a Spanish key) where it
+is merged into another.
 A row with neither ``_motivo`` nor ``_fusion`` is carried.
 """
 
@@ -23,7 +24,8 @@ def forward_sql(route: Route) -> str:
     reason = f"CASE WHEN {fusion} IS NULL THEN coalesce(r.rechazo, {late}) END" if merged else f"coalesce(r.rechazo, {late})"
     return (
         f"SELECT {keys},\n       {clave_sql(route.key, 'l')} AS _clave,\n       {columns},\n"
-        f"       left(f.rechazo, 5) AS _sqlstate,\n       substr(f.rechazo, 7) AS _motivo,\n       {fusion} AS _fusion\n"
+        f"       f.rechazo[1] AS _sqlstate,\n       f.rechazo[2] AS _columna,\n       f.rechazo[3] AS _motivo,\n"
+        f"       {fusion} AS _fusion\n"
         f"{base_sql(route, 'l')}{merge}{duplicates}"
         f"\nCROSS JOIN LATERAL (SELECT {reason} AS rechazo) f"
         f"\nWHERE {route.where('l')}"

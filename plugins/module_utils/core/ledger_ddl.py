@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-VERSION = 1
+VERSION = 2
 # One number for every operator's session: whoever holds it decides about lease and runs alone.
 LOCK = 7204113525519873
 
@@ -69,7 +69,18 @@ CREATE TABLE IF NOT EXISTS migracion.progreso_copia (
     terminada_at timestamptz,
     posicion jsonb,
     fin jsonb,
+    ritmo double precision,
     PRIMARY KEY (tabla_origen, tabla_destino, tramo)
+);
+ALTER TABLE migracion.progreso_copia ADD COLUMN IF NOT EXISTS ritmo double precision;
+
+CREATE TABLE IF NOT EXISTS migracion.indice_pendiente (
+    tabla text NOT NULL,
+    indice text NOT NULL,
+    definicion text NOT NULL,
+    run_id text NOT NULL,
+    momento timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (tabla, indice)
 );
 
 CREATE TABLE IF NOT EXISTS migracion.cuarentena (
@@ -83,8 +94,10 @@ CREATE TABLE IF NOT EXISTS migracion.cuarentena (
     estado text NOT NULL DEFAULT 'abierta' CHECK (estado IN ('abierta', 'resuelta', 'dispensada')),
     detectada_at timestamptz NOT NULL DEFAULT now(),
     resuelta_at timestamptz,
-    resolucion text
+    resolucion text,
+    columna text
 );
+ALTER TABLE migracion.cuarentena ADD COLUMN IF NOT EXISTS columna text;
 CREATE UNIQUE INDEX IF NOT EXISTS cuarentena_una_abierta
     ON migracion.cuarentena (tabla_origen, clave) WHERE estado <> 'resuelta';
 

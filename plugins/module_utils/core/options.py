@@ -125,6 +125,7 @@ VARIABLES: Mapping[str, Variable] = {
     "waived_quarantine": Variable(parse_patterns),
     "batch_rows": Variable(_from(1)),
     "deferred_index_rows": Variable(_from(0)),
+    "database_disk_gb": Variable(parse_number),
     "subfase": Variable(lambda value: str(value).strip(), ("fase2",)),
     "propagation_rows": Variable(_from(0)),
     "rollback_on_failure": Variable(parse_bool),

@@ -98,20 +98,27 @@ def examples_sql(route: Route, limit: int) -> str:
 
 
 def repair_sql(route: Route) -> str:
-    """Return a SELECT of the legacy keys of every row that a repair has to look at."""
-    return f"SELECT {idents(route.key_names)}\nFROM ({classified_sql(route)}) d WHERE estado NOT IN ({_open_states()})"
+    """Return a SELECT of the legacy keys of every row that a repair has to look at, or may try again."""
+    again = f"(estado = '{QUARANTINED}' AND starts_with(motivo, {literal(UNFORESEEN)}))"
+    return f"SELECT {idents(route.key_names)}\nFROM ({classified_sql(route)}) d WHERE estado NOT IN ({_open_states()}) OR {again}"
 
 
 def stale_entries_sql(routes: Sequence[Route]) -> str:
     """Return a SELECT of tabla_origen and clave whose open quarantine entry no refused row explains any more.
 
-    ``routes``: all routes from one legacy table.
+    ``routes``: all routes from one legacy table. A row that only PostgreSQL itself refused explains its entry while it is
+    there and has no Spanish row.
     """
-    refused = "\n  UNION ALL ".join(f"SELECT f._clave FROM {r.view} f WHERE f._motivo IS NOT NULL" for r in routes)
+    refused = "\n  UNION ALL ".join(
+        f"SELECT f._clave, f._motivo IS NULL AS imprevista FROM {r.view} f WHERE f._fusion IS NULL AND (f._motivo IS NOT NULL"
+        f" OR NOT EXISTS (SELECT 1 FROM {r.target_table} t"
+        f" WHERE {' AND '.join(f't.{ident(m)} = f.{ident(m)}' for m in r.pair.match)}))"
+        for r in routes
+    )
     return f"""SELECT c.tabla_origen, c.clave FROM {BOOKKEEPING}.cuarentena c
 WHERE c.tabla_origen = {literal(routes[0].pair.source)} AND c.estado <> 'resuelta'
-  AND NOT starts_with(c.motivo, {literal(UNFORESEEN)})
-  AND NOT EXISTS (SELECT 1 FROM ({refused}) r WHERE r._clave = c.clave)"""
+  AND NOT EXISTS (SELECT 1 FROM ({refused}) r
+    WHERE r._clave = c.clave AND (NOT r.imprevista OR starts_with(c.motivo, {literal(UNFORESEEN)})))"""
 
 
 def stale_merges_sql(route: Route) -> str:

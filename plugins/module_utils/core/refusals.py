@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from .errors import MigrationError
 from .routes import Carried, Route, clave_sql, joined_key
 from .sqltext import ident, idents, literal, qname
-from .transform import Conversion, Refusal, convert, type_family
+from .transform import Conversion, Refusal, convert, origin, type_family
 
 
 def accepted(alias: str) -> str:
@@ -65,14 +65,16 @@ def _leftover(route: Route, alias: str) -> Refusal:
     wanted = " ni ".join(dict.fromkeys(v for p in pairs for _, v in p.where))
     shown = f"coalesce(quote_literal(left({alias}.{ident(column)}::text, 40)), 'NULL')"
     reason = f"{literal(f'{column} no es {wanted}: ')} || {shown}"
-    return Refusal(f"NOT {route.claimed(alias)}", "P0001", reason)
+    return Refusal(f"NOT {route.claimed(alias)}", "P0001", column, reason)
 
 
 def case_of(refusals: Sequence[Refusal]) -> str:
-    """Return an expression that is 'SQLSTATE reason' of the first refusal that holds, else NULL."""
+    """Return an array of SQLSTATE, column and reason of the first refusal that holds, else NULL."""
     if not refusals:
-        return "NULL::text"
-    whens = "".join(f"\n    WHEN {r.condition} THEN '{r.sqlstate} ' || {r.reason.strip()}" for r in refusals)
+        return "NULL::text[]"
+    whens = "".join(
+        f"\n    WHEN {r.condition} THEN ARRAY['{r.sqlstate}', {literal(r.column).strip()}, {r.reason.strip()}]" for r in refusals
+    )
     return f"CASE{whens}\n  END"
 
 
@@ -94,32 +96,40 @@ def parent_refusals(route: Route) -> list[Refusal]:
             missing = f"NOT EXISTS (SELECT 1 FROM {qname(route.schema, key.table)} p WHERE p.{ident(key.references)} = {value})"
             named = key.table
         reason = f"{carried.source.name} apunta a una fila que no está o está en cuarentena en {named}"
-        refusals.append(Refusal(f"{value} IS NOT NULL AND {missing}", "23503", literal(reason)))
+        refusals.append(Refusal(f"{value} IS NOT NULL AND {missing}", "23503", carried.source.name, literal(reason)))
     return refusals
 
 
 def double_refusals(route: Route) -> list[Refusal]:
     """Return what refuses a row because another acceptable row takes the same unique Spanish value."""
     refusals = []
+    match = (route.pair.merge_by,) if route.pair.merge_by else route.pair.match  # with the same one it would be merged
     for other in route.earlier:
-        same = " AND ".join(f"p.{ident(m)} = v.{ident(m)}" for m in route.pair.match)
         reason = f"{other.pair.source} tiene otra fila con el mismo {', '.join(route.pair.match)}, que queda"
-        refusals.append(
-            Refusal(f"EXISTS (SELECT 1 FROM {other.view} p WHERE {same} AND {accepted('p')})", "23505", literal(reason))
-        )
+        refusals.append(Refusal(_matched_by(route, other), "23505", _sources(route, match), literal(reason)))
     for unique in (route.table.primary_key, *route.table.unique):
         merged = route.pair.duplicates and set(unique) == set(route.pair.match)
         if merged or any(route.carried_as(u) is None for u in unique):
             continue
-        names = " y ".join(c.source.name for u in unique if (c := route.carried_as(u)) is not None)
-        reason = literal(f"{names} repite en {', '.join(unique)} el valor de otra fila, que queda")
+        names = _sources(route, unique)
+        reason = literal(f"{names.replace(', ', ' y ')} repite en {', '.join(unique)} el valor de otra fila, que queda")
         guard = may_meet(route, unique)
         if guard is not None:
             losers = f"r.rechazo IS NULL AND {guard} AND ({clave_sql(route.key, 'l')}) IN ({_losers(route, unique, guard)})"
-            refusals.append(Refusal(losers, "23505", reason))
+            refusals.append(Refusal(losers, "23505", names, reason))
         for other in route.earlier if set(unique) != set(route.pair.match) else ():
-            refusals.append(Refusal(_taken_by(route, other, unique), "23505", reason))
+            refusals.append(Refusal(_taken_by(route, other, unique), "23505", names, reason))
     return refusals
+
+
+def _sources(route: Route, targets: Sequence[str]) -> str:
+    return ", ".join(origin(c.rule, c.source) for t in targets if (c := route.carried_as(t)) is not None)
+
+
+def _matched_by(route: Route, other: Route) -> str:
+    """Whether an earlier route carries a row of the same match."""
+    same = " AND ".join(f"p.{ident(m)} = v.{ident(m)}" for m in route.pair.match)
+    return f"EXISTS (SELECT 1 FROM {other.view} p WHERE {same} AND {accepted('p')})"
 
 
 def _taken_by(route: Route, other: Route, unique: tuple[str, ...]) -> str:
@@ -163,6 +173,7 @@ def _losers(route: Route, unique: tuple[str, ...], guard: str) -> str:
         f"{base_sql(route, 'o')}\n"
         f"WHERE {route.where('o')} AND {guard} AND r.rechazo IS NULL\n"
         f"  AND {' AND '.join(f'v.{ident(u)} IS NOT NULL' for u in unique)}"
+        + "".join(f"\n  AND NOT {_matched_by(route, other)}" for other in route.earlier)
     )
     return f"\n      SELECT d.clave FROM (\n{textwrap.indent(ranked, ' ' * 8)}\n      ) d WHERE d.puesto > 1"
 

@@ -23,10 +23,14 @@ _UUID = "^([0-9a-fA-F]{4}-?){7}[0-9a-fA-F]{4}$|^[{]([0-9a-fA-F]{4}-?){7}[0-9a-fA
 
 @dataclass(frozen=True)
 class Refusal:
-    """Where ``condition`` holds the row cannot go in: ``sqlstate`` as INSERT would raise it, ``reason`` an SQL text."""
+    """Where ``condition`` holds the row cannot go in: ``sqlstate`` as INSERT would raise it, ``reason`` an SQL text.
+
+    ``column``: the legacy column to correct, as ``table.column`` where it is another table's.
+    """
 
     condition: str
     sqlstate: str
+    column: str
     reason: str
 
 
@@ -44,6 +48,17 @@ def type_family(spanish_type: str) -> tuple[str, tuple[int, ...]]:
     if not found:
         return spanish_type, ()
     return found[1] + found[3], tuple(int(n) for n in found[2].split(","))
+
+
+def origin(rule: ColumnRule, source: LegacyColumn) -> str:
+    """Return the name of the legacy column that a value comes from, with its table where that is another one."""
+    return source.name if rule.lookup is None else f"{rule.lookup.table}.{source.name}"
+
+
+def said(rule: ColumnRule, source: LegacyColumn) -> str:
+    """Return where a value comes from, in words."""
+    other = f" o {' o '.join(rule.sources)}.{' o '.join(rule.json_keys)}" if rule.lookup and rule.json_keys else ""
+    return origin(rule, source) + other
 
 
 def convert(rule: ColumnRule, source: LegacyColumn, target: SpanishColumn, column: str) -> Conversion | None:
@@ -65,7 +80,7 @@ def convert(rule: ColumnRule, source: LegacyColumn, target: SpanishColumn, colum
 
 
 def _presence(column: str, rule: ColumnRule, source: LegacyColumn, target: SpanishColumn) -> Conversion:
-    filled = f"nullif({column}, '')" if source.base == "text" else column
+    filled = f"nullif({_as_text(column, source)}, '')" if source.base in TEXT_TYPES else column
     value = f"CASE WHEN {filled} IS NULL THEN {_text_or_null(rule.absent)} ELSE {_text_or_null(rule.present)} END"
     return Conversion(f"({value})::{target.type}")
 
@@ -79,17 +94,17 @@ def _constraints(rule: ColumnRule, source: LegacyColumn, target: SpanishColumn, 
     value = f"v.{ident(target.name)}"
     refusals = []
     if target.not_null and not never_null:
-        reason = f"falta {source.name}, y {target.name} es obligatorio"
+        column, reason = source.name, f"falta {source.name}, y {target.name} es obligatorio"
         if rule.lookup is not None:
             where = f" ni en {' o '.join(rule.sources)}.{' o '.join(rule.json_keys)}" if rule.json_keys else ""
-            reason = f"no se encuentra {target.name} por {rule.lookup.by} en {rule.lookup.table}{where}"
-        refusals.append(Refusal(f"{value} IS NULL", "23502", literal(reason)))
+            column, reason = rule.lookup.by, f"no se encuentra {target.name} por {rule.lookup.by} en {rule.lookup.table}{where}"
+        refusals.append(Refusal(f"{value} IS NULL", "23502", column, literal(reason)))
     if target.minimum is not None:
-        reason = f"{source.name} es menor que {target.minimum}, el mínimo de {target.name}"
-        refusals.append(Refusal(f"{value} < {target.minimum}", "23514", literal(reason)))
+        reason = f"{said(rule, source)} es menor que {target.minimum}, el mínimo de {target.name}"
+        refusals.append(Refusal(f"{value} < {target.minimum}", "23514", origin(rule, source), literal(reason)))
     if target.maximum is not None:
-        reason = f"{source.name} es mayor que {target.maximum}, el máximo de {target.name}"
-        refusals.append(Refusal(f"{value} > {target.maximum}", "23514", literal(reason)))
+        reason = f"{said(rule, source)} es mayor que {target.maximum}, el máximo de {target.name}"
+        refusals.append(Refusal(f"{value} > {target.maximum}", "23514", origin(rule, source), literal(reason)))
     return tuple(refusals)
 
 
@@ -109,17 +124,17 @@ def _to_text(column: str, rule: ColumnRule, source: LegacyColumn, target: Spanis
     text = _translated(_as_text(column, source), rule)
     raw = text if rule.default is None else f"coalesce({text}, {literal(rule.default)})"
     value = f"{_parens(raw)}::{target.type}"
-    reason = f"{literal(source.name + ' no tiene traducción: ')} || quote_literal(left({column}::text, 40))"
+    reason = f"{literal(said(rule, source) + ' no tiene traducción: ')} || quote_literal(left({column}::text, 40))"
     refusals = []
     _, size = type_family(target.type)
     if size:
         # INSERT cuts trailing blanks beyond varchar(n) and refuses anything else
         too_long = f"char_length({raw}) > {size[0]} AND rtrim(substr({raw}, {size[0] + 1}), ' ') <> ''"
-        longer = literal(f"{source.name} pasa de los {size[0]} caracteres que admite {target.name}")
-        refusals.append(Refusal(too_long, "22001", reason if target.allowed else longer))
+        longer = literal(f"{said(rule, source)} pasa de los {size[0]} caracteres que admite {target.name}")
+        refusals.append(Refusal(too_long, "22001", origin(rule, source), reason if target.allowed else longer))
     if target.allowed:
         allowed = ", ".join(literal(v) for v in target.allowed)
-        refusals.append(Refusal(f"v.{ident(target.name)} NOT IN ({allowed})", "23514", reason))
+        refusals.append(Refusal(f"v.{ident(target.name)} NOT IN ({allowed})", "23514", origin(rule, source), reason))
     return Conversion(value, tuple(refusals))
 
 
@@ -147,8 +162,8 @@ def _to_jsonb(column: str, rule: ColumnRule, source: LegacyColumn, target: Spani
     value = f"CASE WHEN {missing} THEN {default} WHEN migracion.es_jsonb({text}) THEN {text}::jsonb{otherwise} END"
     if rule.text_key:
         return Conversion(value)
-    reason = literal(f"{source.name} no es JSON válido")
-    return Conversion(value, (Refusal(f"NOT migracion.es_jsonb({text})", "22P02", reason),))
+    reason = literal(f"{said(rule, source)} no es JSON válido")
+    return Conversion(value, (Refusal(f"NOT migracion.es_jsonb({text})", "22P02", origin(rule, source), reason),))
 
 
 def _to_timestamp(column: str, rule: ColumnRule, source: LegacyColumn, target: SpanishColumn) -> Conversion | None:
@@ -164,8 +179,9 @@ def _to_timestamp(column: str, rule: ColumnRule, source: LegacyColumn, target: S
     text = _as_text(column, source)
     valid = f"migracion.es_instante({text})"
     value = f"CASE WHEN {text} <> '' AND {valid} THEN migracion.a_instante({text}) AT TIME ZONE 'UTC' END"
-    reason = f"{literal(source.name + ' no es una fecha: ')} || quote_literal(left({text}, 40))"
-    return Conversion(_default(value, rule, target), (Refusal(f"{text} <> '' AND NOT {valid}", "22007", reason),))
+    reason = f"{literal(said(rule, source) + ' no es una fecha: ')} || quote_literal(left({text}, 40))"
+    refusal = Refusal(f"{text} <> '' AND NOT {valid}", "22007", origin(rule, source), reason)
+    return Conversion(_default(value, rule, target), (refusal,))
 
 
 def _to_integer(column: str, rule: ColumnRule, source: LegacyColumn, target: SpanishColumn) -> Conversion | None:
@@ -178,8 +194,8 @@ def _to_integer(column: str, rule: ColumnRule, source: LegacyColumn, target: Spa
     whole = column if source.base in _INTEGERS else f"round({column})"
     fits = f"{whole} >= {low} AND {whole} < {high + 1}"
     value = _default(f"CASE WHEN {fits} THEN {whole}::{target.type} END", rule, target)
-    reason = literal(f"{source.name} no cabe en un {target.type} ({target.name})")
-    return Conversion(value, (Refusal(f"{column} IS NOT NULL AND NOT ({fits})", "22003", reason),))
+    reason = literal(f"{said(rule, source)} no cabe en un {target.type} ({target.name})")
+    return Conversion(value, (Refusal(f"{column} IS NOT NULL AND NOT ({fits})", "22003", origin(rule, source), reason),))
 
 
 def _to_numeric(column: str, rule: ColumnRule, source: LegacyColumn, target: SpanishColumn) -> Conversion | None:
@@ -193,8 +209,8 @@ def _to_numeric(column: str, rule: ColumnRule, source: LegacyColumn, target: Spa
     # as numeric(p,s) rounds first and then counts digits; NaN goes in, infinity does not
     fits = f"({number} = 'NaN' OR abs(round({number}, {scale})) < 1e{precision - scale}::numeric)"
     value = _default(f"CASE WHEN {fits} THEN {number}::{target.type} END", rule, target)
-    reason = literal(f"{source.name} no cabe en {target.type} ({target.name})")
-    return Conversion(value, (Refusal(f"NOT {fits}", "22003", reason),))
+    reason = literal(f"{said(rule, source)} no cabe en {target.type} ({target.name})")
+    return Conversion(value, (Refusal(f"NOT {fits}", "22003", origin(rule, source), reason),))
 
 
 def _to_uuid(column: str, rule: ColumnRule, source: LegacyColumn, target: SpanishColumn) -> Conversion | None:
@@ -204,9 +220,9 @@ def _to_uuid(column: str, rule: ColumnRule, source: LegacyColumn, target: Spanis
         return None
     text = _as_text(column, source)
     valid = f"{text} ~ {literal(_UUID)}"
-    reason = literal(f"{source.name} no es un uuid válido")
+    reason = literal(f"{said(rule, source)} no es un uuid válido")
     value = _default(f"CASE WHEN {valid} THEN {text}::uuid END", rule, target)
-    return Conversion(value, (Refusal(f"NOT ({valid})", "22P02", reason),))
+    return Conversion(value, (Refusal(f"NOT ({valid})", "22P02", origin(rule, source), reason),))
 
 
 Converter = Callable[[str, ColumnRule, LegacyColumn, SpanishColumn], Conversion | None]

@@ -27,11 +27,16 @@ class Window:
 
 @dataclass(frozen=True)
 class Position:
-    """Where the clock stands. ``minutes``: until it closes when inside, until it opens when outside."""
+    """Where the clock stands. ``seconds``: until it closes when inside, until it opens when outside."""
 
     inside: bool
-    minutes: int
+    seconds: float
     local: datetime
+
+    @property
+    def minutes(self) -> int:
+        """The same in whole minutes."""
+        return int(self.seconds // 60)
 
 
 def parse_window(value: Any) -> Window | None:
@@ -65,4 +70,4 @@ def position(window: Window, now: datetime) -> Position:
     at = datetime.combine(local.date(), edge, local.tzinfo)
     if edge <= clock:
         at = datetime.combine(local.date() + timedelta(days=1), edge, local.tzinfo)
-    return Position(inside, int((at.timestamp() - local.timestamp()) // 60), local)
+    return Position(inside, at.timestamp() - local.timestamp(), local)

@@ -1,0 +1,69 @@
+"""The process that runs an action: it, and what it started, ends with ansible-playbook.
+
+Some cores end only ansible-playbook, some only the worker: its children would go on without anybody who reads them.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import NoReturn
+
+LOOK_EVERY = 0.5  # seconds
+
+_watching = 0  # the process that does
+
+
+def end_with_the_playbook() -> None:
+    """Begin to watch; once in a process, from its main thread."""
+    global _watching
+    if _watching == os.getpid():
+        return
+    _watching = os.getpid()
+    parent = multiprocessing.parent_process()
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:  # newer cores hand it on by themselves
+        signal.signal(signal.SIGTERM, lambda *_: _end())
+    threading.Thread(target=_watch, args=((parent and parent.pid) or os.getppid(),), daemon=True).start()
+
+
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(LOOK_EVERY)
+    _end()
+
+
+def _end() -> NoReturn:
+    """Ask whatever was started from here, an ssh too, to end."""
+    for pid in list(_descendants(os.getpid())):
+        with suppress(OSError):
+            os.kill(pid, signal.SIGTERM)
+    os._exit(1)
+
+
+def _descendants(pid: int) -> Iterator[int]:
+    parents = _parents()
+    left = [pid]
+    while left:
+        above = left.pop()
+        below = [child for child, parent in parents.items() if parent == above]
+        yield from below
+        left += below
+
+
+def _parents() -> dict[int, int]:
+    """Process to parent, of all that can be seen."""
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError, IndexError):
+            found[int(folder.name)] = int((folder / "stat").read_text(errors="replace").rpartition(")")[2].split()[1])
+    if not found:  # no Linux
+        listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=False).stdout
+        found = {int(child): int(parent) for child, parent in map(str.split, listed.splitlines())}
+    return found

@@ -1,0 +1,225 @@
+"""What is not as the runbook needs it: one clear sentence, an exit code that is not 0, and nothing changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.sample.supabase import DEFAULT_OWNER, NASTY_PASSWORD
+from tests.support.databases import Database, Databases
+from tests.support.dump import dump
+from tests.support.house import copy_of_the_house, living_in, replace
+from tests.support.jobs import Jobs
+from tests.support.observation import differences, everything, failed
+from tests.support.pgbouncer import PROGRAM, pgbouncer
+from tests.support.playbook import PlaybookRun, Playbooks
+from tests.support.standby import standby
+from tools.postgres_server import PostgresServer, address
+
+NewDatabase = Callable[..., Database]
+MakePlaybooks = Callable[..., Playbooks]
+
+
+def verdict(run: PlaybookRun) -> str:
+    """The summary of a run that failed, in one line: what an operator reads last."""
+    found = [part for part in run.stdout.split("\n\n") if "\nfase" in f"\n{part}" and " · " in part.splitlines()[0]]
+    assert found, run.output
+    return " ".join(found[-1].split())
+
+
+def refused(run: PlaybookRun, *said: str) -> str:
+    text = verdict(failed(run))
+    for words in said:
+        assert words in text
+    assert "Traceback" not in run.output
+    return text
+
+
+SHAPES = {
+    "a-view": ("CREATE VIEW clientes AS SELECT 1 AS id", "clientes ya existe y es vista"),
+    "another-shape": ("CREATE TABLE clientes (id integer PRIMARY KEY, nombre text)", "clientes ya existe con otra forma"),
+    "a-sequence": ("CREATE SEQUENCE clientes", "clientes ya existe y es secuencia"),
+    "a-type": ("CREATE TYPE clientes AS ENUM ('a')", "clientes ya existe y es tipo"),
+    "an-index-name-taken": ("CREATE TABLE clientes_pkey (id integer)", "clientes_pkey ya existe y es tabla"),
+    "no-table": ("DROP TABLE customers CASCADE", "falta la tabla legacy public.customers"),
+    "no-column": ("ALTER TABLE professions DROP COLUMN specialty", "falta la columna professions.specialty"),
+    "another-type": (
+        "DROP VIEW customer_activity; ALTER TABLE customers ALTER city TYPE integer USING 1",
+        "customers.city es integer, y ninguna regla lleva ese tipo a clientes.ciudad",
+    ),
+    "a-column-that-nobody-carries": ("ALTER TABLE customers ADD vip boolean DEFAULT true", "customers.vip tiene datos en"),
+    "not-a-table": (
+        "ALTER TABLE sessions RENAME TO s; CREATE VIEW sessions AS SELECT * FROM s",
+        "public.sessions es una vista, no una tabla",
+    ),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_database_of_another_shape_is_refused_in_fase0(shape: str, new_database: NewDatabase, playbooks: MakePlaybooks) -> None:
+    change, said = SHAPES[shape]
+    database = new_database()
+    with database.cursor(database.url) as cursor:
+        cursor.execute(change)
+    before, outside = everything(database), dump(database)
+    runner = playbooks(database.url)
+    refused(runner.run("fase0", "--check"), said, "no se cambió nada")
+    assert differences(before, everything(database)) == []
+    refused(runner.run("fase0"), said, "no se cambió nada")
+    assert differences(outside, dump(database)) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("ALTER TABLE customers ADD nueva text", "customers.nueva es nueva (text)"),
+        ("ALTER TABLE professions RENAME category TO kind", "falta professions.category"),
+        ("ALTER TABLE customers ALTER city TYPE varchar(50)", "customers.city era text y es character varying(50)"),
+    ],
+)
+def test_a_database_that_changed_after_fase0_is_refused_until_it_is_approved_again(
+    change: str, said: str, new_database: NewDatabase, playbooks: MakePlaybooks, tmp_path: Path
+) -> None:
+    database = new_database()
+    Jobs(database.url, tmp_path / "previo").approve()
+    database.query("DROP VIEW customer_activity; DROP VIEW provider_directory")
+    database.query(change)
+    outside = dump(database)
+    refused(playbooks(database.url).run("fase1"), said, "No se cambió nada", "fase0.yml")
+    assert differences(outside, dump(database)) == []
+
+
+WRONG_MAPPINGS = {
+    "an-unknown-key": ("    comment: Oficios que", "    coment: Oficios que", "tables.profesiones", "coment"),
+    "two-sources-for-one-column": (
+        "        esta_activo: is_active\n",
+        "        esta_activo: is_active\n        esta_activo: active\n",
+        "pairs.professions",
+        "esta_activo",
+    ),
+    "an-unknown-type": (
+        "      categoria: varchar(100)\n      esta_activo",
+        "      categoria: cadena\n      esta_activo",
+        "categoria",
+        "cadena",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", WRONG_MAPPINGS)
+def test_a_mapping_that_is_wrong_is_refused_by_file_line_and_key(
+    kind: str, new_database: NewDatabase, playbooks: MakePlaybooks, tmp_path: Path
+) -> None:
+    old, new, key, word = WRONG_MAPPINGS[kind]
+    database = new_database()
+    before = everything(database)
+    house = copy_of_the_house(tmp_path / "casa")
+    mapping = house / "files/mapping/tinkubot.yml"
+    replace(mapping, old, new)
+    text = mapping.read_text(encoding="utf-8")
+    line = text[: text.index(new) + len(new.rstrip("\n"))].count("\n") + 1
+    run = failed(living_in(house, playbooks(database.url)).run("fase0"))
+    said = " ".join(run.stdout.split())
+    assert f"tinkubot.yml, línea {line}, {key}" in said
+    assert word in said
+    assert "No se cambió nada" in said
+    assert differences(before, everything(database)) == []
+
+
+# --- rights
+
+
+@pytest.fixture
+def stranger(databases: Databases) -> Callable[[Database, str], str]:
+    """The address of a role that may do only what the statements grant."""
+
+    def make(database: Database, grants: str) -> str:
+        role = f"ajeno_{database.name}"
+        database.query(f"CREATE ROLE {role} LOGIN PASSWORD 'una-clave' IN ROLE pg_read_all_data; {grants.format(role=role)}")
+        return database.server.url(database.name, role, "una-clave")
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("grants", "said"),
+    [
+        ("", "falta CREATE"),
+        ("GRANT CREATE ON DATABASE {{database}} TO {role}", "no puede crear tablas en el esquema public"),
+        (
+            "GRANT CREATE ON DATABASE {{database}} TO {role}; GRANT CREATE ON SCHEMA public TO {role}",
+            "no puede leer y bloquear filas de customers",
+        ),
+    ],
+    ids=["nothing", "no-tables", "no-locks"],
+)
+def test_a_role_that_may_not_is_told_what_to_ask_for(
+    grants: str,
+    said: str,
+    new_database: NewDatabase,
+    stranger: Callable[[Database, str], str],
+    playbooks: MakePlaybooks,
+) -> None:
+    database = new_database()
+    url = stranger(database, grants.replace("{{database}}", database.name))
+    before, outside = everything(database), dump(database)
+    runner = playbooks(url)
+    refused(runner.run("fase0", "--check"), "no puede", "Pida al dueño")
+    assert differences(before, everything(database)) == []
+    refused(runner.run("fase0"), said)
+    assert differences(outside, dump(database)) == []
+
+
+# --- the server
+
+
+def test_a_read_only_database_is_refused(new_database: NewDatabase, playbooks: MakePlaybooks, tmp_path: Path) -> None:
+    database = new_database()
+    Jobs(database.url, tmp_path / "previo").up_to_tables()
+    database.query(f'ALTER DATABASE "{database.name}" SET default_transaction_read_only = on')
+    before = everything(database)
+    runner = playbooks(database.url)
+    for name, arguments, extra in (
+        ("fase0", (), {}),
+        ("fase2", ("--check",), {"subfase": "2.1"}),
+        ("fase2", (), {"subfase": "2.1"}),
+        ("fase1", ("--tags", "rollback"), {}),
+    ):
+        refused(runner.run(name, *arguments, **extra), "solo lectura")
+    assert differences(before, everything(database)) == []
+
+
+def test_a_standby_is_refused(new_database: NewDatabase, playbooks: MakePlaybooks) -> None:
+    database = new_database()
+    with standby(database.server) as copy:
+        url = address(copy.port, database.name, DEFAULT_OWNER, NASTY_PASSWORD)
+        for arguments in ((), ("--check",)):
+            refused(playbooks(url).run("fase0", *arguments), "réplica en espera", "use la dirección del primario")
+
+
+def test_what_cannot_be_reached_is_named(server: PostgresServer, new_database: NewDatabase, playbooks: MakePlaybooks) -> None:
+    database = new_database()
+    before = everything(database)
+    owner = (DEFAULT_OWNER, NASTY_PASSWORD)
+    for url, said in (
+        (address(1, database.name, *owner), "Puerto: 127.0.0.1:1 rechaza la conexión"),
+        (database.url.replace("127.0.0.1", "no-such-host.invalid"), 'Nombre: "no-such-host.invalid" no se resuelve'),
+        (server.url("no_existe", *owner), 'la base de datos "no_existe" no existe'),
+    ):
+        run = failed(playbooks(url).run("fase0"))
+        assert said in run.stdout
+        assert "no se intenta otra vez" in run.stdout
+        assert "Traceback" not in run.output
+    assert differences(before, everything(database)) == []
+
+
+@pytest.mark.skipif(PROGRAM is None, reason="pgbouncer is not installed")
+def test_a_pooler_in_transaction_mode_is_refused(new_database: NewDatabase, playbooks: MakePlaybooks) -> None:
+    database = new_database()
+    before = everything(database)
+    with pgbouncer(database.server, {DEFAULT_OWNER: NASTY_PASSWORD}, "transaction") as port:
+        run = failed(playbooks(address(port, database.name, DEFAULT_OWNER, NASTY_PASSWORD)).run("fase0"))
+    assert "pooler en modo transacción" in run.stdout
+    assert differences(before, everything(database)) == []

@@ -1,0 +1,402 @@
+"""Each phase as an operator meets it: simulated, applied, proved, repeated and undone, three rounds long."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support.databases import Database
+from tests.support.dump import schema
+from tests.support.house import copy_of_the_house, living_in, replace
+from tests.support.jobs import Jobs
+from tests.support.observation import Seen, changed, differences, ended_well, events, everything, failed, look, runs
+from tests.support.playbook import ROOT, PlaybookRun, Playbooks
+
+NewDatabase = Callable[..., Database]
+MakePlaybooks = Callable[..., Playbooks]
+INSTALLATIONS = ("jsonb", "text")
+PHASES = ("fase0", "fase1", "fase2", "fase3")
+ROUNDS = 3
+# What --tags verify prints of its accounting, and the event that it leaves.
+PROOF = ("Prueba: restricciones validadas", "prueba")
+ACCOUNTING = {
+    "fase0": ("Aprobación vigente: ", "aprobacion"),
+    "fase1": ("Estructura verificada con el catálogo: 9 tablas", "verificacion_esquema"),
+    "fase2": PROOF,
+    "fase3": PROOF,
+}
+# What --tags rollback prints of its accounting, and the events that it leaves.
+EMPTIED = ("guardadas en migracion.apartada", ["vaciado", "reversion"])
+UNDOING = {
+    "fase0": ("No había nada que deshacer de fase0", ["reversion"]),
+    "fase1": ("Borrada la tabla vacía clientes", ["tablas_borradas", "reversion"]),
+    "fase2": EMPTIED,
+    "fase3": EMPTIED,
+}
+
+
+def prepared(name: str, database: Database, folder: Path) -> None:
+    """Everything that comes before a phase, by the jobs alone: this is not what the test is about."""
+    jobs = Jobs(database.url, folder / "previo")
+    if name == "fase1":
+        jobs.approve()
+    elif name == "fase2":
+        jobs.up_to_tables()
+    elif name == "fase3":
+        jobs.up_to_proof()
+
+
+def fresh_events(before: Seen, after: Seen) -> list[str]:
+    return [kind for kind, _ in after.events[len(before.events) :]]
+
+
+@pytest.mark.parametrize("installation", INSTALLATIONS)
+@pytest.mark.parametrize("name", PHASES)
+def test_a_phase_is_simulated_applied_proved_repeated_and_undone(
+    name: str, installation: str, new_database: NewDatabase, playbooks: MakePlaybooks, tmp_path: Path
+) -> None:
+    database = new_database(installation)
+    database.query("SELECT setval('professions_id_seq', 3)")  # behind the ids, as after a restore by hand
+    runner = playbooks(database.url)
+    prepared(name, database, tmp_path)
+    before, untouched = look(database), everything(database)
+
+    ended_well(runner.run(name, "--check"))
+    assert differences(untouched, everything(database)) == []
+
+    applied = ended_well(runner.run(name))
+    after = look(database)
+    assert changed(applied) == (0 if name == "fase0" else 1)
+    assert (after.outside == before.outside) == (name == "fase0")
+    assert [run[1:] for run in after.runs[len(before.runs) :]] == [(name, "aplicar", "completada")]
+
+    said, event = ACCOUNTING[name]
+    verified = ended_well(runner.run(name, "--tags", "verify"))
+    seen = look(database)
+    assert said in verified.stdout
+    assert fresh_events(after, seen) == [event]
+    assert (seen.outside, seen.runs) == (after.outside, after.runs)
+    assert changed(verified) == 0
+
+    again = ended_well(runner.run(name))
+    repeated = look(database)
+    assert changed(again) == 0
+    assert fresh_events(seen, repeated) == [event]
+    assert (repeated.outside, repeated.runs) == (after.outside, after.runs)
+
+    untouched = everything(database)
+    ended_well(runner.run(name, "--tags", "rollback", "--check"))
+    assert differences(untouched, everything(database)) == []
+
+    said, kinds = UNDOING[name]
+    undone = ended_well(runner.run(name, "--tags", "rollback"))
+    back = look(database)
+    assert differences(before.outside, back.outside) == []
+    assert said in undone.stdout
+    assert fresh_events(repeated, back) == kinds
+    assert [run[1:] for run in back.runs if run[1] == name] == OUTCOMES[name]
+
+
+UNDONE = [("aplicar", "revertida"), ("revertir", "completada")]
+OUTCOMES = {name: [(name, action, state) for action, state in UNDONE] for name in PHASES}
+OUTCOMES["fase0"] = [("fase0", "aplicar", "completada")]
+
+
+def test_a_way_back_with_nothing_to_undo_says_so_and_opens_no_run(
+    new_database: NewDatabase, playbooks: MakePlaybooks, tmp_path: Path
+) -> None:
+    database = new_database()
+    runner = playbooks(database.url)
+    Jobs(database.url, tmp_path / "previo").approve()
+    for name in ("fase3", "fase2", "fase1"):
+        before = look(database)
+        run = ended_well(runner.run(name, "--tags", "rollback"))
+        after = look(database)
+        assert f"No había nada que deshacer de {name}" in run.stdout
+        assert changed(run) == 0
+        assert (after.outside, after.runs) == (before.outside, before.runs)
+        assert fresh_events(before, after) == UNDOING[name][1]
+
+
+def test_three_rounds_forward_and_back_leave_what_was_there(new_database: NewDatabase, playbooks: MakePlaybooks) -> None:
+    database = new_database("text")
+    runner = playbooks(database.url)
+    original = look(database).outside
+    ended_well(runner.run("fase0"))
+    full: list[str] = []
+    for _ in range(ROUNDS):
+        ended_well(runner.run("fase1"))
+        empty = schema(database)
+        ended_well(runner.run("fase2"))
+        ended_well(runner.run("fase3"))
+        full.append(look(database).outside)
+        ended_well(runner.run("fase3", "--tags", "rollback"))
+        ended_well(runner.run("fase2", "--tags", "rollback"))
+        assert differences(empty, schema(database)) == []
+        ended_well(runner.run("fase1", "--tags", "rollback"))
+        assert differences(original, look(database).outside) == []
+    assert [differences(full[0], other) for other in full] == [[]] * ROUNDS
+    done = Counter(run[1:] for run in runs(database))
+    assert done == Counter({outcome: ROUNDS for name in PHASES[1:] for outcome in OUTCOMES[name]}) + Counter(OUTCOMES["fase0"])
+
+
+# --- what a simulation announces
+
+FORECAST = re.compile(
+    r"^(\w+) → (\w+): ([\d.]+) filas; se copiarían ([\d.]+), cambiarían ([\d.]+), se apartarían ([\d.]+), "
+    r"se fusionarían ([\d.]+), irían a cuarentena ([\d.]+)$",
+    re.MULTILINE,
+)
+TABLE = re.compile(r"^(Se crearía|Creada) (\w+): (\d+) columnas, (\d+) restricciones, (\d+) índices$", re.MULTILINE)
+Figures = dict[str, tuple[int, int, int]]
+
+
+def announced(run: PlaybookRun) -> tuple[Figures, Figures]:
+    """By legacy table: rows, to merge, to quarantine. By Spanish table: to copy, to change, to set aside."""
+    legacy, spanish = {}, {}
+    for source, target, *texts in FORECAST.findall(run.stdout):
+        rows, copy, change, aside, merge, quarantine = (int(text.replace(".", "")) for text in texts)
+        legacy[source] = added(legacy.get(source), (rows, merge, quarantine))
+        spanish[target] = added(spanish.get(target), (copy, change, aside))
+    assert legacy, run.output
+    return legacy, spanish
+
+
+def added(one: tuple[int, int, int] | None, other: tuple[int, int, int]) -> tuple[int, int, int]:
+    return other if one is None else (one[0] + other[0], one[1] + other[1], one[2] + other[2])
+
+
+def images(database: Database, table: str) -> dict[str, str]:
+    """Key → row of a Spanish table; {} while it does not exist."""
+    if database.value("SELECT to_regclass(%s) IS NULL", (f"public.{table}",)):
+        return {}
+    return dict(database.query(f"SELECT id::text, t::text FROM public.{table} t"))
+
+
+def happened(database: Database, run: Callable[[], PlaybookRun], expected: tuple[Figures, Figures]) -> tuple[Figures, Figures]:
+    """The same figures for the same tables, counted by looking at the tables before and after the run."""
+    legacy, spanish = expected
+    before = {target: images(database, target) for target in spanish}
+    ended_well(run())
+    after = {target: images(database, target) for target in spanish}
+    quarantined = "SELECT count(*) FROM migracion.cuarentena WHERE estado = 'abierta' AND tabla_origen = %s"
+    merged = "SELECT count(*) FROM migracion.fusion WHERE tabla_origen = %s"
+    return (
+        {
+            source: tuple(
+                database.value(q, (source,) if "%s" in q else None)
+                for q in (f"SELECT count(*) FROM {source}", merged, quarantined)
+            )
+            for source in legacy
+        },
+        {
+            target: (
+                len(after[target].keys() - old.keys()),
+                sum(old[key] != after[target][key] for key in old.keys() & after[target].keys()),
+                len(old.keys() - after[target].keys()),
+            )
+            for target, old in before.items()
+        },
+    )
+
+
+def shape(database: Database, table: str) -> tuple[int, int, int]:
+    """Columns, constraints without NOT NULL, indexes beside those of constraints: by the catalogue."""
+    return database.query(
+        "SELECT (SELECT count(*) FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped), "
+        "(SELECT count(*) FROM pg_constraint WHERE conrelid = c.oid AND contype IN ('p', 'u', 'f', 'c')), "
+        "(SELECT count(*) FROM pg_index i WHERE indrelid = c.oid "
+        "AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid AND k.contype IN ('p', 'u'))) "
+        "FROM pg_class c WHERE c.oid = to_regclass(%s)",
+        (f"public.{table}",),
+    )[0]
+
+
+MESS = """
+UPDATE customers SET full_name = full_name || ' II' WHERE phone_number LIKE '5931000000%';
+DELETE FROM customer_service_requests; DELETE FROM consents;
+DELETE FROM customers WHERE id IN (SELECT id FROM customers ORDER BY id LIMIT 7);
+INSERT INTO customers (phone_number) SELECT 'nuevo ' || n FROM generate_series(1, 5) n;
+INSERT INTO customers (phone_number) VALUES ('demasiado largo para un teléfono');
+UPDATE professions SET name = 'Corregida' WHERE id = 902;
+UPDATE users SET user_type = 'client' WHERE id IN (SELECT id FROM users WHERE user_type = 'provider' ORDER BY id LIMIT 3);
+UPDATE users SET city = 'Tena' WHERE id IN (SELECT id FROM users WHERE user_type = 'provider' ORDER BY id LIMIT 4);
+"""
+
+
+@pytest.mark.parametrize("installation", INSTALLATIONS)
+def test_a_simulation_announces_what_the_run_then_does(
+    installation: str, new_database: NewDatabase, playbooks: MakePlaybooks
+) -> None:
+    database = new_database(installation)
+    runner = playbooks(database.url)
+    untouched = everything(database)
+    by_fase0 = announced(ended_well(runner.run("fase0", "--check")))
+    tables = TABLE.findall(ended_well(runner.run("fase1", "--check")).stdout)
+    forecasts = {name: announced(ended_well(runner.run(name, "--check"))) for name in ("fase2", "fase3")}
+    assert differences(untouched, everything(database)) == []
+    assert len(tables) == 9
+
+    ended_well(runner.run("fase0"))
+    created = TABLE.findall(ended_well(runner.run("fase1")).stdout)
+    assert [line[1:] for line in tables] == [line[1:] for line in created]
+    assert {line[1]: tuple(map(int, line[2:])) for line in tables} == {line[1]: shape(database, line[1]) for line in tables}
+
+    for name, forecast in forecasts.items():
+        assert forecast == happened(database, lambda name=name: runner.run(name), forecast)  # type: ignore[misc]
+        assert all(rows.items() <= whole.items() for rows, whole in zip(forecast, by_fase0, strict=True))
+
+    with database.cursor() as cursor:
+        cursor.execute(MESS)
+    forecast = announced(ended_well(runner.run("fase2", "--check")))
+    assert min(forecast[1]["clientes"]) > 0
+    assert forecast == happened(database, lambda: runner.run("fase2"), forecast)
+
+
+# --- the command line
+
+
+def test_the_parts_of_a_phase_follow_each_other_by_the_printed_commands(
+    new_database: NewDatabase, playbooks: MakePlaybooks, tmp_path: Path
+) -> None:
+    database = new_database()
+    runner = playbooks(database.url)
+    Jobs(database.url, tmp_path / "previo").up_to_tables()
+    early = failed(runner.run("fase2", subfase="2.2"))
+    assert "La subfase 2.2 va después de 2.1" in early.stdout
+    first = ended_well(runner.run("fase2", subfase="2.1"))
+    assert re.search(r"^  Siguiente: ansible-playbook fase2.yml .*subfase=2.2", first.stdout, re.MULTILINE)
+    assert images(database, "proveedores") == {}
+    second = ended_well(runner.run("fase2", subfase="2.2"))
+    assert re.search(r"^  Siguiente: ansible-playbook fase3.yml (?!.*subfase)", second.stdout, re.MULTILINE)
+    whole = ended_well(runner.run("fase2"))
+    assert changed(whole) == 0
+    held = failed(runner.run("fase2", "--tags", "rollback", subfase="2.1"))
+    assert "Deshaga primero la subfase 2.2" in held.stdout
+
+
+def test_a_part_without_tables_in_the_mapping_leaves_the_phase_incomplete_and_ends_non_zero(
+    new_database: NewDatabase, playbooks: MakePlaybooks, tmp_path: Path
+) -> None:
+    database = new_database()
+    house = copy_of_the_house(tmp_path / "casa")
+    mapping = house / "files/mapping/tinkubot.yml"
+    text = mapping.read_text(encoding="utf-8")
+    mapping.write_text(text[: text.index("\n  users:\n    proveedores:")] + "\n", encoding="utf-8")
+    Jobs(database.url, tmp_path / "previo", mapping=mapping).up_to_tables()
+    runner = living_in(house, playbooks(database.url))
+    said = "subfase 2.2"
+    assert said in failed(runner.run("fase2", "--check")).stdout
+    assert images(database, "clientes") == {}
+    assert said in failed(runner.run("fase2")).stdout
+    assert runs(database)[-1][1:] == ("fase2", "aplicar", "completada")
+    assert len(images(database, "clientes")) > 100
+    assert changed(ended_well(runner.run("fase2", subfase="2.1"))) == 0
+    assert said in failed(runner.run("fase2", subfase="2.2")).stdout
+
+
+@pytest.mark.parametrize(
+    ("folder", "playbook", "inventory"),
+    [
+        (ROOT / "playbooks", "{}.yml", "demo"),
+        (ROOT, "playbooks/{}.yml", "inventories/demo"),
+        (Path("/"), "tinkubot.migracion.{}", str(ROOT / "inventories/demo")),
+    ],
+    ids=["in-playbooks", "at-the-root", "by-full-name"],
+)
+def test_each_way_of_calling_works_and_prints_the_next_command_as_it_is_to_be_typed(
+    folder: Path, playbook: str, inventory: str, new_database: NewDatabase, playbooks: MakePlaybooks
+) -> None:
+    database = new_database()
+    runner = playbooks(database.url)
+
+    def typed(*words: str) -> str:
+        program = Path(sys.executable).with_name("ansible-playbook")
+        assert words[0] == "ansible-playbook"
+        environment = runner.clean_environment()
+        done = subprocess.run([program, *words[1:]], cwd=folder, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def printed(output: str, label: str) -> list[str]:
+        (line,) = re.findall(rf"^  {label}: (ansible-playbook .*)$", output, re.MULTILINE)
+        return shlex.split(line, comments=False)
+
+    extra = ["-e", f"backup_dir={runner.extra['backup_dir']}", "-e", "services_enabled=false"]
+    first = typed("ansible-playbook", playbook.format("fase0"), "-i", inventory, *extra)
+    assert printed(first, "Siguiente")[1] == playbook.format("fase1")
+    second = typed(*printed(first, "Siguiente"))
+    assert printed(second, "Siguiente")[1] == playbook.format("fase2")
+    assert "fase1 · revertir · DESHECHA" in typed(*printed(second, "Para deshacer"))
+    assert [run[1:] for run in runs(database)][-2:] == OUTCOMES["fase1"]
+
+
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [
+        ("fase0", "Examinar y aprobar"),
+        ("fase1", "Crear las tablas"),
+        ("fase2", "Copiar y probar"),
+        ("fase3", "Copiar y probar"),
+        ("estado", "Decir el estado"),
+    ],
+)
+def test_syntax_check_and_list_tasks_need_no_database(name: str, title: str, playbooks: MakePlaybooks) -> None:
+    runner = playbooks(None)
+    ended_well(runner.run(name, "--syntax-check"))
+    assert title in ended_well(runner.run(name, "--list-tasks")).stdout
+
+
+def test_diff_shows_what_differs_from_the_signed_sql(new_database: NewDatabase, playbooks: MakePlaybooks) -> None:
+    database = new_database("text")
+    shown = ended_well(playbooks(database.url).run("fase0", "--check", "--diff")).stdout
+    assert "--- files/sql/fase2/02-customers-clientes.sql" in shown
+    assert "-    l.has_consent AS tiene_consentimiento," in shown
+    assert "files/sql/fase2/01-professions-profesiones.sql" not in shown
+
+
+# --- a proof that does not run
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "line"),
+    [
+        ("fase2", ("--tags", "verify"), "{name: Probar, "),
+        ("fase2", (), "{name: Copiar y probar, "),
+        ("fase2", ("--tags", "rollback"), "{name: Vaciar las tablas, "),
+        ("fase1", ("--tags", "rollback"), "{name: Borrar las tablas vacías, "),
+    ],
+    ids=["fase2-verify", "fase2", "fase2-rollback", "fase1-rollback"],
+)
+def test_a_run_whose_accounting_is_missing_fails(
+    name: str, arguments: tuple[str, ...], line: str, new_database: NewDatabase, playbooks: MakePlaybooks, tmp_path: Path
+) -> None:
+    """As when an include silently does nothing: the playbook here has lost it."""
+    database = new_database()
+    jobs = Jobs(database.url, tmp_path / "previo")
+    jobs.up_to_proof() if name == "fase2" and arguments else jobs.up_to_tables()
+    house = copy_of_the_house(tmp_path / "casa")
+    file = house / "playbooks" / f"{name}.yml"
+    (lost,) = (text for text in file.read_text(encoding="utf-8").splitlines() if line in text)
+    replace(file, lost + "\n", "")
+    before = look(database)
+    mute = failed(living_in(house, playbooks(database.url)).run(name, *arguments))
+    assert "sin la línea de su prueba" in mute.stdout
+    after = look(database)
+    assert after.outside == before.outside
+    assert [run for run in after.runs if run[3] == "completada"] == [run for run in before.runs if run[3] == "completada"]
+
+
+def test_an_event_names_its_run(new_database: NewDatabase, playbooks: MakePlaybooks) -> None:
+    database = new_database()
+    said = ended_well(playbooks(database.url).run("fase0")).stdout
+    (run_id,) = re.findall(r"^Ejecución (\S+)\. Registro: ", said, re.MULTILINE)
+    assert {run for _, run in events(database)} == {run_id}
+    assert [run[0] for run in runs(database)] == [run_id]
