@@ -53,7 +53,7 @@ def watched(folder: Path) -> Iterator[list[str]]:
         while not over.is_set():
             found.extend(leak for one in descendants(os.getpid()) for leak in leaks(" ".join(one.words)))
             found.extend(leaking_files(folder))
-            over.wait(0.02)
+            over.wait(0.05)
 
     watcher = threading.Thread(target=look)
     watcher.start()
@@ -66,11 +66,12 @@ def watched(folder: Path) -> Iterator[list[str]]:
 
 @pytest.fixture
 def quiet(playbooks: MakePlaybooks, tmp_path: Path) -> Callable[[str], Playbooks]:
-    """Runs whose temporary files lie below tmp_path too."""
+    """Runs whose temporary files lie below tmp_path too: the modules' would be in the home that the passwd file names."""
     (tmp_path / "tmp").mkdir()
+    environment = {"TMPDIR": str(tmp_path / "tmp"), "ANSIBLE_REMOTE_TMP": str(tmp_path / "remoto")}
 
     def make(url: str) -> Playbooks:
-        return dataclasses.replace(playbooks(url), environment={"TMPDIR": str(tmp_path / "tmp")})
+        return dataclasses.replace(playbooks(url), environment=environment)
 
     return make
 
