@@ -62,9 +62,9 @@ def _wait(signalled: int) -> None:
 
 def _hang_up(conn: Connection) -> None:
     """The statement in flight fails here and now; the server ends its side by client_connection_check_interval."""
-    with suppress(Exception):  # closed meanwhile
-        with socket.socket(fileno=os.dup(conn.fileno())) as its_socket:
-            its_socket.shutdown(socket.SHUT_RDWR)
+    # suppressed: the connection may have been closed meanwhile
+    with suppress(Exception), socket.socket(fileno=os.dup(conn.fileno())) as its_socket:
+        its_socket.shutdown(socket.SHUT_RDWR)
 
 
 def _interrupt(number: int, _: object) -> NoReturn:

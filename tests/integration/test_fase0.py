@@ -330,7 +330,7 @@ def test_a_table_that_is_gone_stops_every_later_phase(made: Made) -> None:
     database.query("DROP TABLE sessions")
     with pytest.raises(MigrationError, match="fase1: falta la tabla sessions"):
         jobs.make_tables()
-    with pytest.raises(MigrationError, match="sessions: no existe .* ejecute fase0"):
+    with pytest.raises(MigrationError, match=r"sessions: no existe .* ejecute fase0"):
         jobs.copy()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -10,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.cores import CORES, program_of
 from tests.support.databases import Database, Databases
 from tests.support.playbook import Playbooks, RunningPlaybook
-from tests.support.cores import CORES, program_of
 
 SECONDS = 6.0  # from the signal to the end of everything
 SLOW_BATCH = """

@@ -56,7 +56,14 @@ class Night(Jobs):
 
     @classmethod
     def on(
-        cls, database: Database, folder: Path, rows: int, key: str = "bigint", primary_key: str = "id", partitions: str = "", **more: Any
+        cls,
+        database: Database,
+        folder: Path,
+        rows: int,
+        key: str = "bigint",
+        primary_key: str = "id",
+        partitions: str = "",
+        **more: Any,
     ) -> Night:
         """Boxes with so many rows, and the Spanish table made."""
         mapping = folder / "cajas.yml"
@@ -80,14 +87,18 @@ class Night(Jobs):
 
     def night(self, between: Callable[[], None] = lambda: None) -> list[str]:
         """The copy with all its slices; what it said."""
-        said: list[str] = []
         with self.run("fase2") as run_id:
-            while True:
-                result = data_jobs.copy(self.params(run_id, "fase2"), False)
-                said += result["lines"]
-                if not result["more"]:
-                    return said
-                between()
+            return self.slices(run_id, between)
+
+    def slices(self, run_id: str, between: Callable[[], None] = lambda: None) -> list[str]:
+        """The same inside a run that is open already."""
+        said: list[str] = []
+        while True:
+            result = data_jobs.copy(self.params(run_id, "fase2"), False)
+            said += result["lines"]
+            if not result["more"]:
+                return said
+            between()
 
 
 @contextmanager
@@ -124,7 +135,8 @@ def beside(work: Callable[[threading.Event], None]) -> Iterator[None]:
 def at_each_batch(database: Database, body: str) -> None:
     """Let every batch run PL/pgSQL statements just before its checkpoint is written, with a superuser's rights."""
     database.query(
-        f"CREATE FUNCTION public.at_batch() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN {body} RETURN NEW; END $$;"
+        "CREATE FUNCTION public.at_batch() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS"
+        f" $$ BEGIN {body} RETURN NEW; END $$;"
         "CREATE TRIGGER at_batch BEFORE UPDATE ON migracion.progreso_copia FOR EACH ROW"
         " WHEN (NEW.filas_leidas > OLD.filas_leidas) EXECUTE FUNCTION public.at_batch()"
     )
