@@ -6,7 +6,7 @@ export ANSIBLE_HOME ?= $(CURDIR)/.ansible
 VENV_PYTHON := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-down test test-unit lint sql lock
+.PHONY: help setup demo demo-down test test-unit chaos lint sql lock
 
 help: ## muestra esta ayuda
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r target text; do printf '%-18s %s\n' "$$target" "$$text"; done
@@ -25,6 +25,11 @@ test: lint ## todo lo que corre la integración continua: lint y todas las prueb
 
 test-unit: setup ## solo las pruebas sin base de datos
 	$(VENV_PYTHON) -m pytest tests/unit
+
+N ?= 30
+chaos: setup ## accidentes al azar en cada fase: N=30 SEED=7 INSTALLATION=jsonb|text|both ROUND=12 PACE=1.5
+	@$(VENV_PYTHON) -m tests.chaos --rounds $(N) $(if $(SEED),--seed $(SEED)) $(if $(INSTALLATION),--installation $(INSTALLATION)) \
+	  $(if $(ROUND),--only $(ROUND)) $(if $(PACE),--pace $(PACE))
 
 lint: setup ## estilo, tipos, y que files/ corresponda al mapeo
 	ruff check .

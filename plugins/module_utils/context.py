@@ -62,13 +62,22 @@ def opened(params: Dict[str, Any], check: bool) -> Iterator[Context]:
     mapping = load_mapping(params["mapping"], params["mapping_path"])
     conn = db.connect(params["database_url"], params["run_id"])
     try:
-        if not check:
-            lease.heartbeat(conn, params["run_id"])
+        if not check and lease.heartbeat(conn, params["run_id"]):
+            _stop_if_asked(conn, params["run_id"])
         catalogue = _catalogue(conn, mapping)
         subphase = str(params.get("subphase") or "")
         yield Context(conn, params["run_id"], params["phase"], subphase, check, mapping, params["mapping"], catalogue)
     finally:
         conn.close()
+
+
+def _stop_if_asked(conn: Connection, run_id: str) -> None:
+    """Between two modules of a run; the copy looks between two batches by itself."""
+    if lease.stop_requested(conn, run_id):
+        raise MigrationError(
+            "Parada pedida: la fase se detiene entre dos pasos. Lo hecho queda; la misma orden continúa desde aquí.",
+            code="paused",
+        )
 
 
 def _catalogue(conn: Connection, mapping: Mapping) -> Catalogue:

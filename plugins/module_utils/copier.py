@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -24,6 +25,10 @@ LOCK_TIMEOUT_MS = 200  # above it writers are hurt by deadlocks with our batches
 BATCH_BYTES = 8 * 2**20  # of the legacy rows of one transaction: what it writes, remembers and lasts is bounded by it
 TRIES = 40
 CLASHES = ("55P03", "40P01", "40001")  # a lock not available, a deadlock, a serialization failure: try again
+
+
+class BlockedError(MigrationError):
+    """Other transactions hold the rows of the next batch for too long."""
 
 
 @dataclass
@@ -115,7 +120,13 @@ def copy_for(conn: Connection, progress: Progress, watch: Watch, batch_rows: int
             time.sleep(max(0.0, min(throttle.LOOK_SECONDS, deadline - time.monotonic())))
         else:
             batch = Batch(conn, route, watch.run_id)
-            wanted, _ = run_batch(conn, route, watch.run_id, (size, batch_rows), batch.copy)
+            try:
+                wanted, _ = run_batch(conn, route, watch, (size, batch_rows), batch.copy, deadline)
+            except BlockedError:
+                if progress.read == before:
+                    raise
+                progress.note("otras transacciones tienen bloqueadas las filas que siguen")
+                break
             size = next_rows(wanted, batch.read, batch_rows, batch.seconds, batch.waiters)
             progress = replace(begin(conn, route, watch.run_id), notes=progress.notes)
             if batch.waiters:
@@ -154,27 +165,37 @@ class Batch:
 
 
 def run_batch(
-    conn: Connection, route: Route, run_id: str, sizes: tuple[int, int], work: Callable[[int], None]
+    conn: Connection,
+    route: Route,
+    watch: Watch,
+    sizes: tuple[int, int],
+    work: Callable[[int], None],
+    deadline: float = math.inf,
 ) -> tuple[int, int]:
     """Run ``work(rows)`` as one transaction that gives way to writers: with fewer rows after each clash.
 
-    ``sizes``: rows to begin with and at most. Returns the rows that went through and those to try next.
+    ``sizes``: rows to begin with and at most. Returns the rows that went through and those to try next. A clash after
+    ``deadline`` is the last one: a slice has to end, also where nobody lets it pass.
     """
     size, full_size = sizes
     for attempt in range(TRIES):
+        if attempt:
+            watch.require_time(conn)
         try:
             with transaction(conn, lock_timeout_ms=LOCK_TIMEOUT_MS):
                 _lock_table(conn, route)
-                lease.fence(conn, run_id)
+                lease.fence(conn, watch.run_id)
                 work(size)
             return size, min(full_size, size * 2)
         except Error as error:
             if error.pgcode not in CLASHES:
                 raise
             size = max(1, size // 4)
+            if time.monotonic() >= deadline:
+                break
             time.sleep(min(1.0, 0.05 * (attempt + 1)))
-    raise MigrationError(
-        f"{route.pair.source}: otras transacciones tienen sus filas bloqueadas desde hace {TRIES} intentos de "
+    raise BlockedError(
+        f"{route.pair.source}: otras transacciones tienen sus filas bloqueadas desde hace {attempt + 1} intentos de "
         f"{LOCK_TIMEOUT_MS} ms. Lo copiado hasta aquí queda. Busque la transacción con: SELECT pid, usename, xact_start, "
         "query FROM pg_stat_activity ORDER BY xact_start; y repita la misma orden.",
         code="locked",

@@ -45,6 +45,7 @@ class Holder:
     since: str
     silent: float
     process: dict[str, Any]
+    stopping: float | None = None  # seconds since somebody asked it to stop
 
     def refusal(self) -> MigrationError:
         """Who, where and since when; with what the controller needs to see whether that process lives."""
@@ -64,7 +65,8 @@ def holder(conn: Connection) -> Holder | None:
     row = db.fetch_one(
         conn,
         "SELECT run_id, fase, accion, servidor, pid, operador, to_char(tomado_at, 'YYYY-MM-DD HH24:MI:SS'), "
-        "extract(epoch FROM clock_timestamp() - ultima_senal)::float8, proceso FROM migracion.arriendo",
+        "extract(epoch FROM clock_timestamp() - ultima_senal)::float8, proceso, "
+        "extract(epoch FROM clock_timestamp() - parar_solicitado_at)::float8 FROM migracion.arriendo",
     )
     return Holder(*row) if row else None
 
@@ -190,10 +192,10 @@ def _lost(conn: Connection, run_id: str) -> MigrationError:
     return MigrationError(ledger.SKIPPED_GUARD, code="no_run")
 
 
-def request_stop(conn: Connection) -> Holder | None:
-    """Ask the running copy to stop between two batches."""
-    db.execute(conn, "UPDATE migracion.arriendo SET parar_solicitado_at = coalesce(parar_solicitado_at, now())")
-    return holder(conn)
+def request_stop(conn: Connection, run_id: str) -> bool:
+    """Ask that run to stop between two batches; False when it has ended meanwhile."""
+    asked = "UPDATE migracion.arriendo SET parar_solicitado_at = coalesce(parar_solicitado_at, now()) WHERE run_id = %s"
+    return bool(db.execute(conn, asked, (run_id,)))
 
 
 def stop_requested(conn: Connection, run_id: str) -> bool:

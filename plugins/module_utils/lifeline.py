@@ -48,6 +48,7 @@ def watch() -> None:
 
 def _wait(signalled: int) -> None:
     """Python's handlers wait for the statement in flight, this thread does not. Asking poll() for nothing costs nothing."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     ends = select.poll()
     ends.register(STDOUT, 0)  # POLLERR or POLLHUP: the other end was closed, here or behind an SSH connection
     ends.register(signalled, select.POLLIN)
@@ -62,8 +63,7 @@ def _wait(signalled: int) -> None:
 
 def _hang_up(conn: Connection) -> None:
     """The statement in flight fails here and now; the server ends its side by client_connection_check_interval."""
-    # suppressed: the connection may have been closed meanwhile
-    with suppress(Exception), socket.socket(fileno=os.dup(conn.fileno())) as its_socket:
+    with suppress(Exception), socket.socket(fileno=os.dup(conn.fileno())) as its_socket:  # or closed meanwhile
         its_socket.shutdown(socket.SHUT_RDWR)
 
 

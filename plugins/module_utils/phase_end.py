@@ -14,7 +14,7 @@ from .core.phases import APPLY, REVERT, VERIFY, standing
 from .core.text import escape
 from .phase_job import Order, Params, decision, open_phase, order_of, other_holder
 from .runlog import RunLog
-from .status_job import quarantine, status
+from .status_job import quarantine, status, stop
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -46,11 +46,13 @@ def run(params: Params, check: bool) -> dict[str, Any]:
         "fail": fail_phase,
         "status": status,
         "quarantine": quarantine,
+        "stop": stop,
     }
     order = order_of(params, check)
     with _connected(order) as conn:
         lines = operations[params["operation"]](conn, order)
-        held = other_holder(conn, order) if check and params["operation"] == "open" else None
+        asks = params["operation"] == "stop" or (check and params["operation"] == "open")
+        held = other_holder(conn, order) if asks else None
         return {"changed": False, "lines": lines, **({"holder": asdict(held)} if held else {})}
 
 

@@ -45,6 +45,8 @@ def _translate(conn: Connection, mapping: Mapping, table: SpanishTable, twin: Re
             db.run_sql(conn, f"ALTER TABLE {copy} RENAME TO {ident(table.name)}")
             return replace(carried, policy=_read(conn, table, carried.policy))
     except db.Error as error:
+        if error.pgcode in ("55P03", "40P01"):  # a table locked for long says nothing about its policies
+            raise
         return replace(carried, obstacle=f"el servidor no la traduce ({error.diag.message_primary})")
 
 

@@ -111,7 +111,7 @@ def _call(
     while done < len(keys):
         watch.hold(conn)
         work = partial(_execute, conn, query, keys[done:], watch.run_id)
-        used, size = run_batch(conn, route, watch.run_id, (size, rows), work)
+        used, size = run_batch(conn, route, watch, (size, rows), work)
         done += used
 
 

@@ -39,14 +39,16 @@ def run_slice(context: Context, params: Mapping[str, Any]) -> dict[str, Any]:
 
 def _slice(context: Context, params: Mapping[str, Any], watch: Watch, lines: list[str]) -> dict[str, Any]:
     conn, deadline, changed = context.conn, time.monotonic() + SLICE_SECONDS, False
-    for route in copier.pending_routes(conn, context.routes()):
+    for earlier, route in enumerate(copier.pending_routes(conn, context.routes())):
         progress = copier.begin(conn, route, context.run_id)
         if progress.read == 0 and progress.expected > int(params.get("deferred_index_rows", DEFERRED_ROWS)):
             lines += deferred_indexes.defer(conn, route, context.run_id)
         try:
             progress = copier.copy_for(conn, progress, watch, params["batch_rows"], deadline)
-        except MigrationError:
+        except MigrationError as error:
             lines += progress_lines(copier.begin(conn, route, context.run_id))
+            if earlier and isinstance(error, copier.BlockedError):  # the next call has all its time for these rows
+                return {"lines": lines, "more": True, "changed": changed}
             raise
         lease.heartbeat(conn, context.run_id)
         changed = changed or progress.copied > 0

@@ -1,4 +1,4 @@
-"""Where the migration stands, and what is in quarantine: read only, at any time, from any machine."""
+"""Where the migration stands, what is in quarantine, and the request to stop: at any time, from any machine."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ import json
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from . import db, lease, ledger
-from .core.phases import APPLY, PHASES, Plan, Run, completed_at, is_complete, standing
+from . import db, lease, ledger, schema_job
+from .access import access_problems
+from .core.errors import MigrationError
+from .core.mapping_file import load_mapping
+from .core.phases import APPLY, PHASES, REVERT, Plan, Run, completed_at, is_complete, standing
 from .core.summary import accounting, number, quarantine_lines
 from .core.text import escape
-from .phase_job import Order, identity_lines
+from .inspector import read_catalogue
+from .phase_job import Order, dead_run, identity_lines
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -29,22 +33,63 @@ def status(conn: Connection, order: Order) -> list[str]:
     plan = Plan(PHASES[0], APPLY, subphases=order.plan.subphases)
     lines += ["Fases:", *(f"  {phase}: {phase_state(plan, runs, phase)}" for phase in PHASES)]
     held = lease.holder(conn)
-    lines.append(
-        f"En marcha: {held.phase} {held.action}, {held.run_id}, {held.operator} en {held.host} (pid {held.pid}) desde "
-        f"{held.since} UTC, última señal hace {held.silent:.0f} s"
-        if held
-        else "En marcha: nada"
-    )
+    lines.append(f"En marcha: {_running(held)}" if held else "En marcha: nada")
     if proof := ledger.last_event(conn, ("prueba",)):
         lines += ["Última prueba:", *accounting(proof[1])]
     lines += quarantine_lines(ledger.open_quarantine(conn)) or ["Cuarentena abierta: ninguna fila"]
     lines.append(f"Pendientes de propagar: {number(ledger.pending(conn))}")
+    lines += _access_lines(conn, order)
     following = next((phase for phase in PHASES if not is_complete(plan, runs, phase)), "")
     if following in order.command.playbooks:
         lines.append(f"Siguiente: {order.command.text(following)}")
     elif following:
         lines.append(f"Siguiente: {following} (todavía no existe en este runbook)")
     return [escape(line) for line in lines]
+
+
+def _running(held: lease.Holder) -> str:
+    stop = "" if held.stopping is None else f"; se le pidió parar hace {held.stopping:.0f} s"
+    return (
+        f"{held.phase} {held.action}, {held.run_id}, {held.operator} en {held.host} (pid {held.pid}) desde "
+        f"{held.since} UTC, última señal hace {held.silent:.0f} s{stop}"
+    )
+
+
+def _access_lines(conn: Connection, order: Order) -> list[str]:
+    """What a role may do on a Spanish table and not on its legacy twin, or the other way round, now."""
+    mapping = load_mapping(order.params["mapping"], order.params["mapping_path"])
+    if schema_job.missing_tables(conn, mapping):
+        return []
+    problems = access_problems(conn, mapping, read_catalogue(conn, mapping))
+    if not problems:
+        return ["Permisos: los mismos que en las tablas legacy"]
+    lines = ["Permisos que no son los de las tablas legacy:", *(f"  {problem}" for problem in problems)]
+    return [*lines, f"  Se reponen con: {order.command.text('fase1')}"]
+
+
+def stop(conn: Connection, order: Order) -> list[str]:
+    """Ask the run that has the lease to stop at its next batch. It becomes ``pausada``; the same command goes on."""
+    lines = identity_lines(conn)
+    if ledger.exists(conn):
+        ledger.check_identity(conn)
+    held = lease.holder(conn)
+    if held is None:
+        return [*lines, "No hay ninguna fase en marcha: nada que parar."]
+    if lease.is_over(conn, held, dead_run(order)):
+        return [*lines, escape(f"{_running(held)}: esa ejecución ya no vive. La misma orden toma el relevo.")]
+    if held.action == REVERT:
+        raise MigrationError(
+            f"{_running(held)}: una vuelta atrás no se detiene a medias, es una sola transacción. No se cambió nada.",
+            code="refused",
+        )
+    if order.check:
+        return [*lines, escape(f"Se pediría parar a {_running(held)}.")]
+    with db.explained("pedir la parada"), db.transaction(conn):
+        if not lease.request_stop(conn, held.run_id):
+            return [*lines, escape(f"{held.run_id} acaba de terminar: nada que parar.")]
+        ledger.event(conn, held.run_id, "parada_pedida", held.phase, {"por": order.params["controller"].get("operator", "?")})
+    where = order.command.text("estado")
+    return [*lines, escape(f"Parada pedida a {_running(held)}: se detiene entre dos lotes y queda pausada. Se ve con: {where}")]
 
 
 def phase_state(plan: Plan, runs: tuple[Run, ...], phase: str) -> str:

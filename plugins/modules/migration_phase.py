@@ -15,10 +15,11 @@ description:
   - C(close) writes that everything asked for holds, gives the lease back and prints the summary.
   - C(fail) writes that the run failed, gives the lease back, says how to undo and to go on, and fails.
   - C(status) and C(quarantine) only read.
+  - C(stop) asks the run that is under way to stop between two batches; it needs no run of its own.
 options:
   operation:
     description: What to do.
-    choices: [guard, open, close, fail, status, quarantine]
+    choices: [guard, open, close, fail, status, quarantine, stop]
     required: true
     type: str
   direction:
@@ -96,7 +97,7 @@ from ..module_utils.phase_end import run
 
 def main() -> None:
     """Entry point."""
-    operations = ["guard", "open", "close", "fail", "status", "quarantine"]
+    operations = ["guard", "open", "close", "fail", "status", "quarantine", "stop"]
     spec = {
         **MAPPING_OPTIONS,
         "operation": {"type": "str", "choices": operations, "required": True},

@@ -34,6 +34,8 @@ def end_with_the_playbook() -> None:
 
 
 def _watch(parent: int) -> None:
+    # a signal taken by this thread would not wake the one that runs Python's handlers
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     while os.getppid() == parent:
         time.sleep(LOOK_EVERY)
     _end()

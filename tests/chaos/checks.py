@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import itertools
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -44,7 +45,8 @@ PAIRS = {
     },
 }
 PROOFS = ("prueba", "verificacion_esquema", "aprobacion")
-MARK = "tinkubot.json"  # what the guard puts into its ansible-playbook's temporary folder
+MARKS = ("tinkubot.json", "tinkubot.lock")  # what our first line of code puts into the folder that Ansible made for it
+ANSIBLES_OWN = re.compile(r"ansible-local-|ansible_.*_payload_")
 PATIENCE = 90.0  # seconds in which an orphan must have noticed that it is one
 
 
@@ -158,10 +160,10 @@ def _sessions(database: Database) -> list[str]:
 
 
 def _files(home: Path) -> Iterator[str]:
-    """Temporary files of the runs; their logs may stay. An ansible-playbook killed before any code of ours ran leaves its own."""
+    """Temporary files of the runs; their logs may stay. What is killed before any code of ours ran leaves Ansible's folder."""
     for folder in (home / ".ansible" / "tmp", home / "tmp"):
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-            if not path.name.startswith("ansible-local-") or (path / MARK).exists():
+            if not ANSIBLES_OWN.match(path.name) or any((path / mark).exists() for mark in MARKS):
                 yield f"temporary file {path.relative_to(home)}"
     for path in sorted((home / "respaldos").rglob("*")):
         if path.is_file() and not (path.parent.name == "registros" and path.suffix == ".log"):

@@ -112,5 +112,5 @@ def test_an_order_that_went_past_the_guard_writes_nothing(phase: Phase, conn: An
 def test_a_stop_request_reaches_the_run_that_has_the_lease(fase0: Phase, conn: Any) -> None:
     run_id = fase0.open("fase1")
     assert not lease.stop_requested(conn, run_id)
-    lease.request_stop(conn)
+    assert lease.request_stop(conn, run_id)
     assert lease.stop_requested(conn, run_id)

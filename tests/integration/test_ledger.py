@@ -11,6 +11,7 @@ import pytest
 from plugins.module_utils import db, lease, ledger
 from tests.sample.supabase import API_ROLES
 from tests.support.databases import Database, Databases
+from tests.support.jobs import SHOP
 from tests.support.phase import Phase, finish, refused, states
 
 # --- the schema
@@ -150,6 +151,8 @@ def test_a_paused_run_goes_on_in_its_own_row(fase0: Phase, conn: Any) -> None:
 def test_a_rollback_marks_what_it_undid(fase0: Phase, conn: Any) -> None:
     finish(fase0, conn, "fase1")
     back = fase0.open("fase1", direction="revertir")
+    lease.require_run(conn, back, "fase1")
+    ledger.event(conn, back, "tablas_borradas", "fase1", {"tablas": []})
     lines = fase0.call("close", "fase1", back, direction="revertir")
     assert any("DESHECHA" in line for line in lines)
     assert states(conn)[1:] == [("fase1", "aplicar", "revertida"), ("fase1", "revertir", "completada")]
@@ -171,6 +174,8 @@ def test_fase0_has_nothing_to_undo_and_says_so_with_an_event(fase0: Phase, conn:
 
 
 def test_fase2_without_a_subphase_does_what_is_there_and_ends_incomplete(fase0: Phase, conn: Any) -> None:
+    # the shop's mapping names a subphase 2.2 and has no tables for it
+    fase0.options.update(mapping=SHOP.read_text(encoding="utf-8"), mapping_path=str(SHOP))
     finish(fase0, conn, "fase1")
     error = refused(lambda: finish(fase0, conn, "fase2"))
     assert error.code == "incomplete"

@@ -1,12 +1,17 @@
-"""The oldest supported ansible-core beside the one of the tests' own interpreter."""
+"""The ansible-core of the tests' own interpreter, and the oldest supported one."""
 
 from __future__ import annotations
 
-import sys
+from importlib.metadata import version
 from pathlib import Path
 
-CORES = ("2.19", "2.16")
+from tools import oldest_core
+
+from .playbook import PROGRAM
+
+NEWEST, OLDEST = CORES = (version("ansible-core"), oldest_core.VERSION)
 
 
 def program_of(core: str) -> Path:
-    return Path(sys.executable).with_name("ansible-playbook") if core == "2.19" else Path("/tmp/venv216/bin/ansible-playbook")
+    """The ansible-playbook of that core."""
+    return PROGRAM if core == NEWEST else oldest_core.program()

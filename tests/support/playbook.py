@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = Path(sys.executable).with_name("ansible-playbook")
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,15 @@ class RunningPlaybook:
     process: subprocess.Popen[bytes]
     streams: tuple[Path, Path]
     started: float = field(default_factory=time.monotonic)
+
+    def __enter__(self) -> RunningPlaybook:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """However the test ends: nothing of it goes on."""
+        if self.process.poll() is None:
+            self.kill_group()
+            self.process.wait()
 
     def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
         """To ansible-playbook alone, as an operator's kill would."""
@@ -70,7 +80,7 @@ class Playbooks:
     inventory: str = "demo"
     extra: Mapping[str, object] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
-    program: Path = field(default_factory=lambda: Path(sys.executable).with_name("ansible-playbook"))
+    program: Path = PROGRAM
     directory: Path = ROOT / "playbooks"
 
     def run(self, name: str, *arguments: str, timeout: float = 300, **extra: object) -> PlaybookRun:

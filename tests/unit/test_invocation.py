@@ -21,7 +21,7 @@ def test_a_public_tag_passes(tags: tuple[str, ...]) -> None:
     assert problems(run_tags=tags) == []
 
 
-@pytest.mark.parametrize("tags", [("estado",), ("cuarentena",), ("cuarentena", "estado")])
+@pytest.mark.parametrize("tags", [("estado",), ("cuarentena",), ("cuarentena", "estado"), ("parar",)])
 def test_the_status_has_tags_of_its_own(tags: tuple[str, ...]) -> None:
     assert problems(run_tags=tags, public_tags=STATUS_TAGS) == []
 

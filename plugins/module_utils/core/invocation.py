@@ -16,7 +16,7 @@ from .options import SECRET, nearest
 
 RUNNER = "migration_runner"
 PHASE_TAGS = (("all",), ("verify",), ("rollback",))
-STATUS_TAGS = (("all",), ("estado",), ("cuarentena",), ("cuarentena", "estado"))
+STATUS_TAGS = (("all",), ("estado",), ("cuarentena",), ("cuarentena", "estado"), ("parar",))
 
 
 @dataclass(frozen=True)
