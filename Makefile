@@ -6,7 +6,7 @@ export ANSIBLE_HOME ?= $(CURDIR)/.ansible
 VENV_PYTHON := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-down test test-unit chaos lint sql lock
+.PHONY: help setup demo demo-down test test-slow test-unit chaos lint sql lock
 
 help: ## muestra esta ayuda
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r target text; do printf '%-18s %s\n' "$$target" "$$text"; done
@@ -21,7 +21,10 @@ demo-down: setup ## quita todo lo que hizo make demo
 	@$(VENV_PYTHON) -m tools.demo down
 
 test: lint ## todo lo que corre la integración continua: lint y todas las pruebas
-	$(VENV_PYTHON) -m pytest -n 2
+	$(VENV_PYTHON) -m pytest -n 2 -m 'not slow'
+
+test-slow: setup ## las pruebas largas: cortes, señales, dos operadores, tamaños y caos
+	$(VENV_PYTHON) -m pytest -n 2 -m slow
 
 test-unit: setup ## solo las pruebas sin base de datos
 	$(VENV_PYTHON) -m pytest tests/unit

@@ -16,6 +16,17 @@ from tests.support.playbook import Playbooks
 from tests.support.reaper import reaped
 from tools.postgres_server import PostgresServer, launch
 
+SLOW = frozenset(
+    {"test_kill.py", "test_interrupted.py", "test_two_operators.py", "test_stop.py", "test_size.py", "test_chaos.py"}
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep what takes many minutes out of the default run; ``make test-slow`` runs just that."""
+    for item in items:
+        if item.path.name in SLOW:
+            item.add_marker(pytest.mark.slow)
+
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[PostgresServer]:
