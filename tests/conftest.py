@@ -17,7 +17,15 @@ from tests.support.reaper import reaped
 from tools.postgres_server import PostgresServer, launch
 
 SLOW = frozenset(
-    {"test_kill.py", "test_interrupted.py", "test_two_operators.py", "test_stop.py", "test_size.py", "test_chaos.py"}
+    {
+        "test_cycle.py",
+        "test_kill.py",
+        "test_interrupted.py",
+        "test_two_operators.py",
+        "test_stop.py",
+        "test_size.py",
+        "test_chaos.py",
+    }
 )
 
 

@@ -105,7 +105,7 @@ def test_a_batch_that_lasts_too_long_is_followed_by_smaller_ones(
     night.night()
     rows = [count for count, _ in empty_database.query(TRANSACTIONS)]
     assert rows[0] == 300
-    assert max(rows[2:-1]) <= 150
+    assert max(rows[2:-1]) <= 200  # twice the hundred rows that fit in the time: growth is tried by doubling
 
 
 # --- its end (C1), and how long it says that it takes
