@@ -82,7 +82,13 @@ def fresh(place: Databases) -> Database:
 
 
 def outside(database: Database) -> str:
-    return dump(database, without=("migracion", "prueba"))
+    """All but the bookkeeping. An id that only the Spanish table has says nothing: its sequence skips values after a crash."""
+    drawn = ("public.proveedor_profesiones", "public.proveedor_profesiones_id_seq")
+    whole = dump(database, without=("migracion", "prueba"), options=[f"--exclude-table-data={name}" for name in drawn])
+    if database.value("SELECT to_regclass(%s) IS NULL", drawn[:1]):
+        return whole
+    rows = "SELECT (to_jsonb(t) - 'id')::text FROM public.proveedor_profesiones t ORDER BY 1"
+    return "\n".join([whole, *(row for (row,) in database.query(rows))])
 
 
 def command(runner: Playbooks, step: str) -> Callable[[], RunningPlaybook]:
