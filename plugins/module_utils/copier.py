@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from . import lease, throttle
-from .core.copying import fix_end
+from .core.batching import fix_end, split_end
 from .core.errors import MigrationError
 from .core.pace import blended, next_rows
 from .core.render import route_statements
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 LOCK_TIMEOUT_MS = 200  # above it writers are hurt by deadlocks with our batches (docs/decisions.md)
 BATCH_BYTES = 8 * 2**20  # of the legacy rows of one transaction: what it writes, remembers and lasts is bounded by it
+SPLIT_ROWS = 50_000  # below it a second worker is not worth its session
 TRIES = 40
 CLASHES = ("55P03", "40P01", "40001")  # a lock not available, a deadlock, a serialization failure: try again
 
@@ -33,7 +34,10 @@ class BlockedError(MigrationError):
 
 @dataclass
 class Progress:
-    """What a pair's copy has done so far. ``rate``: rows per second of late; ``notes``: what held this call up."""
+    """What a pair's copy has done so far, or one of its two stretches of the key (``part``).
+
+    ``rate``: rows per second of late; ``notes``: what held this call up.
+    """
 
     route: Route
     expected: int
@@ -42,7 +46,13 @@ class Progress:
     quarantined: int
     finished: bool
     rate: float | None = None
+    part: str = ""
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def where(self) -> tuple[str, str, str]:
+        """The key of its row in migracion.progreso_copia."""
+        return (self.route.pair.source, self.route.pair.target, self.part)
 
     def note(self, sentence: str) -> None:
         """Keep a sentence once, however often it holds."""
@@ -85,50 +95,70 @@ def uninstall(conn: Connection, routes: Sequence[Route]) -> None:
 
 def pending_routes(conn: Connection, routes: Sequence[Route]) -> list[Route]:
     """Return the routes whose copy has not come to its end."""
-    done = {
-        (source, target)
-        for source, target in fetch_all(
-            conn, f"SELECT tabla_origen, tabla_destino FROM {BOOKKEEPING}.progreso_copia WHERE terminada_at IS NOT NULL"
-        )
-    }
+    ended = (
+        f"SELECT tabla_origen, tabla_destino FROM {BOOKKEEPING}.progreso_copia GROUP BY 1, 2"
+        " HAVING bool_and(terminada_at IS NOT NULL)"
+    )
+    done = {(source, target) for source, target in fetch_all(conn, ended)}
     return [r for r in routes if (r.pair.source, r.pair.target) not in done]
 
 
-def begin(conn: Connection, route: Route, run_id: str) -> Progress:
-    """Fix the end of a pair's copy at the keys of this moment, once; return how far it has come."""
-    progress = _progress(conn, route)
-    if progress is None:
+def begin(conn: Connection, route: Route, run_id: str, workers: int = 1) -> list[Progress]:
+    """Fix the end of a pair's copy at the keys of this moment, once; return how far its stretches have come."""
+    parts = _progress(conn, route)
+    if not parts:
         with transaction(conn):
             lease.fence(conn, run_id)
             run_sql(conn, fix_end(route))
-        progress = _progress(conn, route)
-    if progress is None:
-        raise MigrationError(f"{route.pair.source}: su fila de migracion.progreso_copia desapareció; repita la orden.")
-    return progress
+            if workers > 1 and _progress(conn, route)[0].expected > SPLIT_ROWS:
+                run_sql(conn, split_end(route))
+            parts = _progress(conn, route)
+    return parts
+
+
+def total(parts: Sequence[Progress]) -> Progress:
+    """Return the progress of all stretches of one pair together."""
+    rates = [part.rate for part in parts if part.rate and not part.finished]
+    return Progress(
+        parts[0].route,
+        sum(part.expected for part in parts),
+        sum(part.read for part in parts),
+        sum(part.copied for part in parts),
+        sum(part.quarantined for part in parts),
+        all(part.finished for part in parts),
+        sum(rates) or None,
+        notes=list(dict.fromkeys(note for part in parts for note in part.notes)),
+    )
+
+
+def finish(conn: Connection, route: Route) -> None:
+    """Let the planner know what the Spanish table holds now."""
+    with explained(f"ANALYZE de {route.pair.target}"):
+        run_sql(conn, f"ANALYZE {qname(route.schema, route.pair.target)}")
 
 
 def copy_for(conn: Connection, progress: Progress, watch: Watch, batch_rows: int, deadline: float) -> Progress:
-    """Go on from ``progress`` until the pair is finished or ``deadline`` (time.monotonic()) has passed."""
+    """Go on from ``progress`` until its stretch is finished or ``deadline`` (time.monotonic()) has passed."""
     route, started, before, size = progress.route, time.monotonic(), progress.read, batch_rows
     progress = replace(progress, notes=[])
     while not progress.finished:
         verdict = watch.before_batch(conn)
         if verdict.wait:
             progress.note(f"la copia espera: {verdict.wait}")
-            if _seconds_without_batch(conn, route, watch.run_id) > throttle.PATIENCE_SECONDS:
+            if _seconds_without_batch(conn, progress, watch.run_id) > throttle.PATIENCE_SECONDS:
                 raise out_of_patience(verdict.wait)
             time.sleep(max(0.0, min(throttle.LOOK_SECONDS, deadline - time.monotonic())))
         else:
-            batch = Batch(conn, route, watch.run_id)
+            batch = Batch(conn, progress, watch.run_id)
             try:
-                wanted, _ = run_batch(conn, route, watch, (size, batch_rows), batch.copy, deadline)
+                wanted, _ = run_batch(conn, route, watch, (size, batch_rows), batch.copy, deadline, progress.part)
             except BlockedError:
                 if progress.read == before:
                     raise
                 progress.note("otras transacciones tienen bloqueadas las filas que siguen")
                 break
             size = next_rows(wanted, batch.read, batch_rows, batch.seconds, batch.waiters)
-            progress = replace(begin(conn, route, watch.run_id), notes=progress.notes)
+            progress = replace(_now(conn, progress), rate=progress.rate, notes=progress.notes)
             if batch.waiters:
                 progress.note(f"otras sesiones esperaban detrás de un lote: el siguiente lleva {size} filas")
             if verdict.slow:
@@ -136,9 +166,6 @@ def copy_for(conn: Connection, progress: Progress, watch: Watch, batch_rows: int
                 time.sleep(max(0.0, min(batch.seconds, deadline - time.monotonic())))
         if time.monotonic() >= deadline:
             break
-    if progress.finished:
-        with explained(f"ANALYZE de {route.pair.target}"):
-            run_sql(conn, f"ANALYZE {qname(route.schema, route.pair.target)}")
     progress.rate = blended(progress.rate, progress.read - before, time.monotonic() - started)
     _remember_rate(conn, progress)
     return progress
@@ -149,7 +176,7 @@ class Batch:
     """The transaction that went through last: rows read, how long it lasted, who waited for it."""
 
     conn: Connection
-    route: Route
+    progress: Progress
     run_id: str
     read: int = 0
     seconds: float = 0.0
@@ -158,8 +185,9 @@ class Batch:
     def copy(self, rows: int) -> None:
         """Copy the next ``rows`` at most, in the caller's transaction."""
         started = time.monotonic()
-        query = compose("SELECT leidas FROM {f}(%s, %s, %s)", f=(BOOKKEEPING, self.route.function_name("copiar")))
-        self.read = fetch_all(self.conn, query, (rows, BATCH_BYTES, self.run_id))[0][0]
+        name = self.progress.route.function_name("copiar")
+        query = compose("SELECT leidas FROM {f}(%s, %s, %s, %s)", f=(BOOKKEEPING, name))
+        self.read = fetch_all(self.conn, query, (self.progress.part, rows, BATCH_BYTES, self.run_id))[0][0]
         self.waiters = waiters(self.conn)
         self.seconds = time.monotonic() - started
 
@@ -171,6 +199,7 @@ def run_batch(
     sizes: tuple[int, int],
     work: Callable[[int], None],
     deadline: float = math.inf,
+    part: str = "",
 ) -> tuple[int, int]:
     """Run ``work(rows)`` as one transaction that gives way to writers: with fewer rows after each clash.
 
@@ -183,7 +212,7 @@ def run_batch(
             watch.require_time(conn)
         try:
             with transaction(conn, lock_timeout_ms=LOCK_TIMEOUT_MS):
-                _lock_table(conn, route)
+                _lock_table(conn, route, part)
                 lease.fence(conn, watch.run_id)
                 work(size)
             return size, min(full_size, size * 2)
@@ -202,9 +231,9 @@ def run_batch(
     )
 
 
-def _lock_table(conn: Connection, route: Route) -> None:
-    """Take the table's advisory lock for this transaction: two copies of one table never run at once."""
-    name = f"migracion:{route.pair.source}:{route.pair.target}"
+def _lock_table(conn: Connection, route: Route, part: str) -> None:
+    """Take the stretch's advisory lock for this transaction: it is never copied twice at once."""
+    name = f"migracion:{route.pair.source}:{route.pair.target}{part and ':' + part}"
     got = fetch_all(conn, "SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))", (name,))[0][0]
     if not got:
         raise MigrationError(
@@ -214,32 +243,39 @@ def _lock_table(conn: Connection, route: Route) -> None:
         )
 
 
-def _progress(conn: Connection, route: Route) -> Progress | None:
-    row = fetch_one(
+def _progress(conn: Connection, route: Route) -> list[Progress]:
+    rows = fetch_all(
         conn,
-        "SELECT filas_previstas, filas_leidas, filas_copiadas, filas_cuarentena, terminada_at IS NOT NULL, ritmo"
-        f" FROM {BOOKKEEPING}.progreso_copia WHERE (tabla_origen, tabla_destino, tramo) = (%s, %s, '')",
+        "SELECT filas_previstas, filas_leidas, filas_copiadas, filas_cuarentena, terminada_at IS NOT NULL, ritmo, tramo"
+        f" FROM {BOOKKEEPING}.progreso_copia WHERE (tabla_origen, tabla_destino) = (%s, %s) ORDER BY tramo",
         (route.pair.source, route.pair.target),
     )
-    return Progress(route, *row) if row else None
+    return [Progress(route, *row) for row in rows]
+
+
+def _now(conn: Connection, progress: Progress) -> Progress:
+    for part in _progress(conn, progress.route):
+        if part.part == progress.part:
+            return part
+    raise MigrationError(f"{progress.route.pair.source}: su fila de migracion.progreso_copia desapareció; repita la orden.")
 
 
 def _remember_rate(conn: Connection, progress: Progress) -> None:
     """Keep the rate beside the checkpoint: the next slice is another process."""
     execute(
         conn,
-        f"UPDATE {BOOKKEEPING}.progreso_copia SET ritmo = %s WHERE (tabla_origen, tabla_destino, tramo) = (%s, %s, '')",
-        (progress.rate, progress.route.pair.source, progress.route.pair.target),
+        f"UPDATE {BOOKKEEPING}.progreso_copia SET ritmo = %s WHERE (tabla_origen, tabla_destino, tramo) = (%s, %s, %s)",
+        (progress.rate, *progress.where),
     )
 
 
-def _seconds_without_batch(conn: Connection, route: Route, run_id: str) -> float:
-    """How long this run has not copied anything of the pair, over all its slices."""
+def _seconds_without_batch(conn: Connection, progress: Progress, run_id: str) -> float:
+    """How long this run has not copied anything of the stretch, over all its slices."""
     row = fetch_one(
         conn,
         "SELECT extract(epoch FROM clock_timestamp() - greatest(p.actualizada_at, a.tomado_at))::float8"
         f" FROM {BOOKKEEPING}.progreso_copia p, {BOOKKEEPING}.arriendo a"
-        " WHERE (p.tabla_origen, p.tabla_destino, p.tramo) = (%s, %s, '') AND a.run_id = %s",
-        (route.pair.source, route.pair.target, run_id),
+        " WHERE (p.tabla_origen, p.tabla_destino, p.tramo) = (%s, %s, %s) AND a.run_id = %s",
+        (*progress.where, run_id),
     )
     return float(row[0]) if row else 0.0

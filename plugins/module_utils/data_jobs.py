@@ -72,8 +72,9 @@ def _rate(context: Context) -> float:
     if ledger.exists(context.conn):
         row = db.fetch_one(
             context.conn,
-            "SELECT sum(filas_leidas) / sum(filas_leidas / ritmo) FROM migracion.progreso_copia"
-            " WHERE terminada_at IS NOT NULL AND filas_leidas > 10000 AND ritmo > 0",
+            "SELECT sum(filas) / sum(segundos) FROM ("
+            "SELECT sum(filas_leidas) AS filas, max(filas_leidas / ritmo) AS segundos FROM migracion.progreso_copia"
+            " WHERE terminada_at IS NOT NULL AND filas_leidas > 10000 AND ritmo > 0 GROUP BY tabla_origen, tabla_destino) t",
         )
     return float(row[0]) if row and row[0] else float(ROWS_PER_SECOND)
 

@@ -87,9 +87,9 @@ def _left(conn: Connection, route: Route) -> float:
         return 1.0
     row = fetch_one(
         conn,
-        "SELECT CASE WHEN terminada_at IS NOT NULL OR filas_previstas = 0 THEN 0"
-        " ELSE greatest(0, 1 - filas_leidas::float8 / filas_previstas) END"
-        f" FROM {BOOKKEEPING}.progreso_copia WHERE (tabla_origen, tabla_destino, tramo) = (%s, %s, '')",
+        "SELECT CASE WHEN bool_and(terminada_at IS NOT NULL) OR sum(filas_previstas) = 0 THEN 0"
+        " ELSE greatest(0, 1 - sum(filas_leidas)::float8 / sum(filas_previstas)) END"
+        f" FROM {BOOKKEEPING}.progreso_copia WHERE (tabla_origen, tabla_destino) = (%s, %s) HAVING count(*) > 0",
         (route.pair.source, route.pair.target),
     )
     return float(row[0]) if row else 1.0

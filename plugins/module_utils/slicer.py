@@ -16,6 +16,7 @@ from .core.throttle import judge
 from .reports import duration, number
 from .sequences import advance_sequences
 from .throttle import Watch, read_load, telling
+from .workers import copy_parts
 
 SLICE_SECONDS = 15.0
 DEFERRED_ROWS = 100_000
@@ -39,14 +40,16 @@ def run_slice(context: Context, params: Mapping[str, Any]) -> dict[str, Any]:
 
 def _slice(context: Context, params: Mapping[str, Any], watch: Watch, lines: list[str]) -> dict[str, Any]:
     conn, deadline, changed = context.conn, time.monotonic() + SLICE_SECONDS, False
+    url, workers = params["database_url"], int(params.get("copy_workers", 1))
     for earlier, route in enumerate(copier.pending_routes(conn, context.routes())):
-        progress = copier.begin(conn, route, context.run_id)
+        parts = copier.begin(conn, route, context.run_id, workers)
+        progress = copier.total(parts)
         if progress.read == 0 and progress.expected > int(params.get("deferred_index_rows", DEFERRED_ROWS)):
             lines += deferred_indexes.defer(conn, route, context.run_id)
         try:
-            progress = copier.copy_for(conn, progress, watch, params["batch_rows"], deadline)
+            progress = copier.total(copy_parts(url, conn, parts, watch, workers, params["batch_rows"], deadline))
         except MigrationError as error:
-            lines += progress_lines(copier.begin(conn, route, context.run_id))
+            lines += progress_lines(copier.total(copier.begin(conn, route, context.run_id)))
             if earlier and isinstance(error, copier.BlockedError):  # the next call has all its time for these rows
                 return {"lines": lines, "more": True, "changed": changed}
             raise
@@ -55,7 +58,8 @@ def _slice(context: Context, params: Mapping[str, Any], watch: Watch, lines: lis
         lines += progress_lines(progress)
         if not progress.finished:
             return {"lines": lines, "more": True, "changed": changed}
-    schema, url = context.mapping.schema, params["database_url"]
+        copier.finish(conn, route)
+    schema = context.mapping.schema
     owed = deferred_indexes.owed_indexes(conn, {r.pair.target for r in context.routes()})
     for done, index in enumerate(owed):
         if lines and time.monotonic() >= deadline:  # a call that begins with a build does at least that

@@ -25,6 +25,11 @@ options:
     description: Rows of a batch at most; its bytes are bounded too, so that a row of megabytes goes alone.
     type: int
     default: 5000
+  copy_workers:
+    description: Sessions that copy a large table at once, each its half of the key; C(2) at most.
+    type: int
+    default: 1
+    choices: [1, 2]
   deferred_index_rows:
     description: An empty Spanish table that gets more rows than this is loaded first and indexed afterwards.
     type: int
@@ -92,6 +97,7 @@ def main() -> None:
         **MAPPING_OPTIONS,
         "state": {"type": "str", "choices": list(states), "default": "copied"},
         "batch_rows": {"type": "int", "default": 5000},
+        "copy_workers": {"type": "int", "choices": [1, 2], "default": 1},
         "deferred_index_rows": {"type": "int", "default": 100000},
         "maintenance_window": {"type": "dict", "default": {}},
         "overrides": {"type": "dict", "default": {}},

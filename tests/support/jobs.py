@@ -26,6 +26,7 @@ class Jobs:
     backup_dir: Path
     mapping: Path = TINKUBOT
     batch_rows: int = 500
+    copy_workers: int = 1
     subphase: str = ""
     overrides: dict[str, str] = field(default_factory=dict)
 
@@ -42,6 +43,7 @@ class Jobs:
             "reference": {},
             "overrides": self.overrides,
             "batch_rows": self.batch_rows,
+            "copy_workers": self.copy_workers,
             "repair": False,
             **more,
         }

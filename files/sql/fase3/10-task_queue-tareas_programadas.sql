@@ -54,7 +54,7 @@ WHERE true;
 CREATE OR REPLACE FUNCTION migracion.llevar_task_queue_tareas_programadas(
   p_k1 uuid[], p_run text, OUT copiadas bigint, OUT rechazadas bigint)
 LANGUAGE plpgsql SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $funcion$
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_custom_plan AS $funcion$
 #variable_conflict use_column
 DECLARE
   v_mitad integer := cardinality(p_k1) / 2;
@@ -124,17 +124,17 @@ BEGIN
 END $funcion$;
 
 CREATE OR REPLACE FUNCTION migracion.copiar_task_queue_tareas_programadas(
-  p_filas integer, p_bytes bigint, p_run text,
+  p_tramo text, p_filas integer, p_bytes bigint, p_run text,
   OUT leidas bigint, OUT copiadas bigint, OUT rechazadas bigint, OUT terminada boolean)
 LANGUAGE plpgsql SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $funcion$
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_custom_plan AS $funcion$
 #variable_conflict use_column
 DECLARE
   v_p migracion.progreso_copia; v_n integer; v_vistas integer;
   p_k1 uuid[];
 BEGIN
   SELECT * INTO STRICT v_p FROM migracion.progreso_copia
-  WHERE tabla_origen = 'task_queue' AND tabla_destino = 'tareas_programadas' AND tramo = ''
+  WHERE tabla_origen = 'task_queue' AND tabla_destino = 'tareas_programadas' AND tramo = p_tramo
   FOR UPDATE;
   -- up to the end that was fixed when the copy began; later keys belong to the difference that the proof finds
   IF v_p.posicion IS NULL THEN
@@ -175,12 +175,12 @@ BEGIN
   WHERE tabla_origen = v_p.tabla_origen AND tabla_destino = v_p.tabla_destino AND tramo = v_p.tramo;
 END $funcion$;
 
-REVOKE ALL ON FUNCTION migracion.llevar_task_queue_tareas_programadas(uuid[], text), migracion.copiar_task_queue_tareas_programadas(integer, bigint, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION migracion.llevar_task_queue_tareas_programadas(uuid[], text), migracion.copiar_task_queue_tareas_programadas(text, integer, bigint, text) FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION migracion.quitar_tareas_programadas(
   p_k1 uuid[], p_run text, OUT apartadas bigint)
 LANGUAGE plpgsql SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $funcion$
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_custom_plan AS $funcion$
 #variable_conflict use_column
 BEGIN
   PERFORM set_config('migracion.sync', 'copia', true);

@@ -1,27 +1,21 @@
 """The functions that carry rows, rendered so that a DBA can read and sign them.
 
 ``llevar(keys)``, one per pair, makes the Spanish rows of those legacy keys equal to the forward SELECT and accounts for
-the refused and merged ones. ``copiar(rows, bytes)``, one per pair, takes the next slice of the key's range, calls llevar and
-moves the checkpoint: one transaction, one batch. ``quitar(keys)``, one per Spanish table, removes rows that no pair explains and
-keeps each in migracion.apartada.
+the refused and merged ones. ``quitar(keys)``, one per Spanish table, removes rows that no pair explains and keeps each in
+migracion.apartada. ``copiar``, which calls llevar for batch after batch, stands in batching.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from .batching import HEAD, batch_function, passed
 from .refusals import accepted
-from .routes import BOOKKEEPING, Route, clave_sql, joined_key, spanish_clave
-from .row_bytes import legacy_bytes
+from .routes import BOOKKEEPING, Route, clave_sql, spanish_clave
 from .sqltext import ident, idents, images_differ, literal
 from .transform import TEXT_TYPES, type_family
 
 UNFORESEEN = "PostgreSQL la rechaza: "  # the reason of a row that no expression foresaw begins so
-# by key only: a plan made while a table was small or never analysed would scan the whole of it in every batch
-_HEAD = """LANGUAGE plpgsql SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $funcion$
-#variable_conflict use_column
-"""
 
 
 def function_statements(route: Route, routes: Sequence[Route]) -> tuple[str, ...]:
@@ -29,9 +23,9 @@ def function_statements(route: Route, routes: Sequence[Route]) -> tuple[str, ...
     keys = ", ".join(f"{c.type}[]" for c in route.key)
     revoke = (
         f"REVOKE ALL ON FUNCTION {route.function('llevar')}({keys}, text),"
-        f" {route.function('copiar')}(integer, bigint, text) FROM PUBLIC"
+        f" {route.function('copiar')}(text, integer, bigint, text) FROM PUBLIC"
     )
-    return (_carry(route, routes), _batch(route), revoke)
+    return (_carry(route, routes), batch_function(route), revoke)
 
 
 def removal_statements(routes: Sequence[Route]) -> tuple[str, ...]:
@@ -45,12 +39,8 @@ def _arguments(names: Sequence[str], types: Sequence[str]) -> str:
     return ", ".join(f"p{n} {t}[]" for n, t in zip(names, types, strict=True))
 
 
-def _passed(names: Sequence[str]) -> str:
-    return ", ".join("p" + n for n in names)
-
-
 def _unnest(names: Sequence[str]) -> str:
-    return f"unnest({_passed(names)}) AS k({', '.join(names)})"
+    return f"unnest({passed(names)}) AS k({', '.join(names)})"
 
 
 def _legacy_key(route: Route, other: str) -> str:
@@ -69,7 +59,7 @@ def _carry(route: Route, routes: Sequence[Route]) -> str:
     )
     return f"""CREATE OR REPLACE FUNCTION {route.function("llevar")}(
   {_arguments(keys, [c.type for c in route.key])}, p_run text, OUT copiadas bigint, OUT rechazadas bigint)
-{_HEAD}DECLARE
+{HEAD}DECLARE
   v_mitad integer := cardinality(p{keys[0]}) / 2;
   v_estado text; v_mensaje text; v_mas bigint; v_peor bigint; v_hubo boolean := false;{held}
 BEGIN
@@ -236,7 +226,7 @@ def _parking(route: Route, routes: Sequence[Route]) -> str:
     return f"""  IF v_estado = '23505' THEN
 {steps}    IF v_hubo THEN
       SELECT r.copiadas, r.rechazadas INTO copiadas, rechazadas
-      FROM {route.function("llevar")}({_passed(route.key_names)}, p_run) r;{again}
+      FROM {route.function("llevar")}({passed(route.key_names)}, p_run) r;{again}
       RETURN;
     END IF;
   END IF;
@@ -274,7 +264,7 @@ def _park(route: Route, routes: Sequence[Route], name: str, spanish_type: str) -
       RETURNING {found}
     )
     SELECT {", ".join(f"p{m} || coalesce(array_agg(h.{m}), '{{}}')" for m in match)}, v_hubo OR count(*) > 0
-    INTO {_passed(match)}, v_hubo FROM h;
+    INTO {passed(match)}, v_hubo FROM h;
 """
 
 
@@ -284,7 +274,7 @@ def _remove(routes: Sequence[Route]) -> str:
     mine = " AND ".join(f"t.{ident(c.name)} = k.{n}" for c, n in zip(route.match, names, strict=True))
     return f"""CREATE OR REPLACE FUNCTION {route.removal}(
   {_arguments(names, [c.type for c in route.match])}, p_run text, OUT apartadas bigint)
-{_HEAD}BEGIN
+{HEAD}BEGIN
   PERFORM set_config('migracion.sync', 'copia', true);
   WITH fuera AS (
     DELETE FROM {route.target_table} t USING {_unnest(names)}
@@ -305,66 +295,3 @@ def explained(routes: Sequence[Route], alias: str) -> str:
         f" AND {accepted('f')})"
         for r in routes
     )
-
-
-def _batch(route: Route) -> str:
-    keys, names = route.key, route.key_names
-    row = "(" + ", ".join(f"l.{ident(c.name)}" for c in keys) + ")"
-    last = "(" + ", ".join(f"(v_p.posicion->>{n})::{c.type}" for n, c in enumerate(keys)) + ")"
-    end = "(" + ", ".join(f"(v_p.fin->>{n})::{c.type}" for n, c in enumerate(keys)) + ")"
-    order = ", ".join(f"l.{ident(c.name)}" for c in keys)
-    picked = ", ".join(f"l.{ident(c.name)} AS {k}" for c, k in zip(keys, names, strict=True))
-    # a row that is larger than the bound goes alone
-    arrays = ", ".join(f"coalesce(array_agg(s.{k}) FILTER (WHERE s.suma <= p_bytes OR s.suma = s.peso), '{{}}')" for k in names)
-    variables = "\n  ".join(f"p{k} {c.type}[];" for c, k in zip(keys, names, strict=True))
-    position = ", ".join(f"p{k}[v_n]::text" for k in names)
-    reached = joined_key([(f"p{k}[v_n]", c.base) for c, k in zip(keys, names, strict=True)])
-    pick = f"""SELECT {arrays}, count(*)
-    INTO {_passed(names)}, v_vistas FROM (
-      SELECT l.*, sum(l.peso) OVER (ORDER BY {", ".join(names)} ROWS UNBOUNDED PRECEDING) AS suma FROM (
-        SELECT {picked},
-          {legacy_bytes(route, "l")} AS peso
-        FROM {route.source_table} l WHERE """
-    return f"""CREATE OR REPLACE FUNCTION {route.function("copiar")}(
-  p_filas integer, p_bytes bigint, p_run text,
-  OUT leidas bigint, OUT copiadas bigint, OUT rechazadas bigint, OUT terminada boolean)
-{_HEAD}DECLARE
-  v_p {BOOKKEEPING}.progreso_copia; v_n integer; v_vistas integer;
-  {variables}
-BEGIN
-  SELECT * INTO STRICT v_p FROM {BOOKKEEPING}.progreso_copia
-  WHERE tabla_origen = {literal(route.pair.source)} AND tabla_destino = {literal(route.pair.target)} AND tramo = ''
-  FOR UPDATE;
-  -- up to the end that was fixed when the copy began; later keys belong to the difference that the proof finds
-  IF v_p.posicion IS NULL THEN
-    {pick}{route.where("l")}
-        AND {row} <= {end} ORDER BY {order} LIMIT p_filas) l) s;
-  ELSE
-    {pick}{route.where("l")}
-        AND {row} > {last} AND {row} <= {end} ORDER BY {order} LIMIT p_filas) l) s;
-  END IF;
-  v_n := cardinality(p{names[0]});
-  leidas := v_n;
-  SELECT r.copiadas, r.rechazadas INTO copiadas, rechazadas FROM {route.function("llevar")}({_passed(names)}, p_run) r;
-  terminada := v_n = v_vistas AND v_vistas < p_filas;
-  UPDATE {BOOKKEEPING}.progreso_copia SET
-    posicion = CASE WHEN v_n > 0 THEN jsonb_build_array({position}) ELSE posicion END,
-    ultima_clave = CASE WHEN v_n > 0 THEN {reached} ELSE ultima_clave END,
-    filas_leidas = filas_leidas + v_n, filas_copiadas = filas_copiadas + copiadas,
-    filas_cuarentena = filas_cuarentena + rechazadas, actualizada_at = clock_timestamp(),
-    terminada_at = CASE WHEN terminada THEN clock_timestamp() END
-  WHERE tabla_origen = v_p.tabla_origen AND tabla_destino = v_p.tabla_destino AND tramo = v_p.tramo;
-END $funcion$"""
-
-
-def fix_end(route: Route) -> str:
-    """Return the INSERT that opens the progress row and fixes the end of the copy at the highest key of this moment."""
-    keys = ", ".join(f"l.{ident(c.name)}::text" for c in route.key)
-    order = ", ".join(f"l.{ident(c.name)} DESC" for c in route.key)
-    return f"""INSERT INTO {BOOKKEEPING}.progreso_copia
-  (tabla_origen, tabla_destino, tramo, fin, filas_previstas, terminada_at)
-SELECT {literal(route.pair.source)}, {literal(route.pair.target)}, '', u.fin, n.filas,
-       CASE WHEN u.fin IS NULL THEN now() END
-FROM (SELECT count(*) AS filas FROM {route.source_table} l WHERE {route.where("l")}) n
-LEFT JOIN (SELECT jsonb_build_array({keys}) AS fin FROM {route.source_table} l ORDER BY {order} LIMIT 1) u ON true
-ON CONFLICT (tabla_origen, tabla_destino, tramo) DO NOTHING"""

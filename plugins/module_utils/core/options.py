@@ -109,6 +109,12 @@ def _from(least: int) -> Callable[[Any], int]:
     return lambda value: parse_int(value, least)
 
 
+def _at_most(most: int, value: int) -> int:
+    if value > most:
+        raise ValueError(f"se espera {most} como máximo, no {value}")
+    return value
+
+
 VARIABLES: Mapping[str, Variable] = {
     "database_url": Variable(parse_text),
     "backup_dir": Variable(parse_path),
@@ -124,6 +130,7 @@ VARIABLES: Mapping[str, Variable] = {
     "stable_hours": Variable(parse_number),
     "waived_quarantine": Variable(parse_patterns),
     "batch_rows": Variable(_from(1)),
+    "copy_workers": Variable(lambda value: _at_most(2, parse_int(value, 1))),
     "deferred_index_rows": Variable(_from(0)),
     "database_disk_gb": Variable(parse_number),
     "subfase": Variable(lambda value: str(value).strip(), ("fase2",)),
