@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -27,6 +28,11 @@ SLOW = frozenset(
         "test_chaos.py",
     }
 )
+
+# What is started in the background, or by nohup, hands its deafness down to every run whose signals are tested.
+for _number, _default in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _default)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -140,7 +140,7 @@ def finish(conn: Connection, route: Route) -> None:
 def copy_for(conn: Connection, progress: Progress, watch: Watch, batch_rows: int, deadline: float) -> Progress:
     """Go on from ``progress`` until its stretch is finished or ``deadline`` (time.monotonic()) has passed."""
     route, started, before, size = progress.route, time.monotonic(), progress.read, batch_rows
-    progress = replace(progress, notes=[])
+    progress = replace(progress, notes=[*progress.notes])
     while not progress.finished:
         verdict = watch.before_batch(conn)
         if verdict.wait:
