@@ -4,9 +4,10 @@ export PATH := $(CURDIR)/.venv/bin:$(if $(PATH),$(PATH):)/usr/local/sbin:/usr/lo
 export LC_ALL := C.UTF-8
 export ANSIBLE_HOME ?= $(CURDIR)/.ansible
 VENV_PYTHON := .venv/bin/python
+N ?= $(if $(filter flaky,$(MAKECMDGOALS)),20,30)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-down test test-slow test-unit chaos lint sql lock
+.PHONY: help setup demo demo-down test test-slow test-unit flaky chaos lint sql lock
 
 help: ## muestra esta ayuda
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r target text; do printf '%-18s %s\n' "$$target" "$$text"; done
@@ -26,10 +27,12 @@ test: lint ## todo lo que corre la integración continua: lint y todas las prueb
 test-slow: setup ## las pruebas largas: cortes, señales, dos operadores, tamaños y caos
 	$(VENV_PYTHON) -m pytest -n 2 -m slow
 
+flaky: setup ## repite las pruebas de concurrencia, que han de salir bien siempre: N=20
+	@for n in $$(seq $(N)); do echo "== vuelta $$n de $(N)"; $(VENV_PYTHON) -m pytest -q -n 2 -m concurrent || exit 1; done
+
 test-unit: setup ## solo las pruebas sin base de datos
 	$(VENV_PYTHON) -m pytest tests/unit
 
-N ?= 30
 chaos: setup ## accidentes al azar en cada fase: N=30 SEED=7 INSTALLATION=jsonb|text|both ROUND=12 PACE=1.5
 	@$(VENV_PYTHON) -m tests.chaos --rounds $(N) $(if $(SEED),--seed $(SEED)) $(if $(INSTALLATION),--installation $(INSTALLATION)) \
 	  $(if $(ROUND),--only $(ROUND)) $(if $(PACE),--pace $(PACE))

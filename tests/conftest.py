@@ -17,8 +17,9 @@ from tests.support.playbook import Playbooks
 from tests.support.reaper import reaped
 from tools.postgres_server import PostgresServer, launch
 
-SLOW = frozenset(
-    {
+# Files by the mark that all their tests have. slow: many minutes. concurrent: what hangs on who comes first.
+MARKS = {
+    "slow": {
         "test_cycle.py",
         "test_kill.py",
         "test_interrupted.py",
@@ -26,8 +27,21 @@ SLOW = frozenset(
         "test_stop.py",
         "test_size.py",
         "test_chaos.py",
-    }
-)
+    },
+    "concurrent": {
+        "test_copy.py",
+        "test_interrupted.py",
+        "test_lease.py",
+        "test_proof_writers.py",
+        "test_size_batches.py",
+        "test_size_indexes.py",
+        "test_slices.py",
+        "test_stop.py",
+        "test_throttle.py",
+        "test_two_operators.py",
+        "test_workers.py",
+    },
+}
 
 # What is started in the background, or by nohup, hands its deafness down to every run whose signals are tested.
 for _number, _default in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
@@ -36,10 +50,11 @@ for _number, _default in ((signal.SIGINT, signal.default_int_handler), (signal.S
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep what takes many minutes out of the default run; ``make test-slow`` runs just that."""
+    """Give each test the marks of its file."""
     for item in items:
-        if item.path.name in SLOW:
-            item.add_marker(pytest.mark.slow)
+        for mark, files in MARKS.items():
+            if item.path.name in files:
+                item.add_marker(mark)
 
 
 @pytest.fixture(scope="session")

@@ -311,6 +311,19 @@ def test_a_second_run_writes_nothing(begin: Begin) -> None:
     assert (database.value(versions), database.value("SELECT count(*) FROM migracion.cuarentena")) == before
 
 
+def test_a_copy_that_begins_again_writes_only_the_row_that_differs(begin: Begin) -> None:
+    database, jobs = begin()
+    jobs.up_to_proof()
+    versions = "SELECT id::text, xmin::text FROM clientes"
+    before = dict(database.query(versions))
+    database.query("DELETE FROM migracion.progreso_copia; UPDATE clientes SET ciudad = 'otra' WHERE id = %s", (customer(1),))
+    touched = dict(database.query(versions))
+    jobs.copy()
+    after = dict(database.query(versions))
+    assert client(database, 1, "ciudad") != ("otra",)
+    assert {key for key in after if after[key] != touched[key]} == {customer(1)} == {k for k in before if before[k] != after[k]}
+
+
 def test_an_entry_follows_its_row_while_that_stays_refused(begin: Begin) -> None:
     database, jobs = begin()
     jobs.up_to_proof()
