@@ -10,8 +10,9 @@ from .context import Context, as_if, opened, require_approved
 from .core.errors import MigrationError
 from .core.proof import DIFFERENT, MISSING, PENDING, REFUSED
 from .prover import Account
-from .repairer import repair as repair_rows
+from .repairer import Mending, repair
 from .reports import duration, number
+from .second_look import prove
 from .sequences import advance_sequences, lagging_sequences, restore_sequences
 from .throttle import Watch, telling
 from .undo import nothing_to_take_back
@@ -127,20 +128,24 @@ def compare(params: dict[str, Any], check: bool) -> dict[str, Any]:
 
 def _compare(context: Context, params: dict[str, Any]) -> dict[str, Any]:
     conn, routes = context.conn, context.routes()
-    accounts = prover.prove(conn, routes, context.every_route())
     lines: list[str] = []
-    changed = False
+
+    def begin(accounts: Sequence[Account]) -> None:
+        context.begin()
+        for found in accounts:
+            found.examples = prover.named_differences(conn, found, context.every_route())
+        lines.extend(["Diferencias antes de reparar:", *reports.difference_lines(accounts)])
+
     if params["repair"]:
-        if not all(a.clean for a in accounts):
-            context.begin()
-            lines += ["Diferencias antes de reparar:", *reports.difference_lines(accounts)]
-            watch = Watch.of(params, context.run_id)
-            accounts = repair_rows(conn, routes, context.every_route(), watch, params["batch_rows"], accounts)
-            changed = True
+        mending = Mending(Watch.of(params, context.run_id), params["batch_rows"])
+        accounts = repair(conn, routes, context.every_route(), mending, begin)
+        changed = bool(lines)
         if lagging_sequences(conn, context.mapping, routes):
             context.begin()
             lines += advance_sequences(conn, context.mapping, routes, context.run_id, context.phase)
             changed = True
+    else:
+        accounts, changed = prove(conn, routes, context.every_route()), False
     unsound = prover.unsound_objects(conn, context.mapping, routes)
     detail = reports.proof_detail(accounts, unsound)
     if not context.check:

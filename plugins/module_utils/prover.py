@@ -11,7 +11,7 @@ from .core.mapping import Mapping
 from .core.proof import DIFFERENT, EQUAL, MERGED, MISSING, PENDING, QUARANTINED, REFUSED, SURPLUS, UNMERGED
 from .core.routes import BOOKKEEPING, Route
 from .core.sqltext import qname
-from .db import fetch_all, transaction
+from .db import fetch_all
 from .deferred_indexes import owed_indexes
 from .sequences import lagging_sequences
 
@@ -25,27 +25,43 @@ EXAMPLES = 5
 class Account:
     """The accounting of one pair.
 
-    ``states``: legacy rows by state. ``reasons``: (reason, rows, first key) of refused rows, ``entries`` of them with an
-    open entry. ``examples``: named differences. ``surplus``: Spanish rows that no pair gives, counted with the first pair
+    ``groups``: legacy rows by state and reason, with their number and first key. ``examples``: named differences.
+    ``entries``: refused rows with an open entry. ``surplus``: Spanish rows that no pair gives, counted with the first pair
     of their table. ``stale_entries``: open quarantine entries and recorded merges that no row explains any more.
     """
 
     route: Route
-    states: dict[str, int] = field(default_factory=dict)
-    reasons: list[tuple[str, int, str]] = field(default_factory=list)
+    groups: dict[tuple[str, str | None], tuple[int, str]] = field(default_factory=dict)
     examples: list[dict[str, Any]] = field(default_factory=list)
     entries: int = 0
     surplus: int = 0
     stale_entries: int = 0
 
+    def add(self, state: str, reason: str | None, rows: int, first: str) -> None:
+        """Count rows with that state and reason."""
+        before, earliest = self.groups.get((state, reason), (0, first))
+        self.groups[state, reason] = (before + rows, min(first, earliest))
+
+    def take(self, state: str, reason: str | None) -> None:
+        """Take one row out, to be counted anew."""
+        rows, first = self.groups.pop((state, reason))
+        if rows > 1:
+            self.groups[state, reason] = (rows - 1, first)
+
+    @property
+    def reasons(self) -> list[tuple[str, int, str]]:
+        """(reason, rows, first key) of refused rows, the most frequent first."""
+        refused = [(r or "", *group) for (state, r), group in self.groups.items() if state in (QUARANTINED, REFUSED)]
+        return sorted(refused, key=lambda item: (-item[1], item[0]))
+
     def count(self, *states: str) -> int:
         """Legacy rows in those states."""
-        return sum(self.states.get(s, 0) for s in states)
+        return sum(rows for (state, _), (rows, _) in self.groups.items() if state in states)
 
     @property
     def legacy_rows(self) -> int:
         """All rows of the legacy table that belong to the pair."""
-        return sum(self.states.values())
+        return sum(rows for rows, _ in self.groups.values())
 
     @property
     def spanish_rows(self) -> int:
@@ -82,11 +98,9 @@ def take_account(conn: Connection, routes: Sequence[Route], every_route: Sequenc
 def _states(conn: Connection, route: Route) -> Account:
     found = Account(route)
     for state, reason, rows, first, entered in fetch_all(conn, proof.accounting_sql(route)):
-        found.states[state] = found.states.get(state, 0) + rows
+        found.add(state, reason, rows, first)
         if state in (QUARANTINED, REFUSED):
-            found.reasons.append((reason, rows, first))
             found.entries += entered
-    found.reasons.sort(key=lambda item: (-item[1], item[0]))
     return found
 
 
@@ -103,25 +117,20 @@ def _stale_merges(conn: Connection, found: Account) -> int:
     return int(fetch_all(conn, f"SELECT count(*) FROM ({proof.stale_merges_sql(found.route)}) s")[0][0])
 
 
-def prove(conn: Connection, routes: Sequence[Route], every_route: Sequence[Route]) -> list[Account]:
-    """Compare every pair in one snapshot; differences come with their column and both values."""
-    with transaction(conn, isolation="REPEATABLE READ", read_only=True):
-        accounts = take_account(conn, routes, every_route)
-        for found in accounts:
-            if not found.clean:
-                found.examples = named_differences(conn, found, every_route)
-    return accounts
-
-
 def named_differences(conn: Connection, found: Account, every_route: Sequence[Route]) -> list[dict[str, Any]]:
     """Return the first differences of each kind: estado, clave, motivo and [column, expected, found] where values differ."""
     rows = fetch_all(conn, proof.examples_sql(found.route, EXAMPLES)) if found.count(*PENDING) else []
-    examples = [{"estado": s, "motivo": m, "clave": k, "columnas": columns or []} for s, m, k, columns in rows]
+    examples = [example(*row) for row in rows]
     if found.surplus:
         fill = [r for r in every_route if r.pair.target == found.route.pair.target]
         surplus = fetch_all(conn, f'SELECT clave FROM ({proof.surplus_sql(fill)}) s ORDER BY clave COLLATE "C" LIMIT {EXAMPLES}')
-        examples += [{"estado": SURPLUS, "motivo": None, "clave": row[0], "columnas": []} for row in surplus]
+        examples += [example(SURPLUS, None, clave, None) for (clave,) in surplus]
     return examples
+
+
+def example(state: str, reason: str | None, clave: str, columns: list[Any] | None) -> dict[str, Any]:
+    """Return a named difference."""
+    return {"estado": state, "motivo": reason, "clave": clave, "columnas": columns or []}
 
 
 def unsound_objects(conn: Connection, mapping: Mapping, routes: Sequence[Route]) -> list[str]:

@@ -60,14 +60,6 @@ def by_hand(database: Database, statement: str, *parameters: Any) -> Iterator[No
             )
 
 
-def named(jobs: Jobs) -> list[str]:
-    """The differences that a failing proof names."""
-    with pytest.raises(MigrationError) as failed:
-        jobs.prove()
-    assert failed.value.code == "difference"
-    return [line.strip() for line in str(failed.value).splitlines()[1:]]
-
-
 # column: key, new value, what was expected and what is found as they are shown
 OF_CLIENTES = {
     "telefono": (24, "'59310000O024'", "'593100000024'", "'59310000O024'"),
@@ -96,7 +88,7 @@ def test_one_wrong_byte_is_named_with_its_row_its_column_and_both_values(proved:
     number, value, wanted, found = {"clientes": OF_CLIENTES, "profesiones": OF_PROFESIONES}[table][column]
     key = customer(number) if table == "clientes" else str(number)
     with by_hand(database, f"UPDATE {table} SET {column} = {value} WHERE id::text = '{key}'"):
-        assert named(jobs) == [f"{table} {key}: difiere: {column}: se esperaba {wanted}, hay {found}"]
+        assert jobs.differences() == [f"{table} {key}: difiere: {column}: se esperaba {wanted}, hay {found}"]
     jobs.prove()
 
 
@@ -116,14 +108,14 @@ def test_jsonb_that_is_equal_but_not_the_same_is_a_difference(proved: Made) -> N
         assert database.value(
             "SELECT l.notes = c.notas FROM customers l JOIN clientes c USING (id) WHERE id = %s", (customer(107),)
         )
-        [line] = named(jobs)
+        [line] = jobs.differences()
         assert line.startswith(f"clientes {customer(107)}: difiere: notas: se esperaba")
 
 
 def test_a_wrong_key_is_a_missing_row_and_a_surplus_one(proved: Made) -> None:
     database, jobs = proved
     with by_hand(database, "UPDATE clientes SET id = %s WHERE id = %s", customer(998), customer(5)):
-        assert named(jobs) == [
+        assert jobs.differences() == [
             f"customers {customer(5)}: falta en clientes",
             f"clientes {customer(998)}: sobra en clientes: ninguna fila de customers la explica",
         ]
@@ -134,7 +126,7 @@ def test_trap_15_equal_counts_with_different_rows_fail(proved: Made) -> None:
     count = database.value("SELECT count(*) FROM profesiones")
     with by_hand(database, "DELETE FROM profesiones WHERE id = 912; INSERT INTO profesiones (id, nombre) VALUES (500, '')"):
         assert database.value("SELECT count(*) FROM profesiones") == count
-        assert named(jobs) == [
+        assert jobs.differences() == [
             "professions 912: falta en profesiones",
             "profesiones 500: sobra en profesiones: ninguna fila de professions la explica",
         ]
@@ -172,7 +164,7 @@ DAMAGE = {
 def test_rows_that_are_equal_do_not_excuse_an_object_in_a_bad_state(made: Made, phrase: str) -> None:
     database, jobs = made
     database.query(DAMAGE[phrase])
-    [line] = named(jobs)
+    [line] = jobs.differences()
     assert phrase in line
 
 
@@ -198,7 +190,7 @@ def test_an_entry_in_quarantine_that_is_not_as_its_row_fails_and_is_mended(prove
     entries = "SELECT clave, sqlstate, motivo, fila FROM migracion.cuarentena WHERE estado = 'abierta' ORDER BY 1"
     before = database.query(entries)
     database.query(statement)
-    [line] = named(jobs)
+    [line] = jobs.differences()
     assert line.startswith(phrase)
     jobs.equalise()
     assert database.query(entries) == before

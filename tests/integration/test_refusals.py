@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from plugins.module_utils import copier, db, prover
+from plugins.module_utils import copier, db, second_look
 from plugins.module_utils.context import Context, opened
 from plugins.module_utils.sequences import advance_sequences
 from tests.support.accounting import take_accounting
@@ -71,8 +71,8 @@ class Bench:
         self.carry()
         assert take_accounting(self.database.url).problems == []
         assert self.database.query(UNFORESEEN) == []
-        accounts = prover.prove(self.context.conn, self.context.every_route(), self.context.every_route())
-        assert [a.states for a in accounts if not a.clean] == []
+        accounts = second_look.prove(self.context.conn, self.context.every_route(), self.context.every_route())
+        assert [a.groups for a in accounts if not a.clean] == []
 
     def carry(self) -> None:
         """Every legacy row by its pair's function, in the order of the phases."""

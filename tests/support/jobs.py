@@ -9,7 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from plugins.module_utils import approver, data_jobs, db, lease, ledger, schema_jobs
+from plugins.module_utils.core.errors import MigrationError
 from plugins.module_utils.core.mapping_file import load_mapping
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -106,9 +109,16 @@ class Jobs:
         """fase2 or fase3: repair and proof."""
         return self._call(phase, data_jobs.compare, False, repair=True)
 
-    def prove(self) -> dict[str, Any]:
-        """fase2 --tags verify."""
-        return self._call("fase2", data_jobs.compare, False)
+    def prove(self, phase: str = "fase2") -> dict[str, Any]:
+        """fase2 or fase3 --tags verify."""
+        return self._call(phase, data_jobs.compare, False)
+
+    def differences(self, phase: str = "fase2") -> list[str]:
+        """What a proof that fails names."""
+        with pytest.raises(MigrationError) as failed:
+            self.prove(phase)
+        assert failed.value.code == "difference"
+        return [line.strip() for line in str(failed.value).splitlines()[1:]]
 
     def take_back(self, check: bool = False) -> dict[str, Any]:
         """fase2 --tags rollback."""

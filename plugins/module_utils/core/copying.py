@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .batching import HEAD, batch_function, passed
+from .locks import by_key, legacy_locks, unnested
 from .refusals import accepted
 from .routes import BOOKKEEPING, Route, clave_sql, spanish_clave
 from .sqltext import ident, idents, images_differ, literal
@@ -39,14 +40,6 @@ def _arguments(names: Sequence[str], types: Sequence[str]) -> str:
     return ", ".join(f"p{n} {t}[]" for n, t in zip(names, types, strict=True))
 
 
-def _unnest(names: Sequence[str]) -> str:
-    return f"unnest({passed(names)}) AS k({', '.join(names)})"
-
-
-def _legacy_key(route: Route, other: str) -> str:
-    return " AND ".join(f"l.{ident(c.name)} = {other}.{k}" for c, k in zip(route.key, route.key_names, strict=True))
-
-
 def _carry(route: Route, routes: Sequence[Route]) -> str:
     keys = route.key_names
     held = "".join(f"\n  p{m} {c.type}[] := '{{}}';" for m, c in zip(_held(route), route.match, strict=True))
@@ -57,6 +50,7 @@ def _carry(route: Route, routes: Sequence[Route]) -> str:
         + "\n    copiadas := copiadas + v_mas; rechazadas := rechazadas + v_peor;"
         for half in halves
     )
+    locks = "".join(f"  PERFORM {lock};\n" for lock in legacy_locks(route, unnested(keys)))
     return f"""CREATE OR REPLACE FUNCTION {route.function("llevar")}(
   {_arguments(keys, [c.type for c in route.key])}, p_run text, OUT copiadas bigint, OUT rechazadas bigint)
 {HEAD}DECLARE
@@ -67,9 +61,7 @@ BEGIN
   IF cardinality(p{keys[0]}) = 0 THEN RETURN; END IF;
   PERFORM set_config('migracion.sync', 'copia', true);
   -- waits for writers in flight; the next statement then reads what they committed
-  PERFORM 1 FROM {route.source_table} l JOIN {_unnest(keys)} ON {_legacy_key(route, "k")}
-  ORDER BY {idents((c.name for c in route.key), "l.")} FOR SHARE OF l;
-{_parent_locks(route)}  BEGIN
+{locks}  BEGIN
 {_upsert(route)}
     RETURN;
   EXCEPTION
@@ -85,29 +77,6 @@ BEGIN
 {_quarantine_alone(route)}
   rechazadas := 1;
 END $funcion$"""
-
-
-def _parent_locks(route: Route) -> str:
-    """Return the statements that lock the rows the forward SELECT reads beside its own, each in a statement of its own."""
-    mine = f"FROM {route.source_table} l JOIN {_unnest(route.key_names)} ON {_legacy_key(route, 'k')}"
-    locks = {}
-    for carried in route.carried:
-        if carried.rule.lookup and not carried.spanish:
-            lookup = carried.lookup
-            # a unique column's UPDATE conflicts with KEY SHARE; nothing else of the row is read
-            table = f"{ident(route.schema)}.{ident(lookup.table)}"
-            locks[table, lookup.column] = (lookup.by, "KEY SHARE")
-    for key, parents in route.parents:
-        child = route.carried_as(key.column)
-        for parent in parents:
-            column = parent.carried_as(key.references)
-            if child is not None and column is not None:
-                locks[parent.source_table, column.source.name] = (child.source.name, "SHARE")
-    return "".join(
-        f"  PERFORM 1 FROM {table} p WHERE p.{ident(column)} IN (SELECT l.{ident(by)} {mine})"
-        f" ORDER BY p.{ident(column)} FOR {strength} OF p;\n"
-        for (table, column), (by, strength) in locks.items()
-    )
 
 
 def row_image(route: Route, alias: str) -> str:
@@ -131,7 +100,7 @@ def _upsert(route: Route) -> str:
     source = literal(route.pair.source)
     mine = " AND ".join(f"f.{k} = k.{k}" for k in route.key_names)
     return f"""    WITH f AS MATERIALIZED (
-      SELECT f.* FROM (SELECT DISTINCT k.* FROM {_unnest(route.key_names)}) k JOIN {route.view} f ON {mine}
+      SELECT f.* FROM (SELECT DISTINCT k.* FROM {unnested(route.key_names)}) k JOIN {route.view} f ON {mine}
     ), escritas AS (
       INSERT INTO {route.target_table} AS t ({idents(columns)})
       SELECT {idents(columns, "f.")} FROM f WHERE {accepted("f")}
@@ -140,7 +109,7 @@ def _upsert(route: Route) -> str:
     ), abiertas AS (
       INSERT INTO {BOOKKEEPING}.cuarentena AS c (tabla_origen, clave, fila, sqlstate, columna, motivo, origen)
       SELECT {source}, f._clave, {row_image(route, "l")}, f._sqlstate, f._columna, f._motivo, 'copia'
-      FROM f JOIN {route.source_table} l ON {_legacy_key(route, "f")}
+      FROM f JOIN {route.source_table} l ON {by_key(route, "f")}
       WHERE f._motivo IS NOT NULL
       ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
       DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, columna = excluded.columna, motivo = excluded.motivo
@@ -191,12 +160,12 @@ def _quarantine_alone(route: Route) -> str:
     return f"""  INSERT INTO {BOOKKEEPING}.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
   SELECT {literal(route.pair.source)}, {clave_sql(route.key, "l")}, {row_image(route, "l")}, v_estado,
          {literal(UNFORESEEN)} || v_mensaje, 'copia'
-  FROM {route.source_table} l JOIN {_unnest(route.key_names)} ON {_legacy_key(route, "k")}
+  FROM {route.source_table} l JOIN {unnested(route.key_names)} ON {by_key(route, "k")}
   ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
   DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, columna = NULL, motivo = excluded.motivo;
   -- what it was before is stale now and leaves, as with any refused row
   WITH fuera AS (
-    DELETE FROM {route.target_table} t USING {route.view} f JOIN {_unnest(route.key_names)} ON {mine}
+    DELETE FROM {route.target_table} t USING {route.view} f JOIN {unnested(route.key_names)} ON {mine}
     WHERE {twin} AND {accepted("f")} RETURNING t.*
   )
   INSERT INTO {BOOKKEEPING}.apartada (run_id, tabla, clave, fila)
@@ -220,7 +189,7 @@ def _parking(route: Route, routes: Sequence[Route]) -> str:
     again = "".join(
         f"""
       PERFORM {r.function("llevar")}({", ".join(f"coalesce(array_agg(g.{k}), '{{}}')" for k in r.key_names)}, p_run)
-      FROM {_unnest(_held(route))} JOIN {r.view} g ON {_same(route, "g", "k")};"""
+      FROM {unnested(_held(route))} JOIN {r.view} g ON {_same(route, "g", "k")};"""
         for r in routes
     )
     return f"""  IF v_estado = '23505' THEN
@@ -248,7 +217,7 @@ def _park(route: Route, routes: Sequence[Route], name: str, spanish_type: str) -
     found = ", ".join(f"t.{ident(c)} AS {m}" for m, c in zip(match, route.pair.match, strict=True))
     other = " AND ".join(f"f.{ident(c)} = t.{ident(c)}" for c in route.pair.match)
     holders = f"""SELECT {found}
-      FROM {_unnest(route.key_names)} JOIN {route.view} f ON {" AND ".join(f"f.{k} = k.{k}" for k in route.key_names)}
+      FROM {unnested(route.key_names)} JOIN {route.view} f ON {" AND ".join(f"f.{k} = k.{k}" for k in route.key_names)}
       JOIN {route.target_table} t ON t.{column} = f.{column} AND NOT ({other}) WHERE {accepted("f")}"""
     arrays = ", ".join(f"coalesce(array_agg(h.{m}), '{{}}')" for m in match)
     rightful = " OR ".join(
@@ -277,7 +246,7 @@ def _remove(routes: Sequence[Route]) -> str:
 {HEAD}BEGIN
   PERFORM set_config('migracion.sync', 'copia', true);
   WITH fuera AS (
-    DELETE FROM {route.target_table} t USING {_unnest(names)}
+    DELETE FROM {route.target_table} t USING {unnested(names)}
     WHERE {mine} AND NOT ({explained(routes, "t")})
     RETURNING t.*
   ), guardadas AS (

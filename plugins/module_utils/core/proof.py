@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .copying import UNFORESEEN, row_image
+from .copying import UNFORESEEN, explained, row_image
 from .refusals import accepted
 from .routes import BOOKKEEPING, Route, spanish_clave
 from .sqltext import ident, idents, images_differ, literal
@@ -16,18 +16,22 @@ PENDING = (MISSING, DIFFERENT, REFUSED, UNMERGED)
 SETTLED = (EQUAL, QUARANTINED, MERGED)
 
 
-def classified_sql(route: Route, detail: bool = False) -> str:
+def classified_sql(route: Route, detail: bool = False, keys: str = "") -> str:
     """Return a SELECT that gives every legacy row of the pair its state, beside the Spanish row it matches.
 
-    Columns: estado, motivo, anotada (an entry is open), clave, the legacy key (_k1 …); with ``detail`` also ``columnas``:
-    a JSON array of [column, expected, found] for rows that differ. Images are compared (``*<>``), not values: jsonb 1.0 and 1.00,
-    equal to ``=``, are different bytes.
+    ``keys``: rows k, where only these legacy rows are asked for. Columns: estado, motivo, anotada (an entry is open),
+    clave, the legacy key (_k1 …), the Spanish row's match columns (_t1 …); with ``detail`` also ``columnas``: a JSON array
+    of [column, expected, found] for rows that differ. Images are compared (``*<>``), not values: jsonb 1.0 and 1.00, equal
+    to ``=``, are different bytes.
     """
     match = route.pair.match
     on = " AND ".join(f"t.{ident(m)} = f._m{n}" for n, m in enumerate(match, 1))
     joinable = ", ".join(f"CASE WHEN {accepted('f')} THEN f.{ident(m)} END AS _m{n}" for n, m in enumerate(match, 1))
     there = f"t.{ident(match[0])}"
+    twin = ", ".join(f"t.{ident(m)} AS _t{n}" for n, m in enumerate(match, 1))
     extra = f",\n  {_differences(route)} AS columnas" if detail else ""
+    asked = " AND ".join(f"f.{k} = k.{k}" for k in route.key_names)
+    rows = f"{keys} JOIN {route.view} f ON {asked}" if keys else f"{route.view} f"
     return f"""SELECT CASE
     WHEN f._fusion IS NOT NULL THEN CASE WHEN m.clave_destino = f._fusion THEN '{MERGED}' ELSE '{UNMERGED}' END
     WHEN f._motivo IS NOT NULL THEN
@@ -36,8 +40,8 @@ def classified_sql(route: Route, detail: bool = False) -> str:
     WHEN {images_differ(route.columns, "f.", "t.")} THEN '{DIFFERENT}'
     ELSE '{EQUAL}' END AS estado,
   CASE WHEN {there} IS NULL AND f._fusion IS NULL THEN coalesce(f._motivo, c.motivo) END AS motivo,
-  c.clave IS NOT NULL AS anotada, f._clave AS clave, {idents(route.key_names, "f.")}{extra}
-FROM (SELECT f.*, {joinable} FROM {route.view} f OFFSET 0) f
+  c.clave IS NOT NULL AS anotada, f._clave AS clave, {idents(route.key_names, "f.")}, {twin}{extra}
+FROM (SELECT f.*, {joinable} FROM {rows} OFFSET 0) f
 LEFT JOIN {route.target_table} t ON {on}
 LEFT JOIN {BOOKKEEPING}.cuarentena c
   ON c.tabla_origen = {literal(route.pair.source)} AND c.clave = f._clave AND c.estado <> 'resuelta'
@@ -97,10 +101,37 @@ def examples_sql(route: Route, limit: int) -> str:
 ) e WHERE puesto <= {limit} ORDER BY estado, puesto"""
 
 
-def repair_sql(route: Route) -> str:
-    """Return a SELECT of the legacy keys of every row that a repair has to look at, or may try again."""
+def candidates_sql(route: Route) -> str:
+    """Return a SELECT of every row to look at again, or to try again.
+
+    Its columns: estado, motivo, as texts the legacy key and the match columns of the Spanish row, NULL where there is none.
+    """
     again = f"(estado = '{QUARANTINED}' AND starts_with(motivo, {literal(UNFORESEEN)}))"
-    return f"SELECT {idents(route.key_names)}\nFROM ({classified_sql(route)}) d WHERE estado NOT IN ({_open_states()}) OR {again}"
+    keys = ", ".join(f"{k}::text" for k in (*route.key_names, *(f"_t{n}" for n in range(1, len(route.pair.match) + 1))))
+    return f"SELECT estado, motivo, {keys}\nFROM ({classified_sql(route)}) d WHERE estado NOT IN ({_open_states()}) OR {again}"
+
+
+def second_look_sql(route: Route, keys: str, limit: int) -> str:
+    """Return a SELECT of estado, motivo, clave and columnas of those legacy rows, columnas for ``limit`` of each state."""
+    first = f'row_number() OVER (PARTITION BY estado ORDER BY clave COLLATE "C") <= {limit}'
+    return (
+        f"SELECT estado, motivo, clave, CASE WHEN {first} THEN columnas END AS columnas\n"
+        f"FROM ({classified_sql(route, detail=True, keys=keys)}) d"
+    )
+
+
+def surplus_candidates_sql(routes: Sequence[Route]) -> str:
+    """Return a SELECT of the match columns as texts of every Spanish row that no route (all that fill the table) gives."""
+    columns = ", ".join(f"{ident(m)}::text" for m in routes[0].pair.match)
+    return f"SELECT {columns} FROM ({surplus_sql(routes)}) s"
+
+
+def surplus_locked(routes: Sequence[Route], keys: str) -> tuple[str, str]:
+    """Return the lock of the Spanish rows with the match columns in k, and the SELECT of clave of those not explained."""
+    match = " AND ".join(f"t.{ident(m)} = k._k{n}" for n, m in enumerate(routes[0].pair.match, 1))
+    rows = f"FROM {routes[0].target_table} t JOIN {keys} ON {match}"
+    lock = f"1 {rows} FOR SHARE OF t"
+    return lock, f"SELECT {spanish_clave(routes[0], 't')} AS clave {rows} WHERE NOT ({explained(routes, 't')})"
 
 
 def stale_entries_sql(routes: Sequence[Route]) -> str:

@@ -1,0 +1,113 @@
+"""The proof beside writers names no difference that is none, and passes over none that is one. C10.
+
+``PROOF_RUNS`` says how many proofs stand beside the writers.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from plugins.module_utils import second_look
+from plugins.module_utils.context import opened
+from tests.support.accounting import take_accounting
+from tests.support.databases import Database
+from tests.support.jobs import Jobs
+from tests.support.writers import services
+
+RUNS = int(os.environ.get("PROOF_RUNS", "3"))
+PHASES = ("fase2", "fase3")
+WRITES = 300
+CUSTOMER = "c0000000-0000-4000-8000-000000000005"
+WRONG_BYTE = f"clientes {CUSTOMER}: difiere: ciudad: se esperaba '', hay ' '"
+
+Made = tuple[Database, Jobs]
+
+
+@pytest.fixture
+def made(new_database: Callable[..., Database], tmp_path: Path) -> Made:
+    """A database whose nine tables are proved equal."""
+    database = new_database(rows=1000)
+    jobs = Jobs(database.url, tmp_path)
+    jobs.up_to_proof(*PHASES)
+    return database, jobs
+
+
+def spoil(database: Database) -> None:
+    """Change one byte of a Spanish row behind everybody's back."""
+    with database.cursor() as cursor:
+        cursor.execute("SET session_replication_role = replica")
+        cursor.execute("UPDATE clientes SET ciudad = ' ' WHERE id = %s", (CUSTOMER,))
+
+
+def test_c10_what_is_carried_with_its_write_or_just_behind_it_is_no_difference(made: Made) -> None:
+    database, jobs = made
+    with services(database, "at once", "late", writes=WRITES) as running:
+        time.sleep(1)
+        started, before = time.monotonic(), sum(s.written for s in running)
+        for _ in range(RUNS):
+            for phase in PHASES:
+                for account in jobs.prove(phase)["accounting"]:
+                    assert account["pendientes"] == account["sin_origen"] == 0
+                    assert account["total"] == account["iguales"] + account["fusionadas"] + account["cuarentena"]
+        rate = (sum(s.written for s in running) - before) / (time.monotonic() - started)
+        print(f"\n{RUNS} proofs of all tables beside {rate:.0f} writes/s")
+        spoil(database)
+        for _ in range(RUNS):
+            assert jobs.differences() == [WRONG_BYTE]
+    assert rate > WRITES / 3  # less than asked for where the machine is busy
+    jobs.equalise()
+    assert take_accounting(database.url).problems == []
+
+
+def test_a_snapshot_alone_would_have_named_them(made: Made) -> None:
+    database, jobs = made
+    unclean = 0
+    with ExitStack() as stack:
+        stack.enter_context(services(database, "late", writes=WRITES))
+        context = stack.enter_context(opened(jobs.params("prueba", "fase2"), True))
+        routes = context.every_route()
+        for _ in range(10):
+            with second_look.snapshot(context.conn, routes, routes) as accounts:
+                unclean += sum(not a.clean for a in accounts)
+                second_look.look_again(context.conn, accounts, routes, second_look.Looking())
+            assert [a.groups for a in accounts if not a.clean] == []
+    assert unclean
+
+
+def test_beside_writers_that_nobody_follows_a_run_comes_to_its_end_and_a_proof_names_their_rows_alone(made: Made) -> None:
+    database, jobs = made
+    with services(database, "never", writes=WRITES) as running:
+        time.sleep(1)
+        for phase in PHASES:
+            for account in jobs.equalise(phase)["accounting"]:
+                assert account["pendientes"] == account["sin_origen"] == 0
+        time.sleep(0.3)
+        spoil(database)
+        lines = [line for phase in PHASES for line in jobs.differences(phase)]
+        touched = set().union(*(s.touched for s in running))
+    named = {found[0] for line in lines if (found := re.search(r"f[0-9a-f]{7}-[0-9a-f-]{27}", line))}
+    assert named
+    assert named <= touched
+    assert [line for line in lines if not any(key in line for key in named)] == [WRONG_BYTE]
+    for phase in PHASES:
+        jobs.equalise(phase)
+    assert take_accounting(database.url).problems == []
+
+
+def test_a_legacy_row_that_goes_between_the_two_looks_does_not_hide_its_spanish_row(made: Made) -> None:
+    database, jobs = made
+    with opened(jobs.params("prueba", "fase2"), True) as context:
+        routes = context.every_route()
+        database.query("UPDATE customers SET city = 'Tena' WHERE id = %s", (CUSTOMER,))
+        with second_look.snapshot(context.conn, routes, routes) as accounts:
+            database.query("DELETE FROM customers WHERE id = %s", (CUSTOMER,))
+            second_look.look_again(context.conn, accounts, routes, second_look.Looking())
+        [found] = [a for a in accounts if not a.clean]
+    assert (found.surplus, [e["clave"] for e in found.examples]) == (1, [CUSTOMER])
