@@ -2,62 +2,86 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from .core.catalogue import Catalogue
+from .core.ddl import own_sequence
 from .core.mapping import Mapping, SpanishTable
-from .core.policies import renames
+from .core.policies import made_by_hand, policy_statements, renames
+from .core.routes import BOOKKEEPING
 from .core.sqltext import qname
-from .db import fetch_all
+from .db import fetch_all, rolled_back, run_sql
+from .schema_job import MOULD
+from .structure import POLICY, Difference, differences, read_facts, table_oid
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
-# every role that could come through the API or holds a grant; owners and superusers are not asked
+# everybody, every role that could come through the API, every holder of a grant; owners and superusers are not asked
 _ROLES = """
+SELECT 'public'::name AS rolname UNION ALL
 SELECT r.rolname FROM pg_roles r
 WHERE NOT r.rolsuper AND r.oid <> ALL (SELECT relowner FROM pg_class WHERE oid IN (to_regclass(%(old)s), to_regclass(%(new)s)))
   AND r.rolname !~ '^pg_' AND (r.rolname IN ('anon', 'authenticated', 'service_role') OR r.oid IN (
     SELECT x.grantee FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) x
-    WHERE c.oid IN (to_regclass(%(old)s), to_regclass(%(new)s))
+    WHERE c.oid IN (to_regclass(%(old)s), to_regclass(%(new)s), to_regclass(%(sequence)s))
     UNION SELECT x.grantee FROM pg_attribute a CROSS JOIN LATERAL aclexplode(a.attacl) x
     WHERE a.attrelid IN (to_regclass(%(old)s), to_regclass(%(new)s))))
 """
 _TABLE = f"""
 SELECT r.rolname, p.privilege, has_table_privilege(r.rolname, to_regclass(%(old)s), p.privilege) AS before,
        has_table_privilege(r.rolname, to_regclass(%(new)s), p.privilege) AS after
-FROM ({_ROLES}) r
-CROSS JOIN unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER']) p(privilege)
+FROM ({_ROLES}) r CROSS JOIN unnest(%(privileges)s) p(privilege)
 """
 _COLUMN = f"""
 SELECT r.rolname, p.privilege || ' (' || c.new_name || ')',
        has_column_privilege(r.rolname, to_regclass(%(old)s), c.old_name, p.privilege),
        has_column_privilege(r.rolname, to_regclass(%(new)s), c.new_name, p.privilege)
-FROM ({_ROLES}) r CROSS JOIN unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'REFERENCES']) p(privilege)
+FROM ({_ROLES}) r CROSS JOIN unnest(%(column_privileges)s) p(privilege)
 CROSS JOIN unnest(%(old_columns)s::text[], %(new_columns)s::text[]) c(old_name, new_name)
+"""
+# who may insert draws ids, and nobody sets the sequence
+_SEQUENCE = f"""
+SELECT r.rolname, p.privilege, p.privilege = 'USAGE' AND has_any_column_privilege(r.rolname, to_regclass(%(old)s), 'INSERT'),
+       has_sequence_privilege(r.rolname, to_regclass(%(sequence)s), p.privilege)
+FROM ({_ROLES}) r CROSS JOIN unnest(ARRAY['USAGE', 'UPDATE']) p(privilege)
 """
 _SECURITY = """
 SELECT (SELECT (relrowsecurity, relforcerowsecurity) FROM pg_class WHERE oid = to_regclass(%(old)s))
      = (SELECT (relrowsecurity, relforcerowsecurity) FROM pg_class WHERE oid = to_regclass(%(new)s))
 """
-_EXPOSED = """
-SELECT r.rolname || ' tiene USAGE en el esquema migracion' FROM pg_roles r
-WHERE r.rolname IN ('anon', 'authenticated', 'service_role') AND has_schema_privilege(r.oid, 'migracion', 'USAGE')
-UNION ALL
-SELECT r.rolname || ' puede ejecutar ' || p.oid::regprocedure FROM pg_proc p CROSS JOIN pg_roles r
-WHERE p.pronamespace = 'migracion'::regnamespace AND r.rolname IN ('anon', 'authenticated', 'service_role')
-  AND has_function_privilege(r.oid, p.oid, 'EXECUTE')
-UNION ALL
-SELECT r.rolname || ' llega a migracion.' || c.relname FROM pg_class c CROSS JOIN pg_roles r
-WHERE c.relnamespace = 'migracion'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm')
-  AND r.rolname IN ('anon', 'authenticated', 'service_role') AND has_any_column_privilege(r.oid, c.oid, 'SELECT')
-ORDER BY 1
+_EXPOSED = f"""
+SELECT coalesce(r.rolname, 'PUBLIC') || ' tiene ' || x.privilege_type || ' en ' || o.name
+FROM (
+  SELECT 'el esquema ' || nspname, nspowner, nspacl FROM pg_namespace WHERE nspname = '{BOOKKEEPING}'
+  UNION ALL
+  SELECT p.oid::regprocedure::text, proowner, coalesce(proacl, acldefault('f', proowner))
+  FROM pg_proc p WHERE pronamespace = to_regnamespace('{BOOKKEEPING}')
+  UNION ALL
+  SELECT c.oid::regclass::text, relowner, relacl FROM pg_class c WHERE relnamespace = to_regnamespace('{BOOKKEEPING}')
+  UNION ALL
+  SELECT c.oid::regclass || '.' || attname, relowner, attacl FROM pg_class c JOIN pg_attribute ON attrelid = c.oid
+  WHERE relnamespace = to_regnamespace('{BOOKKEEPING}')
+) o (name, owner, acl)
+CROSS JOIN LATERAL aclexplode(o.acl) x LEFT JOIN pg_roles r ON r.oid = x.grantee
+WHERE x.grantee <> o.owner ORDER BY 1
 """
+_PRIVILEGES = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER")
+_COLUMN_PRIVILEGES = ("SELECT", "INSERT", "UPDATE", "REFERENCES")
+
+
+def exposures(conn: Connection) -> list[str]:
+    """Return a phrase for each grant that lets somebody but the owner into schema migracion; it can be none of theirs."""
+    return [row[0] for row in fetch_all(conn, _EXPOSED)]
 
 
 def access_problems(conn: Connection, mapping: Mapping, catalogue: Catalogue) -> list[str]:
-    """Return a phrase for each right that differs between a Spanish table and its twin, and for each exposure of migracion."""
-    problems = [row[0] for row in fetch_all(conn, _EXPOSED)]
+    """Return a phrase for each thing that some role may do or see on one side only, and for each exposure of migracion.
+
+    ``catalogue`` holds the twins as they are and their policies as translated. Outside any transaction.
+    """
+    problems = exposures(conn)
     for table in mapping.tables:
         problems += _table_problems(conn, mapping, catalogue, table)
     return problems
@@ -68,18 +92,48 @@ def _table_problems(conn: Connection, mapping: Mapping, catalogue: Catalogue, ta
     if twin is None:
         return []
     columns = renames(mapping, table, twin)
+    known = [*_PRIVILEGES, *(["MAINTAIN"] if conn.info.server_version >= 170000 else [])]
+    sequence = own_sequence(mapping, catalogue, table)
     names = {
         "old": qname(mapping.schema, twin.name),
         "new": qname(mapping.schema, table.name),
         "old_columns": list(columns),
         "new_columns": list(columns.values()),
+        "sequence": qname(mapping.schema, sequence or ""),
+        "privileges": _with_grant_option(known),
+        "column_privileges": _with_grant_option(_COLUMN_PRIVILEGES),
     }
+    asked = [(_TABLE, table.name), (_COLUMN, table.name), *([(_SEQUENCE, sequence)] if sequence else [])]
     problems = [
-        f"{role} {'puede' if after else 'no puede'} {privilege} en {table.name} y {'no ' if after else 'sí '}en {twin.name}"
-        for query in (_TABLE, _COLUMN)
+        f"{role} {'puede' if after else 'no puede'} {privilege} en {where} y {'no ' if after else 'sí '}en {twin.name}"
+        for query, where in asked
         for role, privilege, before, after in fetch_all(conn, query, names)
         if before != after
     ]
     if not fetch_all(conn, _SECURITY, names)[0][0]:
         problems.append(f"{table.name} no tiene la seguridad por fila de {twin.name}")
-    return problems
+    return problems + [f"{table.name}: {d.phrase}" for d in policy_differences(conn, mapping, catalogue, table)]
+
+
+def _with_grant_option(privileges: Sequence[str]) -> list[str]:
+    return [privilege + option for privilege in privileges for option in ("", " WITH GRANT OPTION")]
+
+
+def policy_differences(conn: Connection, mapping: Mapping, catalogue: Catalogue, table: SpanishTable) -> list[Difference]:
+    """Return which policies of the Spanish table are not its twin's: compared on an empty copy of it, always rolled back."""
+    real = table_oid(conn, mapping.schema, table.name)
+    if real is None:
+        return []
+    mould = qname(MOULD, table.name)
+    with rolled_back(conn):
+        run_sql(conn, f"CREATE SCHEMA {MOULD}; CREATE TABLE {mould} (LIKE {qname(mapping.schema, table.name)})")
+        for statement in policy_statements(catalogue, table, mould).values():
+            run_sql(conn, statement)
+        oid = table_oid(conn, MOULD, table.name)
+        wanted = read_facts(conn, oid, MOULD) if oid is not None else {}
+        found = differences(_policies(wanted), _policies(read_facts(conn, real, mapping.schema)))
+    return [d for d in found if not made_by_hand(catalogue, table, d.name, d.actual)]
+
+
+def _policies(facts: dict[tuple[str, str], str]) -> dict[tuple[str, str], str]:
+    return {fact: definition for fact, definition in facts.items() if fact[0] == POLICY}

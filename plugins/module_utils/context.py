@@ -64,7 +64,7 @@ def opened(params: Dict[str, Any], check: bool) -> Iterator[Context]:
     try:
         if not check and lease.heartbeat(conn, params["run_id"]):
             _stop_if_asked(conn, params["run_id"])
-        catalogue = _catalogue(conn, mapping)
+        catalogue = live_catalogue(conn, mapping)
         subphase = str(params.get("subphase") or "")
         yield Context(conn, params["run_id"], params["phase"], subphase, check, mapping, params["mapping"], catalogue)
     finally:
@@ -80,8 +80,8 @@ def _stop_if_asked(conn: Connection, run_id: str) -> None:
         )
 
 
-def _catalogue(conn: Connection, mapping: Mapping) -> Catalogue:
-    """The live catalogue with the policies' translations: those that fase0 approved, while what they came from is the same."""
+def live_catalogue(conn: Connection, mapping: Mapping) -> Catalogue:
+    """Return the live catalogue with the policies' translations: fase0's, while what they came from is the same."""
     found = read_catalogue(conn, mapping)
     if ledger.exists(conn):
         row = db.fetch_one(conn, "SELECT texto FROM migracion.sql_aprobado WHERE nombre = %s", (CATALOGUE_NAME,))

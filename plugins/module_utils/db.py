@@ -16,7 +16,7 @@ from .core.address import Address, address_from, explain_login, parameters, refu
 from .core.errors import MigrationError
 from .core.session import wanted_settings, wrong_settings
 from .core.sqlstate import explain
-from .core.sqltext import ident
+from .core.sqltext import ident, literal
 from .probe import reach
 
 try:
@@ -39,6 +39,26 @@ if TYPE_CHECKING:
 
 Row = tuple[Any, ...]
 T = TypeVar("T")
+
+
+class Text:
+    """A parameter as a literal that means the same under both settings of standard_conforming_strings.
+
+    psycopg2 decides at the login how it quotes, and would halve backslashes once our SET has changed the setting.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def getquoted(self) -> bytes:
+        """What psycopg2 puts into the statement."""
+        if "\0" in self.text:
+            raise ValueError("a text for PostgreSQL cannot hold the character 0")
+        return f" {literal(self.text)}".encode()
+
+
+if psycopg2 is not None:
+    psycopg2.extensions.register_adapter(str, Text)
 OLDEST = 140000
 SETTINGS_TABLE = "FROM pg_catalog.jsonb_each_text(%s)"
 

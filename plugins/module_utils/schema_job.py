@@ -11,18 +11,27 @@ from .core.ddl import access_statements, constraints, helper_statements, index_n
 from .core.drift import TABLE_KINDS
 from .core.errors import MigrationError
 from .core.mapping import Mapping, SpanishTable
-from .core.policies import policy_statements
+from .core.policies import made_by_hand, policy_statements
 from .core.routes import BOOKKEEPING
 from .core.sqltext import derived_name, ident, qname
 from .db import Error, fetch_all, fetch_one, rolled_back, run_sql
 from .deferred_indexes import owed_indexes
-from .structure import INVALID, NOT_VALIDATED, Difference, differences, read_facts, table_oid
+from .structure import GRANT, INVALID, NOT_VALIDATED, POLICY, SECURITY, Difference, differences, read_facts, table_oid
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
 MOULD = "migracion_molde"
 DEPENDENTS = "2BP01"  # dependent objects still exist
+_GRANTEES = """
+WITH own AS (SELECT to_regclass(%(name)s)::oid AS oid UNION ALL SELECT objid FROM pg_depend
+             WHERE classid = 'pg_class'::regclass AND refobjid = to_regclass(%(name)s) AND deptype = 'a')
+SELECT DISTINCT CASE relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, c.oid::regclass::text,
+       CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE x.grantee::regrole::text END
+FROM own JOIN pg_class c USING (oid) LEFT JOIN pg_attribute a ON a.attrelid = c.oid
+CROSS JOIN LATERAL aclexplode(coalesce(c.relacl, '{}') || coalesce(a.attacl, '{}')) x
+WHERE c.relkind IN ('r', 'S') AND x.grantee <> c.relowner
+"""
 
 
 def install_helpers(conn: Connection) -> None:
@@ -99,9 +108,9 @@ def check_structure(conn: Connection, mapping: Mapping, catalogue: Catalogue) ->
         # the mould's foreign keys and names speak of the mould: both schemas read as '·'
         expected, actual = read_facts(conn, mould, MOULD), read_facts(conn, real, mapping.schema)
         differing = differences(_same_schema(expected, mapping), actual)
-        by_hand = {c.policy.name for c in catalogue.carried_policies if c.table == table.name and c.obstacle}
         built_later = {o.name for o in owed_indexes(conn, [table.name])}
-        if differing := [d for d in differing if not (_policy_by_hand(d, by_hand) or _built_later(d, built_later))]:
+        by_hand = [d for d in differing if d.kind == POLICY and made_by_hand(catalogue, table, d.name, d.actual)]
+        if differing := [d for d in differing if d not in by_hand and not _built_later(d, built_later)]:
             found[table.name] = differing
     return found
 
@@ -120,15 +129,6 @@ def _built_later(difference: Difference, owed: set[str]) -> bool:
     return difference.kind == "índice" and difference.name in owed and absent
 
 
-def _policy_by_hand(difference: Difference, left_out: set[str]) -> bool:
-    """Whether somebody made a policy on the Spanish side: what could not be carried is left to people on purpose."""
-    return (
-        difference.kind == "política"
-        and difference.actual is not None
-        and (difference.wanted is None or difference.name in left_out)
-    )
-
-
 def repair_structure(conn: Connection, mapping: Mapping, catalogue: Catalogue, found: dict[str, list[Difference]]) -> list[str]:
     """Repair in the caller's transaction what an interrupted or manual DDL left; returns what was done, in words.
 
@@ -138,7 +138,7 @@ def repair_structure(conn: Connection, mapping: Mapping, catalogue: Catalogue, f
     done = []
     for table in mapping.tables:
         kinds = {d.kind for d in found.get(table.name, ())}
-        if kinds & {"permiso", "seguridad por fila", "comentario"}:
+        if kinds & {GRANT, SECURITY, "comentario"}:
             _revoke_everything(conn, mapping, table)
             for again in access_statements(mapping, catalogue, table, mapping.schema):
                 run_sql(conn, again)
@@ -161,7 +161,7 @@ def _repair(mapping: Mapping, catalogue: Catalogue, table: SpanishTable, differe
         return f"ALTER TABLE {target} VALIDATE CONSTRAINT {name}"
     if difference.kind == "disparador" and wanted and actual[:-1] == (difference.wanted or "")[:-1]:
         return f"ALTER TABLE {target} ENABLE TRIGGER {name}"
-    if difference.kind == "política" and difference.wanted:
+    if difference.kind == POLICY and difference.wanted:
         made = policy_statements(catalogue, table, target)[difference.name]
         return f"DROP POLICY IF EXISTS {name} ON {target}; {made}"
     if difference.actual is not None:
@@ -175,14 +175,9 @@ def _repair(mapping: Mapping, catalogue: Catalogue, table: SpanishTable, differe
 
 
 def _revoke_everything(conn: Connection, mapping: Mapping, table: SpanishTable) -> None:
-    target = qname(mapping.schema, table.name)
-    for (role,) in fetch_all(
-        conn,
-        "SELECT DISTINCT r.rolname FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) x JOIN pg_roles r ON r.oid = x.grantee"
-        " WHERE c.oid = to_regclass(%s) AND x.grantee <> c.relowner",
-        (target,),
-    ):
-        run_sql(conn, f"REVOKE ALL ON TABLE {target} FROM {ident(role)}")
+    """From everybody who holds a grant on the table, on one of its columns or on its own sequence."""
+    for kind, name, grantee in fetch_all(conn, _GRANTEES, {"name": qname(mapping.schema, table.name)}):
+        run_sql(conn, f"REVOKE ALL ON {kind} {name} FROM {grantee}")
 
 
 def _exists_by_now(conn: Connection, mapping: Mapping, table: SpanishTable, difference: Difference) -> bool:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from . import copier, db, deferred_indexes, lease, ledger, schema_job
-from .access import access_problems
+from .access import access_problems, exposures
 from .context import Context, opened, require_approved
 from .core.errors import MigrationError
 from .core.mapping import SpanishTable
 from .core.policies import left_out
 from .core.routes import spanish_columns
-from .structure import Difference
+from .structure import ACCESS, Difference
+
+LOCK_TIMEOUT_MS, LOCK_TRIES = 500, 20  # whoever comes after a waiting DDL waits with it
 
 
 def present(params: dict[str, Any], check: bool) -> dict[str, Any]:
@@ -27,23 +29,25 @@ def present(params: dict[str, Any], check: bool) -> dict[str, Any]:
             )
         missing = schema_job.missing_tables(conn, mapping)
         damage = _repairable(context, {t.name for t in missing})
+        exposed = exposures(conn)
+        changed = bool(missing or damage or exposed)
         lines = [_made_line(context, table) for table in missing] + _redundant_lines(context)
         if check:
             lines += [f"Se repararía {name}: {d.phrase}" for name, found in damage.items() for d in found]
-            return {"lines": lines, "changed": bool(missing or damage)}
-        if missing or damage:
+            lines += [f"Se cerraría migracion: {phrase}" for phrase in exposed]
+            return {"lines": [*lines, *_policy_lines(context)], "changed": changed}
+        if changed:
             context.begin()
-            lines += _make(context, missing, damage)
+            lines += [*_make(context, missing, damage), *(f"migracion, cerrado de nuevo: {phrase}" for phrase in exposed)]
         _require_shape(context)
         _require_access(context)
         lines += [_verified_line(context), *_policy_lines(context)]
         ledger.event(conn, context.run_id, "verificacion_esquema", context.phase, {"tablas": len(mapping.tables)})
-        return {"lines": lines, "changed": bool(missing or damage)}
+        return {"lines": lines, "changed": changed}
 
 
 def _make(context: Context, missing: list[SpanishTable], damage: dict[str, list[Difference]]) -> list[str]:
-    conn = context.conn
-    with db.transaction(conn):
+    def act(conn: Any) -> list[str]:
         lease.fence(conn, context.run_id)
         schema_job.install_helpers(conn)
         schema_job.make_tables(conn, context.mapping, context.catalogue, missing)
@@ -52,7 +56,9 @@ def _make(context: Context, missing: list[SpanishTable], damage: dict[str, list[
             ledger.event(conn, context.run_id, "tablas_creadas", context.phase, {"tablas": [t.name for t in missing]})
         ledger.seal(conn)
         schema_job.announce_schema(conn)
-    return repaired
+        return repaired
+
+    return db.with_lock_retries(context.conn, act, lock_timeout_ms=LOCK_TIMEOUT_MS, tries=LOCK_TRIES)
 
 
 def _repairable(context: Context, missing: set[str]) -> dict[str, list[Difference]]:
@@ -90,7 +96,7 @@ def absent(params: dict[str, Any], check: bool) -> dict[str, Any]:
                 ledger.event(conn, context.run_id, "tablas_borradas", context.phase, {"tablas": []})
             return {"lines": ["fase1: no hay tablas suyas que borrar."]}
         if check:
-            with db.rolled_back(conn, lock_timeout_ms=500):
+            with db.rolled_back(conn, lock_timeout_ms=LOCK_TIMEOUT_MS):
                 schema_job.drop_tables(conn, context.mapping, ours)
             return {"lines": [f"Se borraría la tabla vacía {name}" for name in ours], "changed": True}
         context.begin()
@@ -103,12 +109,15 @@ def absent(params: dict[str, Any], check: bool) -> dict[str, Any]:
             schema_job.announce_schema(connection)
             ledger.event(connection, context.run_id, "tablas_borradas", context.phase, {"tablas": ours})
 
-        db.with_lock_retries(conn, act, lock_timeout_ms=500, tries=20)
+        db.with_lock_retries(conn, act, lock_timeout_ms=LOCK_TIMEOUT_MS, tries=LOCK_TRIES)
         return {"lines": [f"Borrada la tabla vacía {name}" for name in ours], "changed": True}
 
 
 def _require_shape(context: Context) -> None:
-    _refuse_shape(context, schema_job.structure_of_existing(context.conn, context.mapping, context.catalogue))
+    """Without the kinds of difference that the comparison with the legacy twins tells better."""
+    found = schema_job.structure_of_existing(context.conn, context.mapping, context.catalogue)
+    shape = {name: [d for d in differing if d.kind not in ACCESS] for name, differing in found.items()}
+    _refuse_shape(context, {name: differing for name, differing in shape.items() if differing})
 
 
 def _refuse_shape(context: Context, wrong: dict[str, list[Difference]]) -> None:
@@ -151,8 +160,9 @@ def _require_access(context: Context) -> None:
     if problems:
         listed = "\n".join(f"  {p}" for p in problems)
         raise MigrationError(
-            f"{context.phase}: los permisos no son los de las tablas legacy. Nada se borró. Repita fase0.yml si los de legacy "
-            f"cambiaron a propósito; si no, corríjalos con GRANT o REVOKE y repita.\n{listed}",
+            f"{context.phase}: los permisos no son los de las tablas legacy. Nada se borró. Los repone "
+            "ansible-playbook fase1.yml con el mismo -i; si los de legacy cambiaron a propósito, antes fase0.yml; una política "
+            f"añadida a mano, que fase1 no quita: DROP POLICY.\n{listed}",
             code="difference",
         )
 

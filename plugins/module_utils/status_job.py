@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from . import db, lease, ledger, schema_job
 from .access import access_problems
+from .context import live_catalogue
 from .core.errors import MigrationError
 from .core.mapping_file import load_mapping
 from .core.phases import APPLY, PHASES, REVERT, Plan, Run, completed_at, is_complete, standing
 from .core.summary import accounting, number, quarantine_lines
 from .core.text import escape
-from .inspector import read_catalogue
 from .phase_job import Order, dead_run, identity_lines
 
 if TYPE_CHECKING:
@@ -56,15 +56,19 @@ def _running(held: lease.Holder) -> str:
 
 
 def _access_lines(conn: Connection, order: Order) -> list[str]:
-    """What a role may do on a Spanish table and not on its legacy twin, or the other way round, now."""
+    """What a role may do or see on a Spanish table and not on its legacy twin, or the other way round, now."""
     mapping = load_mapping(order.params["mapping"], order.params["mapping_path"])
     if schema_job.missing_tables(conn, mapping):
         return []
-    problems = access_problems(conn, mapping, read_catalogue(conn, mapping))
+    try:
+        problems = access_problems(conn, mapping, live_catalogue(conn, mapping))
+    except db.Error as error:
+        return [f"Permisos y políticas: no se pudieron comparar. {db.explain_error(error)}"]
     if not problems:
-        return ["Permisos: los mismos que en las tablas legacy"]
-    lines = ["Permisos que no son los de las tablas legacy:", *(f"  {problem}" for problem in problems)]
-    return [*lines, f"  Se reponen con: {order.command.text('fase1')}"]
+        return ["Permisos y políticas: los mismos que en las tablas legacy"]
+    again, approve = order.command.text("fase1"), order.command.text("fase0")
+    lines = ["Permisos y políticas que no son los de las tablas legacy:", *(f"  {problem}" for problem in problems)]
+    return [*lines, f"  Se reponen con: {again}; si los de legacy cambiaron a propósito, antes: {approve}"]
 
 
 def stop(conn: Connection, order: Order) -> list[str]:

@@ -10,6 +10,7 @@ from .db import fetch_all
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
+POLICY, SECURITY, GRANT = ACCESS = ("política", "seguridad por fila", "permiso")
 NOT_VALIDATED, INVALID = " (sin validar)", " (INVALID)"
 # each query yields (kind, name, definition) of one table; definitions are PostgreSQL's own normal form
 _FACTS = f"""
@@ -31,24 +32,32 @@ SELECT 'comentario', coalesce(a.attname, 'tabla'), d.description
 FROM pg_description d LEFT JOIN pg_attribute a ON a.attrelid = d.objoid AND a.attnum = d.objsubid AND d.objsubid > 0
 WHERE d.classoid = 'pg_class'::regclass AND d.objoid = %(oid)s
 UNION ALL
-SELECT 'seguridad por fila', 'tabla',
+SELECT '{SECURITY}', 'tabla',
        concat_ws(', ', CASE WHEN relrowsecurity THEN 'activa' END, CASE WHEN relforcerowsecurity THEN 'forzada' END)
 FROM pg_class WHERE oid = %(oid)s
 UNION ALL
-SELECT 'permiso', coalesce(r.rolname, 'PUBLIC') || ' ' || x.privilege_type,
+SELECT '{GRANT}', coalesce(r.rolname, 'PUBLIC') || ' ' || x.privilege_type,
        CASE WHEN x.is_grantable THEN 'con GRANT OPTION' ELSE 'sí' END
 FROM pg_class c CROSS JOIN LATERAL aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) x
 LEFT JOIN pg_roles r ON r.oid = x.grantee WHERE c.oid = %(oid)s AND x.grantee <> c.relowner
 UNION ALL
-SELECT 'permiso', coalesce(r.rolname, 'PUBLIC') || ' ' || x.privilege_type || ' (' || a.attname || ')',
+SELECT '{GRANT}', coalesce(r.rolname, 'PUBLIC') || ' ' || x.privilege_type || ' (' || a.attname || ')',
        CASE WHEN x.is_grantable THEN 'con GRANT OPTION' ELSE 'sí' END
 FROM pg_attribute a CROSS JOIN LATERAL aclexplode(a.attacl) x LEFT JOIN pg_roles r ON r.oid = x.grantee
 WHERE a.attrelid = %(oid)s AND NOT a.attisdropped
 UNION ALL
-SELECT 'política', polname, concat_ws(' ', polcmd::text, CASE WHEN polpermissive THEN 'permisiva' ELSE 'restrictiva' END,
-       ARRAY(SELECT coalesce(r.rolname, 'PUBLIC') FROM unnest(polroles) u(oid)
-             LEFT JOIN pg_roles r ON r.oid = u.oid ORDER BY 1)::text,
-       'USING ' || pg_get_expr(polqual, polrelid), 'CHECK ' || pg_get_expr(polwithcheck, polrelid))
+SELECT '{GRANT}', coalesce(r.rolname, 'PUBLIC') || ' ' || x.privilege_type || ' (' || s.relname || ')',
+       CASE WHEN x.is_grantable THEN 'con GRANT OPTION' ELSE 'sí' END
+FROM pg_class s JOIN pg_depend o ON o.classid = 'pg_class'::regclass AND o.objid = s.oid AND o.refobjid = %(oid)s
+CROSS JOIN LATERAL aclexplode(s.relacl) x LEFT JOIN pg_roles r ON r.oid = x.grantee
+WHERE s.relkind = 'S' AND o.deptype = 'a' AND x.grantee <> s.relowner
+UNION ALL
+SELECT '{POLICY}', polname, concat_ws(' ',
+       CASE polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE' ELSE 'ALL' END
+       || CASE WHEN polpermissive THEN ', permisiva' ELSE ', restrictiva' END || ', para '
+       || array_to_string(ARRAY(SELECT coalesce(r.rolname, 'PUBLIC') FROM unnest(polroles) u(oid)
+                                LEFT JOIN pg_roles r ON r.oid = u.oid ORDER BY 1), ', '),
+       'USING ' || pg_get_expr(polqual, polrelid), 'WITH CHECK ' || pg_get_expr(polwithcheck, polrelid))
 FROM pg_policy WHERE polrelid = %(oid)s
 UNION ALL
 SELECT 'dueño', 'tabla', pg_get_userbyid(relowner) FROM pg_class WHERE oid = %(oid)s

@@ -19,6 +19,7 @@ from plugins.module_utils.core.errors import MigrationError
 from tests.support.databases import Database, Databases
 from tests.support.dump import dump
 from tests.support.jobs import Jobs
+from tests.support.twins import CARRIED, TWINS, allowed, allowed_columns
 
 Made = tuple[Database, Jobs]
 Begin = Callable[..., Made]
@@ -88,18 +89,6 @@ TARGET = {
         "estado tipo_tarea programada_at prioridad",
     ),
 }
-TWINS = {
-    "profesiones": "professions",
-    "clientes": "customers",
-    "proveedores": "users",
-    "proveedor_profesiones": "provider_professions",
-    "servicios_proveedor": "provider_services",
-    "solicitudes_servicio": "service_requests",
-    "mensajes": "messages",
-    "sesiones": "sessions",
-    "tareas_programadas": "task_queue",
-}
-ROLES = ("anon", "authenticated", "service_role", "authenticator", "tinkubot_reportes", "nadie")
 
 
 @pytest.fixture
@@ -243,37 +232,6 @@ def test_actualizado_at_follows_a_service_and_stands_aside_for_the_copy(tables: 
 
 
 # --- who may reach it
-
-
-def privileges(database: Database) -> list[str]:
-    known = ["SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"]
-    return [*known, "MAINTAIN"] if database.value("SHOW server_version_num") >= "170000" else known
-
-
-def allowed(database: Database, table: str) -> set[tuple[str, str]]:
-    """Every (role, privilege, with or without grant option) on the table as a whole."""
-    wanted = [privilege + option for privilege in privileges(database) for option in ("", " WITH GRANT OPTION")]
-    asked = "SELECT r, p FROM unnest(%s) r CROSS JOIN unnest(%s) p WHERE has_table_privilege(r, %s, p)"
-    return set(database.query(asked, (list(ROLES), wanted, table)))
-
-
-def allowed_columns(database: Database, table: str, columns: list[str]) -> set[tuple[str, int, str]]:
-    """Every (role, position in ``columns``, privilege) on one column."""
-    asked = "SELECT r, n, p FROM unnest(%s) r CROSS JOIN unnest(%s) WITH ORDINALITY c(name, n) CROSS JOIN unnest(%s) p"
-    wanted = ["SELECT", "INSERT", "UPDATE", "REFERENCES"]
-    return set(database.query(f"{asked} WHERE has_column_privilege(r, %s, name, p)", (list(ROLES), columns, wanted, table)))
-
-
-CARRIED = {
-    "profesiones": (
-        "id name specialty category is_active created_at updated_at",
-        "id nombre especialidad categoria esta_activo creado_at actualizado_at",
-    ),
-    "clientes": (
-        "id phone_number full_name city city_confirmed_at notes created_at updated_at",
-        "id telefono nombre_completo ciudad ciudad_confirmada_at notas creado_at actualizado_at",
-    ),
-}
 
 
 @contextmanager

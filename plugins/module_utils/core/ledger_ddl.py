@@ -158,6 +158,10 @@ BEGIN
             FROM pg_catalog.pg_class c, pg_catalog.aclexplode(c.relacl) a
             WHERE c.relnamespace = 'migracion'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
             UNION ALL
+            SELECT 'TABLE', c.oid::regclass::text, a.grantee, c.relowner
+            FROM pg_catalog.pg_class c JOIN pg_catalog.pg_attribute t ON t.attrelid = c.oid, pg_catalog.aclexplode(t.attacl) a
+            WHERE c.relnamespace = 'migracion'::regnamespace
+            UNION ALL
             SELECT 'ROUTINE', p.oid::regprocedure::text, a.grantee, p.proowner
             FROM pg_catalog.pg_proc p,
                  pg_catalog.aclexplode(coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner))) a

@@ -84,6 +84,20 @@ def create_policy(policy: Policy, name: str) -> str:
     )
 
 
+def made_by_hand(catalogue: Catalogue, table: SpanishTable, name: str, definition: str | None) -> bool:
+    """Whether somebody wrote on the Spanish side what could not be carried: same name, command, roles and kind.
+
+    ``definition``: the policy as it is there, None where there is none.
+    """
+    missing = [c.policy for c in catalogue.carried_policies if c.table == table.name and c.obstacle and c.policy.name == name]
+    return definition is not None and any(f"{definition} ".startswith(f"{_head(p)} ") for p in missing)
+
+
+def _head(policy: Policy) -> str:
+    kind = "permisiva" if policy.permissive else "restrictiva"
+    return f"{policy.command}, {kind}, para {', '.join(policy.roles)}"
+
+
 def left_out(catalogue: Catalogue, table: str) -> list[str]:
     """Return one phrase for each policy of the table that could not be carried."""
     return [

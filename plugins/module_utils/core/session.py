@@ -20,6 +20,11 @@ SETTINGS = {
     "jit": "off",
     "default_transaction_isolation": "read committed",
     "standard_conforming_strings": "on",
+    "backslash_quote": "safe_encoding",
+    "quote_all_identifiers": "off",
+    "transform_null_equals": "off",
+    "array_nulls": "on",
+    "default_transaction_deferrable": "off",
     "client_encoding": "UTF8",
 }
 

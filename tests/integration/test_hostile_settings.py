@@ -1,0 +1,102 @@
+"""Whatever database, role and the operator's machine have set: the same SQL approved, the same rows, the same refusals.
+
+Traps 7, 34 and 41, case C4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.accounting import take_accounting
+from tests.support.databases import Database
+from tests.support.dump import dump
+from tests.support.jobs import Jobs
+from tests.support.observation import differences
+from tests.support.settings import ENVIRONMENT, HOSTILE, put, take_away
+
+NewDatabase = Callable[..., Database]
+BOOKS = {
+    "approved": "SELECT nombre, sha256 FROM migracion.sql_aprobado ORDER BY 1",
+    "quarantine": "SELECT tabla_origen, clave, sqlstate, motivo, fila::text FROM migracion.cuarentena ORDER BY 1, 2",
+    "merges": "SELECT tabla_origen, clave, tabla_destino, clave_destino, motivo FROM migracion.fusion ORDER BY 1, 2, 3",
+}
+
+
+@contextmanager
+def operators_shell(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An operator whose shell has settings of its own, for as long as the runbook works."""
+    with monkeypatch.context() as shell:
+        for name, value in ENVIRONMENT.items():
+            shell.setenv(name, value)
+        yield
+
+
+def books(database: Database) -> dict[str, list[tuple[Any, ...]]]:
+    """What the ledger holds of the migration, read by a session that has no setting of the database's."""
+    with database.cursor() as cursor:
+        cursor.execute("RESET ALL; SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET extra_float_digits = 1")
+        found = {}
+        for name, statement in BOOKS.items():
+            cursor.execute(statement)
+            found[name] = cursor.fetchall()
+        return found
+
+
+@pytest.mark.parametrize("settings", HOSTILE)
+@pytest.mark.parametrize("installation", ["jsonb", "text"])
+def test_the_same_result_as_with_plain_settings(
+    installation: str, settings: str, new_database: NewDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, hostile = new_database(installation), new_database(installation)
+    Jobs(plain.url, tmp_path / "uno").up_to_proof("fase2", "fase3")
+    put(hostile, HOSTILE[settings])
+    jobs = Jobs(hostile.url, tmp_path / "dos")
+    with operators_shell(monkeypatch):
+        jobs.up_to_proof("fase2", "fase3")
+        jobs.verify_tables()
+    assert books(hostile) == books(plain)
+    assert books(plain)["quarantine"]
+    take_away(hostile)
+    assert differences(dump(plain), dump(hostile)) == []
+    assert take_accounting(hostile.superuser_url).problems == []
+
+
+@pytest.mark.parametrize("settings", HOSTILE)
+def test_an_approval_stays_valid_when_settings_come_or_go(settings: str, new_database: NewDatabase, tmp_path: Path) -> None:
+    database = new_database()
+    jobs = Jobs(database.url, tmp_path)
+    jobs.approve()
+    approved = "SELECT nombre, momento FROM migracion.sql_aprobado ORDER BY 1"
+    before = database.query(approved)
+    put(database, HOSTILE[settings])
+    jobs.make_tables()
+    jobs.approve()
+    take_away(database)
+    assert jobs.make_tables()["changed"] is False
+    jobs.copy()
+    put(database, HOSTILE[settings])
+    jobs.equalise()
+    jobs.verify_tables()
+    take_away(database)
+    assert jobs.equalise()["changed"] is False
+    assert database.query(approved) == before
+
+
+@pytest.mark.parametrize("settings", HOSTILE)
+def test_the_way_back_leaves_what_was_there(
+    settings: str, new_database: NewDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = new_database("text")
+    put(database, HOSTILE[settings])
+    original = dump(database)
+    jobs = Jobs(database.url, tmp_path)
+    with operators_shell(monkeypatch):
+        jobs.up_to_proof()
+        jobs.take_back()
+        jobs.drop_tables()
+    assert differences(original, dump(database)) == []
