@@ -54,7 +54,9 @@ class Ending:
     def _commands(self) -> list[str]:
         keep = ["subfase"] if self.phase != "fase2" else []
         found = []
-        if self.can_undo:
+        if self.can_undo and self.phase == PHASES[0]:
+            found.append(f"  Para deshacer: nada: {self.phase} solo mira y anota")
+        elif self.can_undo:
             found.append(f"  Para deshacer: {self.command.text(self.phase, 'rollback', without=keep)}")
         if self.dry:
             tags = "rollback" if self.action == REVERT else ""
