@@ -242,6 +242,20 @@ def open_quarantine(conn: Connection, tables: Sequence[str] | None = None) -> li
     ]
 
 
+def waived_quarantine(conn: Connection) -> list[tuple[str, str, str, int]]:
+    """Table, pattern, reason and how many rows of the entries that are waived; most frequent first."""
+    if not _is_current(conn):
+        return []
+    return [
+        (row[0], row[1], row[2], row[3])
+        for row in db.fetch_all(
+            conn,
+            "SELECT tabla_origen, coalesce(dispensa ->> 'patron', '?'), coalesce(dispensa ->> 'motivo', '?'), count(*) "
+            "FROM migracion.cuarentena WHERE estado = 'dispensada' GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1, 2",
+        )
+    ]
+
+
 def pending(conn: Connection) -> int:
     """How many propagations wait."""
     row = db.fetch_one(conn, "SELECT count(*) FROM migracion.pendiente") if exists(conn) else None

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .phases import GATES
+from .waivers import parse_waivers, unknown_table
 from .window import parse_window
 
 TRUE = {"true", "yes", "on", "1", "y", "t", "si", "sí"}
@@ -64,14 +65,6 @@ def parse_texts(value: Any) -> list[str]:
     return list(value)
 
 
-def parse_patterns(value: Any) -> list[str]:
-    """Patterns of table:key."""
-    wrong = [item for item in parse_texts(value) if ":" not in item]
-    if wrong:
-        raise ValueError(f"se esperan patrones tabla:clave, no {wrong[0]!r}")
-    return list(value)
-
-
 def parse_services(value: Any) -> list[dict[str, Any]]:
     """Services: a name and its URLs."""
     known = {"name", "health_url", "smoke_url", "public_url", "singleton"}
@@ -122,7 +115,7 @@ VARIABLES: Mapping[str, Variable] = {
     "stabilization_days": Variable(parse_number),
     "quiet_hours": Variable(parse_number),
     "stable_hours": Variable(parse_number),
-    "waived_quarantine": Variable(parse_patterns),
+    "waived_quarantine": Variable(parse_waivers),
     "batch_rows": Variable(_from(1)),
     "deferred_index_rows": Variable(_from(0)),
     "database_disk_gb": Variable(parse_number),
@@ -139,8 +132,11 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"; ¿quiso decir {found[0]}?" if found else ""
 
 
-def check_values(values: Mapping[str, Any], subphases: Sequence[str] = ()) -> list[str]:
-    """One sentence per public variable whose value cannot be used. Secrets are not repeated."""
+def check_values(values: Mapping[str, Any], subphases: Sequence[str] = (), tables: Sequence[str] = ()) -> list[str]:
+    """One sentence per public variable whose value cannot be used. Secrets are not repeated.
+
+    ``subphases``: those of the phase; ``tables``: the legacy ones, where the mapping is known.
+    """
     problems = []
     for name, value in values.items():
         if name not in VARIABLES:
@@ -153,10 +149,14 @@ def check_values(values: Mapping[str, Any], subphases: Sequence[str] = ()) -> li
         if name == "subfase" and parsed and parsed not in subphases:
             known = f"las que hay son {', '.join(subphases)}" if subphases else "esta fase no tiene subfases"
             problems.append(f"subfase: {parsed!r} no existe; {known}")
+        if name == "waived_quarantine" and tables and (wrong := unknown_table(parsed, tables)):
+            problems.append(f"waived_quarantine: {wrong}")
     return problems
 
 
-def check_extra_vars(phase: str, extra: Mapping[str, Any], subphases: Sequence[str] = ()) -> list[str]:
+def check_extra_vars(
+    phase: str, extra: Mapping[str, Any], subphases: Sequence[str] = (), tables: Sequence[str] = ()
+) -> list[str]:
     """What is wrong with the -e of this command, one Spanish sentence each."""
     problems = []
     for name in extra:
@@ -167,4 +167,4 @@ def check_extra_vars(phase: str, extra: Mapping[str, Any], subphases: Sequence[s
         elif not name.startswith(FOREIGN):
             problems.append(f"-e {name}: no existe esa variable{nearest(name, VARIABLES)}")
     judged = {name: value for name, value in extra.items() if not (name == "subfase" and phase not in ("fase2",))}
-    return problems + [f"-e {problem}" for problem in check_values(judged, subphases)]
+    return problems + [f"-e {problem}" for problem in check_values(judged, subphases, tables)]
