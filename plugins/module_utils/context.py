@@ -85,10 +85,18 @@ def live_catalogue(conn: Connection, mapping: Mapping) -> Catalogue:
     found = read_catalogue(conn, mapping)
     if ledger.exists(conn):
         row = db.fetch_one(conn, "SELECT texto FROM migracion.sql_aprobado WHERE nombre = %s", (CATALOGUE_NAME,))
-        approved = from_json(row[0]) if row else None
+        approved = _readable(row[0]) if row else None
         if approved is not None and replace(approved, carried_policies=()) == found:
             return approved
     return translated(conn, mapping, found)
+
+
+def _readable(text: str) -> Catalogue | None:
+    """The approved catalogue; None where another version of the runbook wrote it."""
+    try:
+        return from_json(text)
+    except ValueError:
+        return None
 
 
 @contextmanager
@@ -122,7 +130,9 @@ def require_approved(context: Context) -> None:
         raise MigrationError(f"{context.phase}: no hay SQL aprobado. No se cambió nada. Ejecute antes fase0.yml.")
     reasons = []
     if CATALOGUE_NAME in stored:
-        approved = from_json(stored[CATALOGUE_NAME][1])
+        approved = _readable(stored[CATALOGUE_NAME][1])
+        if approved is None:
+            raise _drift(context, ["la aprobación es de otra versión del runbook y ya no se puede leer"])
         reasons += column_changes(approved, context.catalogue)
         if any(context.catalogue.relation(r.name) is None for r in approved.relations):
             raise _drift(context, reasons)  # without the table nothing can be rendered

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from . import copier, db, lease, ledger, prover, reports, schema_job, slicer
+from . import copier, db, lease, ledger, prover, reports, schema_job, slicer, waivers
 from .context import Context, as_if, opened, require_approved
 from .core.errors import MigrationError
 from .core.proof import DIFFERENT, MISSING, PENDING, REFUSED
@@ -119,7 +119,7 @@ def compare(params: dict[str, Any], check: bool) -> dict[str, Any]:
     with telling([]), opened(params, check) as context:
         _require_parts(context)
         if params["repair"] and check:
-            return {"lines": []}  # the copy's forecast has said it
+            return {"lines": _announce_waivers(context, params)}  # the copy's forecast has said the rest
         _require_copied(context)
         if not check:
             require_approved(context)
@@ -144,6 +144,7 @@ def _compare(context: Context, params: dict[str, Any]) -> dict[str, Any]:
             context.begin()
             lines += advance_sequences(conn, context.mapping, routes, context.run_id, context.phase)
             changed = True
+        lines += waivers.apply(conn, waivers.given(params), routes, context.run_id, context.phase)
     else:
         accounts, changed = prove(conn, routes, context.every_route()), False
     unsound = prover.unsound_objects(conn, context.mapping, routes)
@@ -156,6 +157,15 @@ def _compare(context: Context, params: dict[str, Any]) -> dict[str, Any]:
         lines.append("Prueba: restricciones validadas, índices válidos y secuencias al día; todo lo comparado es igual.")
         return {"lines": lines, "changed": changed, "accounting": detail["tablas"]}
     raise _difference_error(context, accounts, unsound, lines)
+
+
+def _announce_waivers(context: Context, params: dict[str, Any]) -> list[str]:
+    """What the run would waive and open again, found by doing it on the virtual schema."""
+    given = waivers.given(params)
+    if not given and not ledger.waived_quarantine(context.conn):
+        return []
+    with as_if(context):
+        return waivers.rehearse(context.conn, given, context.routes(), context.every_route())
 
 
 def _require_copied(context: Context) -> None:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import db
 from .core import ledger_ddl
@@ -22,6 +23,14 @@ SKIPPED_GUARD = (
     "Esta orden se saltó la guardia (--skip-tags always o --start-at-task): no hay ninguna ejecución abierta. "
     "No se cambió nada. Llame al playbook entero."
 )
+
+
+class Event(NamedTuple):
+    """A row of migracion.evento."""
+
+    kind: str
+    detail: dict[str, Any]
+    moment: datetime
 
 
 def exists(conn: Connection) -> bool:
@@ -204,16 +213,17 @@ def event(conn: Connection, run_id: str, kind: str, phase: str, detail: Mapping[
     )
 
 
-def last_event(conn: Connection, kinds: Sequence[str], run_id: str = "") -> tuple[str, dict[str, Any]] | None:
-    """Type and detail of the newest event of these types, of one run or of any."""
+def last_event(conn: Connection, kinds: Sequence[str], run_id: str = "") -> Event | None:
+    """The newest event of these types, of one run or of any."""
     if not exists(conn):
         return None
     row = db.fetch_one(
         conn,
-        "SELECT tipo, detalle FROM migracion.evento WHERE tipo = ANY (%s) AND (%s = '' OR run_id = %s) ORDER BY id DESC LIMIT 1",
+        "SELECT tipo, detalle, momento FROM migracion.evento WHERE tipo = ANY (%s) AND (%s = '' OR run_id = %s)"
+        " ORDER BY id DESC LIMIT 1",
         (list(kinds), run_id, run_id),
     )
-    return (row[0], row[1]) if row else None
+    return Event(*row) if row else None
 
 
 def open_quarantine(conn: Connection, tables: Sequence[str] | None = None) -> list[tuple[str, str, int, list[str]]]:
@@ -228,6 +238,20 @@ def open_quarantine(conn: Connection, tables: Sequence[str] | None = None) -> li
             "WHERE estado = 'abierta' AND (%s::text[] IS NULL OR tabla_origen = ANY (%s)) "
             "GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2",
             (list(tables) if tables is not None else None, list(tables or [])),
+        )
+    ]
+
+
+def waived_quarantine(conn: Connection) -> list[tuple[str, str, str, int]]:
+    """Table, pattern, reason and how many rows of the entries that are waived; most frequent first."""
+    if not _is_current(conn):
+        return []
+    return [
+        (row[0], row[1], row[2], row[3])
+        for row in db.fetch_all(
+            conn,
+            "SELECT tabla_origen, coalesce(dispensa ->> 'patron', '?'), coalesce(dispensa ->> 'motivo', '?'), count(*) "
+            "FROM migracion.cuarentena WHERE estado = 'dispensada' GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1, 2",
         )
     ]
 

@@ -104,17 +104,16 @@ def close_phase(conn: Connection, order: Order) -> list[str]:
     return _finish(conn, order, verdict, notes, proof)
 
 
-def _finish(
-    conn: Connection, order: Order, verdict: str, notes: list[str], proof: tuple[str, dict[str, Any]] | None
-) -> list[str]:
+def _finish(conn: Connection, order: Order, verdict: str, notes: list[str], proof: ledger.Event | None) -> list[str]:
     stands = standing(ledger.runs(conn), order.plan.phase)
     waiting = tuple(part for part in order.plan.all_parts(order.plan.phase) if part and part not in stands)
     ending = order.ending(
         verdict,
         waiting=waiting,
         ready=bool(set(waiting[:1]) & set(order.ready)),
-        proof=proof[1] if proof and proof[0] == "prueba" else None,
+        proof=proof.detail if proof and proof.kind == "prueba" else None,
         quarantine=ledger.open_quarantine(conn),
+        waived=ledger.waived_quarantine(conn),
         pending=ledger.pending(conn),
         notes=tuple(notes),
         can_undo=order.plan.action == APPLY,
@@ -162,8 +161,9 @@ def fail_phase(conn: Connection, order: Order) -> list[str]:
     proof = ledger.last_event(conn, ("prueba",), order.run_id)
     ending = order.ending(
         verdict,
-        proof=proof[1] if proof else None,
+        proof=proof.detail if proof else None,
         quarantine=ledger.open_quarantine(conn) if begun else (),
+        waived=ledger.waived_quarantine(conn) if begun else (),
         notes=(*escape_lines(reason), *notes),
         can_undo=begun and order.plan.action == APPLY,
         repeat=not order.check,

@@ -95,12 +95,15 @@ def forecast_lines(accounts: Iterable[Account]) -> list[str]:
     """Return what a run would do, table by table, with the rows that cannot go in and why."""
     lines = []
     for a in accounts:
-        refused = a.count(REFUSED, QUARANTINED)
-        lines.append(
-            f"{a.route.pair.source} → {a.route.pair.target}: {number(a.legacy_rows)} filas; se copiarían "
-            f"{number(a.count(MISSING))}, cambiarían {number(a.count(DIFFERENT))}, se apartarían {number(a.surplus)}, "
-            f"se fusionarían {number(a.count(MERGED, UNMERGED))}, irían a cuarentena {number(refused)}"
-        )
+        figures = {
+            "se copiarían {}": a.count(MISSING),
+            "cambiarían {}": a.count(DIFFERENT),
+            "se retirarían {} (guardadas en migracion.apartada)": a.surplus,
+            "se fusionarían {}": a.count(MERGED, UNMERGED),
+            "irían a cuarentena {}": a.count(REFUSED, QUARANTINED),
+        }
+        said = ", ".join(words.format(number(rows)) for words, rows in figures.items() if rows) or "nada que hacer"
+        lines.append(f"{a.route.pair.source} → {a.route.pair.target}: {number(a.legacy_rows)} filas; {said}")
         lines += reason_lines(a)
     return lines
 

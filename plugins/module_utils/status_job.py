@@ -35,7 +35,7 @@ def status(conn: Connection, order: Order) -> list[str]:
     held = lease.holder(conn)
     lines.append(f"En marcha: {_running(held)}" if held else "En marcha: nada")
     if proof := ledger.last_event(conn, ("prueba",)):
-        lines += ["Última prueba:", *accounting(proof[1])]
+        lines += [f"Última prueba, el {day(proof.moment)}:", *accounting(proof.detail)]
     lines += quarantine_lines(ledger.open_quarantine(conn)) or ["Cuarentena abierta: ninguna fila"]
     lines.append(f"Pendientes de propagar: {number(ledger.pending(conn))}")
     lines += _access_lines(conn, order)
@@ -102,10 +102,11 @@ def phase_state(plan: Plan, runs: tuple[Run, ...], phase: str) -> str:
     last = next((run for run in reversed(runs) if run.phase == phase), None)
     if last is None:
         return "no ejecutada"
-    when = day(last.ended or last.started)
-    if is_complete(plan, runs, phase) and last.state == "completada":
-        return f"completada el {day(completed_at(runs, phase) or last.started)}"
-    said = f"{last.action}: {last.state.replace('_', ' ')} ({when}, {last.operator}, {last.run_id})"
+    state = "en curso" if last.state == "en_curso" else last.state
+    said = f"{last.action}: {state} ({day(last.ended or last.started)}, {last.operator}, {last.run_id})"
+    if is_complete(plan, runs, phase):
+        stands = f"completada el {day(completed_at(runs, phase) or last.started)}"
+        return stands if last.state == "completada" else f"{stands}; después, {said}: lo completado sigue en pie"
     parts = [part for part in plan.all_parts(phase) if part in done and part]
     return f"{said}; hecha la subfase {', '.join(parts)}" if parts else said
 

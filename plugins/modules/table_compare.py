@@ -30,12 +30,18 @@ options:
     description: From a gate's name to the reason why it is passed; C(window) and C(replication_lag) concern a repair.
     type: dict
     default: {}
+  waived_quarantine:
+    description:
+      - Quarantined rows that may stay behind, as a list of patterns C(table:key), or pattern and reason; C(*) is any text.
+      - With O(repair=true) the entries that match become C(dispensada), the others C(abierta) again.
+    type: raw
+    default: []
 extends_documentation_fragment:
   - tinkubot.migracion.database
   - tinkubot.migracion.database.mapping
 attributes:
   check_mode:
-    description: Compares and writes no event; with O(repair=true) the copy's forecast has said everything already.
+    description: Compares and writes no event; with O(repair=true) says what would be waived, the copy's forecast the rest.
     support: full
   diff_mode:
     description: Differences are always named.
@@ -78,6 +84,7 @@ def main() -> None:
         "batch_rows": {"type": "int", "default": 5000},
         "maintenance_window": {"type": "dict", "default": {}},
         "overrides": {"type": "dict", "default": {}},
+        "waived_quarantine": {"type": "raw", "default": []},
     }
     run_module(spec, compare)
 

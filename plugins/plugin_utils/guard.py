@@ -22,12 +22,14 @@ def judge(args: Mapping[str, Any], extra: Mapping[str, Any], task_vars: Mapping[
     invocation = invocation_of(phase, task_vars)
     problems = invocation.problems()
     subphases: tuple[str, ...] = ()
+    tables: tuple[str, ...] = ()
     try:
         mapping = load_mapping(str(args.get("mapping") or ""), str(args.get("mapping_path") or ""))
         subphases = dict(mapping.subphases).get(phase, ())
+        tables = tuple(pair.source for pair in mapping.pairs)
     except MigrationError as error:
         problems.append(str(error))
-    problems += check_extra_vars(phase, extra, subphases)
+    problems += check_extra_vars(phase, extra, subphases, tables)
     runners = invocation.runners
     if runners is None or len(runners) != 1:
         return problems
@@ -35,7 +37,7 @@ def judge(args: Mapping[str, Any], extra: Mapping[str, Any], task_vars: Mapping[
     given = {name: settings[name] for name in VARIABLES if name not in extra and name in settings}
     if phase != "fase2":
         given.pop("subfase", None)  # a site may keep it for fase2
-    problems += check_values(given, subphases)
+    problems += check_values(given, subphases, tables)
     if not args.get("database_url"):
         problems.append(
             "DATABASE_URL no está definida. Antes de llamar: "

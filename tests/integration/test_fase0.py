@@ -303,6 +303,22 @@ def test_a_new_fase0_keeps_what_is_unchanged_and_replaces_the_rest(made: Made) -
     assert {name for name in after if after[name] != before[name]} == {"fase1/01-profesiones.sql"}
 
 
+def test_an_approval_that_another_version_wrote_is_no_approval_and_fase0_gives_a_new_one(made: Made) -> None:
+    database, jobs = made
+    jobs.up_to_tables()
+    approved = "SELECT nombre, sha256 FROM migracion.sql_aprobado ORDER BY 1"
+    before = database.query(approved)
+    database.query(
+        "UPDATE migracion.sql_aprobado SET texto = (texto::jsonb - 'carried_policies')::text, sha256 = 'antes'"
+        " WHERE nombre = 'catalogo.json'"
+    )
+    with pytest.raises(MigrationError, match=r"la aprobación es de otra versión .*apruébela de nuevo"):
+        jobs.copy()
+    jobs.approve()
+    assert database.query(approved) == before
+    jobs.copy()
+
+
 CHANGES = {
     "customers.apodo es nueva (text)": "ALTER TABLE customers ADD apodo text",
     "falta professions.specialty": "ALTER TABLE professions DROP specialty",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,9 @@ def test_making_it_again_changes_nothing(conn: Any) -> None:
     ledger.event(conn, "r1", "nota", "fase0", {"texto": "a\x00b"})
     db.run_sql(conn, "UPDATE migracion.identidad SET version = 0")
     ledger.ensure_schema(conn)
-    assert ledger.last_event(conn, ["nota"]) == ("nota", {"texto": "a\\u0000b"})
+    found = ledger.last_event(conn, ["nota"])
+    assert found is not None
+    assert found.detail == {"texto": "a\\u0000b"}
 
 
 def test_somebody_elses_schema_of_that_name_is_left_alone(empty_database: Database, phase: Phase) -> None:
@@ -197,7 +200,7 @@ def test_passing_a_gate_leaves_its_reason(phase: Phase, conn: Any) -> None:
     phase.open("fase0", run_id="noche", maintenance_window=night, overrides={"window": "acordado con soporte"})
     found = ledger.last_event(conn, ["puerta_saltada"], "noche")
     assert found is not None
-    assert (found[1]["puerta"], found[1]["motivo"]) == ("window", "acordado con soporte")
+    assert (found.detail["puerta"], found.detail["motivo"]) == ("window", "acordado con soporte")
 
 
 def test_a_failure_that_cannot_be_written_down_is_still_told(fase0: Phase, empty_database: Database) -> None:
@@ -247,6 +250,27 @@ def test_the_status_says_what_stands_who_runs_and_what_comes_next(phase: Phase, 
     assert any(line.startswith("  fase0: completada el 20") for line in lines)
     assert any("En marcha: fase1 aplicar, ahora, ana en portatil" in line for line in lines)
     assert lines[-1] == "Siguiente: ansible-playbook fase1.yml -i prod"
+
+
+def test_a_completed_phase_stands_although_the_last_way_back_failed(fase0: Phase, conn: Any) -> None:
+    finish(fase0, conn, "fase1")
+    back = fase0.open("fase1", direction="revertir")
+    refused(lambda: fase0.call("fail", "fase1", back, direction="revertir", failure={"msg": "hay filas", "code": "refused"}))
+    (line,) = (line for line in fase0.call("status", "estado", "ver") if line.startswith("  fase1: "))
+    assert line.startswith("  fase1: completada el 20")
+    assert "después, revertir: fallida (20" in line
+    assert f"ana, {back}): lo completado sigue en pie" in line
+
+
+def test_the_last_proof_is_dated(fase0: Phase, conn: Any) -> None:
+    (line,) = (line for line in fase0.call("status", "estado", "ver") if line.startswith("Última prueba"))
+    assert re.fullmatch(r"Última prueba, el \d{4}-\d\d-\d\d \d\d:\d\d UTC:", line)
+
+
+def test_after_fase0_there_is_nothing_to_undo(phase: Phase, conn: Any) -> None:
+    lines = finish(phase, conn, "fase0")
+    assert "  Para deshacer: nada: fase0 solo mira y anota" in lines
+    assert "  Para deshacer: ansible-playbook fase1.yml -i prod --tags rollback" in finish(phase, conn, "fase1")
 
 
 def test_quarantined_text_is_shown_literally_and_moves_no_cursor(fase0: Phase, conn: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -265,6 +266,18 @@ def test_the_forecast_gives_the_reasons_and_the_first_key_of_each(new_database: 
     lines = Jobs(new_database().url, tmp_path, subphase="2.1").forecast()["lines"]
     assert "  cuarentena: 1 × name repite en nombre el valor de otra fila, que queda (la primera: professions 905)" in lines
     assert "  cuarentena: 1 × category pasa de los 100 caracteres que admite categoria (la primera: professions 907)" in lines
+
+
+def test_the_forecast_names_only_what_would_happen(new_database: Callable[..., Database], tmp_path: Path) -> None:
+    database = new_database()
+    jobs = Jobs(database.url, tmp_path, subphase="2.1")
+    jobs.up_to_proof()
+    database.query("INSERT INTO clientes (telefono, nombre_completo) VALUES ('nadie', 'Nadie')")
+    said = [line.split("filas; ")[1] for line in jobs.forecast()["lines"] if " → " in line]
+    assert [re.sub(r"\d+", "n", line) for line in said] == [
+        "irían a cuarentena n",
+        "se retirarían n (guardadas en migracion.apartada), irían a cuarentena n",
+    ]
 
 
 # --- what cannot be proved is not proved

@@ -150,8 +150,9 @@ def test_three_rounds_forward_and_back_leave_what_was_there(new_database: NewDat
 # --- what a simulation announces
 
 FORECAST = re.compile(
-    r"^(\w+) → (\w+): ([\d.]+) filas; se copiarían ([\d.]+), cambiarían ([\d.]+), se apartarían ([\d.]+), "
-    r"se fusionarían ([\d.]+), irían a cuarentena ([\d.]+)$",
+    r"^(\w+) → (\w+): ([\d.]+) filas; (?:nada que hacer|(?=\w))(?:se copiarían ([\d.]+))?(?:(?:, )?cambiarían ([\d.]+))?"
+    r"(?:(?:, )?se retirarían ([\d.]+) \(guardadas en migracion.apartada\))?(?:(?:, )?se fusionarían ([\d.]+))?"
+    r"(?:(?:, )?irían a cuarentena ([\d.]+))?$",
     re.MULTILINE,
 )
 TABLE = re.compile(r"^(Se crearía|Creada) (\w+): (\d+) columnas, (\d+) restricciones, (\d+) índices$", re.MULTILINE)
@@ -162,7 +163,7 @@ def announced(run: PlaybookRun) -> tuple[Figures, Figures]:
     """By legacy table: rows, to merge, to quarantine. By Spanish table: to copy, to change, to set aside."""
     legacy, spanish = {}, {}
     for source, target, *texts in FORECAST.findall(run.stdout):
-        rows, copy, change, aside, merge, quarantine = (int(text.replace(".", "")) for text in texts)
+        rows, copy, change, aside, merge, quarantine = (int(text.replace(".", "") or 0) for text in texts)
         legacy[source] = added(legacy.get(source), (rows, merge, quarantine))
         spanish[target] = added(spanish.get(target), (copy, change, aside))
     assert legacy, run.output

@@ -105,9 +105,13 @@ class Jobs:
                 pass
             return result
 
-    def equalise(self, phase: str = "fase2") -> dict[str, Any]:
+    def equalise(self, phase: str = "fase2", **more: Any) -> dict[str, Any]:
         """fase2 or fase3: repair and proof."""
-        return self._call(phase, data_jobs.compare, False, repair=True)
+        return self._call(phase, data_jobs.compare, False, repair=True, **more)
+
+    def announce(self, **more: Any) -> dict[str, Any]:
+        """fase2 --check: what its repair and proof say beside the forecast."""
+        return self._call("fase2", data_jobs.compare, True, repair=True, **more)
 
     def prove(self, phase: str = "fase2") -> dict[str, Any]:
         """fase2 or fase3 --tags verify."""

@@ -10,6 +10,7 @@ from plugins.module_utils.core.options import check_extra_vars, check_values, pa
 from plugins.module_utils.core.phases import GATES
 
 SUBPHASES = ("2.1", "2.2")
+TABLES = ("users", "customers", "users")
 
 
 @pytest.mark.parametrize("value", ["false", "no", "0", "off", "False", "OFF", False, 0, "n"])
@@ -35,7 +36,12 @@ def test_true_in_any_spelling_is_true(value: Any) -> None:
         ("stabilization_days", "dos", "se espera un número"),
         ("backup_dir", "respaldos", "ruta absoluta"),
         ("code_repos", "/opt/repo", "lista de textos"),
-        ("waived_quarantine", ["customers"], "tabla:clave"),
+        ("waived_quarantine", ["customers:*", "customers"], "(con * para cualquier texto), no 'customers'"),
+        ("waived_quarantine", [":5"], "no ':5'"),
+        ("waived_quarantine", "customers:*", "lista de patrones tabla:clave, o patrón y motivo"),
+        ("waived_quarantine", {"customers:*": ""}, "'customers:*' necesita un motivo"),
+        ("waived_quarantine", ["custmers:*"], "'custmers:*' no nombra ninguna tabla de origen; ¿quiso decir customers?"),
+        ("waived_quarantine", {"xx*:1": "prueba"}, "'xx*:1' no nombra ninguna tabla de origen; las que hay son customers, users"),
         ("migration_services", [{"health_url": "http://x"}], "con name"),
         ("migration_services", [{"name": "ai", "helth_url": "http://x"}], "no tiene helth_url"),
         ("maintenance_window", {"start": "02:00"}, "se espera {start"),
@@ -50,7 +56,7 @@ def test_true_in_any_spelling_is_true(value: Any) -> None:
     ],
 )
 def test_a_value_that_cannot_be_used_is_named_with_what_is_expected(name: str, value: Any, said: str) -> None:
-    (problem,) = check_values({name: value}, SUBPHASES)
+    (problem,) = check_values({name: value}, SUBPHASES, TABLES)
     assert problem.startswith(f"{name}: ")
     assert said in problem
 
@@ -65,11 +71,12 @@ def test_a_value_that_cannot_be_used_is_named_with_what_is_expected(name: str, v
         {"subfase": ""},
         {"batch_rows": "500", "stabilization_days": "0.5", "quiet_hours": 0},
         {"code_repos": [], "waived_quarantine": ["customers:*"], "migration_services": [{"name": "ai"}]},
+        {"waived_quarantine": {"cust*:a|b:c*": "datos de prueba", "*:0": "nadie los usa"}},
         {"not_ours": object()},
     ],
 )
 def test_values_as_the_inventories_have_them_pass(values: dict[str, Any]) -> None:
-    assert check_values(values, SUBPHASES) == []
+    assert check_values(values, SUBPHASES, TABLES) == []
 
 
 def test_an_unknown_extra_variable_is_refused_with_the_nearest_name() -> None:

@@ -91,8 +91,14 @@ def to_json(catalogue: Catalogue) -> str:
 
 
 def from_json(text: str) -> Catalogue:
-    """Read what to_json() wrote. Raises ValueError or KeyError on anything else."""
-    raw = json.loads(text)
+    """Read what to_json() wrote. Raises ValueError on anything else, such as what an earlier version wrote."""
+    try:
+        return _catalogue(json.loads(text))
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"not a catalogue as it is written now: {error!r}") from error
+
+
+def _catalogue(raw: dict[str, Any]) -> Catalogue:
     return Catalogue(
         role=raw["role"],
         relations=tuple(

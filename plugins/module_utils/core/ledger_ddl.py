@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-VERSION = 2
+VERSION = 3
 # One number for every operator's session: whoever holds it decides about lease and runs alone.
 LOCK = 7204113525519873
 
@@ -95,9 +95,11 @@ CREATE TABLE IF NOT EXISTS migracion.cuarentena (
     detectada_at timestamptz NOT NULL DEFAULT now(),
     resuelta_at timestamptz,
     resolucion text,
-    columna text
+    columna text,
+    dispensa jsonb
 );
 ALTER TABLE migracion.cuarentena ADD COLUMN IF NOT EXISTS columna text;
+ALTER TABLE migracion.cuarentena ADD COLUMN IF NOT EXISTS dispensa jsonb;
 CREATE UNIQUE INDEX IF NOT EXISTS cuarentena_una_abierta
     ON migracion.cuarentena (tabla_origen, clave) WHERE estado <> 'resuelta';
 

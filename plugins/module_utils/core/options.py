@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .phases import GATES
+from .waivers import parse_waivers, unknown_table
 from .window import parse_window
 
 TRUE = {"true", "yes", "on", "1", "y", "t", "si", "sí"}
@@ -61,14 +62,6 @@ def parse_texts(value: Any) -> list[str]:
     """A list of texts."""
     if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) for item in value):
         raise ValueError(f"se espera una lista de textos, no {value!r}. En la línea de órdenes: -e '{{\"nombre\": []}}'")
-    return list(value)
-
-
-def parse_patterns(value: Any) -> list[str]:
-    """Patterns of table:key."""
-    wrong = [item for item in parse_texts(value) if ":" not in item]
-    if wrong:
-        raise ValueError(f"se esperan patrones tabla:clave, no {wrong[0]!r}")
     return list(value)
 
 
@@ -128,7 +121,7 @@ VARIABLES: Mapping[str, Variable] = {
     "stabilization_days": Variable(parse_number),
     "quiet_hours": Variable(parse_number),
     "stable_hours": Variable(parse_number),
-    "waived_quarantine": Variable(parse_patterns),
+    "waived_quarantine": Variable(parse_waivers),
     "batch_rows": Variable(_from(1)),
     "copy_workers": Variable(lambda value: _at_most(2, parse_int(value, 1))),
     "deferred_index_rows": Variable(_from(0)),
@@ -146,8 +139,11 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"; ¿quiso decir {found[0]}?" if found else ""
 
 
-def check_values(values: Mapping[str, Any], subphases: Sequence[str] = ()) -> list[str]:
-    """One sentence per public variable whose value cannot be used. Secrets are not repeated."""
+def check_values(values: Mapping[str, Any], subphases: Sequence[str] = (), tables: Sequence[str] = ()) -> list[str]:
+    """One sentence per public variable whose value cannot be used. Secrets are not repeated.
+
+    ``subphases``: those of the phase; ``tables``: the legacy ones, where the mapping is known.
+    """
     problems = []
     for name, value in values.items():
         if name not in VARIABLES:
@@ -160,10 +156,14 @@ def check_values(values: Mapping[str, Any], subphases: Sequence[str] = ()) -> li
         if name == "subfase" and parsed and parsed not in subphases:
             known = f"las que hay son {', '.join(subphases)}" if subphases else "esta fase no tiene subfases"
             problems.append(f"subfase: {parsed!r} no existe; {known}")
+        if name == "waived_quarantine" and tables and (wrong := unknown_table(parsed, tables)):
+            problems.append(f"waived_quarantine: {wrong}")
     return problems
 
 
-def check_extra_vars(phase: str, extra: Mapping[str, Any], subphases: Sequence[str] = ()) -> list[str]:
+def check_extra_vars(
+    phase: str, extra: Mapping[str, Any], subphases: Sequence[str] = (), tables: Sequence[str] = ()
+) -> list[str]:
     """What is wrong with the -e of this command, one Spanish sentence each."""
     problems = []
     for name in extra:
@@ -174,4 +174,4 @@ def check_extra_vars(phase: str, extra: Mapping[str, Any], subphases: Sequence[s
         elif not name.startswith(FOREIGN):
             problems.append(f"-e {name}: no existe esa variable{nearest(name, VARIABLES)}")
     judged = {name: value for name, value in extra.items() if not (name == "subfase" and phase not in ("fase2",))}
-    return problems + [f"-e {problem}" for problem in check_values(judged, subphases)]
+    return problems + [f"-e {problem}" for problem in check_values(judged, subphases, tables)]

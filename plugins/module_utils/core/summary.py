@@ -11,6 +11,7 @@ from .invocation import Command
 from .phases import PHASES, REVERT
 
 Quarantine = Sequence[tuple[str, str, int, list[str]]]
+Waived = Sequence[tuple[str, str, str, int]]
 SHOWN = 10
 
 
@@ -28,6 +29,7 @@ class Ending:
     services: bool = True
     proof: Mapping[str, Any] | None = None
     quarantine: Quarantine = ()
+    waived: Waived = ()
     pending: int = 0
     notes: tuple[str, ...] = ()
     can_undo: bool = False
@@ -43,7 +45,7 @@ class Ending:
         found = ["", f"{self.phase}{part} · {self.action} · {self.verdict}{f' · {took}' if took else ''}"]
         found += [f"  {note}" for note in self.notes]
         found += accounting(self.proof or {})
-        found += quarantine_lines(self.quarantine)
+        found += quarantine_lines(self.quarantine) + waived_lines(self.waived)
         if self.pending:
             found.append(f"  Pendientes de propagar: {number(self.pending)}")
         found.append(f"  Servicios: no participan en esta fase{'' if self.services else ' (services_enabled=false)'}")
@@ -54,7 +56,9 @@ class Ending:
     def _commands(self) -> list[str]:
         keep = ["subfase"] if self.phase != "fase2" else []
         found = []
-        if self.can_undo:
+        if self.can_undo and self.phase == PHASES[0]:
+            found.append(f"  Para deshacer: nada: {self.phase} solo mira y anota")
+        elif self.can_undo:
             found.append(f"  Para deshacer: {self.command.text(self.phase, 'rollback', without=keep)}")
         if self.dry:
             tags = "rollback" if self.action == REVERT else ""
@@ -110,6 +114,17 @@ def quarantine_lines(entries: Quarantine) -> list[str]:
         found.append(f"    {number(count)} × {table}: {reason} (por ejemplo {', '.join(keys)})")
     if len(entries) > SHOWN:
         found.append(f"    … y {len(entries) - SHOWN} motivos más")
+    return found
+
+
+def waived_lines(entries: Waived) -> list[str]:
+    """Waived quarantine by table and pattern, with the reason that was given."""
+    if not entries:
+        return []
+    found = [f"  Cuarentena dispensada: {number(sum(rows for *_, rows in entries))} filas (waived_quarantine)"]
+    found += [f"    {number(rows)} × {table} por {pattern}: {reason}" for table, pattern, reason, rows in entries[:SHOWN]]
+    if len(entries) > SHOWN:
+        found.append(f"    … y {len(entries) - SHOWN} patrones más")
     return found
 
 
