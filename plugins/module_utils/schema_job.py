@@ -16,7 +16,18 @@ from .core.routes import BOOKKEEPING
 from .core.sqltext import derived_name, ident, qname
 from .db import Error, fetch_all, fetch_one, rolled_back, run_sql
 from .deferred_indexes import owed_indexes
-from .structure import GRANT, INVALID, NOT_VALIDATED, POLICY, SECURITY, Difference, differences, read_facts, table_oid
+from .structure import (
+    GRANT,
+    INVALID,
+    NOT_VALIDATED,
+    POLICY,
+    SECURITY,
+    Difference,
+    differences,
+    read_facts,
+    table_oid,
+    without_schema,
+)
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -107,10 +118,11 @@ def check_structure(conn: Connection, mapping: Mapping, catalogue: Catalogue) ->
             continue
         # the mould's foreign keys and names speak of the mould: both schemas read as '·'
         expected, actual = read_facts(conn, mould, MOULD), read_facts(conn, real, mapping.schema)
-        differing = differences(_same_schema(expected, mapping), actual)
+        expected = {fact: without_schema(text, mapping.schema) for fact, text in expected.items()}
+        differing = differences(expected, actual)
         built_later = {o.name for o in owed_indexes(conn, [table.name])}
-        by_hand = [d for d in differing if d.kind == POLICY and made_by_hand(catalogue, table, d.name, d.actual)]
-        if differing := [d for d in differing if d not in by_hand and not _built_later(d, built_later)]:
+        theirs = [d for d in differing if _is_theirs(catalogue, table, d)]
+        if differing := [d for d in differing if d not in theirs and not _built_later(d, built_later)]:
             found[table.name] = differing
     return found
 
@@ -121,6 +133,12 @@ def structure_of_existing(conn: Connection, mapping: Mapping, catalogue: Catalog
         ledger.ensure_schema(conn)
         install_helpers(conn)
         return check_structure(conn, mapping, catalogue)
+
+
+def _is_theirs(catalogue: Catalogue, table: SpanishTable, difference: Difference) -> bool:
+    """Whether people added what is theirs to add: a policy that could not be carried, a comment where none is asked."""
+    by_hand = difference.kind == POLICY and made_by_hand(catalogue, table, difference.name, difference.actual)
+    return by_hand or (difference.kind == "comentario" and difference.wanted is None)
 
 
 def _built_later(difference: Difference, owed: set[str]) -> bool:
@@ -185,10 +203,6 @@ def _exists_by_now(conn: Connection, mapping: Mapping, table: SpanishTable, diff
     if difference.kind != "índice" or difference.actual is not None:
         return False
     return fetch_one(conn, "SELECT 1 WHERE to_regclass(%s) IS NOT NULL", (qname(mapping.schema, difference.name),)) is not None
-
-
-def _same_schema(facts: dict[tuple[str, str], str], mapping: Mapping) -> dict[tuple[str, str], str]:
-    return {fact: text.replace(f"{ident(mapping.schema)}.", "·.") for fact, text in facts.items()}
 
 
 def require_empty(conn: Connection, mapping: Mapping, names: Sequence[str]) -> None:

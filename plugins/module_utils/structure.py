@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .core.sqltext import ident
 from .db import fetch_all
 
 if TYPE_CHECKING:
@@ -79,11 +80,15 @@ def table_oid(conn: Connection, schema: str, name: str) -> int | None:
 
 def read_facts(conn: Connection, oid: int, schema: str) -> dict[Fact, str]:
     """Return (kind, name) → definition of a table; the schema's name is written as '·' so that two schemas compare."""
-    quoted = fetch_all(conn, "SELECT quote_ident(%s)", (schema,))[0][0]
     return {
-        (kind, name): (definition or "").replace(f"{quoted}.", "·.")
-        for kind, name, definition in fetch_all(conn, _FACTS, {"oid": oid})
+        (kind, name): without_schema(definition or "", schema) for kind, name, definition in fetch_all(conn, _FACTS, {"oid": oid})
     }
+
+
+def without_schema(definition: str, schema: str) -> str:
+    """Return the text with '·' for the schema, in names and in literals that hold names."""
+    quoted = f"{ident(schema)}."
+    return definition.replace(quoted, "·.").replace(quoted.replace("'", "''"), "·.")
 
 
 @dataclass(frozen=True)
