@@ -6,7 +6,7 @@ export ANSIBLE_HOME ?= $(CURDIR)/.ansible
 VENV_PYTHON := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-down test test-slow test-unit chaos lint sql lock
+.PHONY: help setup demo demo-down test test-matrix test-slow test-unit chaos lint sql lock
 
 help: ## muestra esta ayuda
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r target text; do printf '%-18s %s\n' "$$target" "$$text"; done
@@ -28,6 +28,9 @@ test-slow: setup ## las pruebas largas: cortes, señales, dos operadores, tamañ
 
 test-unit: setup ## solo las pruebas sin base de datos
 	$(VENV_PYTHON) -m pytest tests/unit
+
+test-matrix: setup ## las pruebas de integración en cada PostgreSQL de 14 a 18 (npm): VERSIONS="14 17"
+	@$(VENV_PYTHON) -m tools.postgres_matrix $(if $(VERSIONS),--versions $(VERSIONS))
 
 N ?= 30
 chaos: setup ## accidentes al azar en cada fase: N=30 SEED=7 INSTALLATION=jsonb|text|both ROUND=12 PACE=1.5

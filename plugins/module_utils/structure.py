@@ -12,13 +12,16 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
 POLICY, SECURITY, GRANT = ACCESS = ("política", "seguridad por fila", "permiso")
-NOT_VALIDATED, INVALID = " (sin validar)", " (INVALID)"
+DEFAULT = "valor por defecto"
+NOT_VALIDATED, INVALID, NOT_NULL = " (sin validar)", " (INVALID)", " NOT NULL"
 # each query yields (kind, name, definition) of one table; definitions are PostgreSQL's own normal form
 _FACTS = f"""
 SELECT 'columna', a.attname, format_type(a.atttypid, a.atttypmod)
-       || CASE WHEN a.attnotnull THEN ' NOT NULL' ELSE '' END || coalesce(' DEFAULT ' || pg_get_expr(d.adbin, d.adrelid), '')
-FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-WHERE a.attrelid = %(oid)s AND a.attnum > 0 AND NOT a.attisdropped
+       || CASE WHEN a.attnotnull THEN '{NOT_NULL}' ELSE '' END
+FROM pg_attribute a WHERE a.attrelid = %(oid)s AND a.attnum > 0 AND NOT a.attisdropped
+UNION ALL
+SELECT '{DEFAULT}', a.attname, pg_get_expr(d.adbin, d.adrelid)
+FROM pg_attrdef d JOIN pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum WHERE d.adrelid = %(oid)s
 UNION ALL
 SELECT 'restricción', conname, pg_get_constraintdef(oid) || CASE WHEN convalidated THEN '' ELSE '{NOT_VALIDATED}' END
 FROM pg_constraint WHERE conrelid = %(oid)s AND contype <> 'n'
