@@ -7,7 +7,7 @@ VENV_PYTHON := .venv/bin/python
 N ?= $(if $(filter flaky,$(MAKECMDGOALS)),20,30)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-down test test-slow test-unit flaky chaos lint sql lock
+.PHONY: help setup demo demo-down test test-matrix test-slow test-unit flaky chaos lint sql lock
 
 help: ## muestra esta ayuda
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r target text; do printf '%-18s %s\n' "$$target" "$$text"; done
@@ -32,6 +32,9 @@ flaky: setup ## repite las pruebas de concurrencia, que han de salir bien siempr
 
 test-unit: setup ## solo las pruebas sin base de datos
 	$(VENV_PYTHON) -m pytest tests/unit
+
+test-matrix: setup ## las pruebas de integración en cada PostgreSQL de 14 a 18 (npm): VERSIONS="14 17"
+	@$(VENV_PYTHON) -m tools.postgres_matrix $(if $(VERSIONS),--versions $(VERSIONS))
 
 chaos: setup ## accidentes al azar en cada fase: N=30 SEED=7 INSTALLATION=jsonb|text|both ROUND=12 PACE=1.5
 	@$(VENV_PYTHON) -m tests.chaos --rounds $(N) $(if $(SEED),--seed $(SEED)) $(if $(INSTALLATION),--installation $(INSTALLATION)) \

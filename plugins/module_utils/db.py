@@ -49,12 +49,17 @@ class Text:
 
     def __init__(self, text: str) -> None:
         self.text = text
+        self.encoding = "utf-8"
+
+    def prepare(self, conn: Connection) -> None:
+        """Called by psycopg2 with the connection that the statement is for."""
+        self.encoding = psycopg2.extensions.encodings[conn.encoding]
 
     def getquoted(self) -> bytes:
         """What psycopg2 puts into the statement."""
         if "\0" in self.text:
             raise ValueError("a text for PostgreSQL cannot hold the character 0")
-        return f" {literal(self.text)}".encode()
+        return f" {literal(self.text)}".encode(self.encoding)
 
 
 if psycopg2 is not None:

@@ -7,31 +7,30 @@ from typing import TYPE_CHECKING
 
 from . import ledger
 from .core.catalogue import Catalogue
-from .core.ddl import access_statements, constraints, helper_statements, index_name, own_sequence, table_statements
+from .core.ddl import helper_statements, index_name, own_sequence, table_statements
 from .core.drift import TABLE_KINDS
 from .core.errors import MigrationError
 from .core.mapping import Mapping, SpanishTable
-from .core.policies import made_by_hand, policy_statements
+from .core.policies import made_by_hand
 from .core.routes import BOOKKEEPING
-from .core.sqltext import derived_name, ident, qname
+from .core.sqltext import derived_name, qname
 from .db import Error, fetch_all, fetch_one, rolled_back, run_sql
 from .deferred_indexes import owed_indexes
-from .structure import GRANT, INVALID, NOT_VALIDATED, POLICY, SECURITY, Difference, differences, read_facts, table_oid
+from .structure import (
+    INVALID,
+    POLICY,
+    Difference,
+    differences,
+    read_facts,
+    table_oid,
+    without_schema,
+)
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
 MOULD = "migracion_molde"
 DEPENDENTS = "2BP01"  # dependent objects still exist
-_GRANTEES = """
-WITH own AS (SELECT to_regclass(%(name)s)::oid AS oid UNION ALL SELECT objid FROM pg_depend
-             WHERE classid = 'pg_class'::regclass AND refobjid = to_regclass(%(name)s) AND deptype = 'a')
-SELECT DISTINCT CASE relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, c.oid::regclass::text,
-       CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE x.grantee::regrole::text END
-FROM own JOIN pg_class c USING (oid) LEFT JOIN pg_attribute a ON a.attrelid = c.oid
-CROSS JOIN LATERAL aclexplode(coalesce(c.relacl, '{}') || coalesce(a.attacl, '{}')) x
-WHERE c.relkind IN ('r', 'S') AND x.grantee <> c.relowner
-"""
 
 
 def install_helpers(conn: Connection) -> None:
@@ -107,10 +106,11 @@ def check_structure(conn: Connection, mapping: Mapping, catalogue: Catalogue) ->
             continue
         # the mould's foreign keys and names speak of the mould: both schemas read as '·'
         expected, actual = read_facts(conn, mould, MOULD), read_facts(conn, real, mapping.schema)
-        differing = differences(_same_schema(expected, mapping), actual)
+        expected = {fact: without_schema(text, mapping.schema) for fact, text in expected.items()}
+        differing = differences(expected, actual)
         built_later = {o.name for o in owed_indexes(conn, [table.name])}
-        by_hand = [d for d in differing if d.kind == POLICY and made_by_hand(catalogue, table, d.name, d.actual)]
-        if differing := [d for d in differing if d not in by_hand and not _built_later(d, built_later)]:
+        theirs = [d for d in differing if _is_theirs(catalogue, table, d)]
+        if differing := [d for d in differing if d not in theirs and not _built_later(d, built_later)]:
             found[table.name] = differing
     return found
 
@@ -123,72 +123,16 @@ def structure_of_existing(conn: Connection, mapping: Mapping, catalogue: Catalog
         return check_structure(conn, mapping, catalogue)
 
 
+def _is_theirs(catalogue: Catalogue, table: SpanishTable, difference: Difference) -> bool:
+    """Whether people added what is theirs to add: a policy that could not be carried, a comment where none is asked."""
+    by_hand = difference.kind == POLICY and made_by_hand(catalogue, table, difference.name, difference.actual)
+    return by_hand or (difference.kind == "comentario" and difference.wanted is None)
+
+
 def _built_later(difference: Difference, owed: set[str]) -> bool:
     """Whether an index is absent, or half built, because the copy owes it: it will build it."""
     absent = difference.actual is None or difference.actual.endswith(INVALID)
     return difference.kind == "índice" and difference.name in owed and absent
-
-
-def repair_structure(conn: Connection, mapping: Mapping, catalogue: Catalogue, found: dict[str, list[Difference]]) -> list[str]:
-    """Repair in the caller's transaction what an interrupted or manual DDL left; returns what was done, in words.
-
-    Only what can be made again without touching a row or a column is repaired: constraints, indexes, triggers,
-    comments, privileges, row security. Anything else is left, and the comparison that follows names it.
-    """
-    done = []
-    for table in mapping.tables:
-        kinds = {d.kind for d in found.get(table.name, ())}
-        if kinds & {GRANT, SECURITY, "comentario"}:
-            _revoke_everything(conn, mapping, table)
-            for again in access_statements(mapping, catalogue, table, mapping.schema):
-                run_sql(conn, again)
-            done.append(f"{table.name}: permisos, seguridad por fila y comentarios puestos de nuevo")
-        for difference in sorted(found.get(table.name, ()), key=lambda d: d.kind != "restricción"):
-            statement = _repair(mapping, catalogue, table, difference)
-            if statement and not _exists_by_now(conn, mapping, table, difference):
-                run_sql(conn, statement)
-                done.append(f"{table.name}: {difference.kind} {difference.name}, reparado")
-    return done
-
-
-def _repair(mapping: Mapping, catalogue: Catalogue, table: SpanishTable, difference: Difference) -> str | None:
-    wanted = (difference.wanted or "").replace("·.", f"{ident(mapping.schema)}.")
-    actual, name = difference.actual or "", ident(difference.name)
-    target, index = qname(mapping.schema, table.name), qname(mapping.schema, difference.name)
-    if difference.kind == "índice" and actual.endswith(INVALID):
-        return f"DROP INDEX {index}" + (f"; {wanted}" if wanted else "")
-    if difference.kind == "restricción" and actual.endswith(NOT_VALIDATED):
-        return f"ALTER TABLE {target} VALIDATE CONSTRAINT {name}"
-    if difference.kind == "disparador" and wanted and actual[:-1] == (difference.wanted or "")[:-1]:
-        return f"ALTER TABLE {target} ENABLE TRIGGER {name}"
-    if difference.kind == POLICY and difference.wanted:
-        made = policy_statements(catalogue, table, target)[difference.name]
-        return f"DROP POLICY IF EXISTS {name} ON {target}; {made}"
-    if difference.actual is not None:
-        return None
-    definition = constraints(mapping, catalogue, table, mapping.schema).get(difference.name)
-    return {
-        "restricción": f"ALTER TABLE {target} ADD CONSTRAINT {name} {definition}",
-        "índice": wanted,
-        "disparador": wanted[:-2],  # behind the statement stands a blank and whether it is enabled
-    }.get(difference.kind)
-
-
-def _revoke_everything(conn: Connection, mapping: Mapping, table: SpanishTable) -> None:
-    """From everybody who holds a grant on the table, on one of its columns or on its own sequence."""
-    for kind, name, grantee in fetch_all(conn, _GRANTEES, {"name": qname(mapping.schema, table.name)}):
-        run_sql(conn, f"REVOKE ALL ON {kind} {name} FROM {grantee}")
-
-
-def _exists_by_now(conn: Connection, mapping: Mapping, table: SpanishTable, difference: Difference) -> bool:
-    """Whether a constraint repaired before brought this index along."""
-    if difference.kind != "índice" or difference.actual is not None:
-        return False
-    return fetch_one(conn, "SELECT 1 WHERE to_regclass(%s) IS NOT NULL", (qname(mapping.schema, difference.name),)) is not None
-
-
-def _same_schema(facts: dict[tuple[str, str], str], mapping: Mapping) -> dict[tuple[str, str], str]:
-    return {fact: text.replace(f"{ident(mapping.schema)}.", "·.") for fact, text in facts.items()}
 
 
 def require_empty(conn: Connection, mapping: Mapping, names: Sequence[str]) -> None:

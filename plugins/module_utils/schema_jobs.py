@@ -11,6 +11,7 @@ from .core.errors import MigrationError
 from .core.mapping import SpanishTable
 from .core.policies import left_out
 from .core.routes import spanish_columns
+from .schema_repair import repair_structure, repairable
 from .structure import ACCESS, Difference
 
 LOCK_TIMEOUT_MS, LOCK_TRIES = 500, 20  # whoever comes after a waiting DDL waits with it
@@ -28,13 +29,13 @@ def present(params: dict[str, Any], check: bool) -> dict[str, Any]:
                 code="refused",
             )
         missing = schema_job.missing_tables(conn, mapping)
-        damage = _repairable(context, {t.name for t in missing})
+        damage = _damage(context, {t.name for t in missing})
+        foreseen = _foreseen_repairs(context, damage)
         exposed = exposures(conn)
         changed = bool(missing or damage or exposed)
         lines = [_made_line(context, table) for table in missing] + _redundant_lines(context)
         if check:
-            lines += [f"Se repararía {name}: {d.phrase}" for name, found in damage.items() for d in found]
-            lines += [f"Se cerraría migracion: {phrase}" for phrase in exposed]
+            lines += foreseen + [f"Se cerraría migracion: {phrase}" for phrase in exposed]
             return {"lines": [*lines, *_policy_lines(context)], "changed": changed}
         if changed:
             context.begin()
@@ -51,7 +52,7 @@ def _make(context: Context, missing: list[SpanishTable], damage: dict[str, list[
         lease.fence(conn, context.run_id)
         schema_job.install_helpers(conn)
         schema_job.make_tables(conn, context.mapping, context.catalogue, missing)
-        repaired = schema_job.repair_structure(conn, context.mapping, context.catalogue, damage)
+        repaired = repair_structure(conn, context.mapping, context.catalogue, damage)
         if missing:
             ledger.event(conn, context.run_id, "tablas_creadas", context.phase, {"tablas": [t.name for t in missing]})
         ledger.seal(conn)
@@ -61,7 +62,25 @@ def _make(context: Context, missing: list[SpanishTable], damage: dict[str, list[
     return db.with_lock_retries(context.conn, act, lock_timeout_ms=LOCK_TIMEOUT_MS, tries=LOCK_TRIES)
 
 
-def _repairable(context: Context, missing: set[str]) -> dict[str, list[Difference]]:
+def _foreseen_repairs(context: Context, damage: dict[str, list[Difference]]) -> list[str]:
+    """Say what can be repaired; refuse what cannot, before anything is changed."""
+    lines: list[str] = []
+    shape: dict[str, list[Difference]] = {}
+    access: list[str] = []
+    for table in context.mapping.tables:
+        for difference in damage.get(table.name, ()):
+            if repairable(context.mapping, context.catalogue, table, difference):
+                lines.append(f"Se repararía {table.name}: {difference.phrase}")
+            elif difference.kind in ACCESS:
+                access.append(f"{table.name}: {difference.phrase}")
+            else:
+                shape.setdefault(table.name, []).append(difference)
+    _refuse_shape(context, shape)
+    _refuse_access(context, access)
+    return lines
+
+
+def _damage(context: Context, missing: set[str]) -> dict[str, list[Difference]]:
     """Return the damage of tables that fase1 made; a table of somebody else with another shape is refused here."""
     found = schema_job.structure_of_existing(context.conn, context.mapping, context.catalogue)
     damage = {name: differing for name, differing in found.items() if name not in missing}
@@ -156,7 +175,10 @@ def _policy_lines(context: Context) -> list[str]:
 
 
 def _require_access(context: Context) -> None:
-    problems = access_problems(context.conn, context.mapping, context.catalogue)
+    _refuse_access(context, access_problems(context.conn, context.mapping, context.catalogue))
+
+
+def _refuse_access(context: Context, problems: list[str]) -> None:
     if problems:
         listed = "\n".join(f"  {p}" for p in problems)
         raise MigrationError(

@@ -5,19 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .core.sqltext import ident
 from .db import fetch_all
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
 POLICY, SECURITY, GRANT = ACCESS = ("política", "seguridad por fila", "permiso")
-NOT_VALIDATED, INVALID = " (sin validar)", " (INVALID)"
+DEFAULT = "valor por defecto"
+NOT_VALIDATED, INVALID, NOT_NULL = " (sin validar)", " (INVALID)", " NOT NULL"
 # each query yields (kind, name, definition) of one table; definitions are PostgreSQL's own normal form
 _FACTS = f"""
 SELECT 'columna', a.attname, format_type(a.atttypid, a.atttypmod)
-       || CASE WHEN a.attnotnull THEN ' NOT NULL' ELSE '' END || coalesce(' DEFAULT ' || pg_get_expr(d.adbin, d.adrelid), '')
-FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-WHERE a.attrelid = %(oid)s AND a.attnum > 0 AND NOT a.attisdropped
+       || CASE WHEN a.attnotnull THEN '{NOT_NULL}' ELSE '' END
+FROM pg_attribute a WHERE a.attrelid = %(oid)s AND a.attnum > 0 AND NOT a.attisdropped
+UNION ALL
+SELECT '{DEFAULT}', a.attname, pg_get_expr(d.adbin, d.adrelid)
+FROM pg_attrdef d JOIN pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum WHERE d.adrelid = %(oid)s
 UNION ALL
 SELECT 'restricción', conname, pg_get_constraintdef(oid) || CASE WHEN convalidated THEN '' ELSE '{NOT_VALIDATED}' END
 FROM pg_constraint WHERE conrelid = %(oid)s AND contype <> 'n'
@@ -79,11 +83,15 @@ def table_oid(conn: Connection, schema: str, name: str) -> int | None:
 
 def read_facts(conn: Connection, oid: int, schema: str) -> dict[Fact, str]:
     """Return (kind, name) → definition of a table; the schema's name is written as '·' so that two schemas compare."""
-    quoted = fetch_all(conn, "SELECT quote_ident(%s)", (schema,))[0][0]
     return {
-        (kind, name): (definition or "").replace(f"{quoted}.", "·.")
-        for kind, name, definition in fetch_all(conn, _FACTS, {"oid": oid})
+        (kind, name): without_schema(definition or "", schema) for kind, name, definition in fetch_all(conn, _FACTS, {"oid": oid})
     }
+
+
+def without_schema(definition: str, schema: str) -> str:
+    """Return the text with '·' for the schema, in names and in literals that hold names."""
+    quoted = f"{ident(schema)}."
+    return definition.replace(quoted, "·.").replace(quoted.replace("'", "''"), "·.")
 
 
 @dataclass(frozen=True)

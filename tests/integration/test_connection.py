@@ -273,3 +273,15 @@ def test_a_lock_that_is_never_given_names_who_holds_it(empty_database: Database,
 
 def test_a_folder_without_a_socket_is_named(tmp_path: Path) -> None:
     assert "No hay ningún servidor en el socket" in str(refusal(f"postgresql://u:p@/d?host={tmp_path}"))
+
+
+@pytest.mark.parametrize("conforming", ["on", "off"])
+def test_a_text_arrives_as_it_is_whatever_the_login_found(empty_database: Database, conforming: str) -> None:
+    empty_database.query(f'ALTER DATABASE "{empty_database.name}" SET standard_conforming_strings = {conforming}')
+    texts = ["\\", "\\'", "a\\nb", "'; --", "%s %(x)s {}", "ñandú €", "", "\\\\", "E'\\'"]
+    with closing(db.connect(empty_database.url, "r1")) as conn:
+        assert db.fetch_one(conn, "SELECT %s", (texts,)) == (texts,)
+        for text in texts:
+            assert db.fetch_one(conn, "SELECT %s::text, %s", (text, text)) == (text, text)
+        with pytest.raises(ValueError, match="0"):
+            db.fetch_one(conn, "SELECT %s", ("a\0b",))

@@ -147,15 +147,20 @@ def constraints(mapping: Mapping, catalogue: Catalogue, table: SpanishTable, sch
 
 
 def _column(mapping: Mapping, catalogue: Catalogue, table: SpanishTable, column: SpanishColumn, schema: str) -> str:
-    default = column.default
-    if column.serial:
-        own = qname(schema, derived_name(table.name, column.name, "seq"))
-        default = f"nextval({literal(legacy_sequence(mapping, catalogue, table, column) or own)}::regclass)"
+    default = column_default(mapping, catalogue, table, column, schema)
     return (
         f"{ident(column.name)} {column.type}"
         + (" NOT NULL" if column.not_null or column.serial else "")
         + (f" DEFAULT {default}" if default else "")
     )
+
+
+def column_default(mapping: Mapping, catalogue: Catalogue, table: SpanishTable, column: SpanishColumn, schema: str) -> str | None:
+    """Return the column's default as SQL; a serial draws from the legacy sequence where there is one."""
+    if not column.serial:
+        return column.default
+    own = qname(schema, derived_name(table.name, column.name, "seq"))
+    return f"nextval({literal(legacy_sequence(mapping, catalogue, table, column) or own)}::regclass)"
 
 
 def _check(column: SpanishColumn) -> str | None:

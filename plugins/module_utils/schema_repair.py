@@ -1,0 +1,96 @@
+"""Puts back what an interrupted or manual DDL took from a Spanish table, without touching a row or a column's type."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .core.catalogue import Catalogue
+from .core.ddl import access_statements, column_default, constraints
+from .core.mapping import Mapping, SpanishTable
+from .core.policies import policy_statements
+from .core.sqltext import ident, qname
+from .db import fetch_all, fetch_one, run_sql
+from .structure import DEFAULT, GRANT, INVALID, NOT_NULL, NOT_VALIDATED, POLICY, SECURITY, Difference
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+
+# said again for the whole table
+_SAID_AGAIN = (GRANT, SECURITY, "comentario")
+_GRANTEES = """
+WITH own AS (SELECT to_regclass(%(name)s)::oid AS oid UNION ALL SELECT objid FROM pg_depend
+             WHERE classid = 'pg_class'::regclass AND refobjid = to_regclass(%(name)s) AND deptype = 'a')
+SELECT DISTINCT CASE relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, c.oid::regclass::text,
+       CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE x.grantee::regrole::text END
+FROM own JOIN pg_class c USING (oid) LEFT JOIN pg_attribute a ON a.attrelid = c.oid
+CROSS JOIN LATERAL aclexplode(coalesce(c.relacl, '{}') || coalesce(a.attacl, '{}')) x
+WHERE c.relkind IN ('r', 'S') AND x.grantee <> c.relowner
+"""
+
+
+def repair_structure(conn: Connection, mapping: Mapping, catalogue: Catalogue, found: dict[str, list[Difference]]) -> list[str]:
+    """Repair in the caller's transaction what an interrupted or manual DDL left; returns what was done, in words.
+
+    Anything that repairable() denies is left, and the comparison that follows names it.
+    """
+    done = []
+    for table in mapping.tables:
+        kinds = {d.kind for d in found.get(table.name, ())}
+        if kinds & {*_SAID_AGAIN}:
+            _revoke_everything(conn, mapping, table)
+            for again in access_statements(mapping, catalogue, table, mapping.schema):
+                run_sql(conn, again)
+            done.append(f"{table.name}: permisos, seguridad por fila y comentarios puestos de nuevo")
+        for difference in sorted(found.get(table.name, ()), key=lambda d: d.kind != "restricción"):
+            statement = _repair(mapping, catalogue, table, difference)
+            if statement and not _exists_by_now(conn, mapping, table, difference):
+                run_sql(conn, statement)
+                done.append(f"{table.name}: {difference.kind} {difference.name}, reparado")
+    return done
+
+
+def repairable(mapping: Mapping, catalogue: Catalogue, table: SpanishTable, difference: Difference) -> bool:
+    """Whether it can be put right without touching a row or a column's type."""
+    return difference.kind in _SAID_AGAIN or _repair(mapping, catalogue, table, difference) is not None
+
+
+def _repair(mapping: Mapping, catalogue: Catalogue, table: SpanishTable, difference: Difference) -> str | None:
+    wanted = (difference.wanted or "").replace("·.", f"{ident(mapping.schema)}.")
+    actual, name = difference.actual or "", ident(difference.name)
+    target, index = qname(mapping.schema, table.name), qname(mapping.schema, difference.name)
+    if difference.kind == "índice" and actual.endswith(INVALID):
+        return f"DROP INDEX {index}" + (f"; {wanted}" if wanted else "")
+    if difference.kind == "restricción" and actual == f"{difference.wanted} NOT VALID{NOT_VALIDATED}":
+        return f"ALTER TABLE {target} VALIDATE CONSTRAINT {name}"
+    if difference.kind == DEFAULT and difference.wanted:
+        column = next(c for c in table.columns if c.name == difference.name)
+        default = column_default(mapping, catalogue, table, column, mapping.schema)
+        return f"ALTER TABLE {target} ALTER COLUMN {name} SET DEFAULT {default}"
+    if difference.kind == "columna" and difference.wanted == f"{actual}{NOT_NULL}":
+        return f"ALTER TABLE {target} ALTER COLUMN {name} SET NOT NULL"
+    if difference.kind == "disparador" and wanted and actual[:-1] == (difference.wanted or "")[:-1]:
+        return f"ALTER TABLE {target} ENABLE TRIGGER {name}"
+    if difference.kind == POLICY and difference.wanted:
+        made = policy_statements(catalogue, table, target)[difference.name]
+        return f"DROP POLICY IF EXISTS {name} ON {target}; {made}"
+    if difference.actual is not None:
+        return None
+    definition = constraints(mapping, catalogue, table, mapping.schema).get(difference.name)
+    return {
+        "restricción": f"ALTER TABLE {target} ADD CONSTRAINT {name} {definition}",
+        "índice": wanted,
+        "disparador": wanted[:-2],  # behind the statement stands a blank and whether it is enabled
+    }.get(difference.kind)
+
+
+def _revoke_everything(conn: Connection, mapping: Mapping, table: SpanishTable) -> None:
+    """From everybody who holds a grant on the table, on one of its columns or on its own sequence."""
+    for kind, name, grantee in fetch_all(conn, _GRANTEES, {"name": qname(mapping.schema, table.name)}):
+        run_sql(conn, f"REVOKE ALL ON {kind} {name} FROM {grantee}")
+
+
+def _exists_by_now(conn: Connection, mapping: Mapping, table: SpanishTable, difference: Difference) -> bool:
+    """Whether a constraint repaired before brought this index along."""
+    if difference.kind != "índice" or difference.actual is not None:
+        return False
+    return fetch_one(conn, "SELECT 1 WHERE to_regclass(%s) IS NOT NULL", (qname(mapping.schema, difference.name),)) is not None
