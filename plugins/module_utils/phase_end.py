@@ -13,8 +13,9 @@ from .core.errors import MigrationError
 from .core.phases import APPLY, REVERT, VERIFY, standing
 from .core.text import escape
 from .phase_job import Order, Params, decision, open_phase, order_of, other_holder
+from .quarantine_job import quarantine
 from .runlog import RunLog
-from .status_job import quarantine, status, stop
+from .status_job import status, stop
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection

@@ -1,8 +1,7 @@
-"""Where the migration stands, what is in quarantine, and the request to stop: at any time, from any machine."""
+"""Where the migration stands, and the request to stop: at any time, from any machine."""
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -12,15 +11,12 @@ from .context import live_catalogue
 from .core.errors import MigrationError
 from .core.mapping_file import load_mapping
 from .core.phases import APPLY, PHASES, REVERT, Plan, Run, completed_at, is_complete, standing
-from .core.summary import accounting, number, quarantine_lines
+from .core.summary import accounting, number, quarantine_lines, waived_lines
 from .core.text import escape
 from .phase_job import Order, dead_run, identity_lines
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
-
-EXAMPLES = 3
-ROW_SHOWN = 200  # characters of a row
 
 
 def status(conn: Connection, order: Order) -> list[str]:
@@ -37,6 +33,7 @@ def status(conn: Connection, order: Order) -> list[str]:
     if proof := ledger.last_event(conn, ("prueba",)):
         lines += [f"Última prueba, el {day(proof.moment)}:", *accounting(proof.detail)]
     lines += quarantine_lines(ledger.open_quarantine(conn)) or ["Cuarentena abierta: ninguna fila"]
+    lines += waived_lines(ledger.waived_quarantine(conn))
     lines.append(f"Pendientes de propagar: {number(ledger.pending(conn))}")
     lines += _access_lines(conn, order)
     following = next((phase for phase in PHASES if not is_complete(plan, runs, phase)), "")
@@ -114,25 +111,3 @@ def phase_state(plan: Plan, runs: tuple[Run, ...], phase: str) -> str:
 def day(moment: datetime) -> str:
     """A moment in UTC."""
     return f"{moment:%Y-%m-%d %H:%M} UTC"
-
-
-def quarantine(conn: Connection, order: Order) -> list[str]:
-    """Every reason with its number of rows and the first rows whole enough to be recognised."""
-    entries = ledger.open_quarantine(conn)
-    if not entries:
-        return [*identity_lines(conn), "Cuarentena abierta: ninguna fila"]
-    lines = [*identity_lines(conn), f"Cuarentena abierta: {number(sum(entry[2] for entry in entries))} filas"]
-    for table, reason, count, _ in entries:
-        lines.append(f"{number(count)} × {table}: {reason}")
-        rows = db.fetch_all(
-            conn,
-            "SELECT clave, sqlstate, fila FROM migracion.cuarentena WHERE estado = 'abierta' AND tabla_origen = %s "
-            "AND motivo = %s ORDER BY id LIMIT %s",
-            (table, reason, EXAMPLES),
-        )
-        for key, sqlstate, row in rows:
-            text = json.dumps(row, ensure_ascii=False)
-            shown = text if len(text) <= ROW_SHOWN else text[:ROW_SHOWN] + "…"
-            lines.append(f"    {key}{f' [{sqlstate}]' if sqlstate else ''}: {shown}")
-    lines.append("Corrija la fila en la tabla de origen y repita la fase: la toma y cierra su entrada.")
-    return [escape(line) for line in lines]

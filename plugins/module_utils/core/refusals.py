@@ -106,12 +106,12 @@ def double_refusals(route: Route) -> list[Refusal]:
     match = (route.pair.merge_by,) if route.pair.merge_by else route.pair.match  # with the same one it would be merged
     for other in route.earlier:
         reason = f"{other.pair.source} tiene otra fila con el mismo {', '.join(route.pair.match)}, que queda"
-        refusals.append(Refusal(_matched_by(route, other), "23505", _sources(route, match), literal(reason)))
+        refusals.append(Refusal(_matched_by(route, other), "23505", sources_of(route, match), literal(reason)))
     for unique in (route.table.primary_key, *route.table.unique):
         merged = route.pair.duplicates and set(unique) == set(route.pair.match)
         if merged or any(route.carried_as(u) is None for u in unique):
             continue
-        names = _sources(route, unique)
+        names = sources_of(route, unique)
         reason = literal(f"{names.replace(', ', ' y ')} repite en {', '.join(unique)} el valor de otra fila, que queda")
         guard = may_meet(route, unique)
         if guard is not None:
@@ -122,7 +122,8 @@ def double_refusals(route: Route) -> list[Refusal]:
     return refusals
 
 
-def _sources(route: Route, targets: Sequence[str]) -> str:
+def sources_of(route: Route, targets: Sequence[str]) -> str:
+    """Return the legacy columns that these Spanish ones come from, joined by ', ' as an entry in quarantine names them."""
     return ", ".join(origin(c.rule, c.source) for t in targets if (c := route.carried_as(t)) is not None)
 
 
