@@ -5,7 +5,6 @@ Some cores end only ansible-playbook, some only the worker: its children would g
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import subprocess
@@ -15,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
+
+from .controller import playbook_pid
 
 LOOK_EVERY = 0.5  # seconds
 
@@ -27,10 +28,9 @@ def end_with_the_playbook() -> None:
     if _watching == os.getpid():
         return
     _watching = os.getpid()
-    parent = multiprocessing.parent_process()
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:  # newer cores hand it on by themselves
         signal.signal(signal.SIGTERM, lambda *_: _end())
-    threading.Thread(target=_watch, args=((parent and parent.pid) or os.getppid(),), daemon=True).start()
+    threading.Thread(target=_watch, args=(playbook_pid(),), daemon=True).start()
 
 
 def _watch(parent: int) -> None:
