@@ -99,7 +99,7 @@ def _table_problems(conn: Connection, mapping: Mapping, catalogue: Catalogue, ta
         "new": qname(mapping.schema, table.name),
         "old_columns": list(columns),
         "new_columns": list(columns.values()),
-        "sequence": qname(mapping.schema, sequence or ""),
+        "sequence": qname(mapping.schema, sequence) if sequence else None,
         "privileges": _with_grant_option(known),
         "column_privileges": _with_grant_option(_COLUMN_PRIVILEGES),
     }
