@@ -63,6 +63,8 @@ def test_the_same_result_as_with_plain_settings(
     installation: str, settings: str, new_database: NewDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain, hostile = new_database(installation), new_database(installation)
+    for database in (plain, hostile):  # what EST means is a setting too
+        database.query("UPDATE service_requests SET requested_at = '2024-06-07 10:00 EST' WHERE resolved_at IS NULL")
     Jobs(plain.url, tmp_path / "uno").up_to_proof("fase2", "fase3")
     put(hostile, HOSTILE[settings])
     jobs = Jobs(hostile.url, tmp_path / "dos")
