@@ -21,8 +21,14 @@ demo: setup ## migra una base de ejemplo, de verdad, fase por fase
 demo-down: setup ## quita todo lo que hizo make demo
 	@$(VENV_PYTHON) -m tools.demo down
 
-test: lint ## todo lo que corre la integración continua: lint y todas las pruebas
+# Debian's PostgreSQL beside the wheel's 18: what touches SQL runs on both.
+DEBIAN_POSTGRES := $(lastword $(wildcard /usr/lib/postgresql/*/bin))
+SQL_TESTS := $(patsubst %,tests/integration/test_%.py,transform refusals copy proof schema fase0 access odd_names)
+
+test: lint ## todo lo que corre la integración continua: lint, todas las pruebas, y las de SQL con el PostgreSQL de Debian
 	$(VENV_PYTHON) -m pytest -n 2 -m 'not slow'
+	$(if $(DEBIAN_POSTGRES),TEST_POSTGRES_BIN=$(DEBIAN_POSTGRES) $(VENV_PYTHON) -m pytest -n 2 -m 'not slow and not size' \
+	  $(SQL_TESTS),@echo 'No hay otro PostgreSQL en /usr/lib/postgresql: las pruebas corrieron solo con el 18')
 
 test-slow: setup ## las pruebas largas: cortes, señales, dos operadores, tamaños y caos
 	$(VENV_PYTHON) -m pytest -n 2 -m slow

@@ -65,14 +65,14 @@ FROM (
   WHERE relnamespace = to_regnamespace('{BOOKKEEPING}')
 ) o (name, owner, acl)
 CROSS JOIN LATERAL aclexplode(o.acl) x LEFT JOIN pg_roles r ON r.oid = x.grantee
-WHERE x.grantee <> o.owner ORDER BY 1
+WHERE x.grantee NOT IN (o.owner, current_user::regrole) ORDER BY 1
 """
 _PRIVILEGES = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER")
 _COLUMN_PRIVILEGES = ("SELECT", "INSERT", "UPDATE", "REFERENCES")
 
 
 def exposures(conn: Connection) -> list[str]:
-    """Return a phrase for each grant that lets somebody but the owner into schema migracion; it can be none of theirs."""
+    """Return a phrase for each grant that lets somebody but its owner and this role into schema migracion."""
     return [row[0] for row in fetch_all(conn, _EXPOSED)]
 
 
@@ -99,7 +99,7 @@ def _table_problems(conn: Connection, mapping: Mapping, catalogue: Catalogue, ta
         "new": qname(mapping.schema, table.name),
         "old_columns": list(columns),
         "new_columns": list(columns.values()),
-        "sequence": qname(mapping.schema, sequence or ""),
+        "sequence": qname(mapping.schema, sequence) if sequence else None,
         "privileges": _with_grant_option(known),
         "column_privileges": _with_grant_option(_COLUMN_PRIVILEGES),
     }

@@ -11,7 +11,8 @@ from .db import compose, fetch_all, fetch_one
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
-_TABLES = "SELECT c.oid FROM pg_class c WHERE c.relnamespace = to_regnamespace(%(schema)s) AND c.relname = ANY (%(names)s)"
+_TABLES = """SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = %(schema)s AND c.relname = ANY (%(names)s)"""
 _DEPENDENTS = f"""
 SELECT 'clave foránea', conrelid::regclass::text || '.' || conname || ' → ' || confrelid::regclass::text
 FROM pg_constraint WHERE contype = 'f' AND confrelid IN ({_TABLES}) AND conrelid NOT IN ({_TABLES})
@@ -82,7 +83,7 @@ def legacy_bytes(conn: Connection, mapping: Mapping, catalogue: Catalogue) -> in
     row = fetch_one(
         conn,
         "SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint FROM pg_class c"
-        " WHERE c.relnamespace = to_regnamespace(%s) AND c.relname = ANY (%s)",
+        " WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = %s) AND c.relname = ANY (%s)",
         (mapping.schema, names),
     )
     return int(row[0]) if row else 0

@@ -5,19 +5,29 @@ Traps 7, 34 and 41, case C4.
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psycopg2
 import pytest
 
+from plugins.module_utils import db
+from plugins.module_utils.core.errors import MigrationError
+from tests.sample.supabase import DEFAULT_OWNER, NASTY_PASSWORD
 from tests.support.accounting import take_accounting
-from tests.support.databases import Database
+from tests.support.databases import Database, Databases
 from tests.support.dump import dump
 from tests.support.jobs import Jobs
 from tests.support.observation import differences
+from tests.support.reaper import reaped
 from tests.support.settings import ENVIRONMENT, HOSTILE, put, take_away
+from tools.postgres_server import ENVIRONMENT as ENVIRONMENT_OF_SERVERS
+from tools.postgres_server import PostgresServer, launch, scratch
 
 NewDatabase = Callable[..., Database]
 BOOKS = {
@@ -53,6 +63,8 @@ def test_the_same_result_as_with_plain_settings(
     installation: str, settings: str, new_database: NewDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain, hostile = new_database(installation), new_database(installation)
+    for database in (plain, hostile):  # what EST means is a setting too
+        database.query("UPDATE service_requests SET requested_at = '2024-06-07 10:00 EST' WHERE resolved_at IS NULL")
     Jobs(plain.url, tmp_path / "uno").up_to_proof("fase2", "fase3")
     put(hostile, HOSTILE[settings])
     jobs = Jobs(hostile.url, tmp_path / "dos")
@@ -100,3 +112,35 @@ def test_the_way_back_leaves_what_was_there(
         jobs.take_back()
         jobs.drop_tables()
     assert differences(original, dump(database)) == []
+
+
+SPANISH = Path("/usr/share/locale/es/LC_MESSAGES")
+OTHER = max(Path("/usr/lib/postgresql").glob("*/bin"), default=None)
+
+
+@pytest.fixture
+def spanish_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[PostgresServer]:
+    """A server whose every message is in Spanish."""
+    if OTHER is None or not (SPANISH / f"postgres-{OTHER.parent.name}.mo").exists() or not shutil.which("localedef"):
+        pytest.skip("no server with Spanish messages here")
+    with tempfile.TemporaryDirectory(dir=scratch()) as folder:
+        Path(folder).chmod(0o755)
+        subprocess.run(["localedef", "-i", "es_EC", "-f", "UTF-8", f"{folder}/es_EC.UTF-8"], check=True)
+        monkeypatch.setitem(ENVIRONMENT_OF_SERVERS, "LOCPATH", folder)
+        with reaped(launch(OTHER, fsync=False, settings={"lc_messages": "es_EC.UTF-8"})) as running:
+            yield running
+
+
+def test_a_server_that_speaks_spanish_is_understood(spanish_server: PostgresServer, tmp_path: Path) -> None:
+    database = Databases(spanish_server).sample("text")
+    with pytest.raises(psycopg2.Error, match="no existe la columna"):
+        database.query("SELECT nada")
+    jobs = Jobs(database.url, tmp_path)
+    jobs.up_to_proof("fase2", "fase3")
+    assert take_accounting(database.superuser_url).problems == []
+    for address, said in {
+        spanish_server.url(database.name, DEFAULT_OWNER, "otra"): "el servidor rechazó la contraseña",
+        spanish_server.url("no_existe", DEFAULT_OWNER, NASTY_PASSWORD): 'la base de datos "no_existe" no existe',
+    }.items():
+        with pytest.raises(MigrationError, match=said):
+            db.connect(address, "r1")

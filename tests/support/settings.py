@@ -11,6 +11,7 @@ from .databases import Database
 
 COMMON = {
     "TimeZone": "America/Guayaquil",
+    "timezone_abbreviations": "Australia",
     "statement_timeout": "2s",
     "idle_in_transaction_session_timeout": "5s",
     "lock_timeout": "1s",

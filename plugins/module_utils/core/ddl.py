@@ -12,6 +12,8 @@ from .routes import BOOKKEEPING, source_of, spanish_columns
 from .sqltext import derived_name, ident, idents, literal, qname
 
 TOUCH = f"{BOOKKEEPING}.tocar_actualizado"
+# all that decides what a date means which is written as text
+_READING_DATES = "SET TimeZone = 'UTC' SET DateStyle = 'ISO, MDY' SET timezone_abbreviations = 'Default'"
 
 
 def helper_statements(version: int) -> tuple[str, ...]:
@@ -32,9 +34,9 @@ def helper_statements(version: int) -> tuple[str, ...]:
         f"CREATE OR REPLACE FUNCTION {BOOKKEEPING}.es_jsonb(texto text) RETURNS boolean\n{body}",
         # without a zone the services mean UTC; words such as today would give another instant every day
         f"""CREATE OR REPLACE FUNCTION {BOOKKEEPING}.es_instante(texto text) RETURNS boolean
-SET TimeZone = 'UTC' SET DateStyle = 'ISO, MDY'\n{_valid_moment(version)}""",
+{_READING_DATES}\n{_valid_moment(version)}""",
         f"""CREATE OR REPLACE FUNCTION {BOOKKEEPING}.a_instante(texto text) RETURNS timestamptz
-LANGUAGE sql STABLE PARALLEL SAFE SET TimeZone = 'UTC' SET DateStyle = 'ISO, MDY'
+LANGUAGE sql STABLE PARALLEL SAFE {_READING_DATES}
 AS $$ SELECT texto::pg_catalog.timestamptz $$""",
         # stands aside when the copy or the sync writes, so that a twin keeps the time of its origin
         f"""CREATE OR REPLACE FUNCTION {TOUCH}() RETURNS trigger

@@ -12,6 +12,7 @@ SETTINGS = {
     "idle_session_timeout": "0",
     "TimeZone": "UTC",
     "DateStyle": "ISO, YMD",
+    "timezone_abbreviations": "Default",
     "IntervalStyle": "postgres",
     "extra_float_digits": "1",
     "bytea_output": "hex",
