@@ -6,7 +6,7 @@ export ANSIBLE_HOME ?= $(CURDIR)/.ansible
 VENV_PYTHON := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-down test test-slow test-unit chaos lint sql lock
+.PHONY: help setup demo demo-down test test-fast test-slow test-unit molecule molecule-broken chaos lint sql lock
 
 help: ## muestra esta ayuda
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r target text; do printf '%-18s %s\n' "$$target" "$$text"; done
@@ -20,7 +20,9 @@ demo: setup ## migra una base de ejemplo, de verdad, fase por fase
 demo-down: setup ## quita todo lo que hizo make demo
 	@$(VENV_PYTHON) -m tools.demo down
 
-test: lint ## todo lo que corre la integración continua: lint y todas las pruebas
+test: test-fast ## todo lo que corre la integración continua: lint y todas las pruebas
+
+test-fast: lint ## lo que no necesita contenedores
 	$(VENV_PYTHON) -m pytest -n 2 -m 'not slow'
 
 test-slow: setup ## las pruebas largas: cortes, señales, dos operadores, tamaños y caos
@@ -34,13 +36,23 @@ chaos: setup ## accidentes al azar en cada fase: N=30 SEED=7 INSTALLATION=jsonb|
 	@$(VENV_PYTHON) -m tests.chaos --rounds $(N) $(if $(SEED),--seed $(SEED)) $(if $(INSTALLATION),--installation $(INSTALLATION)) \
 	  $(if $(ROUND),--only $(ROUND)) $(if $(PACE),--pace $(PACE))
 
+# One scenario after the other; S=fase2 runs one alone.
+S ?= --all
+molecule: setup ## los escenarios en contenedores de verdad (hace falta Debian y ser root, o sudo): S=fase2 corre uno
+	tools/prepare_docker.sh
+	molecule test $(if $(filter --all,$(S)),--all,--scenario-name $(S))
+
+molecule-broken: setup ## la prueba de esas pruebas: con el runbook averiado, cada escenario tiene que fallar
+	tools/prepare_docker.sh
+	$(VENV_PYTHON) -m pytest molecule/test_verifiers.py
+
 lint: setup ## estilo, tipos, y que files/ corresponda al mapeo
 	ruff check .
 	ruff format --check .
 	mypy --strict --explicit-package-bases plugins
 	yamllint --strict .
 	ansible-lint --offline
-	shellcheck .ci/run
+	shellcheck .ci/run tools/prepare_docker.sh molecule/shared/*.sh
 	$(VENV_PYTHON) -m tools.render_sql --check
 
 sql: setup ## escribe files/sql a partir del mapeo y del catálogo de referencia
