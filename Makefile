@@ -7,7 +7,7 @@ VENV_PYTHON := .venv/bin/python
 N ?= $(if $(filter flaky,$(MAKECMDGOALS)),20,30)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-down test test-matrix test-slow test-unit flaky chaos lint sql lock
+.PHONY: help setup demo demo-down test test-fast test-matrix test-slow test-unit molecule molecule-broken flaky chaos lint sql lock
 
 help: ## muestra esta ayuda
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r target text; do printf '%-18s %s\n' "$$target" "$$text"; done
@@ -25,7 +25,9 @@ demo-down: setup ## quita todo lo que hizo make demo
 DEBIAN_POSTGRES := $(lastword $(wildcard /usr/lib/postgresql/*/bin))
 SQL_TESTS := $(patsubst %,tests/integration/test_%.py,transform refusals copy proof schema fase0 access odd_names)
 
-test: lint ## todo lo que corre la integración continua: lint, todas las pruebas, y las de SQL con el PostgreSQL de Debian
+test: test-fast ## todo lo que corre la integración continua: lint y todas las pruebas
+
+test-fast: lint ## lo que no necesita contenedores: lint, las pruebas, y las de SQL también con el PostgreSQL de Debian
 	$(VENV_PYTHON) -m pytest -n 2 -m 'not slow'
 	$(if $(DEBIAN_POSTGRES),TEST_POSTGRES_BIN=$(DEBIAN_POSTGRES) $(VENV_PYTHON) -m pytest -n 2 -m 'not slow and not size' \
 	  $(SQL_TESTS),@echo 'No hay otro PostgreSQL en /usr/lib/postgresql: las pruebas corrieron solo con el 18')
@@ -46,13 +48,23 @@ chaos: setup ## accidentes al azar en cada fase: N=30 SEED=7 INSTALLATION=jsonb|
 	@$(VENV_PYTHON) -m tests.chaos --rounds $(N) $(if $(SEED),--seed $(SEED)) $(if $(INSTALLATION),--installation $(INSTALLATION)) \
 	  $(if $(ROUND),--only $(ROUND)) $(if $(PACE),--pace $(PACE))
 
+# One scenario after the other; S=fase2 runs one alone.
+S ?= --all
+molecule: setup ## los escenarios en contenedores de verdad (hace falta Debian y ser root, o sudo): S=fase2 corre uno
+	tools/prepare_docker.sh
+	molecule test $(if $(filter --all,$(S)),--all,--scenario-name $(S))
+
+molecule-broken: setup ## la prueba de esas pruebas: con el runbook averiado, cada escenario tiene que fallar
+	tools/prepare_docker.sh
+	$(VENV_PYTHON) -m pytest molecule/test_verifiers.py
+
 lint: setup ## estilo, tipos, y que files/ corresponda al mapeo
 	ruff check .
 	ruff format --check .
 	mypy --strict --explicit-package-bases plugins
 	yamllint --strict .
 	ansible-lint --offline
-	shellcheck .ci/run
+	shellcheck .ci/run tools/prepare_docker.sh molecule/shared/*.sh
 	$(VENV_PYTHON) -m tools.render_sql --check
 
 sql: setup ## escribe files/sql a partir del mapeo y del catálogo de referencia

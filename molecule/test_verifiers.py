@@ -1,0 +1,97 @@
+"""The tests of the tests: each scenario, run with a runbook that is broken in one place, turns red where it should.
+
+make molecule-broken
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+MOLECULE = Path(sys.executable).with_name("molecule")
+PARTS = ("playbooks", "inventories", "files", "roles", "plugins", "meta")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One place of the runbook, what is wrong there, and the test that has to say so."""
+
+    scenario: str
+    file: str
+    old: str
+    new: str
+    caught_by: str
+
+
+FAULTS = {
+    "the copy leaves one row of each table out, and the proof does not look at it": Fault(
+        "fase2",
+        "plugins/module_utils/core/forward.py",
+        """f"\\nWHERE {route.where('l')}\"""",
+        """f"\\nWHERE {route.where('l')} AND l.ctid <> (SELECT max(x.ctid) FROM {route.source_table} x)\"""",
+        "test_every_legacy_row_is_equal_merged_or_quarantined",
+    ),
+    "the way back leaves the sequences where they were": Fault(
+        "fase2", "plugins/module_utils/undo.py", " RESTART IDENTITY", "", "test_the_way_back_leaves_what_was_there"
+    ),
+    "a simulation changes something": Fault(
+        "fase2",
+        "plugins/module_utils/data_jobs.py",
+        "        before = slicer",
+        "        db.run_sql(context.conn, 'DROP TABLE IF EXISTS public.consents; COMMIT; BEGIN')\n        before = slicer",
+        "test_a_simulation_changes_nothing",
+    ),
+    "an index is forgotten": Fault(
+        "fases",
+        "files/mapping/tinkubot.yml",
+        "indexes: [nombre, categoria, esta_activo]",
+        "indexes: [nombre, esta_activo]",
+        "test_fase1_made_every_index_and_no_other",
+    ),
+    "nobody becomes root": Fault(
+        "ssh",
+        "roles/phase/tasks/call.yml",
+        '- name: "{{ __phase_title }}"\n',
+        '- name: "{{ __phase_title }}"\n  become: false\n',
+        "test_the_runbook_logged_in_as_nobody_special_and_became_root",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_broken_runbook_turns_its_scenario_red(name: str, tmp_path: Path) -> None:
+    fault = FAULTS[name]
+    house = tmp_path / "ansible_collections/tinkubot/migracion"
+    for part in PARTS:
+        shutil.copytree(ROOT / part, house / part, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in ("ansible.cfg", "galaxy.yml"):
+        shutil.copy(ROOT / file, house)
+    text = (house / fault.file).read_text(encoding="utf-8")
+    assert text.count(fault.old) == 1, fault.old
+    (house / fault.file).write_text(text.replace(fault.old, fault.new), encoding="utf-8")
+    own = {
+        "RUNBOOK_HOUSE": str(house),
+        "RUNBOOK_COLLECTIONS": str(tmp_path),
+        "RUNBOOK_NAME": f"averiado{os.getpid()}",
+        "MOLECULE_EPHEMERAL_DIRECTORY": str(tmp_path / "molecule"),
+        "NO_COLOR": "1",
+    }
+    (tmp_path / "molecule").mkdir()
+    done = subprocess.run(
+        [MOLECULE, "test", "--scenario-name", fault.scenario],
+        cwd=ROOT,
+        env={**os.environ, **own},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    said = done.stdout + done.stderr
+    assert done.returncode != 0, said
+    assert any("FAILED" in line and f"::{fault.caught_by}[" in line for line in said.splitlines()), said

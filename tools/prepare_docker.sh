@@ -1,0 +1,185 @@
+#!/usr/bin/env bash
+# Leaves Docker Engine, docker compose 2 and a Debian base image ready on a fresh Debian 12 or 13, with or without systemd.
+# Run it as root or as somebody whom sudo asks for no password. A second run finds everything and changes nothing.
+#
+#   tools/prepare_docker.sh [IMAGE] [SUITE]      default: debian:bookworm-slim bookworm
+#
+# It installs packages, writes /etc/apt/{sources.list.d,preferences.d}/tinkubot-compose* where compose 2 has to come from
+# trixie, and starts a daemon that outlives it; its log is /var/log/tinkubot-dockerd.log.
+set -euo pipefail
+
+image=${1:-debian:bookworm-slim}
+suite=${2:-bookworm}
+daemon_log=/var/log/tinkubot-dockerd.log
+export DEBIAN_FRONTEND=noninteractive
+
+say() { printf 'docker: %s\n' "$*"; }
+
+fail() {
+  printf 'docker: %s\n' "$*" >&2
+  exit 1
+}
+
+as_root() {
+  if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo -n -E "$@"; fi
+}
+
+# --- packages
+
+apt_is_fresh=false
+
+refresh_apt() {
+  if ! $apt_is_fresh; then
+    as_root apt-get update -qq -o Acquire::Retries=3
+    apt_is_fresh=true
+  fi
+}
+
+install_packages() {
+  refresh_apt
+  as_root apt-get install -qq -y --no-install-recommends -o Acquire::Retries=3 "$@" >/dev/null
+}
+
+candidate_of() { apt-cache policy "$1" 2>/dev/null | awk '$1 == "Candidate:" { print $2 }'; }
+
+# Where this machine gets its Debian from, so that everything else comes from there too.
+mirror() {
+  local found
+  found=$(apt-get indextargets --format "\$(RELEASE) \$(REPO_URI)" 'Created-By: Packages' 2>/dev/null |
+    awk -v release="$VERSION_CODENAME" '$1 == release && !seen { seen = 1; print $2 }')
+  if [ -z "$found" ]; then
+    found=$(find /etc/apt/sources.list /etc/apt/sources.list.d -type f -exec cat {} + 2>/dev/null |
+      awk '/^(deb |URIs:)/ { for (i = 2; i <= NF; i++) if (!seen && $i ~ /^https?:/ && $i !~ /security/) { seen = 1; print $i } }')
+  fi
+  [ -n "$found" ] || fail 'no hay ningún espejo de Debian en /etc/apt/sources*'
+  printf '%s\n' "${found%/}"
+}
+
+ensure_engine() {
+  if ! command -v dockerd >/dev/null; then
+    say 'instalando el motor'
+    install_packages docker.io iptables ca-certificates
+  fi
+  # from Debian 13 on the client is a package of its own
+  command -v docker >/dev/null || install_packages docker-cli
+}
+
+ensure_compose() {
+  docker compose version >/dev/null 2>&1 && return
+  refresh_apt
+  case $(candidate_of docker-compose) in
+  2.*) install_packages docker-compose ;;
+  *) compose_from_trixie ;;
+  esac
+  docker compose version >/dev/null 2>&1 || fail 'docker compose 2 está instalado y no responde'
+}
+
+# Debian 12 has version 1. The pin keeps every other package where it is.
+compose_from_trixie() {
+  say 'instalando compose 2 desde trixie'
+  as_root tee /etc/apt/sources.list.d/tinkubot-compose.sources >/dev/null <<END
+Types: deb
+URIs: $(mirror)
+Suites: trixie
+Components: main
+Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
+END
+  as_root tee /etc/apt/preferences.d/tinkubot-compose >/dev/null <<END
+Package: *
+Pin: release n=trixie
+Pin-Priority: 100
+END
+  apt_is_fresh=false
+  install_packages docker-compose/trixie
+}
+
+# --- the daemon
+
+answers() { as_root docker info >/dev/null 2>&1; }
+
+ensure_daemon() {
+  answers && return
+  if [ -d /run/systemd/system ] && as_root systemctl start docker 2>/dev/null; then
+    sleep 1
+    answers && return
+  fi
+  ensure_cgroups
+  start_daemon || start_daemon --storage-driver=vfs || start_without_nftables || {
+    tail -n 20 "$daemon_log" >&2
+    fail 'el motor no arranca'
+  }
+}
+
+# A machine without systemd may have mounted no control groups; the kernel may already use those of version 1.
+ensure_cgroups() {
+  if [ -e /sys/fs/cgroup/cgroup.controllers ] || [ -d /sys/fs/cgroup/devices ]; then return; fi
+  if ! awk '!/^#/ && $2 > 0 { used = 1 } END { exit !used }' /proc/cgroups; then
+    as_root mount -t cgroup2 cgroup2 /sys/fs/cgroup && return
+  fi
+  as_root mount -t tmpfs cgroup /sys/fs/cgroup
+  local controller
+  awk '!/^#/ && $4 == 1 { print $1 }' /proc/cgroups | while read -r controller; do
+    as_root mkdir -p "/sys/fs/cgroup/$controller"
+    as_root mount -t cgroup -o "$controller" cgroup "/sys/fs/cgroup/$controller" || as_root rmdir "/sys/fs/cgroup/$controller"
+  done
+}
+
+# The daemon gets no stream of ours: a CI step that waits for them to close would never end.
+start_daemon() {
+  say "arrancando el motor${*:+ $*}"
+  as_root rm -f /var/run/docker.pid /var/run/docker/containerd/containerd.pid
+  # shellcheck disable=SC2016  # for the inner shell
+  as_root setsid sh -c 'log=$1; shift; exec nohup dockerd "$@" >"$log" 2>&1' sh "$daemon_log" "$@" </dev/null >/dev/null 2>&1 &
+  local started=$! tries
+  for tries in $(seq 60); do
+    answers && return
+    as_root kill -0 "$started" 2>/dev/null || [ "$tries" -lt 4 ] || return 1
+    sleep 0.5
+  done
+  return 1
+}
+
+start_without_nftables() {
+  as_root update-alternatives --set iptables /usr/sbin/iptables-legacy >/dev/null 2>&1 || return 1
+  start_daemon || start_daemon --storage-driver=vfs
+}
+
+# --- the base image
+
+ensure_image() {
+  as_root docker image inspect "$image" >/dev/null 2>&1 && return
+  if timeout 60 docker pull -q "$image" >/dev/null 2>&1; then
+    say "imagen $image descargada"
+  else
+    say "ningún registro da $image: se hace con debootstrap"
+    build_image
+  fi
+}
+
+build_image() {
+  command -v debootstrap >/dev/null || install_packages debootstrap
+  local root log
+  root=$(as_root mktemp -d /var/tmp/tinkubot-raiz.XXXXXX)
+  log=$(mktemp)
+  # shellcheck disable=SC2064  # the paths of now
+  trap "as_root rm -rf --one-file-system '$root' '$log'" EXIT
+  if ! as_root debootstrap --variant=minbase --include=ca-certificates,python3 "$suite" "$root" "$(mirror)" >"$log" 2>&1; then
+    tail -n 20 "$log" >&2
+    fail 'debootstrap no pudo hacer la imagen'
+  fi
+  as_root find "$root/var/cache/apt/archives" "$root/var/lib/apt/lists" "$root/usr/share/doc" -mindepth 1 -delete
+  as_root tar -C "$root" --numeric-owner --exclude='./proc/*' --exclude='./sys/*' --exclude='./dev/*' -c . |
+    as_root docker import --change 'CMD ["bash"]' \
+      --change 'ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' - "$image" >/dev/null
+}
+
+[ -r /etc/os-release ] || fail 'esto no es Debian'
+# shellcheck disable=SC1091
+. /etc/os-release
+[ "${ID:-}" = debian ] || fail "hace falta Debian 12 o 13, y esto es ${PRETTY_NAME:-otra cosa}"
+ensure_engine
+ensure_compose
+ensure_daemon
+ensure_image
+as_root docker run --rm "$image" true || fail "la imagen $image no arranca"
+say "listo: $(docker --version), compose $(docker compose version --short), imagen $image"
