@@ -7,7 +7,7 @@ VENV_PYTHON := .venv/bin/python
 N ?= $(if $(filter flaky,$(MAKECMDGOALS)),20,30)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-down test test-fast test-matrix test-slow test-unit molecule molecule-broken flaky chaos lint sql lock
+.PHONY: help setup demo demo-down test test-fast test-matrix test-slow test-unit molecule molecule-broken flaky chaos bench lint sql lock
 
 help: ## muestra esta ayuda
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r target text; do printf '%-18s %s\n' "$$target" "$$text"; done
@@ -57,6 +57,10 @@ molecule: setup ## los escenarios en contenedores de verdad (hace falta Debian y
 molecule-broken: setup ## la prueba de esas pruebas: con el runbook averiado, cada escenario tiene que fallar
 	tools/prepare_docker.sh
 	$(VENV_PYTHON) -m pytest molecule/test_verifiers.py
+
+ROWS ?= 5000
+bench: setup ## mide copia y prueba contra el SQL del plan: ROWS=200000 clientes (un millón de mensajes) ROUNDS=5; deja .bench/
+	@$(VENV_PYTHON) -m tests.bench --rows $(ROWS) $(if $(MESSAGES),--messages $(MESSAGES)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
 lint: setup ## estilo, tipos, y que files/ corresponda al mapeo
 	ruff check .

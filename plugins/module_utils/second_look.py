@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from .core import proof
 from .core.locks import given, legacy_locks, twin_lock
-from .core.proof import PENDING, SURPLUS
+from .core.proof import DIFFERENT, PENDING, SURPLUS
 from .core.routes import Route
 from .core.row_bytes import legacy_bytes, spanish_bytes
 from .core.sqltext import derived_name, ident
@@ -127,7 +127,7 @@ def _look_at_rows(
 ) -> None:
     route, side, gone = found.route, legacy_side(found.route), len(candidates)
     middle = 2 + len(side.types)
-    twins = [row[middle:] for row in candidates if None not in row[middle:]]
+    twins = [row[middle:] for row in candidates if row[0] == DIFFERENT]
 
     def work(some: Sequence[Key]) -> list[Row]:
         hands.mend(conn, side, some)

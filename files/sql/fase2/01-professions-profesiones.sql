@@ -17,7 +17,8 @@ SELECT l.id AS _k1,
        f.rechazo[1] AS _sqlstate,
        f.rechazo[2] AS _columna,
        f.rechazo[3] AS _motivo,
-       NULL::text AS _fusion
+       NULL::text AS _fusion,
+       jsonb_build_object('id', l.id, 'name', l.name, 'specialty', l.specialty, 'category', l.category, 'is_active', l.is_active, 'created_at', l.created_at, 'updated_at', l.updated_at) AS _fila
 FROM public.professions l
 CROSS JOIN LATERAL (SELECT
     l.id::integer AS id,
@@ -28,10 +29,10 @@ CROSS JOIN LATERAL (SELECT
     (l.created_at AT TIME ZONE 'UTC') AS creado_at,
     (l.updated_at AT TIME ZONE 'UTC') AS actualizado_at) v
 CROSS JOIN LATERAL (SELECT CASE
-    WHEN char_length(l.name) > 100 AND rtrim(substr(l.name, 101), ' ') <> '' THEN ARRAY['22001', 'name', 'name pasa de los 100 caracteres que admite nombre']
+    WHEN octet_length(l.name) > 100 AND char_length(l.name) > 100 AND rtrim(substr(l.name, 101), ' ') <> '' THEN ARRAY['22001', 'name', 'name pasa de los 100 caracteres que admite nombre']
     WHEN v.nombre IS NULL THEN ARRAY['23502', 'name', 'falta name, y nombre es obligatorio']
-    WHEN char_length(l.specialty) > 255 AND rtrim(substr(l.specialty, 256), ' ') <> '' THEN ARRAY['22001', 'specialty', 'specialty pasa de los 255 caracteres que admite especialidad']
-    WHEN char_length(l.category) > 100 AND rtrim(substr(l.category, 101), ' ') <> '' THEN ARRAY['22001', 'category', 'category pasa de los 100 caracteres que admite categoria']
+    WHEN octet_length(l.specialty) > 255 AND char_length(l.specialty) > 255 AND rtrim(substr(l.specialty, 256), ' ') <> '' THEN ARRAY['22001', 'specialty', 'specialty pasa de los 255 caracteres que admite especialidad']
+    WHEN octet_length(l.category) > 100 AND char_length(l.category) > 100 AND rtrim(substr(l.category, 101), ' ') <> '' THEN ARRAY['22001', 'category', 'category pasa de los 100 caracteres que admite categoria']
   END AS rechazo) r
 CROSS JOIN LATERAL (SELECT coalesce(r.rechazo, CASE
     WHEN r.rechazo IS NULL AND (char_length(v.nombre) = 100) AND (l.id::text) IN (
@@ -48,10 +49,10 @@ CROSS JOIN LATERAL (SELECT coalesce(r.rechazo, CASE
             (o.created_at AT TIME ZONE 'UTC') AS creado_at,
             (o.updated_at AT TIME ZONE 'UTC') AS actualizado_at) v
         CROSS JOIN LATERAL (SELECT CASE
-            WHEN char_length(o.name) > 100 AND rtrim(substr(o.name, 101), ' ') <> '' THEN ARRAY['22001', 'name', 'name pasa de los 100 caracteres que admite nombre']
+            WHEN octet_length(o.name) > 100 AND char_length(o.name) > 100 AND rtrim(substr(o.name, 101), ' ') <> '' THEN ARRAY['22001', 'name', 'name pasa de los 100 caracteres que admite nombre']
             WHEN v.nombre IS NULL THEN ARRAY['23502', 'name', 'falta name, y nombre es obligatorio']
-            WHEN char_length(o.specialty) > 255 AND rtrim(substr(o.specialty, 256), ' ') <> '' THEN ARRAY['22001', 'specialty', 'specialty pasa de los 255 caracteres que admite especialidad']
-            WHEN char_length(o.category) > 100 AND rtrim(substr(o.category, 101), ' ') <> '' THEN ARRAY['22001', 'category', 'category pasa de los 100 caracteres que admite categoria']
+            WHEN octet_length(o.specialty) > 255 AND char_length(o.specialty) > 255 AND rtrim(substr(o.specialty, 256), ' ') <> '' THEN ARRAY['22001', 'specialty', 'specialty pasa de los 255 caracteres que admite especialidad']
+            WHEN octet_length(o.category) > 100 AND char_length(o.category) > 100 AND rtrim(substr(o.category, 101), ' ') <> '' THEN ARRAY['22001', 'category', 'category pasa de los 100 caracteres que admite categoria']
           END AS rechazo) r
         WHERE true AND (char_length(v.nombre) = 100) AND r.rechazo IS NULL
           AND v.nombre IS NOT NULL
@@ -77,7 +78,7 @@ BEGIN
   ORDER BY l.id FOR SHARE OF l;
   BEGIN
     WITH f AS MATERIALIZED (
-      SELECT f.* FROM (SELECT DISTINCT k.* FROM unnest(p_k1) AS k(_k1)) k JOIN migracion.v_professions_profesiones f ON f._k1 = k._k1
+      SELECT f._k1, f._clave, f.id, f.nombre, f.especialidad, f.categoria, f.esta_activo, f.creado_at, f.actualizado_at, f._sqlstate, f._columna, f._motivo, f._fusion FROM (SELECT DISTINCT k.* FROM unnest(p_k1) AS k(_k1)) k JOIN migracion.v_professions_profesiones f ON f._k1 = k._k1
     ), escritas AS (
       INSERT INTO public.profesiones AS t (id, nombre, especialidad, categoria, esta_activo, creado_at, actualizado_at)
       SELECT f.id, f.nombre, f.especialidad, f.categoria, f.esta_activo, f.creado_at, f.actualizado_at FROM f WHERE f._motivo IS NULL AND f._fusion IS NULL
@@ -86,7 +87,7 @@ BEGIN
       RETURNING 1
     ), abiertas AS (
       INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, columna, motivo, origen)
-      SELECT 'professions', f._clave, to_jsonb(l), f._sqlstate, f._columna, f._motivo, 'copia'
+      SELECT 'professions', f._clave, jsonb_build_object('id', l.id, 'name', l.name, 'specialty', l.specialty, 'category', l.category, 'is_active', l.is_active, 'created_at', l.created_at, 'updated_at', l.updated_at), f._sqlstate, f._columna, f._motivo, 'copia'
       FROM f JOIN public.professions l ON l.id = f._k1
       WHERE f._motivo IS NOT NULL
       ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
@@ -139,7 +140,7 @@ BEGIN
   -- a parent that is not there yet is no fault of the row: the proof names it and the repair brings both
   IF v_estado = '23503' THEN RETURN; END IF;
   INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
-  SELECT 'professions', l.id::text, to_jsonb(l), v_estado,
+  SELECT 'professions', l.id::text, jsonb_build_object('id', l.id, 'name', l.name, 'specialty', l.specialty, 'category', l.category, 'is_active', l.is_active, 'created_at', l.created_at, 'updated_at', l.updated_at), v_estado,
          'PostgreSQL la rechaza: ' || v_mensaje, 'copia'
   FROM public.professions l JOIN unnest(p_k1) AS k(_k1) ON l.id = k._k1
   ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'

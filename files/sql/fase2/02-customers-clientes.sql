@@ -19,7 +19,8 @@ SELECT l.id AS _k1,
        f.rechazo[1] AS _sqlstate,
        f.rechazo[2] AS _columna,
        f.rechazo[3] AS _motivo,
-       NULL::text AS _fusion
+       NULL::text AS _fusion,
+       jsonb_build_object('id', l.id, 'phone_number', l.phone_number, 'full_name', l.full_name, 'city', l.city, 'city_confirmed_at', l.city_confirmed_at, 'notes', l.notes, 'has_consent', l.has_consent, 'created_at', l.created_at, 'updated_at', l.updated_at) AS _fila
 FROM public.customers l
 CROSS JOIN LATERAL (SELECT
     l.id AS id,
@@ -32,10 +33,10 @@ CROSS JOIN LATERAL (SELECT
     (l.created_at AT TIME ZONE 'UTC') AS creado_at,
     (l.updated_at AT TIME ZONE 'UTC') AS actualizado_at) v
 CROSS JOIN LATERAL (SELECT CASE
-    WHEN char_length(l.phone_number) > 20 AND rtrim(substr(l.phone_number, 21), ' ') <> '' THEN ARRAY['22001', 'phone_number', 'phone_number pasa de los 20 caracteres que admite telefono']
+    WHEN octet_length(l.phone_number) > 20 AND char_length(l.phone_number) > 20 AND rtrim(substr(l.phone_number, 21), ' ') <> '' THEN ARRAY['22001', 'phone_number', 'phone_number pasa de los 20 caracteres que admite telefono']
     WHEN v.telefono IS NULL THEN ARRAY['23502', 'phone_number', 'falta phone_number, y telefono es obligatorio']
-    WHEN char_length(coalesce(l.full_name, 'Cliente TinkuBot')) > 255 AND rtrim(substr(coalesce(l.full_name, 'Cliente TinkuBot'), 256), ' ') <> '' THEN ARRAY['22001', 'full_name', 'full_name pasa de los 255 caracteres que admite nombre_completo']
-    WHEN char_length(l.city) > 100 AND rtrim(substr(l.city, 101), ' ') <> '' THEN ARRAY['22001', 'city', 'city pasa de los 100 caracteres que admite ciudad']
+    WHEN octet_length(coalesce(l.full_name, 'Cliente TinkuBot')) > 255 AND char_length(coalesce(l.full_name, 'Cliente TinkuBot')) > 255 AND rtrim(substr(coalesce(l.full_name, 'Cliente TinkuBot'), 256), ' ') <> '' THEN ARRAY['22001', 'full_name', 'full_name pasa de los 255 caracteres que admite nombre_completo']
+    WHEN octet_length(l.city) > 100 AND char_length(l.city) > 100 AND rtrim(substr(l.city, 101), ' ') <> '' THEN ARRAY['22001', 'city', 'city pasa de los 100 caracteres que admite ciudad']
   END AS rechazo) r
 CROSS JOIN LATERAL (SELECT coalesce(r.rechazo, CASE
     WHEN r.rechazo IS NULL AND (char_length(v.telefono) = 20) AND (l.id::text) IN (
@@ -54,10 +55,10 @@ CROSS JOIN LATERAL (SELECT coalesce(r.rechazo, CASE
             (o.created_at AT TIME ZONE 'UTC') AS creado_at,
             (o.updated_at AT TIME ZONE 'UTC') AS actualizado_at) v
         CROSS JOIN LATERAL (SELECT CASE
-            WHEN char_length(o.phone_number) > 20 AND rtrim(substr(o.phone_number, 21), ' ') <> '' THEN ARRAY['22001', 'phone_number', 'phone_number pasa de los 20 caracteres que admite telefono']
+            WHEN octet_length(o.phone_number) > 20 AND char_length(o.phone_number) > 20 AND rtrim(substr(o.phone_number, 21), ' ') <> '' THEN ARRAY['22001', 'phone_number', 'phone_number pasa de los 20 caracteres que admite telefono']
             WHEN v.telefono IS NULL THEN ARRAY['23502', 'phone_number', 'falta phone_number, y telefono es obligatorio']
-            WHEN char_length(coalesce(o.full_name, 'Cliente TinkuBot')) > 255 AND rtrim(substr(coalesce(o.full_name, 'Cliente TinkuBot'), 256), ' ') <> '' THEN ARRAY['22001', 'full_name', 'full_name pasa de los 255 caracteres que admite nombre_completo']
-            WHEN char_length(o.city) > 100 AND rtrim(substr(o.city, 101), ' ') <> '' THEN ARRAY['22001', 'city', 'city pasa de los 100 caracteres que admite ciudad']
+            WHEN octet_length(coalesce(o.full_name, 'Cliente TinkuBot')) > 255 AND char_length(coalesce(o.full_name, 'Cliente TinkuBot')) > 255 AND rtrim(substr(coalesce(o.full_name, 'Cliente TinkuBot'), 256), ' ') <> '' THEN ARRAY['22001', 'full_name', 'full_name pasa de los 255 caracteres que admite nombre_completo']
+            WHEN octet_length(o.city) > 100 AND char_length(o.city) > 100 AND rtrim(substr(o.city, 101), ' ') <> '' THEN ARRAY['22001', 'city', 'city pasa de los 100 caracteres que admite ciudad']
           END AS rechazo) r
         WHERE true AND (char_length(v.telefono) = 20) AND r.rechazo IS NULL
           AND v.telefono IS NOT NULL
@@ -83,7 +84,7 @@ BEGIN
   ORDER BY l.id FOR SHARE OF l;
   BEGIN
     WITH f AS MATERIALIZED (
-      SELECT f.* FROM (SELECT DISTINCT k.* FROM unnest(p_k1) AS k(_k1)) k JOIN migracion.v_customers_clientes f ON f._k1 = k._k1
+      SELECT f._k1, f._clave, f.id, f.telefono, f.nombre_completo, f.ciudad, f.ciudad_confirmada_at, f.notas, f.tiene_consentimiento, f.creado_at, f.actualizado_at, f._sqlstate, f._columna, f._motivo, f._fusion FROM (SELECT DISTINCT k.* FROM unnest(p_k1) AS k(_k1)) k JOIN migracion.v_customers_clientes f ON f._k1 = k._k1
     ), escritas AS (
       INSERT INTO public.clientes AS t (id, telefono, nombre_completo, ciudad, ciudad_confirmada_at, notas, tiene_consentimiento, creado_at, actualizado_at)
       SELECT f.id, f.telefono, f.nombre_completo, f.ciudad, f.ciudad_confirmada_at, f.notas, f.tiene_consentimiento, f.creado_at, f.actualizado_at FROM f WHERE f._motivo IS NULL AND f._fusion IS NULL
@@ -92,7 +93,7 @@ BEGIN
       RETURNING 1
     ), abiertas AS (
       INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, columna, motivo, origen)
-      SELECT 'customers', f._clave, to_jsonb(l), f._sqlstate, f._columna, f._motivo, 'copia'
+      SELECT 'customers', f._clave, jsonb_build_object('id', l.id, 'phone_number', l.phone_number, 'full_name', l.full_name, 'city', l.city, 'city_confirmed_at', l.city_confirmed_at, 'notes', l.notes, 'has_consent', l.has_consent, 'created_at', l.created_at, 'updated_at', l.updated_at), f._sqlstate, f._columna, f._motivo, 'copia'
       FROM f JOIN public.customers l ON l.id = f._k1
       WHERE f._motivo IS NOT NULL
       ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
@@ -147,7 +148,7 @@ BEGIN
   -- a parent that is not there yet is no fault of the row: the proof names it and the repair brings both
   IF v_estado = '23503' THEN RETURN; END IF;
   INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
-  SELECT 'customers', l.id::text, to_jsonb(l), v_estado,
+  SELECT 'customers', l.id::text, jsonb_build_object('id', l.id, 'phone_number', l.phone_number, 'full_name', l.full_name, 'city', l.city, 'city_confirmed_at', l.city_confirmed_at, 'notes', l.notes, 'has_consent', l.has_consent, 'created_at', l.created_at, 'updated_at', l.updated_at), v_estado,
          'PostgreSQL la rechaza: ' || v_mensaje, 'copia'
   FROM public.customers l JOIN unnest(p_k1) AS k(_k1) ON l.id = k._k1
   ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'

@@ -25,7 +25,8 @@ SELECT l.id AS _k1,
        f.rechazo[1] AS _sqlstate,
        f.rechazo[2] AS _columna,
        f.rechazo[3] AS _motivo,
-       NULL::text AS _fusion
+       NULL::text AS _fusion,
+       jsonb_build_object('id', l.id, 'phone_number', l.phone_number, 'name', l.name, 'user_type', l.user_type, 'email', l.email, 'business_name', l.business_name, 'business_description', l.business_description, 'address', l.address, 'city', l.city, 'country', l.country, 'latitude', l.latitude, 'longitude', l.longitude, 'status', l.status, 'has_consent', l.has_consent, 'created_at', l.created_at, 'updated_at', l.updated_at) AS _fila
 FROM public.users l
 CROSS JOIN LATERAL (SELECT
     l.id AS id,
@@ -45,18 +46,18 @@ CROSS JOIN LATERAL (SELECT
     (l.updated_at AT TIME ZONE 'UTC') AS actualizado_at) v
 CROSS JOIN LATERAL (SELECT CASE
     WHEN NOT (l.user_type::text = 'provider') IS TRUE THEN ARRAY['P0001', 'user_type', 'user_type no es provider ni client: ' || coalesce(quote_literal(left(l.user_type::text, 40)), 'NULL')]
-    WHEN char_length(l.phone_number) > 20 AND rtrim(substr(l.phone_number, 21), ' ') <> '' THEN ARRAY['22001', 'phone_number', 'phone_number pasa de los 20 caracteres que admite telefono']
+    WHEN octet_length(l.phone_number) > 20 AND char_length(l.phone_number) > 20 AND rtrim(substr(l.phone_number, 21), ' ') <> '' THEN ARRAY['22001', 'phone_number', 'phone_number pasa de los 20 caracteres que admite telefono']
     WHEN v.telefono IS NULL THEN ARRAY['23502', 'phone_number', 'falta phone_number, y telefono es obligatorio']
-    WHEN char_length(l.name) > 255 AND rtrim(substr(l.name, 256), ' ') <> '' THEN ARRAY['22001', 'name', 'name pasa de los 255 caracteres que admite nombre']
+    WHEN octet_length(l.name) > 255 AND char_length(l.name) > 255 AND rtrim(substr(l.name, 256), ' ') <> '' THEN ARRAY['22001', 'name', 'name pasa de los 255 caracteres que admite nombre']
     WHEN v.nombre IS NULL THEN ARRAY['23502', 'name', 'falta name, y nombre es obligatorio']
-    WHEN char_length(l.email) > 255 AND rtrim(substr(l.email, 256), ' ') <> '' THEN ARRAY['22001', 'email', 'email pasa de los 255 caracteres que admite email']
-    WHEN char_length(l.business_name) > 255 AND rtrim(substr(l.business_name, 256), ' ') <> '' THEN ARRAY['22001', 'business_name', 'business_name pasa de los 255 caracteres que admite nombre_empresa']
-    WHEN char_length(l.city) > 100 AND rtrim(substr(l.city, 101), ' ') <> '' THEN ARRAY['22001', 'city', 'city pasa de los 100 caracteres que admite ciudad']
-    WHEN char_length(l.country) > 100 AND rtrim(substr(l.country, 101), ' ') <> '' THEN ARRAY['22001', 'country', 'country pasa de los 100 caracteres que admite pais']
+    WHEN octet_length(l.email) > 255 AND char_length(l.email) > 255 AND rtrim(substr(l.email, 256), ' ') <> '' THEN ARRAY['22001', 'email', 'email pasa de los 255 caracteres que admite email']
+    WHEN octet_length(l.business_name) > 255 AND char_length(l.business_name) > 255 AND rtrim(substr(l.business_name, 256), ' ') <> '' THEN ARRAY['22001', 'business_name', 'business_name pasa de los 255 caracteres que admite nombre_empresa']
+    WHEN octet_length(l.city) > 100 AND char_length(l.city) > 100 AND rtrim(substr(l.city, 101), ' ') <> '' THEN ARRAY['22001', 'city', 'city pasa de los 100 caracteres que admite ciudad']
+    WHEN octet_length(l.country) > 100 AND char_length(l.country) > 100 AND rtrim(substr(l.country, 101), ' ') <> '' THEN ARRAY['22001', 'country', 'country pasa de los 100 caracteres que admite pais']
     WHEN NOT (l.latitude = 'NaN' OR abs(round(l.latitude, 8)) < 1e2::numeric) THEN ARRAY['22003', 'latitude', 'latitude no cabe en numeric(10,8) (latitud)']
     WHEN NOT (l.longitude = 'NaN' OR abs(round(l.longitude, 8)) < 1e3::numeric) THEN ARRAY['22003', 'longitude', 'longitude no cabe en numeric(11,8) (longitud)']
-    WHEN char_length(CASE l.status WHEN 'active' THEN 'activo' WHEN 'inactive' THEN 'inactivo' WHEN 'suspended' THEN 'suspendido' WHEN 'pending' THEN 'verificacion_pendiente' ELSE l.status END) > 30 AND rtrim(substr(CASE l.status WHEN 'active' THEN 'activo' WHEN 'inactive' THEN 'inactivo' WHEN 'suspended' THEN 'suspendido' WHEN 'pending' THEN 'verificacion_pendiente' ELSE l.status END, 31), ' ') <> '' THEN ARRAY['22001', 'status', 'status no tiene traducción: ' || quote_literal(left(l.status::text, 40))]
-    WHEN v.estado NOT IN ('activo', 'inactivo', 'suspendido', 'verificacion_pendiente') THEN ARRAY['23514', 'status', 'status no tiene traducción: ' || quote_literal(left(l.status::text, 40))]
+    WHEN l.status NOT IN ('active', 'inactive', 'suspended', 'pending', 'activo', 'inactivo', 'suspendido', 'verificacion_pendiente') AND octet_length(l.status) > 30 AND char_length(l.status) > 30 AND rtrim(substr(l.status, 31), ' ') <> '' THEN ARRAY['22001', 'status', 'status no tiene traducción: ' || quote_literal(left(l.status::text, 40))]
+    WHEN l.status NOT IN ('active', 'inactive', 'suspended', 'pending', 'activo', 'inactivo', 'suspendido', 'verificacion_pendiente') THEN ARRAY['23514', 'status', 'status no tiene traducción: ' || quote_literal(left(l.status::text, 40))]
   END AS rechazo) r
 CROSS JOIN LATERAL (SELECT coalesce(r.rechazo, CASE
     WHEN r.rechazo IS NULL AND (char_length(v.telefono) = 20) AND (l.id::text) IN (
@@ -82,18 +83,18 @@ CROSS JOIN LATERAL (SELECT coalesce(r.rechazo, CASE
             (o.updated_at AT TIME ZONE 'UTC') AS actualizado_at) v
         CROSS JOIN LATERAL (SELECT CASE
             WHEN NOT (o.user_type::text = 'provider') IS TRUE THEN ARRAY['P0001', 'user_type', 'user_type no es provider ni client: ' || coalesce(quote_literal(left(o.user_type::text, 40)), 'NULL')]
-            WHEN char_length(o.phone_number) > 20 AND rtrim(substr(o.phone_number, 21), ' ') <> '' THEN ARRAY['22001', 'phone_number', 'phone_number pasa de los 20 caracteres que admite telefono']
+            WHEN octet_length(o.phone_number) > 20 AND char_length(o.phone_number) > 20 AND rtrim(substr(o.phone_number, 21), ' ') <> '' THEN ARRAY['22001', 'phone_number', 'phone_number pasa de los 20 caracteres que admite telefono']
             WHEN v.telefono IS NULL THEN ARRAY['23502', 'phone_number', 'falta phone_number, y telefono es obligatorio']
-            WHEN char_length(o.name) > 255 AND rtrim(substr(o.name, 256), ' ') <> '' THEN ARRAY['22001', 'name', 'name pasa de los 255 caracteres que admite nombre']
+            WHEN octet_length(o.name) > 255 AND char_length(o.name) > 255 AND rtrim(substr(o.name, 256), ' ') <> '' THEN ARRAY['22001', 'name', 'name pasa de los 255 caracteres que admite nombre']
             WHEN v.nombre IS NULL THEN ARRAY['23502', 'name', 'falta name, y nombre es obligatorio']
-            WHEN char_length(o.email) > 255 AND rtrim(substr(o.email, 256), ' ') <> '' THEN ARRAY['22001', 'email', 'email pasa de los 255 caracteres que admite email']
-            WHEN char_length(o.business_name) > 255 AND rtrim(substr(o.business_name, 256), ' ') <> '' THEN ARRAY['22001', 'business_name', 'business_name pasa de los 255 caracteres que admite nombre_empresa']
-            WHEN char_length(o.city) > 100 AND rtrim(substr(o.city, 101), ' ') <> '' THEN ARRAY['22001', 'city', 'city pasa de los 100 caracteres que admite ciudad']
-            WHEN char_length(o.country) > 100 AND rtrim(substr(o.country, 101), ' ') <> '' THEN ARRAY['22001', 'country', 'country pasa de los 100 caracteres que admite pais']
+            WHEN octet_length(o.email) > 255 AND char_length(o.email) > 255 AND rtrim(substr(o.email, 256), ' ') <> '' THEN ARRAY['22001', 'email', 'email pasa de los 255 caracteres que admite email']
+            WHEN octet_length(o.business_name) > 255 AND char_length(o.business_name) > 255 AND rtrim(substr(o.business_name, 256), ' ') <> '' THEN ARRAY['22001', 'business_name', 'business_name pasa de los 255 caracteres que admite nombre_empresa']
+            WHEN octet_length(o.city) > 100 AND char_length(o.city) > 100 AND rtrim(substr(o.city, 101), ' ') <> '' THEN ARRAY['22001', 'city', 'city pasa de los 100 caracteres que admite ciudad']
+            WHEN octet_length(o.country) > 100 AND char_length(o.country) > 100 AND rtrim(substr(o.country, 101), ' ') <> '' THEN ARRAY['22001', 'country', 'country pasa de los 100 caracteres que admite pais']
             WHEN NOT (o.latitude = 'NaN' OR abs(round(o.latitude, 8)) < 1e2::numeric) THEN ARRAY['22003', 'latitude', 'latitude no cabe en numeric(10,8) (latitud)']
             WHEN NOT (o.longitude = 'NaN' OR abs(round(o.longitude, 8)) < 1e3::numeric) THEN ARRAY['22003', 'longitude', 'longitude no cabe en numeric(11,8) (longitud)']
-            WHEN char_length(CASE o.status WHEN 'active' THEN 'activo' WHEN 'inactive' THEN 'inactivo' WHEN 'suspended' THEN 'suspendido' WHEN 'pending' THEN 'verificacion_pendiente' ELSE o.status END) > 30 AND rtrim(substr(CASE o.status WHEN 'active' THEN 'activo' WHEN 'inactive' THEN 'inactivo' WHEN 'suspended' THEN 'suspendido' WHEN 'pending' THEN 'verificacion_pendiente' ELSE o.status END, 31), ' ') <> '' THEN ARRAY['22001', 'status', 'status no tiene traducción: ' || quote_literal(left(o.status::text, 40))]
-            WHEN v.estado NOT IN ('activo', 'inactivo', 'suspendido', 'verificacion_pendiente') THEN ARRAY['23514', 'status', 'status no tiene traducción: ' || quote_literal(left(o.status::text, 40))]
+            WHEN o.status NOT IN ('active', 'inactive', 'suspended', 'pending', 'activo', 'inactivo', 'suspendido', 'verificacion_pendiente') AND octet_length(o.status) > 30 AND char_length(o.status) > 30 AND rtrim(substr(o.status, 31), ' ') <> '' THEN ARRAY['22001', 'status', 'status no tiene traducción: ' || quote_literal(left(o.status::text, 40))]
+            WHEN o.status NOT IN ('active', 'inactive', 'suspended', 'pending', 'activo', 'inactivo', 'suspendido', 'verificacion_pendiente') THEN ARRAY['23514', 'status', 'status no tiene traducción: ' || quote_literal(left(o.status::text, 40))]
           END AS rechazo) r
         WHERE (o.user_type::text = 'client') IS NOT TRUE AND (char_length(v.telefono) = 20) AND r.rechazo IS NULL
           AND v.telefono IS NOT NULL
@@ -119,7 +120,7 @@ BEGIN
   ORDER BY l.id FOR SHARE OF l;
   BEGIN
     WITH f AS MATERIALIZED (
-      SELECT f.* FROM (SELECT DISTINCT k.* FROM unnest(p_k1) AS k(_k1)) k JOIN migracion.v_users_proveedores f ON f._k1 = k._k1
+      SELECT f._k1, f._clave, f.id, f.telefono, f.nombre, f.email, f.nombre_empresa, f.descripcion_empresa, f.direccion, f.ciudad, f.pais, f.latitud, f.longitud, f.estado, f.tiene_consentimiento, f.creado_at, f.actualizado_at, f._sqlstate, f._columna, f._motivo, f._fusion FROM (SELECT DISTINCT k.* FROM unnest(p_k1) AS k(_k1)) k JOIN migracion.v_users_proveedores f ON f._k1 = k._k1
     ), escritas AS (
       INSERT INTO public.proveedores AS t (id, telefono, nombre, email, nombre_empresa, descripcion_empresa, direccion, ciudad, pais, latitud, longitud, estado, tiene_consentimiento, creado_at, actualizado_at)
       SELECT f.id, f.telefono, f.nombre, f.email, f.nombre_empresa, f.descripcion_empresa, f.direccion, f.ciudad, f.pais, f.latitud, f.longitud, f.estado, f.tiene_consentimiento, f.creado_at, f.actualizado_at FROM f WHERE f._motivo IS NULL AND f._fusion IS NULL
@@ -128,7 +129,7 @@ BEGIN
       RETURNING 1
     ), abiertas AS (
       INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, columna, motivo, origen)
-      SELECT 'users', f._clave, to_jsonb(l), f._sqlstate, f._columna, f._motivo, 'copia'
+      SELECT 'users', f._clave, jsonb_build_object('id', l.id, 'phone_number', l.phone_number, 'name', l.name, 'user_type', l.user_type, 'email', l.email, 'business_name', l.business_name, 'business_description', l.business_description, 'address', l.address, 'city', l.city, 'country', l.country, 'latitude', l.latitude, 'longitude', l.longitude, 'status', l.status, 'has_consent', l.has_consent, 'created_at', l.created_at, 'updated_at', l.updated_at), f._sqlstate, f._columna, f._motivo, 'copia'
       FROM f JOIN public.users l ON l.id = f._k1
       WHERE f._motivo IS NOT NULL
       ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
@@ -181,7 +182,7 @@ BEGIN
   -- a parent that is not there yet is no fault of the row: the proof names it and the repair brings both
   IF v_estado = '23503' THEN RETURN; END IF;
   INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
-  SELECT 'users', l.id::text, to_jsonb(l), v_estado,
+  SELECT 'users', l.id::text, jsonb_build_object('id', l.id, 'phone_number', l.phone_number, 'name', l.name, 'user_type', l.user_type, 'email', l.email, 'business_name', l.business_name, 'business_description', l.business_description, 'address', l.address, 'city', l.city, 'country', l.country, 'latitude', l.latitude, 'longitude', l.longitude, 'status', l.status, 'has_consent', l.has_consent, 'created_at', l.created_at, 'updated_at', l.updated_at), v_estado,
          'PostgreSQL la rechaza: ' || v_mensaje, 'copia'
   FROM public.users l JOIN unnest(p_k1) AS k(_k1) ON l.id = k._k1
   ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'

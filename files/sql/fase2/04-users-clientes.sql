@@ -18,7 +18,8 @@ SELECT l.id AS _k1,
        f.rechazo[1] AS _sqlstate,
        f.rechazo[2] AS _columna,
        f.rechazo[3] AS _motivo,
-       m.fusion AS _fusion
+       m.fusion AS _fusion,
+       jsonb_build_object('id', l.id, 'phone_number', l.phone_number, 'name', l.name, 'user_type', l.user_type, 'email', l.email, 'business_name', l.business_name, 'business_description', l.business_description, 'address', l.address, 'city', l.city, 'country', l.country, 'latitude', l.latitude, 'longitude', l.longitude, 'status', l.status, 'has_consent', l.has_consent, 'created_at', l.created_at, 'updated_at', l.updated_at) AS _fila
 FROM public.users l
 CROSS JOIN LATERAL (SELECT
     l.id AS id,
@@ -30,12 +31,12 @@ CROSS JOIN LATERAL (SELECT
     (l.created_at AT TIME ZONE 'UTC') AS creado_at,
     (l.updated_at AT TIME ZONE 'UTC') AS actualizado_at) v
 CROSS JOIN LATERAL (SELECT CASE
-    WHEN char_length(l.phone_number) > 20 AND rtrim(substr(l.phone_number, 21), ' ') <> '' THEN ARRAY['22001', 'phone_number', 'phone_number pasa de los 20 caracteres que admite telefono']
+    WHEN octet_length(l.phone_number) > 20 AND char_length(l.phone_number) > 20 AND rtrim(substr(l.phone_number, 21), ' ') <> '' THEN ARRAY['22001', 'phone_number', 'phone_number pasa de los 20 caracteres que admite telefono']
     WHEN v.telefono IS NULL THEN ARRAY['23502', 'phone_number', 'falta phone_number, y telefono es obligatorio']
-    WHEN char_length(coalesce(l.name, 'Cliente TinkuBot')) > 255 AND rtrim(substr(coalesce(l.name, 'Cliente TinkuBot'), 256), ' ') <> '' THEN ARRAY['22001', 'name', 'name pasa de los 255 caracteres que admite nombre_completo']
-    WHEN char_length(l.city) > 100 AND rtrim(substr(l.city, 101), ' ') <> '' THEN ARRAY['22001', 'city', 'city pasa de los 100 caracteres que admite ciudad']
-    WHEN char_length(coalesce(CASE l.status WHEN 'active' THEN 'activo' WHEN 'inactive' THEN 'inactivo' WHEN 'suspended' THEN 'suspendido' WHEN 'pending' THEN 'inactivo' ELSE l.status END, 'activo')) > 20 AND rtrim(substr(coalesce(CASE l.status WHEN 'active' THEN 'activo' WHEN 'inactive' THEN 'inactivo' WHEN 'suspended' THEN 'suspendido' WHEN 'pending' THEN 'inactivo' ELSE l.status END, 'activo'), 21), ' ') <> '' THEN ARRAY['22001', 'status', 'status no tiene traducción: ' || quote_literal(left(l.status::text, 40))]
-    WHEN v.estado NOT IN ('activo', 'inactivo', 'suspendido') THEN ARRAY['23514', 'status', 'status no tiene traducción: ' || quote_literal(left(l.status::text, 40))]
+    WHEN octet_length(coalesce(l.name, 'Cliente TinkuBot')) > 255 AND char_length(coalesce(l.name, 'Cliente TinkuBot')) > 255 AND rtrim(substr(coalesce(l.name, 'Cliente TinkuBot'), 256), ' ') <> '' THEN ARRAY['22001', 'name', 'name pasa de los 255 caracteres que admite nombre_completo']
+    WHEN octet_length(l.city) > 100 AND char_length(l.city) > 100 AND rtrim(substr(l.city, 101), ' ') <> '' THEN ARRAY['22001', 'city', 'city pasa de los 100 caracteres que admite ciudad']
+    WHEN l.status NOT IN ('active', 'inactive', 'suspended', 'pending', 'activo', 'inactivo', 'suspendido') AND octet_length(l.status) > 20 AND char_length(l.status) > 20 AND rtrim(substr(l.status, 21), ' ') <> '' THEN ARRAY['22001', 'status', 'status no tiene traducción: ' || quote_literal(left(l.status::text, 40))]
+    WHEN l.status NOT IN ('active', 'inactive', 'suspended', 'pending', 'activo', 'inactivo', 'suspendido') THEN ARRAY['23514', 'status', 'status no tiene traducción: ' || quote_literal(left(l.status::text, 40))]
   END AS rechazo) r
 LEFT JOIN (public.customers c1 JOIN migracion.v_customers_clientes p1 ON p1._k1 = c1.id AND p1._motivo IS NULL AND p1._fusion IS NULL)
   ON c1.phone_number = l.phone_number
@@ -57,12 +58,12 @@ CROSS JOIN LATERAL (SELECT CASE WHEN m.fusion IS NULL THEN coalesce(r.rechazo, C
             (o.created_at AT TIME ZONE 'UTC') AS creado_at,
             (o.updated_at AT TIME ZONE 'UTC') AS actualizado_at) v
         CROSS JOIN LATERAL (SELECT CASE
-            WHEN char_length(o.phone_number) > 20 AND rtrim(substr(o.phone_number, 21), ' ') <> '' THEN ARRAY['22001', 'phone_number', 'phone_number pasa de los 20 caracteres que admite telefono']
+            WHEN octet_length(o.phone_number) > 20 AND char_length(o.phone_number) > 20 AND rtrim(substr(o.phone_number, 21), ' ') <> '' THEN ARRAY['22001', 'phone_number', 'phone_number pasa de los 20 caracteres que admite telefono']
             WHEN v.telefono IS NULL THEN ARRAY['23502', 'phone_number', 'falta phone_number, y telefono es obligatorio']
-            WHEN char_length(coalesce(o.name, 'Cliente TinkuBot')) > 255 AND rtrim(substr(coalesce(o.name, 'Cliente TinkuBot'), 256), ' ') <> '' THEN ARRAY['22001', 'name', 'name pasa de los 255 caracteres que admite nombre_completo']
-            WHEN char_length(o.city) > 100 AND rtrim(substr(o.city, 101), ' ') <> '' THEN ARRAY['22001', 'city', 'city pasa de los 100 caracteres que admite ciudad']
-            WHEN char_length(coalesce(CASE o.status WHEN 'active' THEN 'activo' WHEN 'inactive' THEN 'inactivo' WHEN 'suspended' THEN 'suspendido' WHEN 'pending' THEN 'inactivo' ELSE o.status END, 'activo')) > 20 AND rtrim(substr(coalesce(CASE o.status WHEN 'active' THEN 'activo' WHEN 'inactive' THEN 'inactivo' WHEN 'suspended' THEN 'suspendido' WHEN 'pending' THEN 'inactivo' ELSE o.status END, 'activo'), 21), ' ') <> '' THEN ARRAY['22001', 'status', 'status no tiene traducción: ' || quote_literal(left(o.status::text, 40))]
-            WHEN v.estado NOT IN ('activo', 'inactivo', 'suspendido') THEN ARRAY['23514', 'status', 'status no tiene traducción: ' || quote_literal(left(o.status::text, 40))]
+            WHEN octet_length(coalesce(o.name, 'Cliente TinkuBot')) > 255 AND char_length(coalesce(o.name, 'Cliente TinkuBot')) > 255 AND rtrim(substr(coalesce(o.name, 'Cliente TinkuBot'), 256), ' ') <> '' THEN ARRAY['22001', 'name', 'name pasa de los 255 caracteres que admite nombre_completo']
+            WHEN octet_length(o.city) > 100 AND char_length(o.city) > 100 AND rtrim(substr(o.city, 101), ' ') <> '' THEN ARRAY['22001', 'city', 'city pasa de los 100 caracteres que admite ciudad']
+            WHEN o.status NOT IN ('active', 'inactive', 'suspended', 'pending', 'activo', 'inactivo', 'suspendido') AND octet_length(o.status) > 20 AND char_length(o.status) > 20 AND rtrim(substr(o.status, 21), ' ') <> '' THEN ARRAY['22001', 'status', 'status no tiene traducción: ' || quote_literal(left(o.status::text, 40))]
+            WHEN o.status NOT IN ('active', 'inactive', 'suspended', 'pending', 'activo', 'inactivo', 'suspendido') THEN ARRAY['23514', 'status', 'status no tiene traducción: ' || quote_literal(left(o.status::text, 40))]
           END AS rechazo) r
         WHERE o.user_type::text = 'client' AND (char_length(v.telefono) = 20) AND r.rechazo IS NULL
           AND v.telefono IS NOT NULL
@@ -90,7 +91,7 @@ BEGIN
   ORDER BY l.id FOR SHARE OF l;
   BEGIN
     WITH f AS MATERIALIZED (
-      SELECT f.* FROM (SELECT DISTINCT k.* FROM unnest(p_k1) AS k(_k1)) k JOIN migracion.v_users_clientes f ON f._k1 = k._k1
+      SELECT f._k1, f._clave, f.id, f.telefono, f.nombre_completo, f.ciudad, f.estado, f.tiene_consentimiento, f.creado_at, f.actualizado_at, f._sqlstate, f._columna, f._motivo, f._fusion FROM (SELECT DISTINCT k.* FROM unnest(p_k1) AS k(_k1)) k JOIN migracion.v_users_clientes f ON f._k1 = k._k1
     ), escritas AS (
       INSERT INTO public.clientes AS t (id, telefono, nombre_completo, ciudad, estado, tiene_consentimiento, creado_at, actualizado_at)
       SELECT f.id, f.telefono, f.nombre_completo, f.ciudad, f.estado, f.tiene_consentimiento, f.creado_at, f.actualizado_at FROM f WHERE f._motivo IS NULL AND f._fusion IS NULL
@@ -99,7 +100,7 @@ BEGIN
       RETURNING 1
     ), abiertas AS (
       INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, columna, motivo, origen)
-      SELECT 'users', f._clave, to_jsonb(l), f._sqlstate, f._columna, f._motivo, 'copia'
+      SELECT 'users', f._clave, jsonb_build_object('id', l.id, 'phone_number', l.phone_number, 'name', l.name, 'user_type', l.user_type, 'email', l.email, 'business_name', l.business_name, 'business_description', l.business_description, 'address', l.address, 'city', l.city, 'country', l.country, 'latitude', l.latitude, 'longitude', l.longitude, 'status', l.status, 'has_consent', l.has_consent, 'created_at', l.created_at, 'updated_at', l.updated_at), f._sqlstate, f._columna, f._motivo, 'copia'
       FROM f JOIN public.users l ON l.id = f._k1
       WHERE f._motivo IS NOT NULL
       ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
@@ -164,7 +165,7 @@ BEGIN
   -- a parent that is not there yet is no fault of the row: the proof names it and the repair brings both
   IF v_estado = '23503' THEN RETURN; END IF;
   INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
-  SELECT 'users', l.id::text, to_jsonb(l), v_estado,
+  SELECT 'users', l.id::text, jsonb_build_object('id', l.id, 'phone_number', l.phone_number, 'name', l.name, 'user_type', l.user_type, 'email', l.email, 'business_name', l.business_name, 'business_description', l.business_description, 'address', l.address, 'city', l.city, 'country', l.country, 'latitude', l.latitude, 'longitude', l.longitude, 'status', l.status, 'has_consent', l.has_consent, 'created_at', l.created_at, 'updated_at', l.updated_at), v_estado,
          'PostgreSQL la rechaza: ' || v_mensaje, 'copia'
   FROM public.users l JOIN unnest(p_k1) AS k(_k1) ON l.id = k._k1
   ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'

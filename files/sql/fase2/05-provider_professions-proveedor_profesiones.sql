@@ -19,7 +19,8 @@ SELECT l.provider_id AS _k1,
        f.rechazo[1] AS _sqlstate,
        f.rechazo[2] AS _columna,
        f.rechazo[3] AS _motivo,
-       NULL::text AS _fusion
+       NULL::text AS _fusion,
+       jsonb_build_object('provider_id', l.provider_id, 'profession_id', l.profession_id, 'specialty', l.specialty, 'experience_years', l.experience_years, 'certifications', l.certifications, 'is_primary', l.is_primary, 'verification_status', l.verification_status, 'created_at', l.created_at) AS _fila
 FROM public.provider_professions l
 CROSS JOIN LATERAL (SELECT
     l.provider_id AS proveedor_id,
@@ -31,11 +32,11 @@ CROSS JOIN LATERAL (SELECT
     (coalesce(CASE l.verification_status WHEN 'pending' THEN 'pendiente' WHEN 'verified' THEN 'verificada' WHEN 'rejected' THEN 'rechazada' ELSE l.verification_status END, 'pendiente'))::character varying(20) AS estado_verificacion,
     (l.created_at AT TIME ZONE 'UTC') AS creado_at) v
 CROSS JOIN LATERAL (SELECT CASE
-    WHEN char_length(l.specialty) > 255 AND rtrim(substr(l.specialty, 256), ' ') <> '' THEN ARRAY['22001', 'specialty', 'specialty pasa de los 255 caracteres que admite especialidad']
+    WHEN octet_length(l.specialty) > 255 AND char_length(l.specialty) > 255 AND rtrim(substr(l.specialty, 256), ' ') <> '' THEN ARRAY['22001', 'specialty', 'specialty pasa de los 255 caracteres que admite especialidad']
     WHEN v.anos_experiencia < 0 THEN ARRAY['23514', 'experience_years', 'experience_years es menor que 0, el mínimo de anos_experiencia']
     WHEN v.anos_experiencia > 70 THEN ARRAY['23514', 'experience_years', 'experience_years es mayor que 70, el máximo de anos_experiencia']
-    WHEN char_length(coalesce(CASE l.verification_status WHEN 'pending' THEN 'pendiente' WHEN 'verified' THEN 'verificada' WHEN 'rejected' THEN 'rechazada' ELSE l.verification_status END, 'pendiente')) > 20 AND rtrim(substr(coalesce(CASE l.verification_status WHEN 'pending' THEN 'pendiente' WHEN 'verified' THEN 'verificada' WHEN 'rejected' THEN 'rechazada' ELSE l.verification_status END, 'pendiente'), 21), ' ') <> '' THEN ARRAY['22001', 'verification_status', 'verification_status no tiene traducción: ' || quote_literal(left(l.verification_status::text, 40))]
-    WHEN v.estado_verificacion NOT IN ('pendiente', 'verificada', 'rechazada') THEN ARRAY['23514', 'verification_status', 'verification_status no tiene traducción: ' || quote_literal(left(l.verification_status::text, 40))]
+    WHEN l.verification_status NOT IN ('pending', 'verified', 'rejected', 'pendiente', 'verificada', 'rechazada') AND octet_length(l.verification_status) > 20 AND char_length(l.verification_status) > 20 AND rtrim(substr(l.verification_status, 21), ' ') <> '' THEN ARRAY['22001', 'verification_status', 'verification_status no tiene traducción: ' || quote_literal(left(l.verification_status::text, 40))]
+    WHEN l.verification_status NOT IN ('pending', 'verified', 'rejected', 'pendiente', 'verificada', 'rechazada') THEN ARRAY['23514', 'verification_status', 'verification_status no tiene traducción: ' || quote_literal(left(l.verification_status::text, 40))]
   END AS rechazo) r
 CROSS JOIN LATERAL (SELECT coalesce(r.rechazo, CASE
     WHEN v.proveedor_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM migracion.v_users_proveedores p WHERE p.id = v.proveedor_id AND p._motivo IS NULL AND p._fusion IS NULL) THEN ARRAY['23503', 'provider_id', 'provider_id apunta a una fila que no está o está en cuarentena en users']
@@ -64,7 +65,7 @@ BEGIN
   PERFORM 1 FROM public.professions p WHERE p.id IN (SELECT l.profession_id FROM public.provider_professions l JOIN unnest(p_k1, p_k2) AS k(_k1, _k2) ON l.provider_id = k._k1 AND l.profession_id = k._k2) ORDER BY p.id FOR SHARE OF p;
   BEGIN
     WITH f AS MATERIALIZED (
-      SELECT f.* FROM (SELECT DISTINCT k.* FROM unnest(p_k1, p_k2) AS k(_k1, _k2)) k JOIN migracion.v_provider_professions_proveedor_profesiones f ON f._k1 = k._k1 AND f._k2 = k._k2
+      SELECT f._k1, f._k2, f._clave, f.proveedor_id, f.profesion_id, f.especialidad, f.anos_experiencia, f.certificaciones, f.es_principal, f.estado_verificacion, f.creado_at, f._sqlstate, f._columna, f._motivo, f._fusion FROM (SELECT DISTINCT k.* FROM unnest(p_k1, p_k2) AS k(_k1, _k2)) k JOIN migracion.v_provider_professions_proveedor_profesiones f ON f._k1 = k._k1 AND f._k2 = k._k2
     ), escritas AS (
       INSERT INTO public.proveedor_profesiones AS t (proveedor_id, profesion_id, especialidad, anos_experiencia, certificaciones, es_principal, estado_verificacion, creado_at)
       SELECT f.proveedor_id, f.profesion_id, f.especialidad, f.anos_experiencia, f.certificaciones, f.es_principal, f.estado_verificacion, f.creado_at FROM f WHERE f._motivo IS NULL AND f._fusion IS NULL
@@ -73,7 +74,7 @@ BEGIN
       RETURNING 1
     ), abiertas AS (
       INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, columna, motivo, origen)
-      SELECT 'provider_professions', f._clave, to_jsonb(l), f._sqlstate, f._columna, f._motivo, 'copia'
+      SELECT 'provider_professions', f._clave, jsonb_build_object('provider_id', l.provider_id, 'profession_id', l.profession_id, 'specialty', l.specialty, 'experience_years', l.experience_years, 'certifications', l.certifications, 'is_primary', l.is_primary, 'verification_status', l.verification_status, 'created_at', l.created_at), f._sqlstate, f._columna, f._motivo, 'copia'
       FROM f JOIN public.provider_professions l ON l.provider_id = f._k1 AND l.profession_id = f._k2
       WHERE f._motivo IS NOT NULL
       ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
@@ -113,7 +114,7 @@ BEGIN
   -- a parent that is not there yet is no fault of the row: the proof names it and the repair brings both
   IF v_estado = '23503' THEN RETURN; END IF;
   INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
-  SELECT 'provider_professions', l.provider_id::text || '|' || l.profession_id::text, to_jsonb(l), v_estado,
+  SELECT 'provider_professions', l.provider_id::text || '|' || l.profession_id::text, jsonb_build_object('provider_id', l.provider_id, 'profession_id', l.profession_id, 'specialty', l.specialty, 'experience_years', l.experience_years, 'certifications', l.certifications, 'is_primary', l.is_primary, 'verification_status', l.verification_status, 'created_at', l.created_at), v_estado,
          'PostgreSQL la rechaza: ' || v_mensaje, 'copia'
   FROM public.provider_professions l JOIN unnest(p_k1, p_k2) AS k(_k1, _k2) ON l.provider_id = k._k1 AND l.profession_id = k._k2
   ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'

@@ -21,7 +21,8 @@ SELECT l.id AS _k1,
        f.rechazo[1] AS _sqlstate,
        f.rechazo[2] AS _columna,
        f.rechazo[3] AS _motivo,
-       NULL::text AS _fusion
+       NULL::text AS _fusion,
+       jsonb_build_object('id', l.id, 'provider_id', l.provider_id, 'title', l.title, 'description', l.description, 'category', l.category, 'price', l.price, 'price_type', l.price_type, 'availability', l.availability, 'is_active', l.is_active, 'created_at', l.created_at, 'updated_at', l.updated_at) AS _fila
 FROM public.provider_services l
 CROSS JOIN LATERAL (SELECT
     l.id AS id,
@@ -36,12 +37,12 @@ CROSS JOIN LATERAL (SELECT
     (l.created_at AT TIME ZONE 'UTC') AS creado_at,
     (l.updated_at AT TIME ZONE 'UTC') AS actualizado_at) v
 CROSS JOIN LATERAL (SELECT CASE
-    WHEN char_length(l.title) > 255 AND rtrim(substr(l.title, 256), ' ') <> '' THEN ARRAY['22001', 'title', 'title pasa de los 255 caracteres que admite titulo']
+    WHEN octet_length(l.title) > 255 AND char_length(l.title) > 255 AND rtrim(substr(l.title, 256), ' ') <> '' THEN ARRAY['22001', 'title', 'title pasa de los 255 caracteres que admite titulo']
     WHEN v.titulo IS NULL THEN ARRAY['23502', 'title', 'falta title, y titulo es obligatorio']
-    WHEN char_length(l.category) > 100 AND rtrim(substr(l.category, 101), ' ') <> '' THEN ARRAY['22001', 'category', 'category pasa de los 100 caracteres que admite categoria']
+    WHEN octet_length(l.category) > 100 AND char_length(l.category) > 100 AND rtrim(substr(l.category, 101), ' ') <> '' THEN ARRAY['22001', 'category', 'category pasa de los 100 caracteres que admite categoria']
     WHEN NOT (l.price = 'NaN' OR abs(round(l.price, 2)) < 1e8::numeric) THEN ARRAY['22003', 'price', 'price no cabe en numeric(10,2) (precio)']
-    WHEN char_length(CASE l.price_type WHEN 'fixed' THEN 'fijo' WHEN 'range' THEN 'rango' WHEN 'negotiable' THEN 'a_convenir' WHEN 'hourly' THEN 'hora' ELSE l.price_type END) > 20 AND rtrim(substr(CASE l.price_type WHEN 'fixed' THEN 'fijo' WHEN 'range' THEN 'rango' WHEN 'negotiable' THEN 'a_convenir' WHEN 'hourly' THEN 'hora' ELSE l.price_type END, 21), ' ') <> '' THEN ARRAY['22001', 'price_type', 'price_type no tiene traducción: ' || quote_literal(left(l.price_type::text, 40))]
-    WHEN v.tipo_precio NOT IN ('fijo', 'rango', 'a_convenir', 'hora') THEN ARRAY['23514', 'price_type', 'price_type no tiene traducción: ' || quote_literal(left(l.price_type::text, 40))]
+    WHEN l.price_type NOT IN ('fixed', 'range', 'negotiable', 'hourly', 'fijo', 'rango', 'a_convenir', 'hora') AND octet_length(l.price_type) > 20 AND char_length(l.price_type) > 20 AND rtrim(substr(l.price_type, 21), ' ') <> '' THEN ARRAY['22001', 'price_type', 'price_type no tiene traducción: ' || quote_literal(left(l.price_type::text, 40))]
+    WHEN l.price_type NOT IN ('fixed', 'range', 'negotiable', 'hourly', 'fijo', 'rango', 'a_convenir', 'hora') THEN ARRAY['23514', 'price_type', 'price_type no tiene traducción: ' || quote_literal(left(l.price_type::text, 40))]
   END AS rechazo) r
 CROSS JOIN LATERAL (SELECT coalesce(r.rechazo, CASE
     WHEN v.proveedor_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM migracion.v_users_proveedores p WHERE p.id = v.proveedor_id AND p._motivo IS NULL AND p._fusion IS NULL) THEN ARRAY['23503', 'provider_id', 'provider_id apunta a una fila que no está o está en cuarentena en users']
@@ -67,7 +68,7 @@ BEGIN
   PERFORM 1 FROM public.users p WHERE p.id IN (SELECT l.provider_id FROM public.provider_services l JOIN unnest(p_k1) AS k(_k1) ON l.id = k._k1) ORDER BY p.id FOR SHARE OF p;
   BEGIN
     WITH f AS MATERIALIZED (
-      SELECT f.* FROM (SELECT DISTINCT k.* FROM unnest(p_k1) AS k(_k1)) k JOIN migracion.v_provider_services_servicios_proveedor f ON f._k1 = k._k1
+      SELECT f._k1, f._clave, f.id, f.proveedor_id, f.titulo, f.descripcion, f.categoria, f.precio, f.tipo_precio, f.disponibilidad, f.esta_activo, f.creado_at, f.actualizado_at, f._sqlstate, f._columna, f._motivo, f._fusion FROM (SELECT DISTINCT k.* FROM unnest(p_k1) AS k(_k1)) k JOIN migracion.v_provider_services_servicios_proveedor f ON f._k1 = k._k1
     ), escritas AS (
       INSERT INTO public.servicios_proveedor AS t (id, proveedor_id, titulo, descripcion, categoria, precio, tipo_precio, disponibilidad, esta_activo, creado_at, actualizado_at)
       SELECT f.id, f.proveedor_id, f.titulo, f.descripcion, f.categoria, f.precio, f.tipo_precio, f.disponibilidad, f.esta_activo, f.creado_at, f.actualizado_at FROM f WHERE f._motivo IS NULL AND f._fusion IS NULL
@@ -76,7 +77,7 @@ BEGIN
       RETURNING 1
     ), abiertas AS (
       INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, columna, motivo, origen)
-      SELECT 'provider_services', f._clave, to_jsonb(l), f._sqlstate, f._columna, f._motivo, 'copia'
+      SELECT 'provider_services', f._clave, jsonb_build_object('id', l.id, 'provider_id', l.provider_id, 'title', l.title, 'description', l.description, 'category', l.category, 'price', l.price, 'price_type', l.price_type, 'availability', l.availability, 'is_active', l.is_active, 'created_at', l.created_at, 'updated_at', l.updated_at), f._sqlstate, f._columna, f._motivo, 'copia'
       FROM f JOIN public.provider_services l ON l.id = f._k1
       WHERE f._motivo IS NOT NULL
       ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
@@ -106,7 +107,7 @@ BEGIN
   -- a parent that is not there yet is no fault of the row: the proof names it and the repair brings both
   IF v_estado = '23503' THEN RETURN; END IF;
   INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
-  SELECT 'provider_services', l.id::text, to_jsonb(l), v_estado,
+  SELECT 'provider_services', l.id::text, jsonb_build_object('id', l.id, 'provider_id', l.provider_id, 'title', l.title, 'description', l.description, 'category', l.category, 'price', l.price, 'price_type', l.price_type, 'availability', l.availability, 'is_active', l.is_active, 'created_at', l.created_at, 'updated_at', l.updated_at), v_estado,
          'PostgreSQL la rechaza: ' || v_mensaje, 'copia'
   FROM public.provider_services l JOIN unnest(p_k1) AS k(_k1) ON l.id = k._k1
   ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'

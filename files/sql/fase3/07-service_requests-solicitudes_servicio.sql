@@ -22,7 +22,8 @@ SELECT l.id AS _k1,
        f.rechazo[1] AS _sqlstate,
        f.rechazo[2] AS _columna,
        f.rechazo[3] AS _motivo,
-       NULL::text AS _fusion
+       NULL::text AS _fusion,
+       jsonb_build_object('id', l.id, 'phone', l.phone, 'intent', l.intent, 'profession', l.profession, 'location_city', l.location_city, 'location_lat', l.location_lat, 'location_lng', l.location_lng, 'suggested_providers', l.suggested_providers, 'requested_at', l.requested_at, 'resolved_at', l.resolved_at) AS _fila
 FROM public.service_requests l
 CROSS JOIN LATERAL (SELECT
     l.id AS id,
@@ -38,12 +39,12 @@ CROSS JOIN LATERAL (SELECT
     (l.resolved_at AT TIME ZONE 'UTC') AS resuelto_at) v
 LEFT JOIN public.clientes b2 ON b2.telefono = v.telefono
 CROSS JOIN LATERAL (SELECT CASE
-    WHEN char_length(l.phone) > 20 AND rtrim(substr(l.phone, 21), ' ') <> '' THEN ARRAY['22001', 'phone', 'phone pasa de los 20 caracteres que admite telefono']
+    WHEN octet_length(l.phone) > 20 AND char_length(l.phone) > 20 AND rtrim(substr(l.phone, 21), ' ') <> '' THEN ARRAY['22001', 'phone', 'phone pasa de los 20 caracteres que admite telefono']
     WHEN v.telefono IS NULL THEN ARRAY['23502', 'phone', 'falta phone, y telefono es obligatorio']
-    WHEN char_length(CASE l.intent WHEN 'service_request' THEN 'servicio' ELSE l.intent END) > 50 AND rtrim(substr(CASE l.intent WHEN 'service_request' THEN 'servicio' ELSE l.intent END, 51), ' ') <> '' THEN ARRAY['22001', 'intent', 'intent no tiene traducción: ' || quote_literal(left(l.intent::text, 40))]
-    WHEN v.tipo_solicitud NOT IN ('servicio', 'consulta', 'queja', 'sugerencia') THEN ARRAY['23514', 'intent', 'intent no tiene traducción: ' || quote_literal(left(l.intent::text, 40))]
-    WHEN char_length(l.profession) > 100 AND rtrim(substr(l.profession, 101), ' ') <> '' THEN ARRAY['22001', 'profession', 'profession pasa de los 100 caracteres que admite profesion_solicitada']
-    WHEN char_length(l.location_city) > 100 AND rtrim(substr(l.location_city, 101), ' ') <> '' THEN ARRAY['22001', 'location_city', 'location_city pasa de los 100 caracteres que admite ciudad']
+    WHEN l.intent NOT IN ('service_request', 'servicio', 'consulta', 'queja', 'sugerencia') AND octet_length(l.intent) > 50 AND char_length(l.intent) > 50 AND rtrim(substr(l.intent, 51), ' ') <> '' THEN ARRAY['22001', 'intent', 'intent no tiene traducción: ' || quote_literal(left(l.intent::text, 40))]
+    WHEN l.intent NOT IN ('service_request', 'servicio', 'consulta', 'queja', 'sugerencia') THEN ARRAY['23514', 'intent', 'intent no tiene traducción: ' || quote_literal(left(l.intent::text, 40))]
+    WHEN octet_length(l.profession) > 100 AND char_length(l.profession) > 100 AND rtrim(substr(l.profession, 101), ' ') <> '' THEN ARRAY['22001', 'profession', 'profession pasa de los 100 caracteres que admite profesion_solicitada']
+    WHEN octet_length(l.location_city) > 100 AND char_length(l.location_city) > 100 AND rtrim(substr(l.location_city, 101), ' ') <> '' THEN ARRAY['22001', 'location_city', 'location_city pasa de los 100 caracteres que admite ciudad']
     WHEN NOT (l.location_lat = 'NaN' OR abs(round(l.location_lat, 8)) < 1e2::numeric) THEN ARRAY['22003', 'location_lat', 'location_lat no cabe en numeric(10,8) (latitud)']
     WHEN NOT (l.location_lng = 'NaN' OR abs(round(l.location_lng, 8)) < 1e3::numeric) THEN ARRAY['22003', 'location_lng', 'location_lng no cabe en numeric(11,8) (longitud)']
   END AS rechazo) r
@@ -68,7 +69,7 @@ BEGIN
   ORDER BY l.id FOR SHARE OF l;
   BEGIN
     WITH f AS MATERIALIZED (
-      SELECT f.* FROM (SELECT DISTINCT k.* FROM unnest(p_k1) AS k(_k1)) k JOIN migracion.v_service_requests_solicitudes_servicio f ON f._k1 = k._k1
+      SELECT f._k1, f._clave, f.id, f.cliente_id, f.telefono, f.tipo_solicitud, f.profesion_solicitada, f.ciudad, f.latitud, f.longitud, f.proveedores_sugeridos, f.estado, f.solicitado_at, f.resuelto_at, f._sqlstate, f._columna, f._motivo, f._fusion FROM (SELECT DISTINCT k.* FROM unnest(p_k1) AS k(_k1)) k JOIN migracion.v_service_requests_solicitudes_servicio f ON f._k1 = k._k1
     ), escritas AS (
       INSERT INTO public.solicitudes_servicio AS t (id, cliente_id, telefono, tipo_solicitud, profesion_solicitada, ciudad, latitud, longitud, proveedores_sugeridos, estado, solicitado_at, resuelto_at)
       SELECT f.id, f.cliente_id, f.telefono, f.tipo_solicitud, f.profesion_solicitada, f.ciudad, f.latitud, f.longitud, f.proveedores_sugeridos, f.estado, f.solicitado_at, f.resuelto_at FROM f WHERE f._motivo IS NULL AND f._fusion IS NULL
@@ -77,7 +78,7 @@ BEGIN
       RETURNING 1
     ), abiertas AS (
       INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, columna, motivo, origen)
-      SELECT 'service_requests', f._clave, to_jsonb(l), f._sqlstate, f._columna, f._motivo, 'copia'
+      SELECT 'service_requests', f._clave, jsonb_build_object('id', l.id, 'phone', l.phone, 'intent', l.intent, 'profession', l.profession, 'location_city', l.location_city, 'location_lat', l.location_lat, 'location_lng', l.location_lng, 'suggested_providers', l.suggested_providers, 'requested_at', l.requested_at, 'resolved_at', l.resolved_at), f._sqlstate, f._columna, f._motivo, 'copia'
       FROM f JOIN public.service_requests l ON l.id = f._k1
       WHERE f._motivo IS NOT NULL
       ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
@@ -107,7 +108,7 @@ BEGIN
   -- a parent that is not there yet is no fault of the row: the proof names it and the repair brings both
   IF v_estado = '23503' THEN RETURN; END IF;
   INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
-  SELECT 'service_requests', l.id::text, to_jsonb(l), v_estado,
+  SELECT 'service_requests', l.id::text, jsonb_build_object('id', l.id, 'phone', l.phone, 'intent', l.intent, 'profession', l.profession, 'location_city', l.location_city, 'location_lat', l.location_lat, 'location_lng', l.location_lng, 'suggested_providers', l.suggested_providers, 'requested_at', l.requested_at, 'resolved_at', l.resolved_at), v_estado,
          'PostgreSQL la rechaza: ' || v_mensaje, 'copia'
   FROM public.service_requests l JOIN unnest(p_k1) AS k(_k1) ON l.id = k._k1
   ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'

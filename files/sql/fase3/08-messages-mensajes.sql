@@ -21,7 +21,8 @@ SELECT l.id AS _k1,
        f.rechazo[1] AS _sqlstate,
        f.rechazo[2] AS _columna,
        f.rechazo[3] AS _motivo,
-       NULL::text AS _fusion
+       NULL::text AS _fusion,
+       jsonb_build_object('id', l.id, 'conversation_id', l.conversation_id, 'user_id', l.user_id, 'message_type', l.message_type, 'content', l.content, 'media_url', l.media_url, 'media_type', l.media_type, 'ai_response', l.ai_response, 'processing_status', l.processing_status, 'metadata', l.metadata, 'timestamp', l."timestamp") AS _fila
 FROM public.messages l
 LEFT JOIN public.users b3 ON b3.id = l.user_id
 CROSS JOIN LATERAL (SELECT
@@ -37,14 +38,14 @@ CROSS JOIN LATERAL (SELECT
     CASE WHEN l.metadata IS NULL THEN '{}'::jsonb ELSE l.metadata END AS metadata,
     (l."timestamp" AT TIME ZONE 'UTC') AS creado_at) v
 CROSS JOIN LATERAL (SELECT CASE
-    WHEN char_length(coalesce(b3.phone_number::text, l.metadata ->> 'phone', l.metadata ->> 'from_number')) > 20 AND rtrim(substr(coalesce(b3.phone_number::text, l.metadata ->> 'phone', l.metadata ->> 'from_number'), 21), ' ') <> '' THEN ARRAY['22001', 'users.phone_number', 'users.phone_number o metadata.phone o from_number pasa de los 20 caracteres que admite telefono']
+    WHEN octet_length(coalesce(b3.phone_number::text, l.metadata ->> 'phone', l.metadata ->> 'from_number')) > 20 AND char_length(coalesce(b3.phone_number::text, l.metadata ->> 'phone', l.metadata ->> 'from_number')) > 20 AND rtrim(substr(coalesce(b3.phone_number::text, l.metadata ->> 'phone', l.metadata ->> 'from_number'), 21), ' ') <> '' THEN ARRAY['22001', 'users.phone_number', 'users.phone_number o metadata.phone o from_number pasa de los 20 caracteres que admite telefono']
     WHEN v.telefono IS NULL THEN ARRAY['23502', 'user_id', 'no se encuentra telefono por user_id en users ni en metadata.phone o from_number']
-    WHEN char_length(coalesce(CASE l.message_type WHEN 'text' THEN 'texto' WHEN 'image' THEN 'imagen' WHEN 'document' THEN 'documento' WHEN 'location' THEN 'ubicacion' WHEN 'contact' THEN 'contacto' ELSE l.message_type END, 'texto')) > 50 AND rtrim(substr(coalesce(CASE l.message_type WHEN 'text' THEN 'texto' WHEN 'image' THEN 'imagen' WHEN 'document' THEN 'documento' WHEN 'location' THEN 'ubicacion' WHEN 'contact' THEN 'contacto' ELSE l.message_type END, 'texto'), 51), ' ') <> '' THEN ARRAY['22001', 'message_type', 'message_type no tiene traducción: ' || quote_literal(left(l.message_type::text, 40))]
-    WHEN v.tipo_mensaje NOT IN ('texto', 'imagen', 'audio', 'video', 'documento', 'ubicacion', 'contacto') THEN ARRAY['23514', 'message_type', 'message_type no tiene traducción: ' || quote_literal(left(l.message_type::text, 40))]
-    WHEN char_length(l.media_url) > 500 AND rtrim(substr(l.media_url, 501), ' ') <> '' THEN ARRAY['22001', 'media_url', 'media_url pasa de los 500 caracteres que admite url_media']
-    WHEN char_length(l.media_type) > 20 AND rtrim(substr(l.media_type, 21), ' ') <> '' THEN ARRAY['22001', 'media_type', 'media_type pasa de los 20 caracteres que admite tipo_media']
-    WHEN char_length(coalesce(CASE l.processing_status WHEN 'pending' THEN 'pendiente' WHEN 'processing' THEN 'procesando' WHEN 'completed' THEN 'completado' WHEN 'failed' THEN 'error' ELSE l.processing_status END, 'completado')) > 20 AND rtrim(substr(coalesce(CASE l.processing_status WHEN 'pending' THEN 'pendiente' WHEN 'processing' THEN 'procesando' WHEN 'completed' THEN 'completado' WHEN 'failed' THEN 'error' ELSE l.processing_status END, 'completado'), 21), ' ') <> '' THEN ARRAY['22001', 'processing_status', 'processing_status no tiene traducción: ' || quote_literal(left(l.processing_status::text, 40))]
-    WHEN v.estado_procesamiento NOT IN ('pendiente', 'procesando', 'completado', 'error') THEN ARRAY['23514', 'processing_status', 'processing_status no tiene traducción: ' || quote_literal(left(l.processing_status::text, 40))]
+    WHEN l.message_type NOT IN ('text', 'image', 'document', 'location', 'contact', 'texto', 'imagen', 'audio', 'video', 'documento', 'ubicacion', 'contacto') AND octet_length(l.message_type) > 50 AND char_length(l.message_type) > 50 AND rtrim(substr(l.message_type, 51), ' ') <> '' THEN ARRAY['22001', 'message_type', 'message_type no tiene traducción: ' || quote_literal(left(l.message_type::text, 40))]
+    WHEN l.message_type NOT IN ('text', 'image', 'document', 'location', 'contact', 'texto', 'imagen', 'audio', 'video', 'documento', 'ubicacion', 'contacto') THEN ARRAY['23514', 'message_type', 'message_type no tiene traducción: ' || quote_literal(left(l.message_type::text, 40))]
+    WHEN octet_length(l.media_url) > 500 AND char_length(l.media_url) > 500 AND rtrim(substr(l.media_url, 501), ' ') <> '' THEN ARRAY['22001', 'media_url', 'media_url pasa de los 500 caracteres que admite url_media']
+    WHEN octet_length(l.media_type) > 20 AND char_length(l.media_type) > 20 AND rtrim(substr(l.media_type, 21), ' ') <> '' THEN ARRAY['22001', 'media_type', 'media_type pasa de los 20 caracteres que admite tipo_media']
+    WHEN l.processing_status NOT IN ('pending', 'processing', 'completed', 'failed', 'pendiente', 'procesando', 'completado', 'error') AND octet_length(l.processing_status) > 20 AND char_length(l.processing_status) > 20 AND rtrim(substr(l.processing_status, 21), ' ') <> '' THEN ARRAY['22001', 'processing_status', 'processing_status no tiene traducción: ' || quote_literal(left(l.processing_status::text, 40))]
+    WHEN l.processing_status NOT IN ('pending', 'processing', 'completed', 'failed', 'pendiente', 'procesando', 'completado', 'error') THEN ARRAY['23514', 'processing_status', 'processing_status no tiene traducción: ' || quote_literal(left(l.processing_status::text, 40))]
   END AS rechazo) r
 CROSS JOIN LATERAL (SELECT coalesce(r.rechazo, NULL::text[]) AS rechazo) f
 WHERE true;
@@ -68,7 +69,7 @@ BEGIN
   PERFORM 1 FROM public.users p WHERE p.id IN (SELECT l.user_id FROM public.messages l JOIN unnest(p_k1) AS k(_k1) ON l.id = k._k1) ORDER BY p.id FOR KEY SHARE OF p;
   BEGIN
     WITH f AS MATERIALIZED (
-      SELECT f.* FROM (SELECT DISTINCT k.* FROM unnest(p_k1) AS k(_k1)) k JOIN migracion.v_messages_mensajes f ON f._k1 = k._k1
+      SELECT f._k1, f._clave, f.id, f.conversacion_id, f.telefono, f.tipo_mensaje, f.contenido, f.url_media, f.tipo_media, f.respuesta_ia, f.estado_procesamiento, f.metadata, f.creado_at, f._sqlstate, f._columna, f._motivo, f._fusion FROM (SELECT DISTINCT k.* FROM unnest(p_k1) AS k(_k1)) k JOIN migracion.v_messages_mensajes f ON f._k1 = k._k1
     ), escritas AS (
       INSERT INTO public.mensajes AS t (id, conversacion_id, telefono, tipo_mensaje, contenido, url_media, tipo_media, respuesta_ia, estado_procesamiento, metadata, creado_at)
       SELECT f.id, f.conversacion_id, f.telefono, f.tipo_mensaje, f.contenido, f.url_media, f.tipo_media, f.respuesta_ia, f.estado_procesamiento, f.metadata, f.creado_at FROM f WHERE f._motivo IS NULL AND f._fusion IS NULL
@@ -77,7 +78,7 @@ BEGIN
       RETURNING 1
     ), abiertas AS (
       INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, columna, motivo, origen)
-      SELECT 'messages', f._clave, to_jsonb(l), f._sqlstate, f._columna, f._motivo, 'copia'
+      SELECT 'messages', f._clave, jsonb_build_object('id', l.id, 'conversation_id', l.conversation_id, 'user_id', l.user_id, 'message_type', l.message_type, 'content', l.content, 'media_url', l.media_url, 'media_type', l.media_type, 'ai_response', l.ai_response, 'processing_status', l.processing_status, 'metadata', l.metadata, 'timestamp', l."timestamp"), f._sqlstate, f._columna, f._motivo, 'copia'
       FROM f JOIN public.messages l ON l.id = f._k1
       WHERE f._motivo IS NOT NULL
       ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
@@ -107,7 +108,7 @@ BEGIN
   -- a parent that is not there yet is no fault of the row: the proof names it and the repair brings both
   IF v_estado = '23503' THEN RETURN; END IF;
   INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
-  SELECT 'messages', l.id::text, to_jsonb(l), v_estado,
+  SELECT 'messages', l.id::text, jsonb_build_object('id', l.id, 'conversation_id', l.conversation_id, 'user_id', l.user_id, 'message_type', l.message_type, 'content', l.content, 'media_url', l.media_url, 'media_type', l.media_type, 'ai_response', l.ai_response, 'processing_status', l.processing_status, 'metadata', l.metadata, 'timestamp', l."timestamp"), v_estado,
          'PostgreSQL la rechaza: ' || v_mensaje, 'copia'
   FROM public.messages l JOIN unnest(p_k1) AS k(_k1) ON l.id = k._k1
   ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'

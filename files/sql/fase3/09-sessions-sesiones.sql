@@ -19,7 +19,8 @@ SELECT l.id AS _k1,
        f.rechazo[1] AS _sqlstate,
        f.rechazo[2] AS _columna,
        f.rechazo[3] AS _motivo,
-       NULL::text AS _fusion
+       NULL::text AS _fusion,
+       jsonb_build_object('id', l.id, 'user_id', l.user_id, 'session_id', l.session_id, 'status', l.status, 'qr_code', l.qr_code, 'session_data', l.session_data, 'expires_at', l.expires_at, 'last_activity', l.last_activity, 'created_at', l.created_at) AS _fila
 FROM public.sessions l
 LEFT JOIN public.users b2 ON b2.id = l.user_id
 CROSS JOIN LATERAL (SELECT
@@ -33,12 +34,12 @@ CROSS JOIN LATERAL (SELECT
     (l.last_activity AT TIME ZONE 'UTC') AS ultima_actividad,
     (l.created_at AT TIME ZONE 'UTC') AS creado_at) v
 CROSS JOIN LATERAL (SELECT CASE
-    WHEN char_length(b2.phone_number) > 20 AND rtrim(substr(b2.phone_number, 21), ' ') <> '' THEN ARRAY['22001', 'users.phone_number', 'users.phone_number pasa de los 20 caracteres que admite telefono']
+    WHEN octet_length(b2.phone_number) > 20 AND char_length(b2.phone_number) > 20 AND rtrim(substr(b2.phone_number, 21), ' ') <> '' THEN ARRAY['22001', 'users.phone_number', 'users.phone_number pasa de los 20 caracteres que admite telefono']
     WHEN v.telefono IS NULL THEN ARRAY['23502', 'user_id', 'no se encuentra telefono por user_id en users']
-    WHEN char_length(l.session_id) > 255 AND rtrim(substr(l.session_id, 256), ' ') <> '' THEN ARRAY['22001', 'session_id', 'session_id pasa de los 255 caracteres que admite id_sesion']
+    WHEN octet_length(l.session_id) > 255 AND char_length(l.session_id) > 255 AND rtrim(substr(l.session_id, 256), ' ') <> '' THEN ARRAY['22001', 'session_id', 'session_id pasa de los 255 caracteres que admite id_sesion']
     WHEN v.id_sesion IS NULL THEN ARRAY['23502', 'session_id', 'falta session_id, y id_sesion es obligatorio']
-    WHEN char_length(CASE l.status WHEN 'active' THEN 'activa' WHEN 'inactive' THEN 'inactiva' WHEN 'expired' THEN 'expirada' ELSE l.status END) > 20 AND rtrim(substr(CASE l.status WHEN 'active' THEN 'activa' WHEN 'inactive' THEN 'inactiva' WHEN 'expired' THEN 'expirada' ELSE l.status END, 21), ' ') <> '' THEN ARRAY['22001', 'status', 'status no tiene traducción: ' || quote_literal(left(l.status::text, 40))]
-    WHEN v.estado NOT IN ('activa', 'inactiva', 'expirada', 'error') THEN ARRAY['23514', 'status', 'status no tiene traducción: ' || quote_literal(left(l.status::text, 40))]
+    WHEN l.status NOT IN ('active', 'inactive', 'expired', 'activa', 'inactiva', 'expirada', 'error') AND octet_length(l.status) > 20 AND char_length(l.status) > 20 AND rtrim(substr(l.status, 21), ' ') <> '' THEN ARRAY['22001', 'status', 'status no tiene traducción: ' || quote_literal(left(l.status::text, 40))]
+    WHEN l.status NOT IN ('active', 'inactive', 'expired', 'activa', 'inactiva', 'expirada', 'error') THEN ARRAY['23514', 'status', 'status no tiene traducción: ' || quote_literal(left(l.status::text, 40))]
   END AS rechazo) r
 CROSS JOIN LATERAL (SELECT coalesce(r.rechazo, NULL::text[]) AS rechazo) f
 WHERE true;
@@ -62,7 +63,7 @@ BEGIN
   PERFORM 1 FROM public.users p WHERE p.id IN (SELECT l.user_id FROM public.sessions l JOIN unnest(p_k1) AS k(_k1) ON l.id = k._k1) ORDER BY p.id FOR KEY SHARE OF p;
   BEGIN
     WITH f AS MATERIALIZED (
-      SELECT f.* FROM (SELECT DISTINCT k.* FROM unnest(p_k1) AS k(_k1)) k JOIN migracion.v_sessions_sesiones f ON f._k1 = k._k1
+      SELECT f._k1, f._clave, f.id, f.telefono, f.id_sesion, f.estado, f.codigo_qr, f.datos_sesion, f.expira_at, f.ultima_actividad, f.creado_at, f._sqlstate, f._columna, f._motivo, f._fusion FROM (SELECT DISTINCT k.* FROM unnest(p_k1) AS k(_k1)) k JOIN migracion.v_sessions_sesiones f ON f._k1 = k._k1
     ), escritas AS (
       INSERT INTO public.sesiones AS t (id, telefono, id_sesion, estado, codigo_qr, datos_sesion, expira_at, ultima_actividad, creado_at)
       SELECT f.id, f.telefono, f.id_sesion, f.estado, f.codigo_qr, f.datos_sesion, f.expira_at, f.ultima_actividad, f.creado_at FROM f WHERE f._motivo IS NULL AND f._fusion IS NULL
@@ -71,7 +72,7 @@ BEGIN
       RETURNING 1
     ), abiertas AS (
       INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, columna, motivo, origen)
-      SELECT 'sessions', f._clave, to_jsonb(l), f._sqlstate, f._columna, f._motivo, 'copia'
+      SELECT 'sessions', f._clave, jsonb_build_object('id', l.id, 'user_id', l.user_id, 'session_id', l.session_id, 'status', l.status, 'qr_code', l.qr_code, 'session_data', l.session_data, 'expires_at', l.expires_at, 'last_activity', l.last_activity, 'created_at', l.created_at), f._sqlstate, f._columna, f._motivo, 'copia'
       FROM f JOIN public.sessions l ON l.id = f._k1
       WHERE f._motivo IS NOT NULL
       ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
@@ -101,7 +102,7 @@ BEGIN
   -- a parent that is not there yet is no fault of the row: the proof names it and the repair brings both
   IF v_estado = '23503' THEN RETURN; END IF;
   INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
-  SELECT 'sessions', l.id::text, to_jsonb(l), v_estado,
+  SELECT 'sessions', l.id::text, jsonb_build_object('id', l.id, 'user_id', l.user_id, 'session_id', l.session_id, 'status', l.status, 'qr_code', l.qr_code, 'session_data', l.session_data, 'expires_at', l.expires_at, 'last_activity', l.last_activity, 'created_at', l.created_at), v_estado,
          'PostgreSQL la rechaza: ' || v_mensaje, 'copia'
   FROM public.sessions l JOIN unnest(p_k1) AS k(_k1) ON l.id = k._k1
   ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'

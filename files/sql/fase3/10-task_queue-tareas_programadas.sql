@@ -22,7 +22,8 @@ SELECT l.id AS _k1,
        f.rechazo[1] AS _sqlstate,
        f.rechazo[2] AS _columna,
        f.rechazo[3] AS _motivo,
-       NULL::text AS _fusion
+       NULL::text AS _fusion,
+       jsonb_build_object('id', l.id, 'task_type', l.task_type, 'payload', l.payload, 'status', l.status, 'priority', l.priority, 'scheduled_at', l.scheduled_at, 'started_at', l.started_at, 'completed_at', l.completed_at, 'error_message', l.error_message, 'retry_count', l.retry_count, 'max_retries', l.max_retries, 'created_at', l.created_at) AS _fila
 FROM public.task_queue l
 CROSS JOIN LATERAL (SELECT
     l.id AS id,
@@ -38,11 +39,11 @@ CROSS JOIN LATERAL (SELECT
     coalesce(l.max_retries, '3'::integer)::integer AS max_intentos,
     (l.created_at AT TIME ZONE 'UTC') AS creado_at) v
 CROSS JOIN LATERAL (SELECT CASE
-    WHEN char_length(CASE l.task_type WHEN 'send_whatsapp' THEN 'enviar_whatsapp' WHEN 'reminder' THEN 'recordatorio' WHEN 'follow_up' THEN 'seguimiento' WHEN 'notification' THEN 'notificacion' ELSE l.task_type END) > 50 AND rtrim(substr(CASE l.task_type WHEN 'send_whatsapp' THEN 'enviar_whatsapp' WHEN 'reminder' THEN 'recordatorio' WHEN 'follow_up' THEN 'seguimiento' WHEN 'notification' THEN 'notificacion' ELSE l.task_type END, 51), ' ') <> '' THEN ARRAY['22001', 'task_type', 'task_type no tiene traducción: ' || quote_literal(left(l.task_type::text, 40))]
-    WHEN v.tipo_tarea NOT IN ('enviar_whatsapp', 'recordatorio', 'seguimiento', 'feedback', 'notificacion') THEN ARRAY['23514', 'task_type', 'task_type no tiene traducción: ' || quote_literal(left(l.task_type::text, 40))]
+    WHEN l.task_type NOT IN ('send_whatsapp', 'reminder', 'follow_up', 'notification', 'enviar_whatsapp', 'recordatorio', 'seguimiento', 'feedback', 'notificacion') AND octet_length(l.task_type) > 50 AND char_length(l.task_type) > 50 AND rtrim(substr(l.task_type, 51), ' ') <> '' THEN ARRAY['22001', 'task_type', 'task_type no tiene traducción: ' || quote_literal(left(l.task_type::text, 40))]
+    WHEN l.task_type NOT IN ('send_whatsapp', 'reminder', 'follow_up', 'notification', 'enviar_whatsapp', 'recordatorio', 'seguimiento', 'feedback', 'notificacion') THEN ARRAY['23514', 'task_type', 'task_type no tiene traducción: ' || quote_literal(left(l.task_type::text, 40))]
     WHEN v.tipo_tarea IS NULL THEN ARRAY['23502', 'task_type', 'falta task_type, y tipo_tarea es obligatorio']
-    WHEN char_length(CASE l.status WHEN 'pending' THEN 'pendiente' WHEN 'processing' THEN 'en_progreso' WHEN 'completed' THEN 'completada' WHEN 'failed' THEN 'fallida' WHEN 'cancelled' THEN 'cancelada' ELSE l.status END) > 20 AND rtrim(substr(CASE l.status WHEN 'pending' THEN 'pendiente' WHEN 'processing' THEN 'en_progreso' WHEN 'completed' THEN 'completada' WHEN 'failed' THEN 'fallida' WHEN 'cancelled' THEN 'cancelada' ELSE l.status END, 21), ' ') <> '' THEN ARRAY['22001', 'status', 'status no tiene traducción: ' || quote_literal(left(l.status::text, 40))]
-    WHEN v.estado NOT IN ('pendiente', 'en_progreso', 'completada', 'fallida', 'cancelada') THEN ARRAY['23514', 'status', 'status no tiene traducción: ' || quote_literal(left(l.status::text, 40))]
+    WHEN l.status NOT IN ('pending', 'processing', 'completed', 'failed', 'cancelled', 'pendiente', 'en_progreso', 'completada', 'fallida', 'cancelada') AND octet_length(l.status) > 20 AND char_length(l.status) > 20 AND rtrim(substr(l.status, 21), ' ') <> '' THEN ARRAY['22001', 'status', 'status no tiene traducción: ' || quote_literal(left(l.status::text, 40))]
+    WHEN l.status NOT IN ('pending', 'processing', 'completed', 'failed', 'cancelled', 'pendiente', 'en_progreso', 'completada', 'fallida', 'cancelada') THEN ARRAY['23514', 'status', 'status no tiene traducción: ' || quote_literal(left(l.status::text, 40))]
     WHEN v.prioridad < 0 THEN ARRAY['23514', 'priority', 'priority es menor que 0, el mínimo de prioridad']
     WHEN v.prioridad > 10 THEN ARRAY['23514', 'priority', 'priority es mayor que 10, el máximo de prioridad']
     WHEN v.intentos < 0 THEN ARRAY['23514', 'retry_count', 'retry_count es menor que 0, el mínimo de intentos']
@@ -69,7 +70,7 @@ BEGIN
   ORDER BY l.id FOR SHARE OF l;
   BEGIN
     WITH f AS MATERIALIZED (
-      SELECT f.* FROM (SELECT DISTINCT k.* FROM unnest(p_k1) AS k(_k1)) k JOIN migracion.v_task_queue_tareas_programadas f ON f._k1 = k._k1
+      SELECT f._k1, f._clave, f.id, f.tipo_tarea, f.payload, f.estado, f.prioridad, f.programada_at, f.iniciada_at, f.completada_at, f.mensaje_error, f.intentos, f.max_intentos, f.creado_at, f._sqlstate, f._columna, f._motivo, f._fusion FROM (SELECT DISTINCT k.* FROM unnest(p_k1) AS k(_k1)) k JOIN migracion.v_task_queue_tareas_programadas f ON f._k1 = k._k1
     ), escritas AS (
       INSERT INTO public.tareas_programadas AS t (id, tipo_tarea, payload, estado, prioridad, programada_at, iniciada_at, completada_at, mensaje_error, intentos, max_intentos, creado_at)
       SELECT f.id, f.tipo_tarea, f.payload, f.estado, f.prioridad, f.programada_at, f.iniciada_at, f.completada_at, f.mensaje_error, f.intentos, f.max_intentos, f.creado_at FROM f WHERE f._motivo IS NULL AND f._fusion IS NULL
@@ -78,7 +79,7 @@ BEGIN
       RETURNING 1
     ), abiertas AS (
       INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, columna, motivo, origen)
-      SELECT 'task_queue', f._clave, to_jsonb(l), f._sqlstate, f._columna, f._motivo, 'copia'
+      SELECT 'task_queue', f._clave, jsonb_build_object('id', l.id, 'task_type', l.task_type, 'payload', l.payload, 'status', l.status, 'priority', l.priority, 'scheduled_at', l.scheduled_at, 'started_at', l.started_at, 'completed_at', l.completed_at, 'error_message', l.error_message, 'retry_count', l.retry_count, 'max_retries', l.max_retries, 'created_at', l.created_at), f._sqlstate, f._columna, f._motivo, 'copia'
       FROM f JOIN public.task_queue l ON l.id = f._k1
       WHERE f._motivo IS NOT NULL
       ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
@@ -108,7 +109,7 @@ BEGIN
   -- a parent that is not there yet is no fault of the row: the proof names it and the repair brings both
   IF v_estado = '23503' THEN RETURN; END IF;
   INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
-  SELECT 'task_queue', l.id::text, to_jsonb(l), v_estado,
+  SELECT 'task_queue', l.id::text, jsonb_build_object('id', l.id, 'task_type', l.task_type, 'payload', l.payload, 'status', l.status, 'priority', l.priority, 'scheduled_at', l.scheduled_at, 'started_at', l.started_at, 'completed_at', l.completed_at, 'error_message', l.error_message, 'retry_count', l.retry_count, 'max_retries', l.max_retries, 'created_at', l.created_at), v_estado,
          'PostgreSQL la rechaza: ' || v_mensaje, 'copia'
   FROM public.task_queue l JOIN unnest(p_k1) AS k(_k1) ON l.id = k._k1
   ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from .batching import HEAD, batch_function, passed
 from .locks import by_key, legacy_locks, unnested
 from .refusals import accepted
-from .routes import BOOKKEEPING, Route, clave_sql, spanish_clave
+from .routes import BOOKKEEPING, Route, clave_sql, row_image, spanish_clave
 from .sqltext import ident, idents, images_differ, literal
 from .transform import TEXT_TYPES, type_family
 
@@ -79,16 +79,6 @@ BEGIN
 END $funcion$"""
 
 
-def row_image(route: Route, alias: str) -> str:
-    """Return the row as JSON for safekeeping; json is stored as text, since jsonb refuses some of what json accepts."""
-    if not any(c.base == "json" for c in route.legacy.columns):
-        return f"to_jsonb({alias})"
-    columns = ", ".join(
-        f"{literal(c.name)}, {alias}.{ident(c.name)}{'::text' if c.base == 'json' else ''}" for c in route.legacy.columns
-    )
-    return f"jsonb_build_object({columns})"
-
-
 def _upsert(route: Route) -> str:
     columns = route.columns
     others = tuple(c for c in columns if c not in route.pair.match)
@@ -99,8 +89,9 @@ def _upsert(route: Route) -> str:
         change = "DO NOTHING"
     source = literal(route.pair.source)
     mine = " AND ".join(f"f.{k} = k.{k}" for k in route.key_names)
+    taken = idents((*route.key_names, "_clave", *columns, "_sqlstate", "_columna", "_motivo", "_fusion"), "f.")
     return f"""    WITH f AS MATERIALIZED (
-      SELECT f.* FROM (SELECT DISTINCT k.* FROM {unnested(route.key_names)}) k JOIN {route.view} f ON {mine}
+      SELECT {taken} FROM (SELECT DISTINCT k.* FROM {unnested(route.key_names)}) k JOIN {route.view} f ON {mine}
     ), escritas AS (
       INSERT INTO {route.target_table} AS t ({idents(columns)})
       SELECT {idents(columns, "f.")} FROM f WHERE {accepted("f")}

@@ -33,32 +33,39 @@ def helper_statements(version: int) -> tuple[str, ...]:
     return (
         f"CREATE OR REPLACE FUNCTION {BOOKKEEPING}.es_jsonb(texto text) RETURNS boolean\n{body}",
         # without a zone the services mean UTC; words such as today would give another instant every day
-        f"""CREATE OR REPLACE FUNCTION {BOOKKEEPING}.es_instante(texto text) RETURNS boolean
-{_READING_DATES}\n{_valid_moment(version)}""",
         f"""CREATE OR REPLACE FUNCTION {BOOKKEEPING}.a_instante(texto text) RETURNS timestamptz
-LANGUAGE sql STABLE PARALLEL SAFE {_READING_DATES}
-AS $$ SELECT texto::pg_catalog.timestamptz $$""",
+{_READING_DATES}
+{_moment(version)}""",
         # stands aside when the copy or the sync writes, so that a twin keeps the time of its origin
         f"""CREATE OR REPLACE FUNCTION {TOUCH}() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
   RETURN jsonb_populate_record(NEW, jsonb_build_object(TG_ARGV[0], timezone('utc', now())));
 END $$""",
-        f"REVOKE ALL ON FUNCTION {BOOKKEEPING}.es_jsonb(text), {BOOKKEEPING}.es_instante(text),"
-        f" {BOOKKEEPING}.a_instante(text), {TOUCH}() FROM PUBLIC",
+        f"REVOKE ALL ON FUNCTION {BOOKKEEPING}.es_jsonb(text), {BOOKKEEPING}.a_instante(text), {TOUCH}() FROM PUBLIC",
     )
 
 
-def _valid_moment(version: int) -> str:
-    fixed = "texto !~* '(now|today|tomorrow|yesterday)'"
+def _moment(version: int) -> str:
+    """Return what gives the instant that a text names, NULL where it names none that stays the same."""
+    words = "texto ~* '(now|today|tomorrow|yesterday)'"
     if version >= 160000:
-        return (
-            f"LANGUAGE sql STABLE PARALLEL SAFE AS $$\nSELECT {fixed} AND pg_catalog.pg_input_is_valid(texto, 'timestamptz') $$"
-        )
-    return (
-        "LANGUAGE plpgsql STABLE PARALLEL UNSAFE AS $$\nBEGIN\n  PERFORM texto::pg_catalog.timestamptz;\n"
-        f"  RETURN {fixed};\nEXCEPTION WHEN data_exception THEN\n  RETURN false;\nEND $$"
-    )
+        return f"""LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE AS $$
+BEGIN
+  IF {words} OR NOT pg_catalog.pg_input_is_valid(texto, 'timestamptz') THEN
+    RETURN NULL;
+  END IF;
+  RETURN texto::pg_catalog.timestamptz;
+END $$"""
+    return f"""LANGUAGE plpgsql STABLE STRICT PARALLEL UNSAFE AS $$
+BEGIN
+  IF {words} THEN
+    RETURN NULL;
+  END IF;
+  RETURN texto::pg_catalog.timestamptz;
+EXCEPTION WHEN data_exception THEN
+  RETURN NULL;
+END $$"""
 
 
 def table_statements(mapping: Mapping, catalogue: Catalogue, table: SpanishTable, schema: str) -> tuple[str, ...]:

@@ -2,14 +2,14 @@
 
 Its columns: ``_k1`` … the legacy primary key, ``_clave`` the same as one text, the carried Spanish columns; where the row
 cannot go in ``_sqlstate``, ``_columna`` (the legacy column to correct) and ``_motivo``; ``_fusion`` (a Spanish key) where it
-is merged into another.
+is merged into another; ``_fila``, the legacy row as JSON, costs only who asks for it.
 A row with neither ``_motivo`` nor ``_fusion`` is carried.
 """
 
 from __future__ import annotations
 
 from .refusals import base_sql, case_of, double_refusals, duplicates_join, merge_join, parent_refusals
-from .routes import Route, clave_sql
+from .routes import Route, clave_sql, row_image
 from .sqltext import ident
 
 
@@ -25,7 +25,7 @@ def forward_sql(route: Route) -> str:
     return (
         f"SELECT {keys},\n       {clave_sql(route.key, 'l')} AS _clave,\n       {columns},\n"
         f"       f.rechazo[1] AS _sqlstate,\n       f.rechazo[2] AS _columna,\n       f.rechazo[3] AS _motivo,\n"
-        f"       {fusion} AS _fusion\n"
+        f"       {fusion} AS _fusion,\n       {row_image(route, 'l')} AS _fila\n"
         f"{base_sql(route, 'l')}{merge}{duplicates}"
         f"\nCROSS JOIN LATERAL (SELECT {reason} AS rechazo) f"
         f"\nWHERE {route.where('l')}"

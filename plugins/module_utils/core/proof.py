@@ -4,49 +4,98 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .copying import UNFORESEEN, explained, row_image
+from .copying import UNFORESEEN, explained, may_merge
 from .refusals import accepted
-from .routes import BOOKKEEPING, Route, spanish_clave
+from .routes import BOOKKEEPING, Route, joined_key, spanish_clave
 from .sqltext import ident, idents, images_differ, literal
+from .transform import type_family
 
 EQUAL, MISSING, DIFFERENT, SURPLUS, MERGED = "igual", "falta", "difiere", "sobra", "fusionada"
 QUARANTINED, REFUSED = "cuarentena", "rechazada"  # refused: no entry in migracion.cuarentena that says so yet
 UNMERGED = "por fusionar"  # merged by the forward SELECT and not recorded in migracion.fusion yet
 PENDING = (MISSING, DIFFERENT, REFUSED, UNMERGED)
 SETTLED = (EQUAL, QUARANTINED, MERGED)
+ONE_IMAGE = ("uuid", "boolean", "smallint", "integer", "bigint", "timestamp without time zone")  # equal values, equal bytes
 
 
 def classified_sql(route: Route, detail: bool = False, keys: str = "") -> str:
     """Return a SELECT that gives every legacy row of the pair its state, beside the Spanish row it matches.
 
-    ``keys``: rows k, where only these legacy rows are asked for. Columns: estado, motivo, anotada (an entry is open),
-    clave, the legacy key (_k1 …), the Spanish row's match columns (_t1 …); with ``detail`` also ``columnas``: a JSON array
-    of [column, expected, found] for rows that differ. Images are compared (``*<>``), not values: jsonb 1.0 and 1.00, equal
-    to ``=``, are different bytes.
+    ``keys``: rows k, where only these legacy rows are asked for; without them equal rows are left out. Columns: estado,
+    motivo, anotada (an entry is open), the legacy key (_k1 …), the Spanish row's match columns (_t1 …); with ``detail``
+    also ``columnas``: a JSON array of [column, expected, found] for rows that differ.
     """
-    match = route.pair.match
-    on = " AND ".join(f"t.{ident(m)} = f._m{n}" for n, m in enumerate(match, 1))
-    joinable = ", ".join(f"CASE WHEN {accepted('f')} THEN f.{ident(m)} END AS _m{n}" for n, m in enumerate(match, 1))
-    there = f"t.{ident(match[0])}"
-    twin = ", ".join(f"t.{ident(m)} AS _t{n}" for n, m in enumerate(match, 1))
-    extra = f",\n  {_differences(route)} AS columnas" if detail else ""
+    entered = "c.motivo = f._motivo AND c.fila = f._fila"
+    alone = f"starts_with(c.motivo, {literal(UNFORESEEN)}) AND c.fila = f._fila"
+    merge, merged = "", f"'{UNMERGED}'"
+    if may_merge(route):
+        merged = f"CASE WHEN m.clave_destino = f._fusion THEN '{MERGED}' ELSE '{UNMERGED}' END"
+        merge = (
+            f"\nLEFT JOIN {BOOKKEEPING}.fusion m ON m.tabla_origen = {literal(route.pair.source)}"
+            f" AND m.tabla_destino = {literal(route.pair.target)} AND m.clave = f._clave"
+        )
+    return f"""SELECT CASE
+    WHEN f._t1 IS NOT NULL THEN CASE WHEN f.distinta THEN '{DIFFERENT}' ELSE '{EQUAL}' END
+    WHEN f._fusion IS NOT NULL THEN {merged}
+    WHEN f._motivo IS NOT NULL THEN CASE WHEN {entered} THEN '{QUARANTINED}' ELSE '{REFUSED}' END
+    WHEN {alone} THEN '{QUARANTINED}'
+    ELSE '{MISSING}' END AS estado,
+  CASE WHEN f._fusion IS NULL THEN coalesce(f._motivo, c.motivo) END AS motivo, c.clave IS NOT NULL AS anotada,
+  {", ".join(f"f.{name}" for name in (*route.key_names, *_twin(route), *(["columnas"] if detail else [])))}
+FROM ({_matched(route, detail, keys)}
+) f
+LEFT JOIN {BOOKKEEPING}.cuarentena c
+  ON c.tabla_origen = {literal(route.pair.source)} AND c.clave = f._clave AND c.estado <> 'resuelta'{merge}"""
+
+
+def _matched(route: Route, detail: bool, keys: str) -> str:
+    """Return the rows of the forward SELECT beside the Spanish row of those that are carried.
+
+    A row that has one needs no more than the comparison, and an equal one is done with. Behind OFFSET 0 each expression
+    is evaluated once.
+    """
+    there = f"t.{ident(route.pair.match[0])}"
+    wanted = " AND ".join(f"t.{ident(m)} = CASE WHEN {accepted('f')} THEN f.{ident(m)} END" for m in route.pair.match)
     asked = " AND ".join(f"f.{k} = k.{k}" for k in route.key_names)
     rows = f"{keys} JOIN {route.view} f ON {asked}" if keys else f"{route.view} f"
-    return f"""SELECT CASE
-    WHEN f._fusion IS NOT NULL THEN CASE WHEN m.clave_destino = f._fusion THEN '{MERGED}' ELSE '{UNMERGED}' END
-    WHEN f._motivo IS NOT NULL THEN
-      CASE WHEN c.motivo = f._motivo AND {_unchanged(route)} THEN '{QUARANTINED}' ELSE '{REFUSED}' END
-    WHEN {there} IS NULL THEN CASE WHEN {_still_refused(route)} THEN '{QUARANTINED}' ELSE '{MISSING}' END
-    WHEN {images_differ(route.columns, "f.", "t.")} THEN '{DIFFERENT}'
-    ELSE '{EQUAL}' END AS estado,
-  CASE WHEN {there} IS NULL AND f._fusion IS NULL THEN coalesce(f._motivo, c.motivo) END AS motivo,
-  c.clave IS NOT NULL AS anotada, f._clave AS clave, {idents(route.key_names, "f.")}, {twin}{extra}
-FROM (SELECT f.*, {joinable} FROM {rows} OFFSET 0) f
-LEFT JOIN {route.target_table} t ON {on}
-LEFT JOIN {BOOKKEEPING}.cuarentena c
-  ON c.tabla_origen = {literal(route.pair.source)} AND c.clave = f._clave AND c.estado <> 'resuelta'
-LEFT JOIN {BOOKKEEPING}.fusion m
-  ON m.tabla_origen = {literal(route.pair.source)} AND m.tabla_destino = {literal(route.pair.target)} AND m.clave = f._clave"""
+    alone = ", ".join(f"CASE WHEN {there} IS NULL THEN f.{name} END AS {name}" for name in ("_clave", "_motivo", "_fusion"))
+    twin = ", ".join(f"t.{ident(m)} AS {name}" for m, name in zip(route.pair.match, _twin(route), strict=True))
+    unequal = "" if keys else f"\n  WHERE {there} IS NULL OR {_differ(route)}"
+    extra = f",\n    CASE WHEN {there} IS NOT NULL THEN {_differences(route)} END AS columnas" if detail else ""
+    return f"""
+  SELECT {idents(route.key_names, "f.")}, {twin},
+    {alone},
+    CASE WHEN {there} IS NULL AND f._fusion IS NULL THEN f._fila END AS _fila,
+    {_differ(route)} AS distinta{extra}
+  FROM {rows}
+  LEFT JOIN {route.target_table} t ON {wanted}{unequal}
+  OFFSET 0"""
+
+
+def _twin(route: Route) -> list[str]:
+    return [f"_t{n}" for n in range(1, len(route.pair.match) + 1)]
+
+
+def _clave(route: Route) -> str:
+    return joined_key([(k, c.base) for c, k in zip(route.key, route.key_names, strict=True)])
+
+
+def _differ(route: Route) -> str:
+    """Return whether the rows f and t differ in any byte of a carried column.
+
+    By value where equal values of the type have one image, by image elsewhere. COLLATE "C": two columns may have different
+    collations, and it is the quickest.
+    """
+    parts, images = [], []
+    for carried in route.carried:
+        name, (family, size) = ident(carried.target.name), type_family(carried.target.type)
+        if family in ("text", "character varying"):
+            parts.append(f'f.{name} IS DISTINCT FROM t.{name} COLLATE "C"')
+        elif family in ONE_IMAGE or (family == "numeric" and size):
+            parts.append(f"f.{name} IS DISTINCT FROM t.{name}")
+        else:
+            images.append(carried.target.name)
+    return " OR ".join([*parts, *([images_differ(images, "f.", "t.")] if images else [])])
 
 
 def surplus_sql(routes: Sequence[Route]) -> str:
@@ -61,17 +110,6 @@ def surplus_sql(routes: Sequence[Route]) -> str:
     )
 
 
-def _still_refused(route: Route) -> str:
-    """Return whether PostgreSQL itself refused the row (no expression foresaw it) and the row has not changed since."""
-    return f"c.clave IS NOT NULL AND starts_with(c.motivo, {literal(UNFORESEEN)}) AND {_unchanged(route)}"
-
-
-def _unchanged(route: Route) -> str:
-    """Return whether the row's entry in quarantine holds the row as it is now."""
-    key = " AND ".join(f"l.{ident(c.name)} = f.{k}" for c, k in zip(route.key, route.key_names, strict=True))
-    return f"(SELECT {row_image(route, 'l')} FROM {route.source_table} l WHERE {key}) = c.fila"
-
-
 def _differences(route: Route) -> str:
     parts = ",\n    ".join(
         f"CASE WHEN {images_differ((c,), 'f.', 't.')}"
@@ -81,12 +119,16 @@ def _differences(route: Route) -> str:
     return f"(SELECT jsonb_agg(x) FROM unnest(ARRAY[\n    {parts}]) x WHERE x IS NOT NULL)"
 
 
+def rows_sql(route: Route) -> str:
+    """Return a SELECT of the number of the pair's legacy rows."""
+    return f"SELECT count(*) FROM {route.source_table} l WHERE {route.where('l')}"
+
+
 def accounting_sql(route: Route) -> str:
-    """Return a SELECT of estado, motivo, n, the first key of each group and how many of its rows have an open entry."""
-    return (
-        f'SELECT estado, motivo, count(*) AS n, min(clave COLLATE "C") AS primera, count(*) FILTER (WHERE anotada) AS anotadas\n'
-        f"FROM ({classified_sql(route)}) d GROUP BY estado, motivo"
-    )
+    """Return a SELECT of the rows that are not equal: estado, motivo, how many, with an open entry, and the first key."""
+    return f"""SELECT estado, motivo, count(*) AS n, count(*) FILTER (WHERE anotada) AS anotadas,
+  min({_clave(route)} COLLATE "C") AS primera
+FROM ({classified_sql(route)}) d GROUP BY estado, motivo"""
 
 
 def _open_states() -> str:
@@ -97,7 +139,7 @@ def examples_sql(route: Route, limit: int) -> str:
     """Return a SELECT of the first ``limit`` differences of each kind: estado, motivo, clave, columnas."""
     return f"""SELECT estado, motivo, clave, columnas FROM (
   SELECT d.*, row_number() OVER (PARTITION BY estado ORDER BY clave COLLATE "C") AS puesto
-  FROM ({classified_sql(route, detail=True)}) d WHERE estado NOT IN ({_open_states()})
+  FROM (SELECT *, {_clave(route)} AS clave FROM ({classified_sql(route, detail=True)}) d) d WHERE estado NOT IN ({_open_states()})
 ) e WHERE puesto <= {limit} ORDER BY estado, puesto"""
 
 
@@ -107,7 +149,7 @@ def candidates_sql(route: Route) -> str:
     Its columns: estado, motivo, as texts the legacy key and the match columns of the Spanish row, NULL where there is none.
     """
     again = f"(estado = '{QUARANTINED}' AND starts_with(motivo, {literal(UNFORESEEN)}))"
-    keys = ", ".join(f"{k}::text" for k in (*route.key_names, *(f"_t{n}" for n in range(1, len(route.pair.match) + 1))))
+    keys = ", ".join(f"{k}::text" for k in (*route.key_names, *_twin(route)))
     return f"SELECT estado, motivo, {keys}\nFROM ({classified_sql(route)}) d WHERE estado NOT IN ({_open_states()}) OR {again}"
 
 
@@ -116,7 +158,7 @@ def second_look_sql(route: Route, keys: str, limit: int) -> str:
     first = f'row_number() OVER (PARTITION BY estado ORDER BY clave COLLATE "C") <= {limit}'
     return (
         f"SELECT estado, motivo, clave, CASE WHEN {first} THEN columnas END AS columnas\n"
-        f"FROM ({classified_sql(route, detail=True, keys=keys)}) d"
+        f"FROM (SELECT *, {_clave(route)} AS clave FROM ({classified_sql(route, detail=True, keys=keys)}) d) d"
     )
 
 

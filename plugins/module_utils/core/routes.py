@@ -216,3 +216,12 @@ def joined_key(parts: Sequence[tuple[str, str]]) -> str:
             text = rf"replace(replace({text}, E'\\', E'\\\\'), '|', E'\\|')"
         texts.append(text)
     return " || '|' || ".join(texts)
+
+
+def row_image(route: Route, alias: str) -> str:
+    """Return the row as JSON for safekeeping, column by column: a whole row would be built for every row that is read.
+
+    json is stored as text, since jsonb refuses some of what json accepts. A function takes 100 arguments at most.
+    """
+    pairs = [f"{literal(c.name)}, {alias}.{ident(c.name)}{'::text' if c.base == 'json' else ''}" for c in route.legacy.columns]
+    return " || ".join(f"jsonb_build_object({', '.join(pairs[n : n + 50])})" for n in range(0, len(pairs), 50))

@@ -125,16 +125,23 @@ def _to_text(column: str, rule: ColumnRule, source: LegacyColumn, target: Spanis
     raw = text if rule.default is None else f"coalesce({text}, {literal(rule.default)})"
     value = f"{_parens(raw)}::{target.type}"
     reason = f"{literal(said(rule, source) + ' no tiene traducción: ')} || quote_literal(left({column}::text, 40))"
-    refusals = []
+    refusals, guard, judged = [], "", raw
     _, size = type_family(target.type)
-    if size:
-        # INSERT cuts trailing blanks beyond varchar(n) and refuses anything else
-        too_long = f"char_length({raw}) > {size[0]} AND rtrim(substr({raw}, {size[0] + 1}), ' ') <> ''"
-        longer = literal(f"{said(rule, source)} pasa de los {size[0]} caracteres que admite {target.name}")
-        refusals.append(Refusal(too_long, "22001", origin(rule, source), reason if target.allowed else longer))
     if target.allowed:
-        allowed = ", ".join(literal(v) for v in target.allowed)
-        refusals.append(Refusal(f"v.{ident(target.name)} NOT IN ({allowed})", "23514", origin(rule, source), reason))
+        unknown = f"v.{ident(target.name)} NOT IN ({', '.join(literal(v) for v in target.allowed)})"
+        if size and all(len(v) < size[0] for v in target.allowed):
+            # what is known is never cut, and what is not is not translated: the original says it all
+            known = dict.fromkeys((*(old for old, _ in rule.values), *target.allowed))
+            judged = _as_text(column, source)
+            unknown = f"{judged} NOT IN ({', '.join(map(literal, known))})"
+            guard = f"{unknown} AND "
+        refusals.append(Refusal(unknown, "23514", origin(rule, source), reason))
+    if size:
+        # INSERT cuts trailing blanks beyond varchar(n) and refuses anything else; octet_length reads no TOAST
+        length = f"octet_length({judged}) > {size[0]} AND char_length({judged}) > {size[0]}"
+        too_long = f"{guard}{length} AND rtrim(substr({judged}, {size[0] + 1}), ' ') <> ''"
+        longer = literal(f"{said(rule, source)} pasa de los {size[0]} caracteres que admite {target.name}")
+        refusals.insert(0, Refusal(too_long, "22001", origin(rule, source), reason if target.allowed else longer))
     return Conversion(value, tuple(refusals))
 
 
@@ -177,10 +184,10 @@ def _to_timestamp(column: str, rule: ColumnRule, source: LegacyColumn, target: S
     if source.base not in TEXT_TYPES:
         return None
     text = _as_text(column, source)
-    valid = f"migracion.es_instante({text})"
-    value = f"CASE WHEN {text} <> '' AND {valid} THEN migracion.a_instante({text}) AT TIME ZONE 'UTC' END"
+    instant = f"migracion.a_instante({text})"
+    value = f"({instant} AT TIME ZONE 'UTC')"
     reason = f"{literal(said(rule, source) + ' no es una fecha: ')} || quote_literal(left({text}, 40))"
-    refusal = Refusal(f"{text} <> '' AND NOT {valid}", "22007", origin(rule, source), reason)
+    refusal = Refusal(f"{text} <> '' AND {instant} IS NULL", "22007", origin(rule, source), reason)
     return Conversion(_default(value, rule, target), (refusal,))
 
 

@@ -1,0 +1,176 @@
+"""What is measured, on one database: every statement on the same rows, the Spanish tables empty before each."""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+
+from plugins.module_utils import copier, db, deferred_indexes, prover, schema_job, second_look
+from plugins.module_utils.context import Context, opened
+from plugins.module_utils.core import proof
+from plugins.module_utils.core.refusals import accepted
+from plugins.module_utils.core.routes import Route
+from plugins.module_utils.core.sqltext import idents
+from plugins.module_utils.throttle import Watch
+from tests.support.databases import Database
+from tests.support.jobs import Jobs
+
+PLAN = dict(
+    re.findall(
+        r"^-- (\w+)\n(INSERT.*?;)", Path(__file__).with_name("plan.sql").read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    )
+)
+PHASES = ("fase2", "fase3")
+BATCH_ROWS = 5000  # production's
+DEFERRED_ROWS = 100_000
+
+COPIES = ("plan", "statement", "copy", "create table as")
+PROOFS = ("scan", "proof")
+WHOLE = ("rerun", "empty phase")
+Times = dict[str, dict[str, float]]  # contender → Spanish table, of a proof legacy table ('': all at once) → seconds
+
+
+@dataclass
+class Round:
+    """One repetition on a database of its own."""
+
+    database: Database
+    folder: Path
+    times: Times = field(default_factory=lambda: defaultdict(lambda: defaultdict(float)))
+
+    @property
+    def jobs(self) -> Jobs:
+        """The phases' own jobs."""
+        return Jobs(self.database.url, self.folder, batch_rows=BATCH_ROWS)
+
+    def run(self) -> Times:
+        """Measure everything once."""
+        self.jobs.up_to_tables()
+        with self._context("fase2") as context:
+            self._install(context)
+            routes = context.every_route()
+            self._statements(context, "plan", lambda route: PLAN.get(route.pair.target, "") if not route.earlier else "")
+            self._statements(context, "statement", _careful)
+            self._statements(context, "create table as", _as_table)
+        self._copy()
+        with self._context("fase2") as context:
+            self._prove(context.conn, routes)
+        with self._clock("rerun", ""):
+            for phase in PHASES:
+                self.jobs.copy(phase)
+                self.jobs.equalise(phase)
+        return {name: dict(found) for name, found in self.times.items()}
+
+    @contextmanager
+    def _context(self, phase: str) -> Iterator[Context]:
+        with opened(self.jobs.params("medida", phase), True) as context:
+            yield context
+
+    @contextmanager
+    def _clock(self, contender: str, table: str) -> Iterator[None]:
+        started = time.monotonic()
+        yield
+        self.times[contender][table] += time.monotonic() - started
+
+    def _install(self, context: Context) -> None:
+        with db.transaction(context.conn):
+            schema_job.install_helpers(context.conn)
+            copier.install(context.conn, context.every_route())
+
+    def _statements(self, context: Context, contender: str, statement: Callable[[Route], str]) -> None:
+        conn, routes = context.conn, context.every_route()
+        db.run_sql(conn, "CREATE SCHEMA medida; SET search_path = public")
+        for route in routes:
+            if text := statement(route):
+                with self._clock(contender, route.pair.target):
+                    db.run_sql(conn, text)
+        db.run_sql(conn, f"TRUNCATE {', '.join(dict.fromkeys(r.target_table for r in routes))} RESTART IDENTITY")
+        db.run_sql(conn, "DROP SCHEMA IF EXISTS medida CASCADE; SET search_path = pg_catalog")
+        self.database.query("CHECKPOINT")
+
+    def _copy(self) -> None:
+        """The batches of every pair, then the indexes owed, as a slice does it and with a clock for each table."""
+        for phase in PHASES:
+            with self.jobs.run(phase) as run_id, opened(self.jobs.params(run_id, phase), False) as context:
+                conn, watch = context.conn, Watch(run_id)
+                for route in copier.pending_routes(conn, context.routes()):
+                    with self._clock("copy", route.pair.target):
+                        progress = copier.begin(conn, route, run_id)
+                        if progress.expected > DEFERRED_ROWS:
+                            deferred_indexes.defer(conn, route, run_id)
+                        copier.copy_for(conn, progress, watch, BATCH_ROWS, math.inf)
+                for owed in deferred_indexes.owed_indexes(conn):
+                    with self._clock("copy", owed.table):
+                        deferred_indexes.build(self.database.url, conn, owed, "public", run_id, lambda: None)
+            self.jobs.equalise(phase)
+
+    def _prove(self, conn: Any, routes: tuple[Route, ...]) -> None:
+        for route in {r.pair.source: r for r in routes}.values():
+            with self._clock("scan", route.pair.source):
+                db.fetch_all(conn, f"SELECT count(md5(l::text)) FROM {route.source_table} l")
+        for route in routes:
+            with db.transaction(conn, isolation="REPEATABLE READ", read_only=True), self._clock("proof", route.pair.source):
+                db.fetch_all(conn, prover.MEMORY)
+                db.fetch_all(conn, proof.rows_sql(route))
+                db.fetch_all(conn, proof.accounting_sql(route))
+        with self._clock("proof", ""):
+            accounts = second_look.prove(conn, routes, routes)
+        if any(not found.clean for found in accounts):
+            raise RuntimeError("the copy that was measured is not equal")
+
+
+def empty_phase(database: Database, folder: Path) -> float:
+    """Seconds that fase2 takes where there is no legacy row."""
+    database.query(f"TRUNCATE {', '.join(LEGACY)} CASCADE")
+    jobs = Jobs(database.url, folder, batch_rows=BATCH_ROWS)
+    jobs.up_to_tables()
+    started = time.monotonic()
+    jobs.copy()
+    jobs.equalise()
+    return time.monotonic() - started
+
+
+LEGACY = ("customers", "users", "professions", "service_requests", "messages", "task_queue")
+
+
+def remove_what_stops_the_plan(database: Database, folder: Path) -> None:
+    """Take the rows away that are refused or merged: the plan's statements stop at the first of them."""
+    jobs = Jobs(database.url, folder)
+    jobs.up_to_tables()
+    with opened(jobs.params("medida", "fase2"), True) as context, db.transaction(context.conn):
+        copier.install(context.conn, context.every_route())
+        db.run_sql(context.conn, "TRUNCATE public.consents, public.profession_synonyms, public.customer_service_requests")
+        for route in context.every_route():  # parents first: their children go with them
+            keys = " AND ".join(f"l.{c.name} = f.{k}" for c, k in zip(route.key, route.key_names, strict=True))
+            refused = f"FROM {route.view} f WHERE {keys} AND NOT ({accepted('f')})"
+            db.run_sql(context.conn, f"DELETE FROM {route.source_table} l WHERE EXISTS (SELECT {refused})")
+        copier.uninstall(context.conn, context.every_route())
+    jobs.drop_tables()
+    database.query("DROP SCHEMA migracion CASCADE")  # the bookkeeping of a copy would be another database's
+    with closing(psycopg2.connect(database.superuser_url)) as connection:
+        connection.autocommit = True
+        connection.cursor().execute("VACUUM (FREEZE, ANALYZE)")
+
+
+def _careful(route: Route) -> str:
+    columns = route.columns
+    return (
+        f"INSERT INTO {route.target_table} ({idents(columns)}) SELECT {idents(columns, 'f.')} FROM {route.view} f"
+        f" WHERE {accepted('f')} ON CONFLICT DO NOTHING"
+    )
+
+
+def _as_table(route: Route) -> str:
+    return (
+        f"CREATE TABLE medida.{route.pair.source}_{route.pair.target} AS"
+        f" SELECT {idents(route.columns, 'f.')} FROM {route.view} f WHERE {accepted('f')}"
+    )
