@@ -14,7 +14,11 @@ def standby(primary: PostgresServer) -> Iterator[PostgresServer]:
     home = make_home()
     try:
         program = primary.bin_dir / "pg_basebackup"
-        run_tool(program, "--checkpoint=fast", "-R", "-D", home / "data", "-d", primary.url(), home=home)
+        run_tool(program, "--checkpoint=fast", "-D", home / "data", "-d", primary.url(), home=home)
+        # not by -R: a newer pg_basebackup writes options that an older server's libpq does not know
+        with open(home / "data" / "postgresql.auto.conf", "a", encoding="utf-8") as settings:
+            settings.write(f"primary_conninfo = '{primary.url()}'\n")
+        (home / "data" / "standby.signal").touch()
         yield boot(primary.bin_dir, home, primary.password)
     finally:
         discard(primary.bin_dir, home)
