@@ -19,10 +19,12 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
 EXAMPLES = 5
-# What joins a million rows with a million would otherwise be cut into dozens of temporary files.
+# What joins a million rows with a million would otherwise be cut into dozens of temporary files. A small server says by
+# its effective_cache_size how little it has.
 MEMORY = """
-SELECT set_config('work_mem', '16MB', true)
-WHERE pg_size_bytes(current_setting('work_mem')) < pg_size_bytes('16MB')
+SELECT set_config('work_mem', least(65536, setting::bigint * 8 / 16) || 'kB', true) FROM pg_settings
+WHERE name = 'effective_cache_size'
+  AND least(65536, setting::bigint * 8 / 16) > (SELECT setting::bigint FROM pg_settings WHERE name = 'work_mem')
 """
 
 
