@@ -186,7 +186,7 @@ def _require_copied(context: Context) -> None:
 
 
 def _difference_error(context: Context, accounts: Sequence[Account], unsound: Sequence[str], lines: list[str]) -> MigrationError:
-    pending = sum(a.count(*PENDING) + a.stale_entries for a in accounts)
+    pending = sum(a.count(*PENDING) + a.stale for a in accounts)
     surplus = sum(a.surplus for a in accounts)
     named = "\n".join(reports.difference_lines(accounts) + [f"  {phrase}" for phrase in unsound])
     return MigrationError(

@@ -19,10 +19,12 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
 EXAMPLES = 5
-# What joins a million rows with a million would otherwise be cut into dozens of temporary files.
+# What joins a million rows with a million would otherwise be cut into dozens of temporary files. A small server says by
+# its effective_cache_size how little it has.
 MEMORY = """
-SELECT set_config('work_mem', '16MB', true)
-WHERE pg_size_bytes(current_setting('work_mem')) < pg_size_bytes('16MB')
+SELECT set_config('work_mem', least(65536, setting::bigint * 8 / 16) || 'kB', true) FROM pg_settings
+WHERE name = 'effective_cache_size'
+  AND least(65536, setting::bigint * 8 / 16) > (SELECT setting::bigint FROM pg_settings WHERE name = 'work_mem')
 """
 
 
@@ -32,7 +34,8 @@ class Account:
 
     ``groups``: legacy rows by state and reason, with their number and first key. ``examples``: named differences.
     ``entries``: refused rows with an open entry. ``surplus``: Spanish rows that no pair gives, counted with the first pair
-    of their table. ``stale_entries``: open quarantine entries and recorded merges that no row explains any more.
+    of their table. ``stale_entries``: open quarantine entries that no row explains any more, counted with the first pair of
+    their legacy table. ``stale_merges``: recorded merges that are none any more.
     """
 
     route: Route
@@ -41,6 +44,7 @@ class Account:
     entries: int = 0
     surplus: int = 0
     stale_entries: int = 0
+    stale_merges: int = 0
 
     def add(self, state: str, reason: str | None, rows: int, first: str) -> None:
         """Count rows with that state and reason."""
@@ -76,7 +80,12 @@ class Account:
     @property
     def clean(self) -> bool:
         """Whether every row on both sides is explained."""
-        return self.count(*PENDING) == 0 and self.surplus == 0 and self.stale_entries == 0
+        return self.count(*PENDING) == 0 and self.surplus == 0 and self.stale == 0
+
+    @property
+    def stale(self) -> int:
+        """Entries and merges that no row explains any more."""
+        return self.stale_entries + self.stale_merges
 
 
 def take_account(conn: Connection, routes: Sequence[Route], every_route: Sequence[Route]) -> list[Account]:
@@ -94,10 +103,10 @@ def take_account(conn: Connection, routes: Sequence[Route], every_route: Sequenc
         taken = [a for a in accounts if a.route.pair.source == source]
         first = next(a for a in taken if a.route in routes)
         entered = sum(a.entries for a in taken)
-        first.stale_entries += max(0, _open_entries(conn, source) - entered)
+        first.stale_entries = max(0, _open_entries(conn, source) - entered)
     reported = [a for a in accounts if a.route in routes]
     for found in reported:
-        found.stale_entries += _stale_merges(conn, found)
+        found.stale_merges = _stale_merges(conn, found)
     return reported
 
 

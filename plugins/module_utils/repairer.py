@@ -74,8 +74,8 @@ class Mending(Looking):
         arrays = ", ".join(f"%s::{kind}[]" for kind in side.types)
         fetch_all(conn, f"SELECT * FROM {function}({arrays}, %s)", (*_columns(keys), self.watch.run_id))
 
-    def close_entries(self, conn: Connection, route: Route, same_source: Sequence[Route]) -> None:
-        """And forget merges that are none any more."""
+    def close_entries(self, conn: Connection, same_source: Sequence[Route]) -> None:
+        """As corrected."""
         lease.fence(conn, self.watch.run_id)
         run_sql(
             conn,
@@ -83,6 +83,10 @@ class Mending(Looking):
             f" resuelta_at = now() FROM ({proof.stale_entries_sql(same_source)}) s"
             f" WHERE c.tabla_origen = s.tabla_origen AND c.clave = s.clave AND c.estado <> 'resuelta'",
         )
+
+    def forget_merges(self, conn: Connection, route: Route) -> None:
+        """Under the lease."""
+        lease.fence(conn, self.watch.run_id)
         run_sql(
             conn,
             f"DELETE FROM {BOOKKEEPING}.fusion m USING ({proof.stale_merges_sql(route)}) s"

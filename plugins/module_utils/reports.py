@@ -82,6 +82,8 @@ def difference_lines(accounts: Iterable[Account]) -> list[str]:
             )
         if a.stale_entries:
             lines.append(f"  {source}: {a.stale_entries} entradas de cuarentena ya no corresponden a ninguna fila rechazada")
+        if a.stale_merges:
+            lines.append(f"  {source}: {a.stale_merges} fusiones en {target} constan y ya no lo son")
     return lines
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from .core import proof
@@ -77,8 +78,11 @@ class Looking:
     def mend(self, conn: Connection, side: Side, keys: Sequence[Key]) -> None:
         """Make these rows right, in the open transaction."""
 
-    def close_entries(self, conn: Connection, route: Route, same_source: Sequence[Route]) -> None:
+    def close_entries(self, conn: Connection, same_source: Sequence[Route]) -> None:
         """Close the entries that no row explains, in the open transaction."""
+
+    def forget_merges(self, conn: Connection, route: Route) -> None:
+        """Forget the merges that are none any more, in the open transaction."""
 
 
 def prove(conn: Connection, routes: Sequence[Route], every_route: Sequence[Route]) -> list[Account]:
@@ -119,7 +123,12 @@ def look_again(conn: Connection, accounts: Sequence[Account], every_route: Seque
             for rows in _portions(conn, _rows_of(found)):
                 _look_at_rows(conn, found, rows, every_route, hands)
         if found.stale_entries:
-            found.stale_entries = _look_at_entries(conn, found.route, every_route, hands)
+            same_source = [r for r in every_route if r.pair.source == found.route.pair.source]
+            stale = f"{proof.stale_entries_sql(same_source)} FOR SHARE OF c"
+            found.stale_entries = _still(conn, stale, partial(hands.close_entries, same_source=same_source))
+        if found.stale_merges:
+            stale = f"{proof.stale_merges_sql(found.route)} FOR SHARE OF m"
+            found.stale_merges = _still(conn, stale, partial(hands.forget_merges, route=found.route))
 
 
 def _look_at_rows(
@@ -161,17 +170,13 @@ def _look_at_surplus(conn: Connection, found: Account, keys: Sequence[Key], ever
             _keep(found, SURPLUS, None, clave, None)
 
 
-def _look_at_entries(conn: Connection, route: Route, every_route: Sequence[Route], hands: Looking) -> int:
-    """Return how many open entries and recorded merges no row explains, still."""
-    same_source = [r for r in every_route if r.pair.source == route.pair.source]
-    entries, merges = proof.stale_entries_sql(same_source), proof.stale_merges_sql(route)
+def _still(conn: Connection, query: str, mend: Callable[[Connection], None]) -> int:
+    """Return how many rows a query that locks them finds once more."""
 
     def work(connection: Connection) -> int:
-        hands.close_entries(connection, route, same_source)
-        run_sql(connection, f"{entries} FOR SHARE OF c")
-        run_sql(connection, f"{merges} FOR SHARE OF m")
-        counted = f"SELECT (SELECT count(*) FROM ({entries}) s) + (SELECT count(*) FROM ({merges}) s)"
-        return int(fetch_all(connection, counted)[0][0])
+        mend(connection)
+        run_sql(connection, query)
+        return len(fetch_all(connection, query))
 
     return with_lock_retries(conn, work, LOCK_TIMEOUT_MS, TRIES)
 

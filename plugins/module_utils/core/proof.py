@@ -81,13 +81,15 @@ def _clave(route: Route) -> str:
 
 
 def _differ(route: Route) -> str:
-    """Return whether the rows f and t differ in any byte of a carried column.
+    """Return whether the rows f and t differ in any byte of a carried column that they were not matched by.
 
     By value where equal values of the type have one image, by image elsewhere. COLLATE "C": two columns may have different
     collations, and it is the quickest.
     """
     parts, images = [], []
     for carried in route.carried:
+        if carried.target.name in route.pair.match:
+            continue
         name, (family, size) = ident(carried.target.name), type_family(carried.target.type)
         if family in ("text", "character varying"):
             parts.append(f'f.{name} IS DISTINCT FROM t.{name} COLLATE "C"')
@@ -95,7 +97,7 @@ def _differ(route: Route) -> str:
             parts.append(f"f.{name} IS DISTINCT FROM t.{name}")
         else:
             images.append(carried.target.name)
-    return " OR ".join([*parts, *([images_differ(images, "f.", "t.")] if images else [])])
+    return " OR ".join([*parts, *([images_differ(images, "f.", "t.")] if images else [])]) or "false"
 
 
 def surplus_sql(routes: Sequence[Route]) -> str:
