@@ -13,7 +13,7 @@ from .core.routes import BOOKKEEPING
 from .core.sqltext import qname
 from .db import fetch_all, rolled_back, run_sql
 from .schema_job import MOULD
-from .structure import POLICY, Difference, differences, read_facts, table_oid
+from .structure import POLICY, Difference, Fact, differences, read_facts, table_oid, without_schema
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -131,9 +131,9 @@ def policy_differences(conn: Connection, mapping: Mapping, catalogue: Catalogue,
             run_sql(conn, statement)
         oid = table_oid(conn, MOULD, table.name)
         wanted = read_facts(conn, oid, MOULD) if oid is not None else {}
-        found = differences(_policies(wanted), _policies(read_facts(conn, real, mapping.schema)))
+        found = differences(*(_policies(f, mapping.schema) for f in (wanted, read_facts(conn, real, mapping.schema))))
     return [d for d in found if not made_by_hand(catalogue, table, d.name, d.actual)]
 
 
-def _policies(facts: dict[tuple[str, str], str]) -> dict[tuple[str, str], str]:
-    return {fact: definition for fact, definition in facts.items() if fact[0] == POLICY}
+def _policies(facts: dict[Fact, str], schema: str) -> dict[Fact, str]:
+    return {fact: without_schema(definition, schema) for fact, definition in facts.items() if fact[0] == POLICY}

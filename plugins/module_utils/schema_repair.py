@@ -41,10 +41,15 @@ def repair_structure(conn: Connection, mapping: Mapping, catalogue: Catalogue, f
             for again in access_statements(mapping, catalogue, table, mapping.schema):
                 run_sql(conn, again)
             done.append(f"{table.name}: permisos, seguridad por fila y comentarios puestos de nuevo")
+        invalid = [d for d in found.get(table.name, ()) if _is_invalid(d)]
+        for difference in invalid:  # first of all: one may have a constraint's name
+            run_sql(conn, f"DROP INDEX {qname(mapping.schema, difference.name)}")
         for difference in sorted(found.get(table.name, ()), key=lambda d: d.kind != "restricción"):
             statement = _repair(mapping, catalogue, table, difference)
-            if statement and not _exists_by_now(conn, mapping, table, difference):
+            made = difference.kind == "índice" and _exists(conn, mapping, difference)  # a constraint brought it along
+            if statement is not None and not made:
                 run_sql(conn, statement)
+            if statement is not None and (not made or difference in invalid):
                 done.append(f"{table.name}: {difference.kind} {difference.name}, reparado")
     return done
 
@@ -57,9 +62,9 @@ def repairable(mapping: Mapping, catalogue: Catalogue, table: SpanishTable, diff
 def _repair(mapping: Mapping, catalogue: Catalogue, table: SpanishTable, difference: Difference) -> str | None:
     wanted = (difference.wanted or "").replace("·.", f"{ident(mapping.schema)}.")
     actual, name = difference.actual or "", ident(difference.name)
-    target, index = qname(mapping.schema, table.name), qname(mapping.schema, difference.name)
-    if difference.kind == "índice" and actual.endswith(INVALID):
-        return f"DROP INDEX {index}" + (f"; {wanted}" if wanted else "")
+    target = qname(mapping.schema, table.name)
+    if _is_invalid(difference):
+        return wanted
     if difference.kind == "restricción" and actual == f"{difference.wanted} NOT VALID{NOT_VALIDATED}":
         return f"ALTER TABLE {target} VALIDATE CONSTRAINT {name}"
     if difference.kind == DEFAULT and difference.wanted:
@@ -89,8 +94,10 @@ def _revoke_everything(conn: Connection, mapping: Mapping, table: SpanishTable) 
         run_sql(conn, f"REVOKE ALL ON {kind} {name} FROM {grantee}")
 
 
-def _exists_by_now(conn: Connection, mapping: Mapping, table: SpanishTable, difference: Difference) -> bool:
-    """Whether a constraint repaired before brought this index along."""
-    if difference.kind != "índice" or difference.actual is not None:
-        return False
+def _is_invalid(difference: Difference) -> bool:
+    """Whether it is an index half built, asked for or a leftover."""
+    return difference.kind == "índice" and (difference.actual or "").endswith(INVALID)
+
+
+def _exists(conn: Connection, mapping: Mapping, difference: Difference) -> bool:
     return fetch_one(conn, "SELECT 1 WHERE to_regclass(%s) IS NOT NULL", (qname(mapping.schema, difference.name),)) is not None

@@ -81,6 +81,11 @@ def invalid_index(database: Database) -> None:
     interrupted(CITY_INDEX)(database)
 
 
+def invalid_index_with_a_constraints_name(database: Database) -> None:
+    done("ALTER TABLE clientes DROP CONSTRAINT clientes_telefono_key")(database)
+    interrupted("CREATE UNIQUE INDEX CONCURRENTLY clientes_telefono_key ON clientes (telefono)")(database)
+
+
 STATE_CHECK = "CHECK (estado IN ('activo', 'inactivo', 'suspendido'))"
 DAMAGE = {
     "an index half built": (invalid_index, ["clientes: índice idx_clientes_ciudad: hay ", "(INVALID)"]),
@@ -91,6 +96,10 @@ DAMAGE = {
     "a unique index half rebuilt": (
         interrupted("REINDEX INDEX CONCURRENTLY clientes_telefono_key"),
         ["clientes: sobra índice clientes_telefono_key_ccnew: "],
+    ),
+    "a unique index half built in the place of its constraint": (
+        invalid_index_with_a_constraints_name,
+        ["clientes: falta restricción clientes_telefono_key: ", "clientes: índice clientes_telefono_key: hay "],
     ),
     "an index gone": (done(f"DROP INDEX {CITY}"), ["clientes: falta índice idx_clientes_ciudad: CREATE INDEX "]),
     "a unique constraint gone": (

@@ -33,7 +33,9 @@ ALTER TABLE "Owner's ""%s"" \ list" ENABLE ROW LEVEL SECURITY;
 CREATE POLICY "it's ""50%"" \ p" ON "Owner's ""%s"" \ list" TO authenticated
     USING ("Phone No" <> 'it''s \ 50%') WITH CHECK (E'\\' <> "Phone No");
 CREATE POLICY "sólo d'alta \ %s" ON "Owner's ""%s"" \ list" AS RESTRICTIVE FOR SELECT TO authenticated, anon USING ("State %" = 'yes');
+CREATE FUNCTION "f'n ""%"" \\"(text) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$ SELECT $1 IS NOT NULL $$;
 ALTER TABLE "Visit's table" ENABLE ROW LEVEL SECURITY;
+CREATE POLICY fun ON "Visit's table" FOR SELECT TO anon USING ("f'n ""%"" \\"("the note"));
 CREATE POLICY "NOTA %" ON "Visit's table" FOR SELECT TO PUBLIC USING ("the note" LIKE '%''\\%');
 GRANT USAGE ON SCHEMA "Feria ""50%"" d'Ñ" TO anon, authenticated;
 GRANT SELECT, INSERT ON "Owner's ""%s"" \ list", "Visit's table" TO authenticated;
