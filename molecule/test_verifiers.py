@@ -55,12 +55,15 @@ FAULTS = {
         "indexes: [nombre, esta_activo]",
         "test_fase1_made_every_index_and_no_other",
     ),
-    "nobody becomes root": Fault(
-        "ssh",
-        "roles/phase/tasks/call.yml",
-        '- name: "{{ __phase_title }}"\n',
-        '- name: "{{ __phase_title }}"\n  become: false\n',
-        "test_the_runbook_logged_in_as_nobody_special_and_became_root",
+    "everybody can read the log": Fault(
+        "ssh", "plugins/module_utils/runlog.py", "0o600", "0o644", "test_the_runbook_became_root_and_its_logs_are_for_root_alone"
+    ),
+    "what was written after the proof is not brought in": Fault(
+        "completo",
+        "roles/data_migration/tasks/main.yml",
+        "    repair: true\n",
+        "    repair: false\n",
+        "test_what_was_written_is_on_both_sides",
     ),
 }
 

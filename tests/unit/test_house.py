@@ -97,7 +97,7 @@ def test_ci_runs_the_readmes_test_command() -> None:
 def test_the_lock_pins_everything_that_the_project_asks_for() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     asked = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
-    names = {normal(re.split(r"[\[<>=]", requirement)[0]) for requirement in asked}
+    names = {normal(re.split(r"[<>=[]", requirement)[0]) for requirement in asked}
     lock = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
     pinned = {normal(line.split("==")[0]) for line in lock if "==" in line}
     assert names <= pinned
