@@ -32,7 +32,7 @@ test-fast: lint ## lo que no necesita contenedores: lint, las pruebas, y las de 
 	$(if $(DEBIAN_POSTGRES),TEST_POSTGRES_BIN=$(DEBIAN_POSTGRES) $(VENV_PYTHON) -m pytest -n 2 -m 'not slow and not size' \
 	  $(SQL_TESTS),@echo 'No hay otro PostgreSQL en /usr/lib/postgresql: las pruebas corrieron solo con el 18')
 
-test-slow: setup ## las pruebas largas: cortes, señales, dos operadores, tamaños y caos
+test-slow: setup ## las pruebas largas: cortes, señales, dos operadores, tamaños y ajustes hostiles
 	$(VENV_PYTHON) -m pytest -n 2 -m slow
 
 flaky: setup ## repite las pruebas de concurrencia, que han de salir bien siempre: N=20

@@ -20,14 +20,12 @@ from tools.postgres_server import PostgresServer, launch
 # Files by the mark that all their tests have. slow: many minutes. concurrent: what hangs on who comes first.
 MARKS = {
     "slow": {
-        "test_cycle.py",
         "test_hostile_cycle.py",
         "test_kill.py",
         "test_interrupted.py",
         "test_two_operators.py",
         "test_stop.py",
         "test_size.py",
-        "test_chaos.py",
     },
     "concurrent": {
         "test_copy.py",
