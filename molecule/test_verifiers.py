@@ -11,6 +11,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -79,22 +80,27 @@ def test_a_broken_runbook_turns_its_scenario_red(name: str, tmp_path: Path) -> N
     text = (house / fault.file).read_text(encoding="utf-8")
     assert text.count(fault.old) == 1, fault.old
     (house / fault.file).write_text(text.replace(fault.old, fault.new), encoding="utf-8")
+    with TemporaryDirectory(prefix="averiado-") as folder:  # short: it holds the sockets of SSH's connections
+        said, code = scenario_in(house, fault.scenario, folder)
+    assert code != 0, said
+    assert any("FAILED" in line and f"::{fault.caught_by}[" in line for line in said.splitlines()), said
+
+
+def scenario_in(house: Path, scenario: str, folder: str) -> tuple[str, int]:
+    """Run the scenario with that house, in containers and a folder of its own; output and exit code."""
     own = {
         "RUNBOOK_HOUSE": str(house),
-        "RUNBOOK_COLLECTIONS": str(tmp_path),
+        "RUNBOOK_COLLECTIONS": str(house.parents[2]),
         "RUNBOOK_NAME": f"averiado{os.getpid()}",
-        "MOLECULE_EPHEMERAL_DIRECTORY": str(tmp_path / "molecule"),
+        "MOLECULE_EPHEMERAL_DIRECTORY": folder,
         "NO_COLOR": "1",
     }
-    (tmp_path / "molecule").mkdir()
     done = subprocess.run(
-        [MOLECULE, "test", "--scenario-name", fault.scenario],
+        [MOLECULE, "test", "--scenario-name", scenario],
         cwd=ROOT,
         env={**os.environ, **own},
         capture_output=True,
         text=True,
         check=False,
     )
-    said = done.stdout + done.stderr
-    assert done.returncode != 0, said
-    assert any("FAILED" in line and f"::{fault.caught_by}[" in line for line in said.splitlines()), said
+    return done.stdout + done.stderr, done.returncode
