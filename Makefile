@@ -25,7 +25,7 @@ demo-down: setup ## quita todo lo que hizo make demo
 DEBIAN_POSTGRES := $(lastword $(wildcard /usr/lib/postgresql/*/bin))
 SQL_TESTS := $(patsubst %,tests/integration/test_%.py,transform refusals copy proof schema fase0 access odd_names)
 
-test: test-fast ## todo lo que corre la integración continua: lint y todas las pruebas
+test: test-fast molecule ## todo lo que corre la integración continua: lint, todas las pruebas, y los escenarios en contenedores
 
 test-fast: lint ## lo que no necesita contenedores: lint, las pruebas, y las de SQL también con el PostgreSQL de Debian
 	$(VENV_PYTHON) -m pytest -n 2 -m 'not slow'
@@ -50,6 +50,8 @@ chaos: setup ## accidentes al azar en cada fase: N=30 SEED=7 INSTALLATION=jsonb|
 
 # One scenario after the other; S=fase2 runs one alone.
 S ?= --all
+# Containers carry the checkout's own number, so that two checkouts never meet.
+export RUNBOOK_NAME ?= runbook-$(firstword $(shell printf %s '$(CURDIR)' | cksum))
 molecule: setup ## los escenarios en contenedores de verdad (hace falta Debian y ser root, o sudo): S=fase2 corre uno
 	tools/prepare_docker.sh
 	molecule test $(if $(filter --all,$(S)),--all,--scenario-name $(S))
