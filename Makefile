@@ -28,12 +28,12 @@ SQL_TESTS := $(patsubst %,tests/integration/test_%.py,transform refusals copy pr
 test: test-fast molecule ## todo lo que corre la integración continua: lint, todas las pruebas, y los escenarios en contenedores
 
 test-fast: lint ## lo que no necesita contenedores: lint, las pruebas, y las de SQL también con el PostgreSQL de Debian
-	$(VENV_PYTHON) -m pytest -n 2 -m 'not slow'
-	$(if $(DEBIAN_POSTGRES),TEST_POSTGRES_BIN=$(DEBIAN_POSTGRES) $(VENV_PYTHON) -m pytest -n 2 -m 'not slow and not size' \
+	$(VENV_PYTHON) -m pytest -n 2 --dist worksteal -m 'not slow'
+	$(if $(DEBIAN_POSTGRES),TEST_POSTGRES_BIN=$(DEBIAN_POSTGRES) $(VENV_PYTHON) -m pytest -n 2 --dist worksteal -m 'not slow and not size' \
 	  $(SQL_TESTS),@echo 'No hay otro PostgreSQL en /usr/lib/postgresql: las pruebas corrieron solo con el 18')
 
 test-slow: setup ## las pruebas largas: cortes, señales, dos operadores, tamaños y ajustes hostiles
-	$(VENV_PYTHON) -m pytest -n 2 -m slow
+	$(VENV_PYTHON) -m pytest -n 2 --dist worksteal -m slow
 
 flaky: setup ## repite las pruebas de concurrencia, que han de salir bien siempre: N=20
 	@for n in $$(seq $(N)); do echo "== vuelta $$n de $(N)"; $(VENV_PYTHON) -m pytest -q -n 2 -m concurrent || exit 1; done

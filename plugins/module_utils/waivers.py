@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import db, lease, ledger
 from .core.errors import MigrationError
-from .core.proof import REFUSED, classified_sql, stale_entries_sql
+from .core.proof import refused_sql, stale_entries_sql
 from .core.routes import BOOKKEEPING, Route
 from .core.sqltext import literal
 from .core.summary import number
@@ -70,7 +70,7 @@ def rehearse(conn: Connection, waivers: Sequence[Waiver], routes: Sequence[Route
                 conn,
                 f"INSERT INTO {BOOKKEEPING}.cuarentena (id, tabla_origen, clave, fila, motivo, origen)"
                 f" SELECT (SELECT least(min(id), 0) FROM {BOOKKEEPING}.cuarentena) - row_number() OVER (),"
-                f" {literal(source)}, clave, '{{}}', motivo, 'copia' FROM ({classified_sql(route)}) d WHERE estado = '{REFUSED}'"
+                f" {literal(source)}, clave, '{{}}', motivo, 'copia' FROM ({refused_sql(route)}) r"
                 " ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta' DO NOTHING",
             )
     settled = _settle(conn, waivers, routes, "")

@@ -104,10 +104,11 @@ class Round:
                 conn, watch = context.conn, Watch(run_id)
                 for route in copier.pending_routes(conn, context.routes()):
                     with self._clock("copy", route.pair.target):
-                        progress = copier.begin(conn, route, run_id)
+                        (progress,) = copier.begin(conn, route, run_id)
                         if progress.expected > DEFERRED_ROWS:
                             deferred_indexes.defer(conn, route, run_id)
                         copier.copy_for(conn, progress, watch, BATCH_ROWS, math.inf)
+                        copier.finish(conn, route)
                 for owed in deferred_indexes.owed_indexes(conn):
                     with self._clock("copy", owed.table):
                         deferred_indexes.build(self.database.url, conn, owed, "public", run_id, lambda: None)

@@ -9,6 +9,7 @@ from tools.postgres_server import SUPERUSER, run_tool
 
 from .databases import Database
 
+_POLICY_ROLES = re.compile(r"^(CREATE POLICY .*? TO )(\w+(?:, \w+)+)", re.MULTILINE)
 _COPY = re.compile(r"^(COPY [^\n]* FROM stdin;\n)(.*?)(^\\\.\n)", re.MULTILINE | re.DOTALL)
 
 
@@ -29,6 +30,8 @@ def _pg_dump(database: Database, without: tuple[str, ...], *options: str) -> str
     environment = {"PGPASSWORD": server.password, "PGCLIENTENCODING": "UTF8"}
     place = ["-h", server.host, "-p", str(server.port), "-U", SUPERUSER, "-d", database.name]
     text = run_tool(server.bin_dir / "pg_dump", *place, *excluded, *options, home=server.home, environment=environment)
+    # their order is that of pg_authid's pages, which changes with any ALTER ROLE
+    text = _POLICY_ROLES.sub(lambda found: found[1] + ", ".join(sorted(found[2].split(", "))), text)
     return "\n".join(line for line in text.split("\n") if not line.startswith(("\\restrict ", "\\unrestrict ")))
 
 

@@ -145,6 +145,11 @@ def examples_sql(route: Route, limit: int) -> str:
 ) e WHERE puesto <= {limit} ORDER BY estado, puesto"""
 
 
+def refused_sql(route: Route) -> str:
+    """Return a SELECT of clave and motivo of every refused row whose entry does not say so yet."""
+    return f"SELECT {_clave(route)} AS clave, motivo FROM ({classified_sql(route)}) d WHERE estado = '{REFUSED}'"
+
+
 def candidates_sql(route: Route) -> str:
     """Return a SELECT of every row to look at again, or to try again.
 
