@@ -73,7 +73,8 @@ def test_a_snapshot_alone_would_have_named_them(made: Made) -> None:
         stack.enter_context(services(database, "late", writes=WRITES))
         context = stack.enter_context(opened(jobs.params("prueba", "fase2"), True))
         routes = context.every_route()
-        for _ in range(10):
+        deadline = time.monotonic() + 60
+        while not unclean and time.monotonic() < deadline:
             with second_look.snapshot(context.conn, routes, routes) as accounts:
                 unclean += sum(not a.clean for a in accounts)
                 second_look.look_again(context.conn, accounts, routes, second_look.Looking())
