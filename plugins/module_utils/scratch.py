@@ -24,7 +24,7 @@ def sweep(own: Path | None = None) -> None:
         unnamed.rename(own / MARK)
         for folder in own.parent.glob(FOLDERS):
             if folder != own and _is_abandoned(folder):
-                shutil.rmtree(folder, ignore_errors=True)
+                shutil.rmtree(folder, ignore_errors=True)  # another run may sweep it too
 
 
 def _is_abandoned(folder: Path) -> bool:

@@ -71,9 +71,12 @@ class Looking:
     def batches(self, conn: Connection, side: Side, keys: Sequence[Key], work: Work) -> Iterator[list[Row]]:
         """Yield what ``work`` returns for some keys after the others, each in a transaction of its own."""
         del side
+
+        def look(some: Sequence[Key]) -> list[Row]:
+            return with_lock_retries(conn, lambda _: work(some), LOCK_TIMEOUT_MS, TRIES)
+
         for begin in range(0, len(keys), ROWS):
-            some = keys[begin : begin + ROWS]
-            yield with_lock_retries(conn, lambda _, some=some: work(some), LOCK_TIMEOUT_MS, TRIES)  # type: ignore[misc]
+            yield look(keys[begin : begin + ROWS])
 
     def mend(self, conn: Connection, side: Side, keys: Sequence[Key]) -> None:
         """Make these rows right, in the open transaction."""

@@ -21,7 +21,7 @@ def show(result: dict[str, Any]) -> None:
         display.display(escape(str(line)))
 
 
-class ReportingAction(ActionBase):  # type: ignore[misc]
+class ReportingAction(ActionBase):  # type: ignore[misc]  # Ansible has no types
     """A module works in slices of some seconds and says what it did after each; here the lines reach the terminal."""
 
     _requires_connection = True

@@ -27,7 +27,7 @@ def sweep(facts: Mapping[str, Any]) -> None:
         (own / MARK).write_text(json.dumps({name: facts[name] for name in ("host", "pid", "process")}), encoding="utf-8")
         for folder in own.parent.iterdir():
             if folder != own and _is_abandoned(folder):
-                shutil.rmtree(folder, ignore_errors=True)
+                shutil.rmtree(folder, ignore_errors=True)  # another run may sweep it too
 
 
 def _is_abandoned(folder: Path) -> bool:

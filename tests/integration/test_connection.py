@@ -144,7 +144,7 @@ def test_something_else_on_that_port_is_not_taken_for_a_postgresql() -> None:
 
 def test_an_old_server_is_refused() -> None:
     with pytest.raises(MigrationError, match="PostgreSQL 13"):
-        db._require_version(SimpleNamespace(info=SimpleNamespace(server_version=130010)))  # type: ignore[arg-type]
+        db._require_version(SimpleNamespace(info=SimpleNamespace(server_version=130010)))
 
 
 # --- the session

@@ -101,7 +101,7 @@ def test_nobody_takes_over_in_the_middle_of_a_fenced_transaction(fase0: Phase, c
 
 def test_an_order_that_went_past_the_guard_writes_nothing(phase: Phase, conn: Any) -> None:
     for operation in ("open", "close", "fail"):
-        error = refused(lambda operation=operation: phase.call(operation, "fase0", ""))  # type: ignore[misc]
+        error = refused(lambda operation=operation: phase.call(operation, "fase0", ""))
         assert "se saltó la guardia" in str(error)
     assert not ledger.exists(conn)
     ledger.ensure_schema(conn)

@@ -433,7 +433,7 @@ def test_trap_11_tables_with_rows_are_not_dropped(begin: Begin) -> None:
     jobs.make_tables()
     database.query("INSERT INTO profesiones (nombre) VALUES ('Nacida aquí')")
     for check in (True, False):
-        sentence = refused_and_unchanged(database, lambda check=check: jobs.drop_tables(check=check))  # type: ignore[misc]
+        sentence = refused_and_unchanged(database, lambda check=check: jobs.drop_tables(check=check))
         assert "profesiones ya tiene filas; deshacer fase1 las borraría" in sentence
         assert "fase2.yml --tags rollback" in sentence
 
@@ -452,7 +452,7 @@ def test_trap_13_what_somebody_built_on_a_table_stops_the_way_back(begin: Begin,
     jobs.make_tables()
     database.query(USERS[phrase])
     for check in (True, False):
-        sentence = refused_and_unchanged(database, lambda check=check: jobs.drop_tables(check=check))  # type: ignore[misc]
+        sentence = refused_and_unchanged(database, lambda check=check: jobs.drop_tables(check=check))
         assert "nada se borra en cascada" in sentence
         assert phrase in sentence
 

@@ -251,7 +251,7 @@ def test_a_simulation_announces_what_the_run_then_does(
     assert {line[1]: tuple(map(int, line[2:])) for line in tables} == {line[1]: shape(database, line[1]) for line in tables}
 
     for name, forecast in forecasts.items():
-        assert forecast == happened(database, lambda name=name: runner.run(name), forecast)  # type: ignore[misc]
+        assert forecast == happened(database, lambda name=name: runner.run(name), forecast)
         assert all(rows.items() <= whole.items() for rows, whole in zip(forecast, by_fase0, strict=True))
 
     with database.cursor() as cursor:

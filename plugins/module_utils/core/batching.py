@@ -6,8 +6,7 @@ moves the checkpoint: one transaction, one batch.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
+from .locks import passed
 from .routes import BOOKKEEPING, Route, joined_key
 from .row_bytes import legacy_bytes
 from .sqltext import ident, literal
@@ -18,11 +17,6 @@ HEAD = """LANGUAGE plpgsql SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_custom_plan AS $funcion$
 #variable_conflict use_column
 """
-
-
-def passed(names: Sequence[str]) -> str:
-    """Return the function's array parameters of those names."""
-    return ", ".join("p" + n for n in names)
 
 
 def batch_function(route: Route) -> str:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .batching import HEAD, batch_function, passed
-from .locks import by_key, legacy_locks, unnested
+from .batching import HEAD, batch_function
+from .locks import by_key, legacy_locks, passed, unnested
 from .refusals import accepted
 from .routes import BOOKKEEPING, Route, clave_sql, row_image, spanish_clave
 from .sqltext import ident, idents, images_differ, literal

@@ -12,9 +12,14 @@ from .routes import Route
 from .sqltext import ident, idents, literal
 
 
+def passed(names: Sequence[str]) -> str:
+    """Return a rendered function's array parameters of those names."""
+    return ", ".join("p" + n for n in names)
+
+
 def unnested(names: Sequence[str]) -> str:
     """Return the keys that a function got as arrays, one for each column, as rows k."""
-    return f"unnest({', '.join('p' + n for n in names)}) AS k({', '.join(names)})"
+    return f"unnest({passed(names)}) AS k({', '.join(names)})"
 
 
 def given(types: Sequence[str], keys: Sequence[Sequence[str]]) -> str:
