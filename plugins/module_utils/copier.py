@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 LOCK_TIMEOUT_MS = 200  # above it writers are hurt by deadlocks with our batches (docs/decisions.md)
 BATCH_BYTES = 8 * 2**20  # of the legacy rows of one transaction: what it writes, remembers and lasts is bounded by it
-SPLIT_ROWS = 50_000  # below it a second worker is not worth its session
+SPLIT_ROWS = 10_000  # below it a second worker is not worth its session
 TRIES = 40
 CLASHES = ("55P03", "40P01", "40001")  # a lock not available, a deadlock, a serialization failure: try again
 
@@ -157,7 +157,7 @@ def copy_for(conn: Connection, progress: Progress, watch: Watch, batch_rows: int
                     raise
                 progress.note("otras transacciones tienen bloqueadas las filas que siguen")
                 break
-            size = next_rows(wanted, batch.read, batch_rows, batch.seconds, batch.waiters)
+            size = next_rows(batch.read if batch.cut else wanted, batch_rows, batch.seconds, batch.waiters)
             progress = replace(_now(conn, progress), rate=progress.rate, notes=progress.notes)
             if batch.waiters:
                 progress.note(f"otras sesiones esperaban detrás de un lote: el siguiente lleva {size} filas")
@@ -173,12 +173,13 @@ def copy_for(conn: Connection, progress: Progress, watch: Watch, batch_rows: int
 
 @dataclass
 class Batch:
-    """The transaction that went through last: rows read, how long it lasted, who waited for it."""
+    """The transaction that went through last: rows read, whether their bytes cut it short, how long it lasted, who waited."""
 
     conn: Connection
     progress: Progress
     run_id: str
     read: int = 0
+    cut: bool = False
     seconds: float = 0.0
     waiters: int = 0
 
@@ -186,8 +187,8 @@ class Batch:
         """Copy the next ``rows`` at most, in the caller's transaction."""
         started = time.monotonic()
         name = self.progress.route.function_name("copiar")
-        query = compose("SELECT leidas FROM {f}(%s, %s, %s, %s)", f=(BOOKKEEPING, name))
-        self.read = fetch_all(self.conn, query, (self.progress.part, rows, BATCH_BYTES, self.run_id))[0][0]
+        query = compose("SELECT leidas, cortada FROM {f}(%s, %s, %s, %s)", f=(BOOKKEEPING, name))
+        self.read, self.cut = fetch_all(self.conn, query, (self.progress.part, rows, BATCH_BYTES, self.run_id))[0]
         self.waiters = waiters(self.conn)
         self.seconds = time.monotonic() - started
 

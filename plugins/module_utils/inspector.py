@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
 _RELATIONS = """
-SELECT c.oid, c.relname, c.relkind, pg_get_userbyid(c.relowner), c.relrowsecurity, c.relforcerowsecurity
+SELECT c.oid, c.relname, c.relkind, pg_get_userbyid(c.relowner), c.relrowsecurity, c.relforcerowsecurity,
+       EXISTS (SELECT 1 FROM pg_inherits i WHERE i.inhparent = c.oid)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = %s AND c.relname = ANY (%s) ORDER BY c.relname
 """
@@ -107,8 +108,9 @@ def read_catalogue(conn: Connection, mapping: Mapping) -> Catalogue:
                 unique=tuple(tuple(row[2]) for row in keys if row[0] == oid and not row[1]),
                 grants=tuple(Grant(*row[1:]) for row in grants if row[0] == oid),
                 policies=tuple(Policy(*map(_frozen, row[1:])) for row in policies if row[0] == oid),
+                heirs=heirs,
             )
-            for oid, name, kind, owner, security, force in relations
+            for oid, name, kind, owner, security, force, heirs in relations
         ),
         default_grantees=tuple(row[0] for row in grantees if row[0] != role),
     )

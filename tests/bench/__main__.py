@@ -37,6 +37,12 @@ def measure(rows: int, messages: int | None, rounds: int, output: Path) -> str:
             found.append(Round(database, home).run())
             databases.drop(database)
             database = databases.copy(prepared.name)
+            both = Round(database, home)
+            both.jobs.up_to_tables()
+            both.copy("copy, 2 workers", 2)
+            found[-1] |= both.times
+            databases.drop(database)
+            database = databases.copy(prepared.name)
             found[-1]["empty phase"] = {"": empty_phase(database, home)}
             databases.drop(database)
         version = prepared.value("SHOW server_version")

@@ -21,6 +21,7 @@ from plugins.module_utils.core.refusals import accepted
 from plugins.module_utils.core.routes import Route
 from plugins.module_utils.core.sqltext import idents
 from plugins.module_utils.throttle import Watch
+from plugins.module_utils.workers import copy_parts
 from tests.support.databases import Database
 from tests.support.jobs import Jobs
 
@@ -33,7 +34,7 @@ PHASES = ("fase2", "fase3")
 BATCH_ROWS = 5000  # production's
 DEFERRED_ROWS = 100_000
 
-COPIES = ("plan", "statement", "copy", "create table as")
+COPIES = ("plan", "statement", "copy", "copy, 2 workers", "create table as")
 PROOFS = ("scan", "proof")
 WHOLE = ("rerun", "empty phase")
 Times = dict[str, dict[str, float]]  # contender → Spanish table, of a proof legacy table ('': all at once) → seconds
@@ -61,7 +62,7 @@ class Round:
             self._statements(context, "plan", lambda route: PLAN.get(route.pair.target, "") if not route.earlier else "")
             self._statements(context, "statement", _careful)
             self._statements(context, "create table as", _as_table)
-        self._copy()
+        self.copy("copy", 1)
         with self._context("fase2") as context:
             self._prove(context.conn, routes)
         with self._clock("rerun", ""):
@@ -97,20 +98,20 @@ class Round:
         db.run_sql(conn, "DROP SCHEMA IF EXISTS medida CASCADE; SET search_path = pg_catalog")
         self.database.query("CHECKPOINT")
 
-    def _copy(self) -> None:
+    def copy(self, contender: str, workers: int) -> None:
         """The batches of every pair, then the indexes owed, as a slice does it and with a clock for each table."""
         for phase in PHASES:
             with self.jobs.run(phase) as run_id, opened(self.jobs.params(run_id, phase), False) as context:
                 conn, watch = context.conn, Watch(run_id)
                 for route in copier.pending_routes(conn, context.routes()):
-                    with self._clock("copy", route.pair.target):
-                        (progress,) = copier.begin(conn, route, run_id)
-                        if progress.expected > DEFERRED_ROWS:
+                    with self._clock(contender, route.pair.target):
+                        parts = copier.begin(conn, route, run_id, workers)
+                        if copier.total(parts).expected > DEFERRED_ROWS:
                             deferred_indexes.defer(conn, route, run_id)
-                        copier.copy_for(conn, progress, watch, BATCH_ROWS, math.inf)
+                        copy_parts(self.database.url, conn, parts, watch, workers, BATCH_ROWS, math.inf)
                         copier.finish(conn, route)
                 for owed in deferred_indexes.owed_indexes(conn):
-                    with self._clock("copy", owed.table):
+                    with self._clock(contender, owed.table):
                         deferred_indexes.build(self.database.url, conn, owed, "public", run_id, lambda: None)
             self.jobs.equalise(phase)
 

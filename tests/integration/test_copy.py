@@ -408,6 +408,8 @@ def test_a_writer_that_holds_a_row_delays_only_its_batch_and_what_it_commits_is_
         database.query("UPDATE customers SET city = 'Puyo'")
     with held(database, f"UPDATE customers SET city = 'Tena' WHERE id = '{customer(4)}'", seconds=2.5):
         getattr(jobs, step)()
+    if step == "copy":
+        jobs.equalise()  # its new version may lie behind the end of the copy
     assert client(database, 4, "ciudad") == ("Tena",)
     jobs.equalise()
 

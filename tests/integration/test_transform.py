@@ -138,12 +138,12 @@ class Bench:
         self.run("SET TimeZone = 'America/Guayaquil'")  # the forward SELECT must not care
         found = db.fetch_all(
             self.conn,
-            f"""SELECT left(o.v::text, 80), f._sqlstate, x.estado, left(f.valor::text, 80), left(d.valor::text, 80)
+            f"""SELECT left(o.v::text, 80), f._rechazo[1], x.estado, left(f.valor::text, 80), left(d.valor::text, 80)
             FROM public.origen o JOIN ({forward_sql(route)}) f ON f._k1 = o.id
             LEFT JOIN public.destino d ON d.id = o.id LEFT JOIN public.rechazo x ON x.id = o.id
-            WHERE f._sqlstate IS DISTINCT FROM x.estado
+            WHERE f._rechazo[1] IS DISTINCT FROM x.estado
                OR x.estado IS NULL AND ROW(f.valor)::record *<> ROW(d.valor)::record
-               OR (f._sqlstate IS NULL) <> (f._motivo IS NULL) ORDER BY o.id""",
+               OR (f._rechazo IS NULL) <> (f._motivo IS NULL) ORDER BY o.id""",
         )
         self.run("SET TimeZone = 'UTC'")
         return found

@@ -25,26 +25,23 @@ MIB = 2**20
 
 
 @pytest.mark.parametrize(
-    ("wanted", "read", "seconds", "waiters", "rows"),
+    ("done", "seconds", "waiters", "rows"),
     [
-        (1000, 1000, 0.2, 0, 2000),
-        (4000, 4000, 0.2, 0, 5000),  # the setting is the most
-        (1000, 0, 0.2, 0, 2000),
-        (5000, 8, 0.2, 0, 16),  # bounded by bytes: as few again, and not 5000 looked at for eight
-        (5000, 5000, 0.2, 3, 2500),
-        (30, 30, 0.2, 1, FEWEST),
-        (1000, 1000, 4 * BATCH_SECONDS, 0, 250),
-        (1, 1, 60.0, 0, 1),
+        (1000, 0.2, 0, 2000),
+        (4000, 0.2, 0, 5000),  # the setting is the most
+        (8, 0.2, 0, 16),  # bounded by bytes: as few again, and not 5000 looked at for eight
+        (5000, 0.2, 3, 2500),
+        (30, 0.2, 1, FEWEST),
+        (1000, 4 * BATCH_SECONDS, 0, 250),
+        (1, 60.0, 0, 1),
     ],
 )
-def test_the_next_batch_is_as_large_as_the_last_one_allows(
-    wanted: int, read: int, seconds: float, waiters: int, rows: int
-) -> None:
-    assert next_rows(wanted, read, 5000, seconds, waiters) == rows
+def test_the_next_batch_is_as_large_as_the_last_one_allows(done: int, seconds: float, waiters: int, rows: int) -> None:
+    assert next_rows(done, 5000, seconds, waiters) == rows
 
 
 def test_a_setting_below_the_fewest_rows_stays_the_most() -> None:
-    assert next_rows(3, 3, 3, 0.1, 2) == 3
+    assert next_rows(3, 3, 0.1, 2) == 3
 
 
 def test_the_rate_follows_what_happened_of_late() -> None:

@@ -7,6 +7,7 @@
 CREATE OR REPLACE VIEW migracion.v_provider_professions_proveedor_profesiones AS
 SELECT l.provider_id AS _k1,
        l.profession_id AS _k2,
+       l.ctid AS _lugar,
        l.provider_id::text || '|' || l.profession_id::text AS _clave,
        v.proveedor_id,
        v.profesion_id,
@@ -16,8 +17,7 @@ SELECT l.provider_id AS _k1,
        v.es_principal,
        v.estado_verificacion,
        v.creado_at,
-       f.rechazo[1] AS _sqlstate,
-       f.rechazo[2] AS _columna,
+       f.rechazo AS _rechazo,
        f.rechazo[3] AS _motivo,
        NULL::text AS _fusion,
        jsonb_build_object('provider_id', l.provider_id, 'profession_id', l.profession_id, 'specialty', l.specialty, 'experience_years', l.experience_years, 'certifications', l.certifications, 'is_primary', l.is_primary, 'verification_status', l.verification_status, 'created_at', l.created_at) AS _fila
@@ -38,52 +38,69 @@ CROSS JOIN LATERAL (SELECT CASE
     WHEN l.verification_status NOT IN ('pending', 'verified', 'rejected', 'pendiente', 'verificada', 'rechazada') AND octet_length(l.verification_status) > 20 AND char_length(l.verification_status) > 20 AND rtrim(substr(l.verification_status, 21), ' ') <> '' THEN ARRAY['22001', 'verification_status', 'verification_status no tiene traducción: ' || quote_literal(left(l.verification_status::text, 40))]
     WHEN l.verification_status NOT IN ('pending', 'verified', 'rejected', 'pendiente', 'verificada', 'rechazada') THEN ARRAY['23514', 'verification_status', 'verification_status no tiene traducción: ' || quote_literal(left(l.verification_status::text, 40))]
   END AS rechazo) r
+LEFT JOIN migracion.v_users_proveedores a1_1 ON a1_1.id = v.proveedor_id AND CASE WHEN a1_1._rechazo IS NULL AND a1_1._fusion IS NULL THEN true ELSE false END
+LEFT JOIN migracion.v_professions_profesiones a2_1 ON a2_1.id = v.profesion_id AND CASE WHEN a2_1._rechazo IS NULL AND a2_1._fusion IS NULL THEN true ELSE false END
 CROSS JOIN LATERAL (SELECT coalesce(r.rechazo, CASE
-    WHEN v.proveedor_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM migracion.v_users_proveedores p WHERE p.id = v.proveedor_id AND p._motivo IS NULL AND p._fusion IS NULL) THEN ARRAY['23503', 'provider_id', 'provider_id apunta a una fila que no está o está en cuarentena en users']
-    WHEN v.profesion_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM migracion.v_professions_profesiones p WHERE p.id = v.profesion_id AND p._motivo IS NULL AND p._fusion IS NULL) THEN ARRAY['23503', 'profession_id', 'profession_id apunta a una fila que no está o está en cuarentena en professions']
+    WHEN v.proveedor_id IS NOT NULL AND a1_1.id IS NULL THEN ARRAY['23503', 'provider_id', 'provider_id apunta a una fila que no está o está en cuarentena en users']
+    WHEN v.profesion_id IS NOT NULL AND a2_1.id IS NULL THEN ARRAY['23503', 'profession_id', 'profession_id apunta a una fila que no está o está en cuarentena en professions']
   END) AS rechazo) f
 WHERE true;
 
 CREATE OR REPLACE FUNCTION migracion.llevar_provider_professions_proveedor_profesiones(
-  p_k1 uuid[], p_k2 integer[], p_run text, OUT copiadas bigint, OUT rechazadas bigint)
+  p_k1 uuid[], p_k2 integer[], p_run text, p_lugar tid[] DEFAULT NULL,
+  OUT copiadas bigint, OUT rechazadas bigint)
 LANGUAGE plpgsql SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_custom_plan AS $funcion$
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_mergejoin = off SET enable_tidscan = on
+SET seq_page_cost = 0.01 SET random_page_cost = 0.01 SET cpu_operator_cost = 0.0001 SET jit = off
+SET plan_cache_mode = force_custom_plan AS $funcion$
 #variable_conflict use_column
 DECLARE
   v_mitad integer := cardinality(p_k1) / 2;
   v_estado text; v_mensaje text; v_mas bigint; v_peor bigint; v_hubo boolean := false;
+  -- a copy goes where no Spanish row is yet: it looks for them once it has met one
+  v_mirar boolean := p_lugar IS NULL;
   p_m1 uuid[] := '{}';
   p_m2 integer[] := '{}';
 BEGIN
   copiadas := 0; rechazadas := 0;
   IF cardinality(p_k1) = 0 THEN RETURN; END IF;
   PERFORM set_config('migracion.sync', 'copia', true);
-  -- waits for writers in flight; the next statement then reads what they committed
-  PERFORM 1 FROM public.provider_professions l JOIN unnest(p_k1, p_k2) AS k(_k1, _k2) ON l.provider_id = k._k1 AND l.profession_id = k._k2
-  ORDER BY l.provider_id, l.profession_id FOR SHARE OF l;
-  PERFORM 1 FROM public.users p WHERE p.id IN (SELECT l.provider_id FROM public.provider_professions l JOIN unnest(p_k1, p_k2) AS k(_k1, _k2) ON l.provider_id = k._k1 AND l.profession_id = k._k2) ORDER BY p.id FOR SHARE OF p;
-  PERFORM 1 FROM public.professions p WHERE p.id IN (SELECT l.profession_id FROM public.provider_professions l JOIN unnest(p_k1, p_k2) AS k(_k1, _k2) ON l.provider_id = k._k1 AND l.profession_id = k._k2) ORDER BY p.id FOR SHARE OF p;
-  BEGIN
+  -- each lock waits for writers in flight; the next statement then reads what they committed
+  IF p_lugar IS NULL THEN
+    SELECT coalesce(array_agg(l._k1), '{}'), coalesce(array_agg(l._k2), '{}'), coalesce(array_agg(l._lugar), '{}') INTO p_k1, p_k2, p_lugar FROM (
+      SELECT l.ctid AS _lugar, l.provider_id AS _k1, l.profession_id AS _k2 FROM public.provider_professions l JOIN (SELECT DISTINCT k.* FROM unnest(p_k1, p_k2) AS k(_k1, _k2)) k ON l.provider_id = k._k1 AND l.profession_id = k._k2
+      ORDER BY l.provider_id, l.profession_id FOR SHARE OF l) l;
+  END IF;
+  PERFORM 1 FROM public.users p WHERE p.id IN (SELECT DISTINCT l.provider_id FROM public.provider_professions l WHERE l.ctid = ANY (p_lugar)) ORDER BY p.id FOR SHARE OF p;
+  PERFORM 1 FROM public.professions p WHERE p.id IN (SELECT DISTINCT l.profession_id FROM public.provider_professions l WHERE l.ctid = ANY (p_lugar)) ORDER BY p.id FOR SHARE OF p;
+  LOOP
+    BEGIN
     WITH f AS MATERIALIZED (
-      SELECT f._k1, f._k2, f._clave, f.proveedor_id, f.profesion_id, f.especialidad, f.anos_experiencia, f.certificaciones, f.es_principal, f.estado_verificacion, f.creado_at, f._sqlstate, f._columna, f._motivo, f._fusion FROM (SELECT DISTINCT k.* FROM unnest(p_k1, p_k2) AS k(_k1, _k2)) k JOIN migracion.v_provider_professions_proveedor_profesiones f ON f._k1 = k._k1 AND f._k2 = k._k2
-    ), escritas AS (
-      INSERT INTO public.proveedor_profesiones AS t (proveedor_id, profesion_id, especialidad, anos_experiencia, certificaciones, es_principal, estado_verificacion, creado_at)
-      SELECT f.proveedor_id, f.profesion_id, f.especialidad, f.anos_experiencia, f.certificaciones, f.es_principal, f.estado_verificacion, f.creado_at FROM f WHERE f._motivo IS NULL AND f._fusion IS NULL
-      ON CONFLICT (proveedor_id, profesion_id) DO UPDATE SET especialidad = excluded.especialidad, anos_experiencia = excluded.anos_experiencia, certificaciones = excluded.certificaciones, es_principal = excluded.es_principal, estado_verificacion = excluded.estado_verificacion, creado_at = excluded.creado_at
-        WHERE ROW(t.especialidad, t.anos_experiencia, t.certificaciones, t.es_principal, t.estado_verificacion, t.creado_at)::record *<> ROW(excluded.especialidad, excluded.anos_experiencia, excluded.certificaciones, excluded.es_principal, excluded.estado_verificacion, excluded.creado_at)::record
+      SELECT f._k1, f._k2, f._clave, f.proveedor_id, f.profesion_id, f.especialidad, f.anos_experiencia, f.certificaciones, f.es_principal, f.estado_verificacion, f.creado_at, f._rechazo, f._fusion,
+        t.proveedor_id IS NOT NULL AS _esta, CASE WHEN t.proveedor_id IS NOT NULL THEN ROW(t.especialidad, t.anos_experiencia, t.certificaciones, t.es_principal, t.estado_verificacion, t.creado_at)::record *<> ROW(f.especialidad, f.anos_experiencia, f.certificaciones, f.es_principal, f.estado_verificacion, f.creado_at)::record END AS _distinta
+      FROM migracion.v_provider_professions_proveedor_profesiones f LEFT JOIN public.proveedor_profesiones t ON v_mirar AND t.proveedor_id = f.proveedor_id AND t.profesion_id = f.profesion_id
+      WHERE f._lugar = ANY (p_lugar)
+    ), nuevas AS (
+      INSERT INTO public.proveedor_profesiones (proveedor_id, profesion_id, especialidad, anos_experiencia, certificaciones, es_principal, estado_verificacion, creado_at)
+      SELECT f.proveedor_id, f.profesion_id, f.especialidad, f.anos_experiencia, f.certificaciones, f.es_principal, f.estado_verificacion, f.creado_at FROM f WHERE NOT f._esta AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
+      RETURNING 1
+    ), corregidas AS (
+      UPDATE public.proveedor_profesiones t SET especialidad = f.especialidad, anos_experiencia = f.anos_experiencia, certificaciones = f.certificaciones, es_principal = f.es_principal, estado_verificacion = f.estado_verificacion, creado_at = f.creado_at
+      FROM f WHERE f._distinta AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AND t.proveedor_id = f.proveedor_id AND t.profesion_id = f.profesion_id
       RETURNING 1
     ), abiertas AS (
       INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, columna, motivo, origen)
-      SELECT 'provider_professions', f._clave, jsonb_build_object('provider_id', l.provider_id, 'profession_id', l.profession_id, 'specialty', l.specialty, 'experience_years', l.experience_years, 'certifications', l.certifications, 'is_primary', l.is_primary, 'verification_status', l.verification_status, 'created_at', l.created_at), f._sqlstate, f._columna, f._motivo, 'copia'
+      SELECT 'provider_professions', f._clave, jsonb_build_object('provider_id', l.provider_id, 'profession_id', l.profession_id, 'specialty', l.specialty, 'experience_years', l.experience_years, 'certifications', l.certifications, 'is_primary', l.is_primary, 'verification_status', l.verification_status, 'created_at', l.created_at), f._rechazo[1], f._rechazo[2], f._rechazo[3], 'copia'
       FROM f JOIN public.provider_professions l ON l.provider_id = f._k1 AND l.profession_id = f._k2
-      WHERE f._motivo IS NOT NULL
+      WHERE f._rechazo IS NOT NULL
       ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
       DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, columna = excluded.columna, motivo = excluded.motivo
         WHERE (c.fila, c.motivo) IS DISTINCT FROM (excluded.fila, excluded.motivo)
       RETURNING 1
     ), cerradas AS (
       UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'corregida'
-      FROM f WHERE c.tabla_origen = 'provider_professions' AND c.clave = f._clave AND c.estado <> 'resuelta' AND f._motivo IS NULL
+      FROM f WHERE c.tabla_origen = 'provider_professions' AND c.clave = f._clave AND c.estado <> 'resuelta' AND f._rechazo IS NULL
+        AND EXISTS (SELECT 1 FROM migracion.cuarentena x WHERE x.tabla_origen = 'provider_professions' AND x.estado <> 'resuelta')
       RETURNING 1
     ), fusionadas AS (
       INSERT INTO migracion.fusion AS m (tabla_origen, clave, tabla_destino, clave_destino, motivo)
@@ -94,20 +111,24 @@ BEGIN
     ), separadas AS (
       DELETE FROM migracion.fusion m USING f
       WHERE m.tabla_origen = 'provider_professions' AND m.tabla_destino = 'proveedor_profesiones' AND m.clave = f._clave AND f._fusion IS NULL
+        AND EXISTS (SELECT 1 FROM migracion.fusion x WHERE x.tabla_origen = 'provider_professions' AND x.tabla_destino = 'proveedor_profesiones')
       RETURNING 1
     )
-    SELECT (SELECT count(*) FROM escritas), (SELECT count(*) FROM f WHERE f._motivo IS NOT NULL)
+    SELECT (SELECT count(*) FROM nuevas) + (SELECT count(*) FROM corregidas), (SELECT count(*) FROM f WHERE f._rechazo IS NOT NULL)
     INTO copiadas, rechazadas;
-    RETURN;
-  EXCEPTION
-    WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
-      GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT;
-  END;
+      RETURN;
+    EXCEPTION
+      WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
+        GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT;
+    END;
+    EXIT WHEN v_mirar OR v_estado <> '23505';
+    v_mirar := true;
+  END LOOP;
   -- the net below the forward SELECT's own refusals: halve until the row that cannot go in stands alone
   IF cardinality(p_k1) > 1 THEN
-    SELECT r.copiadas, r.rechazadas INTO v_mas, v_peor FROM migracion.llevar_provider_professions_proveedor_profesiones(p_k1[1:v_mitad], p_k2[1:v_mitad], p_run) r;
+    SELECT r.copiadas, r.rechazadas INTO v_mas, v_peor FROM migracion.llevar_provider_professions_proveedor_profesiones(p_k1[1:v_mitad], p_k2[1:v_mitad], p_run, p_lugar[1:v_mitad]) r;
     copiadas := copiadas + v_mas; rechazadas := rechazadas + v_peor;
-    SELECT r.copiadas, r.rechazadas INTO v_mas, v_peor FROM migracion.llevar_provider_professions_proveedor_profesiones(p_k1[v_mitad + 1:], p_k2[v_mitad + 1:], p_run) r;
+    SELECT r.copiadas, r.rechazadas INTO v_mas, v_peor FROM migracion.llevar_provider_professions_proveedor_profesiones(p_k1[v_mitad + 1:], p_k2[v_mitad + 1:], p_run, p_lugar[v_mitad + 1:]) r;
     copiadas := copiadas + v_mas; rechazadas := rechazadas + v_peor;
     RETURN;
   END IF;
@@ -122,7 +143,7 @@ BEGIN
   -- what it was before is stale now and leaves, as with any refused row
   WITH fuera AS (
     DELETE FROM public.proveedor_profesiones t USING migracion.v_provider_professions_proveedor_profesiones f JOIN unnest(p_k1, p_k2) AS k(_k1, _k2) ON f._k1 = k._k1 AND f._k2 = k._k2
-    WHERE t.proveedor_id = f.proveedor_id AND t.profesion_id = f.profesion_id AND f._motivo IS NULL AND f._fusion IS NULL RETURNING t.*
+    WHERE t.proveedor_id = f.proveedor_id AND t.profesion_id = f.profesion_id AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END RETURNING t.*
   )
   INSERT INTO migracion.apartada (run_id, tabla, clave, fila)
   SELECT p_run, 'proveedor_profesiones', t.id::text, to_jsonb(t) FROM fuera t;
@@ -131,67 +152,98 @@ END $funcion$;
 
 CREATE OR REPLACE FUNCTION migracion.copiar_provider_professions_proveedor_profesiones(
   p_tramo text, p_filas integer, p_bytes bigint, p_run text,
-  OUT leidas bigint, OUT copiadas bigint, OUT rechazadas bigint, OUT terminada boolean)
+  OUT leidas bigint, OUT copiadas bigint, OUT rechazadas bigint, OUT terminada boolean, OUT cortada boolean)
 LANGUAGE plpgsql SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_custom_plan AS $funcion$
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_mergejoin = off SET enable_tidscan = on
+SET seq_page_cost = 0.01 SET random_page_cost = 0.01 SET cpu_operator_cost = 0.0001 SET jit = off
+SET plan_cache_mode = force_custom_plan AS $funcion$
 #variable_conflict use_column
 DECLARE
-  v_p migracion.progreso_copia; v_n integer; v_vistas integer;
-  p_k1 uuid[];
-  p_k2 integer[];
+  v_p migracion.progreso_copia; v_n integer; v_vistas integer; v_desde tid; v_hasta tid; v_ultimo tid;
+  p_lugar tid[];
+  p_k1 uuid[]; v_k1 uuid[];
+  p_k2 integer[]; v_k2 integer[];
 BEGIN
   SELECT * INTO STRICT v_p FROM migracion.progreso_copia
   WHERE tabla_origen = 'provider_professions' AND tabla_destino = 'proveedor_profesiones' AND tramo = p_tramo
   FOR UPDATE;
-  -- up to the end that was fixed when the copy began; later keys belong to the difference that the proof finds
-  IF v_p.posicion IS NULL THEN
-    SELECT coalesce(array_agg(s._k1) FILTER (WHERE s.suma <= p_bytes OR s.suma = s.peso), '{}'), coalesce(array_agg(s._k2) FILTER (WHERE s.suma <= p_bytes OR s.suma = s.peso), '{}'), count(*)
-    INTO p_k1, p_k2, v_vistas FROM (
-      SELECT l.*, sum(l.peso) OVER (ORDER BY _k1, _k2 ROWS UNBOUNDED PRECEDING) AS suma FROM (
-        SELECT l.provider_id AS _k1, l.profession_id AS _k2,
-          LEAST(100::bigint
-          + coalesce(octet_length(l.specialty), 0)
-          + coalesce(pg_column_size(l.certifications)::bigint * CASE WHEN pg_column_compression(l.certifications) IS NULL THEN 1 ELSE 8 END, 0)
-          + coalesce(octet_length(l.verification_status), 0), 1000000000)::integer AS peso
-        FROM public.provider_professions l WHERE true
-        AND (l.provider_id, l.profession_id) <= ((v_p.fin->>0)::uuid, (v_p.fin->>1)::integer) ORDER BY l.provider_id, l.profession_id LIMIT p_filas) l) s;
-  ELSE
-    SELECT coalesce(array_agg(s._k1) FILTER (WHERE s.suma <= p_bytes OR s.suma = s.peso), '{}'), coalesce(array_agg(s._k2) FILTER (WHERE s.suma <= p_bytes OR s.suma = s.peso), '{}'), count(*)
-    INTO p_k1, p_k2, v_vistas FROM (
-      SELECT l.*, sum(l.peso) OVER (ORDER BY _k1, _k2 ROWS UNBOUNDED PRECEDING) AS suma FROM (
-        SELECT l.provider_id AS _k1, l.profession_id AS _k2,
-          LEAST(100::bigint
-          + coalesce(octet_length(l.specialty), 0)
-          + coalesce(pg_column_size(l.certifications)::bigint * CASE WHEN pg_column_compression(l.certifications) IS NULL THEN 1 ELSE 8 END, 0)
-          + coalesce(octet_length(l.verification_status), 0), 1000000000)::integer AS peso
-        FROM public.provider_professions l WHERE true
-        AND (l.provider_id, l.profession_id) > ((v_p.posicion->>0)::uuid, (v_p.posicion->>1)::integer) AND (l.provider_id, l.profession_id) <= ((v_p.fin->>0)::uuid, (v_p.fin->>1)::integer) ORDER BY l.provider_id, l.profession_id LIMIT p_filas) l) s;
+  -- locks wait for writers in flight; up to the end that was fixed, since what comes later is for the proof to find
+  PERFORM 1 FROM public.provider_professions l LIMIT 0;  -- holds the table: nobody rewrites it until the batch is over
+  IF (v_p.fin->>'archivo')::oid <> pg_relation_filenode('public.provider_professions') THEN
+    -- rewritten: from the start by key; what is copied already is equal and stays
+    SELECT NULL, u.fin, n.filas, 0, 0, 0 INTO v_p.posicion, v_p.fin, v_p.filas_previstas, v_p.filas_leidas,
+      v_p.filas_copiadas, v_p.filas_cuarentena
+    FROM (SELECT count(*) AS filas, max(l.ctid) AS lugar FROM public.provider_professions l WHERE true) n
+    LEFT JOIN (SELECT jsonb_build_array(l.provider_id::text, l.profession_id::text) AS fin FROM public.provider_professions l ORDER BY l.provider_id DESC, l.profession_id DESC LIMIT 1) u ON true;
   END IF;
-  v_n := cardinality(p_k1);
+  IF jsonb_typeof(v_p.fin) = 'object' THEN
+    v_desde := coalesce(v_p.posicion #>> '{}', '(0,0)');
+    v_hasta := LEAST((v_p.fin->>'hasta')::tid, format('(%s,0)', (v_desde::text::point)[0]::bigint
+      + 1 + ceil(p_filas / GREATEST((v_p.fin->>'densidad')::numeric, 0.01)))::tid);
+    SELECT coalesce(array_agg(s._k1 ORDER BY s._lugar) FILTER (WHERE s.entra), '{}'), coalesce(array_agg(s._k2 ORDER BY s._lugar) FILTER (WHERE s.entra), '{}'), count(*), max(s._lugar) FILTER (WHERE s.entra)
+    INTO p_k1, p_k2, v_vistas, v_ultimo FROM (
+      SELECT l.*, l.fila = 1 OR l.fila <= p_filas AND l.suma <= p_bytes AS entra FROM (
+      SELECT l.*, row_number() OVER (ORDER BY l._lugar ROWS UNBOUNDED PRECEDING) AS fila, sum(l.peso) OVER (ORDER BY l._lugar ROWS UNBOUNDED PRECEDING) AS suma FROM (
+        SELECT l.provider_id AS _k1, l.profession_id AS _k2, l.ctid AS _lugar,
+          LEAST(100::bigint
+          + coalesce(octet_length(l.specialty), 0)
+          + coalesce(pg_column_size(l.certifications)::bigint * CASE WHEN pg_column_compression(l.certifications) IS NULL THEN 1 ELSE 8 END, 0)
+          + coalesce(octet_length(l.verification_status), 0), 1000000000)::integer AS peso
+        FROM public.provider_professions l WHERE true AND l.ctid > v_desde AND l.ctid <= v_hasta) l) l) s;
+    v_n := cardinality(p_k1);
+    cortada := v_n < v_vistas;
+    IF cortada THEN v_hasta := v_ultimo; END IF;
+    SELECT coalesce(array_agg(l._k1 ORDER BY l._lugar) FILTER (WHERE true), '{}'), coalesce(array_agg(l._k2 ORDER BY l._lugar) FILTER (WHERE true), '{}'), coalesce(array_agg(l._lugar ORDER BY l._lugar) FILTER (WHERE true), '{}') INTO v_k1, v_k2, p_lugar FROM (
+      SELECT l.provider_id AS _k1, l.profession_id AS _k2, l.ctid AS _lugar
+      FROM public.provider_professions l WHERE true AND l.ctid > v_desde AND l.ctid <= v_hasta FOR SHARE OF l) l;
+    IF (p_k1, p_k2) IS DISTINCT FROM (v_k1, v_k2) THEN
+      p_k1 := p_k1 || v_k1; p_k2 := p_k2 || v_k2; p_lugar := NULL;
+    END IF;
+    v_p.posicion := to_jsonb(v_hasta);
+    terminada := v_hasta = (v_p.fin->>'hasta')::tid;
+  ELSE
+    SELECT coalesce(array_agg(s._k1 ORDER BY s._k1, s._k2) FILTER (WHERE s.entra), '{}'), coalesce(array_agg(s._k2 ORDER BY s._k1, s._k2) FILTER (WHERE s.entra), '{}'), coalesce(array_agg(s._lugar ORDER BY s._k1, s._k2) FILTER (WHERE s.entra), '{}'), count(*)
+    INTO p_k1, p_k2, p_lugar, v_vistas FROM (
+      SELECT l.*, l.fila = 1 OR l.fila <= p_filas AND l.suma <= p_bytes AS entra FROM (
+      SELECT l.*, row_number() OVER (ORDER BY l._k1, l._k2 ROWS UNBOUNDED PRECEDING) AS fila, sum(l.peso) OVER (ORDER BY l._k1, l._k2 ROWS UNBOUNDED PRECEDING) AS suma FROM (
+        SELECT l.provider_id AS _k1, l.profession_id AS _k2, l.ctid AS _lugar,
+          LEAST(100::bigint
+          + coalesce(octet_length(l.specialty), 0)
+          + coalesce(pg_column_size(l.certifications)::bigint * CASE WHEN pg_column_compression(l.certifications) IS NULL THEN 1 ELSE 8 END, 0)
+          + coalesce(octet_length(l.verification_status), 0), 1000000000)::integer AS peso
+        FROM public.provider_professions l WHERE true
+          AND (v_p.posicion IS NULL OR (l.provider_id, l.profession_id) > ((v_p.posicion->>0)::uuid, (v_p.posicion->>1)::integer)) AND (l.provider_id, l.profession_id) <= ((v_p.fin->>0)::uuid, (v_p.fin->>1)::integer)
+        ORDER BY l.provider_id, l.profession_id LIMIT p_filas FOR SHARE OF l) l) l) s;
+    v_n := cardinality(p_k1);
+    cortada := v_n < v_vistas;
+    v_p.posicion := CASE WHEN v_n > 0 THEN jsonb_build_array(p_k1[v_n]::text, p_k2[v_n]::text) ELSE v_p.posicion END;
+    terminada := NOT cortada AND v_vistas < p_filas;
+  END IF;
   leidas := v_n;
-  SELECT r.copiadas, r.rechazadas INTO copiadas, rechazadas FROM migracion.llevar_provider_professions_proveedor_profesiones(p_k1, p_k2, p_run) r;
-  terminada := v_n = v_vistas AND v_vistas < p_filas;
+  SELECT r.copiadas, r.rechazadas INTO copiadas, rechazadas FROM migracion.llevar_provider_professions_proveedor_profesiones(p_k1, p_k2, p_run, p_lugar) r;
   UPDATE migracion.progreso_copia SET
-    posicion = CASE WHEN v_n > 0 THEN jsonb_build_array(p_k1[v_n]::text, p_k2[v_n]::text) ELSE posicion END,
+    posicion = v_p.posicion, fin = v_p.fin, filas_previstas = v_p.filas_previstas,
     ultima_clave = CASE WHEN v_n > 0 THEN p_k1[v_n]::text || '|' || p_k2[v_n]::text ELSE ultima_clave END,
-    filas_leidas = filas_leidas + v_n, filas_copiadas = filas_copiadas + copiadas,
-    filas_cuarentena = filas_cuarentena + rechazadas, actualizada_at = clock_timestamp(),
+    filas_leidas = v_p.filas_leidas + v_n, filas_copiadas = v_p.filas_copiadas + copiadas,
+    filas_cuarentena = v_p.filas_cuarentena + rechazadas, actualizada_at = clock_timestamp(),
     terminada_at = CASE WHEN terminada THEN clock_timestamp() END
   WHERE tabla_origen = v_p.tabla_origen AND tabla_destino = v_p.tabla_destino AND tramo = v_p.tramo;
 END $funcion$;
 
-REVOKE ALL ON FUNCTION migracion.llevar_provider_professions_proveedor_profesiones(uuid[], integer[], text), migracion.copiar_provider_professions_proveedor_profesiones(text, integer, bigint, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION migracion.llevar_provider_professions_proveedor_profesiones(uuid[], integer[], text, tid[]), migracion.copiar_provider_professions_proveedor_profesiones(text, integer, bigint, text) FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION migracion.quitar_proveedor_profesiones(
   p_k1 uuid[], p_k2 integer[], p_run text, OUT apartadas bigint)
 LANGUAGE plpgsql SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_custom_plan AS $funcion$
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_mergejoin = off SET enable_tidscan = on
+SET seq_page_cost = 0.01 SET random_page_cost = 0.01 SET cpu_operator_cost = 0.0001 SET jit = off
+SET plan_cache_mode = force_custom_plan AS $funcion$
 #variable_conflict use_column
 BEGIN
   PERFORM set_config('migracion.sync', 'copia', true);
   WITH fuera AS (
     DELETE FROM public.proveedor_profesiones t USING unnest(p_k1, p_k2) AS k(_k1, _k2)
-    WHERE t.proveedor_id = k._k1 AND t.profesion_id = k._k2 AND NOT (EXISTS (SELECT 1 FROM migracion.v_provider_professions_proveedor_profesiones f WHERE f.proveedor_id = t.proveedor_id AND f.profesion_id = t.profesion_id AND f._motivo IS NULL AND f._fusion IS NULL))
+    WHERE t.proveedor_id = k._k1 AND t.profesion_id = k._k2 AND NOT (EXISTS (SELECT 1 FROM migracion.v_provider_professions_proveedor_profesiones f WHERE f.proveedor_id = t.proveedor_id AND f.profesion_id = t.profesion_id AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END))
     RETURNING t.*
   ), guardadas AS (
     INSERT INTO migracion.apartada (run_id, tabla, clave, fila)

@@ -6,6 +6,7 @@
 
 CREATE OR REPLACE VIEW migracion.v_provider_services_servicios_proveedor AS
 SELECT l.id AS _k1,
+       l.ctid AS _lugar,
        l.id::text AS _clave,
        v.id,
        v.proveedor_id,
@@ -18,8 +19,7 @@ SELECT l.id AS _k1,
        v.esta_activo,
        v.creado_at,
        v.actualizado_at,
-       f.rechazo[1] AS _sqlstate,
-       f.rechazo[2] AS _columna,
+       f.rechazo AS _rechazo,
        f.rechazo[3] AS _motivo,
        NULL::text AS _fusion,
        jsonb_build_object('id', l.id, 'provider_id', l.provider_id, 'title', l.title, 'description', l.description, 'category', l.category, 'price', l.price, 'price_type', l.price_type, 'availability', l.availability, 'is_active', l.is_active, 'created_at', l.created_at, 'updated_at', l.updated_at) AS _fila
@@ -44,63 +44,82 @@ CROSS JOIN LATERAL (SELECT CASE
     WHEN l.price_type NOT IN ('fixed', 'range', 'negotiable', 'hourly', 'fijo', 'rango', 'a_convenir', 'hora') AND octet_length(l.price_type) > 20 AND char_length(l.price_type) > 20 AND rtrim(substr(l.price_type, 21), ' ') <> '' THEN ARRAY['22001', 'price_type', 'price_type no tiene traducción: ' || quote_literal(left(l.price_type::text, 40))]
     WHEN l.price_type NOT IN ('fixed', 'range', 'negotiable', 'hourly', 'fijo', 'rango', 'a_convenir', 'hora') THEN ARRAY['23514', 'price_type', 'price_type no tiene traducción: ' || quote_literal(left(l.price_type::text, 40))]
   END AS rechazo) r
+LEFT JOIN migracion.v_users_proveedores a1_1 ON a1_1.id = v.proveedor_id AND CASE WHEN a1_1._rechazo IS NULL AND a1_1._fusion IS NULL THEN true ELSE false END
 CROSS JOIN LATERAL (SELECT coalesce(r.rechazo, CASE
-    WHEN v.proveedor_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM migracion.v_users_proveedores p WHERE p.id = v.proveedor_id AND p._motivo IS NULL AND p._fusion IS NULL) THEN ARRAY['23503', 'provider_id', 'provider_id apunta a una fila que no está o está en cuarentena en users']
+    WHEN v.proveedor_id IS NOT NULL AND a1_1.id IS NULL THEN ARRAY['23503', 'provider_id', 'provider_id apunta a una fila que no está o está en cuarentena en users']
   END) AS rechazo) f
 WHERE true;
 
 CREATE OR REPLACE FUNCTION migracion.llevar_provider_services_servicios_proveedor(
-  p_k1 uuid[], p_run text, OUT copiadas bigint, OUT rechazadas bigint)
+  p_k1 uuid[], p_run text, p_lugar tid[] DEFAULT NULL,
+  OUT copiadas bigint, OUT rechazadas bigint)
 LANGUAGE plpgsql SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_custom_plan AS $funcion$
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_mergejoin = off SET enable_tidscan = on
+SET seq_page_cost = 0.01 SET random_page_cost = 0.01 SET cpu_operator_cost = 0.0001 SET jit = off
+SET plan_cache_mode = force_custom_plan AS $funcion$
 #variable_conflict use_column
 DECLARE
   v_mitad integer := cardinality(p_k1) / 2;
   v_estado text; v_mensaje text; v_mas bigint; v_peor bigint; v_hubo boolean := false;
+  -- a copy goes where no Spanish row is yet: it looks for them once it has met one
+  v_mirar boolean := p_lugar IS NULL;
   p_m1 uuid[] := '{}';
 BEGIN
   copiadas := 0; rechazadas := 0;
   IF cardinality(p_k1) = 0 THEN RETURN; END IF;
   PERFORM set_config('migracion.sync', 'copia', true);
-  -- waits for writers in flight; the next statement then reads what they committed
-  PERFORM 1 FROM public.provider_services l JOIN unnest(p_k1) AS k(_k1) ON l.id = k._k1
-  ORDER BY l.id FOR SHARE OF l;
-  PERFORM 1 FROM public.users p WHERE p.id IN (SELECT l.provider_id FROM public.provider_services l JOIN unnest(p_k1) AS k(_k1) ON l.id = k._k1) ORDER BY p.id FOR SHARE OF p;
-  BEGIN
+  -- each lock waits for writers in flight; the next statement then reads what they committed
+  IF p_lugar IS NULL THEN
+    SELECT coalesce(array_agg(l._k1), '{}'), coalesce(array_agg(l._lugar), '{}') INTO p_k1, p_lugar FROM (
+      SELECT l.ctid AS _lugar, l.id AS _k1 FROM public.provider_services l JOIN (SELECT DISTINCT k.* FROM unnest(p_k1) AS k(_k1)) k ON l.id = k._k1
+      ORDER BY l.id FOR SHARE OF l) l;
+  END IF;
+  PERFORM 1 FROM public.users p WHERE p.id IN (SELECT DISTINCT l.provider_id FROM public.provider_services l WHERE l.ctid = ANY (p_lugar)) ORDER BY p.id FOR SHARE OF p;
+  LOOP
+    BEGIN
     WITH f AS MATERIALIZED (
-      SELECT f._k1, f._clave, f.id, f.proveedor_id, f.titulo, f.descripcion, f.categoria, f.precio, f.tipo_precio, f.disponibilidad, f.esta_activo, f.creado_at, f.actualizado_at, f._sqlstate, f._columna, f._motivo, f._fusion FROM (SELECT DISTINCT k.* FROM unnest(p_k1) AS k(_k1)) k JOIN migracion.v_provider_services_servicios_proveedor f ON f._k1 = k._k1
-    ), escritas AS (
-      INSERT INTO public.servicios_proveedor AS t (id, proveedor_id, titulo, descripcion, categoria, precio, tipo_precio, disponibilidad, esta_activo, creado_at, actualizado_at)
-      SELECT f.id, f.proveedor_id, f.titulo, f.descripcion, f.categoria, f.precio, f.tipo_precio, f.disponibilidad, f.esta_activo, f.creado_at, f.actualizado_at FROM f WHERE f._motivo IS NULL AND f._fusion IS NULL
-      ON CONFLICT (id) DO UPDATE SET proveedor_id = excluded.proveedor_id, titulo = excluded.titulo, descripcion = excluded.descripcion, categoria = excluded.categoria, precio = excluded.precio, tipo_precio = excluded.tipo_precio, disponibilidad = excluded.disponibilidad, esta_activo = excluded.esta_activo, creado_at = excluded.creado_at, actualizado_at = excluded.actualizado_at
-        WHERE ROW(t.proveedor_id, t.titulo, t.descripcion, t.categoria, t.precio, t.tipo_precio, t.disponibilidad, t.esta_activo, t.creado_at, t.actualizado_at)::record *<> ROW(excluded.proveedor_id, excluded.titulo, excluded.descripcion, excluded.categoria, excluded.precio, excluded.tipo_precio, excluded.disponibilidad, excluded.esta_activo, excluded.creado_at, excluded.actualizado_at)::record
+      SELECT f._k1, f._clave, f.id, f.proveedor_id, f.titulo, f.descripcion, f.categoria, f.precio, f.tipo_precio, f.disponibilidad, f.esta_activo, f.creado_at, f.actualizado_at, f._rechazo, f._fusion,
+        t.id IS NOT NULL AS _esta, CASE WHEN t.id IS NOT NULL THEN ROW(t.proveedor_id, t.titulo, t.descripcion, t.categoria, t.precio, t.tipo_precio, t.disponibilidad, t.esta_activo, t.creado_at, t.actualizado_at)::record *<> ROW(f.proveedor_id, f.titulo, f.descripcion, f.categoria, f.precio, f.tipo_precio, f.disponibilidad, f.esta_activo, f.creado_at, f.actualizado_at)::record END AS _distinta
+      FROM migracion.v_provider_services_servicios_proveedor f LEFT JOIN public.servicios_proveedor t ON v_mirar AND t.id = f.id
+      WHERE f._lugar = ANY (p_lugar)
+    ), nuevas AS (
+      INSERT INTO public.servicios_proveedor (id, proveedor_id, titulo, descripcion, categoria, precio, tipo_precio, disponibilidad, esta_activo, creado_at, actualizado_at)
+      SELECT f.id, f.proveedor_id, f.titulo, f.descripcion, f.categoria, f.precio, f.tipo_precio, f.disponibilidad, f.esta_activo, f.creado_at, f.actualizado_at FROM f WHERE NOT f._esta AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
+      RETURNING 1
+    ), corregidas AS (
+      UPDATE public.servicios_proveedor t SET proveedor_id = f.proveedor_id, titulo = f.titulo, descripcion = f.descripcion, categoria = f.categoria, precio = f.precio, tipo_precio = f.tipo_precio, disponibilidad = f.disponibilidad, esta_activo = f.esta_activo, creado_at = f.creado_at, actualizado_at = f.actualizado_at
+      FROM f WHERE f._distinta AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AND t.id = f.id
       RETURNING 1
     ), abiertas AS (
       INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, columna, motivo, origen)
-      SELECT 'provider_services', f._clave, jsonb_build_object('id', l.id, 'provider_id', l.provider_id, 'title', l.title, 'description', l.description, 'category', l.category, 'price', l.price, 'price_type', l.price_type, 'availability', l.availability, 'is_active', l.is_active, 'created_at', l.created_at, 'updated_at', l.updated_at), f._sqlstate, f._columna, f._motivo, 'copia'
+      SELECT 'provider_services', f._clave, jsonb_build_object('id', l.id, 'provider_id', l.provider_id, 'title', l.title, 'description', l.description, 'category', l.category, 'price', l.price, 'price_type', l.price_type, 'availability', l.availability, 'is_active', l.is_active, 'created_at', l.created_at, 'updated_at', l.updated_at), f._rechazo[1], f._rechazo[2], f._rechazo[3], 'copia'
       FROM f JOIN public.provider_services l ON l.id = f._k1
-      WHERE f._motivo IS NOT NULL
+      WHERE f._rechazo IS NOT NULL
       ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
       DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, columna = excluded.columna, motivo = excluded.motivo
         WHERE (c.fila, c.motivo) IS DISTINCT FROM (excluded.fila, excluded.motivo)
       RETURNING 1
     ), cerradas AS (
       UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'corregida'
-      FROM f WHERE c.tabla_origen = 'provider_services' AND c.clave = f._clave AND c.estado <> 'resuelta' AND f._motivo IS NULL
+      FROM f WHERE c.tabla_origen = 'provider_services' AND c.clave = f._clave AND c.estado <> 'resuelta' AND f._rechazo IS NULL
+        AND EXISTS (SELECT 1 FROM migracion.cuarentena x WHERE x.tabla_origen = 'provider_services' AND x.estado <> 'resuelta')
       RETURNING 1
     )
-    SELECT (SELECT count(*) FROM escritas), (SELECT count(*) FROM f WHERE f._motivo IS NOT NULL)
+    SELECT (SELECT count(*) FROM nuevas) + (SELECT count(*) FROM corregidas), (SELECT count(*) FROM f WHERE f._rechazo IS NOT NULL)
     INTO copiadas, rechazadas;
-    RETURN;
-  EXCEPTION
-    WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
-      GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT;
-  END;
+      RETURN;
+    EXCEPTION
+      WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
+        GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT;
+    END;
+    EXIT WHEN v_mirar OR v_estado <> '23505';
+    v_mirar := true;
+  END LOOP;
   -- the net below the forward SELECT's own refusals: halve until the row that cannot go in stands alone
   IF cardinality(p_k1) > 1 THEN
-    SELECT r.copiadas, r.rechazadas INTO v_mas, v_peor FROM migracion.llevar_provider_services_servicios_proveedor(p_k1[1:v_mitad], p_run) r;
+    SELECT r.copiadas, r.rechazadas INTO v_mas, v_peor FROM migracion.llevar_provider_services_servicios_proveedor(p_k1[1:v_mitad], p_run, p_lugar[1:v_mitad]) r;
     copiadas := copiadas + v_mas; rechazadas := rechazadas + v_peor;
-    SELECT r.copiadas, r.rechazadas INTO v_mas, v_peor FROM migracion.llevar_provider_services_servicios_proveedor(p_k1[v_mitad + 1:], p_run) r;
+    SELECT r.copiadas, r.rechazadas INTO v_mas, v_peor FROM migracion.llevar_provider_services_servicios_proveedor(p_k1[v_mitad + 1:], p_run, p_lugar[v_mitad + 1:]) r;
     copiadas := copiadas + v_mas; rechazadas := rechazadas + v_peor;
     RETURN;
   END IF;
@@ -115,7 +134,7 @@ BEGIN
   -- what it was before is stale now and leaves, as with any refused row
   WITH fuera AS (
     DELETE FROM public.servicios_proveedor t USING migracion.v_provider_services_servicios_proveedor f JOIN unnest(p_k1) AS k(_k1) ON f._k1 = k._k1
-    WHERE t.id = f.id AND f._motivo IS NULL AND f._fusion IS NULL RETURNING t.*
+    WHERE t.id = f.id AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END RETURNING t.*
   )
   INSERT INTO migracion.apartada (run_id, tabla, clave, fila)
   SELECT p_run, 'servicios_proveedor', t.id::text, to_jsonb(t) FROM fuera t;
@@ -124,70 +143,101 @@ END $funcion$;
 
 CREATE OR REPLACE FUNCTION migracion.copiar_provider_services_servicios_proveedor(
   p_tramo text, p_filas integer, p_bytes bigint, p_run text,
-  OUT leidas bigint, OUT copiadas bigint, OUT rechazadas bigint, OUT terminada boolean)
+  OUT leidas bigint, OUT copiadas bigint, OUT rechazadas bigint, OUT terminada boolean, OUT cortada boolean)
 LANGUAGE plpgsql SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_custom_plan AS $funcion$
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_mergejoin = off SET enable_tidscan = on
+SET seq_page_cost = 0.01 SET random_page_cost = 0.01 SET cpu_operator_cost = 0.0001 SET jit = off
+SET plan_cache_mode = force_custom_plan AS $funcion$
 #variable_conflict use_column
 DECLARE
-  v_p migracion.progreso_copia; v_n integer; v_vistas integer;
-  p_k1 uuid[];
+  v_p migracion.progreso_copia; v_n integer; v_vistas integer; v_desde tid; v_hasta tid; v_ultimo tid;
+  p_lugar tid[];
+  p_k1 uuid[]; v_k1 uuid[];
 BEGIN
   SELECT * INTO STRICT v_p FROM migracion.progreso_copia
   WHERE tabla_origen = 'provider_services' AND tabla_destino = 'servicios_proveedor' AND tramo = p_tramo
   FOR UPDATE;
-  -- up to the end that was fixed when the copy began; later keys belong to the difference that the proof finds
-  IF v_p.posicion IS NULL THEN
-    SELECT coalesce(array_agg(s._k1) FILTER (WHERE s.suma <= p_bytes OR s.suma = s.peso), '{}'), count(*)
-    INTO p_k1, v_vistas FROM (
-      SELECT l.*, sum(l.peso) OVER (ORDER BY _k1 ROWS UNBOUNDED PRECEDING) AS suma FROM (
-        SELECT l.id AS _k1,
-          LEAST(100::bigint
-          + coalesce(octet_length(l.title), 0)
-          + coalesce(octet_length(l.description), 0)
-          + coalesce(octet_length(l.category), 0)
-          + coalesce(octet_length(l.price_type), 0)
-          + coalesce(pg_column_size(l.availability)::bigint * CASE WHEN pg_column_compression(l.availability) IS NULL THEN 1 ELSE 8 END, 0), 1000000000)::integer AS peso
-        FROM public.provider_services l WHERE true
-        AND (l.id) <= ((v_p.fin->>0)::uuid) ORDER BY l.id LIMIT p_filas) l) s;
-  ELSE
-    SELECT coalesce(array_agg(s._k1) FILTER (WHERE s.suma <= p_bytes OR s.suma = s.peso), '{}'), count(*)
-    INTO p_k1, v_vistas FROM (
-      SELECT l.*, sum(l.peso) OVER (ORDER BY _k1 ROWS UNBOUNDED PRECEDING) AS suma FROM (
-        SELECT l.id AS _k1,
-          LEAST(100::bigint
-          + coalesce(octet_length(l.title), 0)
-          + coalesce(octet_length(l.description), 0)
-          + coalesce(octet_length(l.category), 0)
-          + coalesce(octet_length(l.price_type), 0)
-          + coalesce(pg_column_size(l.availability)::bigint * CASE WHEN pg_column_compression(l.availability) IS NULL THEN 1 ELSE 8 END, 0), 1000000000)::integer AS peso
-        FROM public.provider_services l WHERE true
-        AND (l.id) > ((v_p.posicion->>0)::uuid) AND (l.id) <= ((v_p.fin->>0)::uuid) ORDER BY l.id LIMIT p_filas) l) s;
+  -- locks wait for writers in flight; up to the end that was fixed, since what comes later is for the proof to find
+  PERFORM 1 FROM public.provider_services l LIMIT 0;  -- holds the table: nobody rewrites it until the batch is over
+  IF (v_p.fin->>'archivo')::oid <> pg_relation_filenode('public.provider_services') THEN
+    -- rewritten: from the start by key; what is copied already is equal and stays
+    SELECT NULL, u.fin, n.filas, 0, 0, 0 INTO v_p.posicion, v_p.fin, v_p.filas_previstas, v_p.filas_leidas,
+      v_p.filas_copiadas, v_p.filas_cuarentena
+    FROM (SELECT count(*) AS filas, max(l.ctid) AS lugar FROM public.provider_services l WHERE true) n
+    LEFT JOIN (SELECT jsonb_build_array(l.id::text) AS fin FROM public.provider_services l ORDER BY l.id DESC LIMIT 1) u ON true;
   END IF;
-  v_n := cardinality(p_k1);
+  IF jsonb_typeof(v_p.fin) = 'object' THEN
+    v_desde := coalesce(v_p.posicion #>> '{}', '(0,0)');
+    v_hasta := LEAST((v_p.fin->>'hasta')::tid, format('(%s,0)', (v_desde::text::point)[0]::bigint
+      + 1 + ceil(p_filas / GREATEST((v_p.fin->>'densidad')::numeric, 0.01)))::tid);
+    SELECT coalesce(array_agg(s._k1 ORDER BY s._lugar) FILTER (WHERE s.entra), '{}'), count(*), max(s._lugar) FILTER (WHERE s.entra)
+    INTO p_k1, v_vistas, v_ultimo FROM (
+      SELECT l.*, l.fila = 1 OR l.fila <= p_filas AND l.suma <= p_bytes AS entra FROM (
+      SELECT l.*, row_number() OVER (ORDER BY l._lugar ROWS UNBOUNDED PRECEDING) AS fila, sum(l.peso) OVER (ORDER BY l._lugar ROWS UNBOUNDED PRECEDING) AS suma FROM (
+        SELECT l.id AS _k1, l.ctid AS _lugar,
+          LEAST(100::bigint
+          + coalesce(octet_length(l.title), 0)
+          + coalesce(octet_length(l.description), 0)
+          + coalesce(octet_length(l.category), 0)
+          + coalesce(octet_length(l.price_type), 0)
+          + coalesce(pg_column_size(l.availability)::bigint * CASE WHEN pg_column_compression(l.availability) IS NULL THEN 1 ELSE 8 END, 0), 1000000000)::integer AS peso
+        FROM public.provider_services l WHERE true AND l.ctid > v_desde AND l.ctid <= v_hasta) l) l) s;
+    v_n := cardinality(p_k1);
+    cortada := v_n < v_vistas;
+    IF cortada THEN v_hasta := v_ultimo; END IF;
+    SELECT coalesce(array_agg(l._k1 ORDER BY l._lugar) FILTER (WHERE true), '{}'), coalesce(array_agg(l._lugar ORDER BY l._lugar) FILTER (WHERE true), '{}') INTO v_k1, p_lugar FROM (
+      SELECT l.id AS _k1, l.ctid AS _lugar
+      FROM public.provider_services l WHERE true AND l.ctid > v_desde AND l.ctid <= v_hasta FOR SHARE OF l) l;
+    IF (p_k1) IS DISTINCT FROM (v_k1) THEN
+      p_k1 := p_k1 || v_k1; p_lugar := NULL;
+    END IF;
+    v_p.posicion := to_jsonb(v_hasta);
+    terminada := v_hasta = (v_p.fin->>'hasta')::tid;
+  ELSE
+    SELECT coalesce(array_agg(s._k1 ORDER BY s._k1) FILTER (WHERE s.entra), '{}'), coalesce(array_agg(s._lugar ORDER BY s._k1) FILTER (WHERE s.entra), '{}'), count(*)
+    INTO p_k1, p_lugar, v_vistas FROM (
+      SELECT l.*, l.fila = 1 OR l.fila <= p_filas AND l.suma <= p_bytes AS entra FROM (
+      SELECT l.*, row_number() OVER (ORDER BY l._k1 ROWS UNBOUNDED PRECEDING) AS fila, sum(l.peso) OVER (ORDER BY l._k1 ROWS UNBOUNDED PRECEDING) AS suma FROM (
+        SELECT l.id AS _k1, l.ctid AS _lugar,
+          LEAST(100::bigint
+          + coalesce(octet_length(l.title), 0)
+          + coalesce(octet_length(l.description), 0)
+          + coalesce(octet_length(l.category), 0)
+          + coalesce(octet_length(l.price_type), 0)
+          + coalesce(pg_column_size(l.availability)::bigint * CASE WHEN pg_column_compression(l.availability) IS NULL THEN 1 ELSE 8 END, 0), 1000000000)::integer AS peso
+        FROM public.provider_services l WHERE true
+          AND (v_p.posicion IS NULL OR (l.id) > ((v_p.posicion->>0)::uuid)) AND (l.id) <= ((v_p.fin->>0)::uuid)
+        ORDER BY l.id LIMIT p_filas FOR SHARE OF l) l) l) s;
+    v_n := cardinality(p_k1);
+    cortada := v_n < v_vistas;
+    v_p.posicion := CASE WHEN v_n > 0 THEN jsonb_build_array(p_k1[v_n]::text) ELSE v_p.posicion END;
+    terminada := NOT cortada AND v_vistas < p_filas;
+  END IF;
   leidas := v_n;
-  SELECT r.copiadas, r.rechazadas INTO copiadas, rechazadas FROM migracion.llevar_provider_services_servicios_proveedor(p_k1, p_run) r;
-  terminada := v_n = v_vistas AND v_vistas < p_filas;
+  SELECT r.copiadas, r.rechazadas INTO copiadas, rechazadas FROM migracion.llevar_provider_services_servicios_proveedor(p_k1, p_run, p_lugar) r;
   UPDATE migracion.progreso_copia SET
-    posicion = CASE WHEN v_n > 0 THEN jsonb_build_array(p_k1[v_n]::text) ELSE posicion END,
+    posicion = v_p.posicion, fin = v_p.fin, filas_previstas = v_p.filas_previstas,
     ultima_clave = CASE WHEN v_n > 0 THEN p_k1[v_n]::text ELSE ultima_clave END,
-    filas_leidas = filas_leidas + v_n, filas_copiadas = filas_copiadas + copiadas,
-    filas_cuarentena = filas_cuarentena + rechazadas, actualizada_at = clock_timestamp(),
+    filas_leidas = v_p.filas_leidas + v_n, filas_copiadas = v_p.filas_copiadas + copiadas,
+    filas_cuarentena = v_p.filas_cuarentena + rechazadas, actualizada_at = clock_timestamp(),
     terminada_at = CASE WHEN terminada THEN clock_timestamp() END
   WHERE tabla_origen = v_p.tabla_origen AND tabla_destino = v_p.tabla_destino AND tramo = v_p.tramo;
 END $funcion$;
 
-REVOKE ALL ON FUNCTION migracion.llevar_provider_services_servicios_proveedor(uuid[], text), migracion.copiar_provider_services_servicios_proveedor(text, integer, bigint, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION migracion.llevar_provider_services_servicios_proveedor(uuid[], text, tid[]), migracion.copiar_provider_services_servicios_proveedor(text, integer, bigint, text) FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION migracion.quitar_servicios_proveedor(
   p_k1 uuid[], p_run text, OUT apartadas bigint)
 LANGUAGE plpgsql SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_custom_plan AS $funcion$
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_mergejoin = off SET enable_tidscan = on
+SET seq_page_cost = 0.01 SET random_page_cost = 0.01 SET cpu_operator_cost = 0.0001 SET jit = off
+SET plan_cache_mode = force_custom_plan AS $funcion$
 #variable_conflict use_column
 BEGIN
   PERFORM set_config('migracion.sync', 'copia', true);
   WITH fuera AS (
     DELETE FROM public.servicios_proveedor t USING unnest(p_k1) AS k(_k1)
-    WHERE t.id = k._k1 AND NOT (EXISTS (SELECT 1 FROM migracion.v_provider_services_servicios_proveedor f WHERE f.id = t.id AND f._motivo IS NULL AND f._fusion IS NULL))
+    WHERE t.id = k._k1 AND NOT (EXISTS (SELECT 1 FROM migracion.v_provider_services_servicios_proveedor f WHERE f.id = t.id AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END))
     RETURNING t.*
   ), guardadas AS (
     INSERT INTO migracion.apartada (run_id, tabla, clave, fila)

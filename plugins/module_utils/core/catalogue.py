@@ -54,7 +54,7 @@ class CarriedPolicy:
 
 @dataclass(frozen=True)
 class Relation:
-    """A table or view with that name in the schema; ``kind`` is pg_class.relkind."""
+    """A table or view with that name in the schema; ``kind`` is pg_class.relkind, ``heirs``: whether tables inherit from it."""
 
     name: str
     kind: str
@@ -66,6 +66,7 @@ class Relation:
     unique: tuple[tuple[str, ...], ...] = ()
     grants: tuple[Grant, ...] = ()
     policies: tuple[Policy, ...] = ()
+    heirs: bool = False
 
 
 @dataclass(frozen=True)

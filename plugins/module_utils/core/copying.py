@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .batching import HEAD, batch_function
-from .locks import by_key, legacy_locks, passed, unnested
+from .locks import by_key, parent_locks, passed, unnested
 from .refusals import accepted
 from .routes import BOOKKEEPING, Route, clave_sql, row_image, spanish_clave
 from .sqltext import ident, idents, images_differ, literal
@@ -23,7 +23,7 @@ def function_statements(route: Route, routes: Sequence[Route]) -> tuple[str, ...
     """Return the statements that create the pair's functions; ``routes``: all routes to its Spanish table."""
     keys = ", ".join(f"{c.type}[]" for c in route.key)
     revoke = (
-        f"REVOKE ALL ON FUNCTION {route.function('llevar')}({keys}, text),"
+        f"REVOKE ALL ON FUNCTION {route.function('llevar')}({keys}, text, tid[]),"
         f" {route.function('copiar')}(text, integer, bigint, text) FROM PUBLIC"
     )
     return (_carry(route, routes), batch_function(route), revoke)
@@ -43,31 +43,46 @@ def _arguments(names: Sequence[str], types: Sequence[str]) -> str:
 def _carry(route: Route, routes: Sequence[Route]) -> str:
     keys = route.key_names
     held = "".join(f"\n  p{m} {c.type}[] := '{{}}';" for m, c in zip(_held(route), route.match, strict=True))
-    halves = ", ".join(f"p{k}[1:v_mitad]" for k in keys), ", ".join(f"p{k}[v_mitad + 1:]" for k in keys)
-    again = "\n    SELECT r.copiadas, r.rechazadas INTO v_mas, v_peor FROM {f}({a}, p_run) r;"
     halving = "".join(
-        again.format(f=route.function("llevar"), a=half)
-        + "\n    copiadas := copiadas + v_mas; rechazadas := rechazadas + v_peor;"
-        for half in halves
+        f"\n    SELECT r.copiadas, r.rechazadas INTO v_mas, v_peor"
+        f" FROM {route.function('llevar')}({', '.join(f'p{k}[{half}]' for k in keys)}, p_run, p_lugar[{half}]) r;"
+        "\n    copiadas := copiadas + v_mas; rechazadas := rechazadas + v_peor;"
+        for half in ("1:v_mitad", "v_mitad + 1:")
     )
-    locks = "".join(f"  PERFORM {lock};\n" for lock in legacy_locks(route, unnested(keys)))
+    locked = ", ".join(f"coalesce(array_agg(l.{k}), '{{}}')" for k in (*keys, "_lugar"))
+    asked = f"(SELECT DISTINCT k.* FROM {unnested(keys)}) k"
+    own = f"SELECT {_found(route)} FROM {route.source_table} l JOIN {asked} ON {by_key(route, 'k')}"
+    order = idents((c.name for c in route.key), "l.")
+    others = "".join(f"  PERFORM {lock};\n" for lock in parent_locks(route, _placed(route, "l", "ctid")))
     return f"""CREATE OR REPLACE FUNCTION {route.function("llevar")}(
-  {_arguments(keys, [c.type for c in route.key])}, p_run text, OUT copiadas bigint, OUT rechazadas bigint)
+  {_arguments(keys, [c.type for c in route.key])}, p_run text, p_lugar tid[] DEFAULT NULL,
+  OUT copiadas bigint, OUT rechazadas bigint)
 {HEAD}DECLARE
   v_mitad integer := cardinality(p{keys[0]}) / 2;
-  v_estado text; v_mensaje text; v_mas bigint; v_peor bigint; v_hubo boolean := false;{held}
+  v_estado text; v_mensaje text; v_mas bigint; v_peor bigint; v_hubo boolean := false;
+  -- a copy goes where no Spanish row is yet: it looks for them once it has met one
+  v_mirar boolean := p_lugar IS NULL;{held}
 BEGIN
   copiadas := 0; rechazadas := 0;
   IF cardinality(p{keys[0]}) = 0 THEN RETURN; END IF;
   PERFORM set_config('migracion.sync', 'copia', true);
-  -- waits for writers in flight; the next statement then reads what they committed
-{locks}  BEGIN
+  -- each lock waits for writers in flight; the next statement then reads what they committed
+  IF p_lugar IS NULL THEN
+    SELECT {locked} INTO {passed(keys)}, p_lugar FROM (
+      {own}
+      ORDER BY {order} FOR SHARE OF l) l;
+  END IF;
+{others}  LOOP
+    BEGIN
 {_upsert(route)}
-    RETURN;
-  EXCEPTION
-    WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
-      GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT;
-  END;
+      RETURN;
+    EXCEPTION
+      WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
+        GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT;
+    END;
+    EXIT WHEN v_mirar OR v_estado <> '23505';
+    v_mirar := true;
+  END LOOP;
 {_parking(route, routes)}  -- the net below the forward SELECT's own refusals: halve until the row that cannot go in stands alone
   IF cardinality(p{keys[0]}) > 1 THEN{halving}
     RETURN;
@@ -79,39 +94,66 @@ BEGIN
 END $funcion$"""
 
 
+def _found(route: Route) -> str:
+    keys = ", ".join(f"l.{ident(c.name)} AS {k}" for c, k in zip(route.key, route.key_names, strict=True))
+    return f"l.ctid AS _lugar, {keys}"
+
+
+def _placed(route: Route, alias: str, place: str) -> str:
+    """Return whether a row is one of the locked ones: such a row stays in its place, and is found there without an index."""
+    placed = f"{alias}.{place} = ANY (p_lugar)"
+    if route.in_one_file:
+        return placed
+    names = [
+        f"{alias}.{k}" if place == "_lugar" else f"{alias}.{ident(c.name)}"
+        for c, k in zip(route.key, route.key_names, strict=True)
+    ]
+    return f"{placed} AND ({', '.join(names)}) IN (SELECT * FROM {unnested(route.key_names)})"
+
+
 def _upsert(route: Route) -> str:
+    """Return the statement that writes a batch; a Spanish row that comes in between breaks it, and the retry sees it."""
     columns = route.columns
     others = tuple(c for c in columns if c not in route.pair.match)
-    if others:
-        update = ", ".join(f"{ident(c)} = excluded.{ident(c)}" for c in others)
-        change = f"DO UPDATE SET {update}\n        WHERE {images_differ(others, 't.', 'excluded.')}"
-    else:
-        change = "DO NOTHING"
     source = literal(route.pair.source)
-    mine = " AND ".join(f"f.{k} = k.{k}" for k in route.key_names)
-    taken = idents((*route.key_names, "_clave", *columns, "_sqlstate", "_columna", "_motivo", "_fusion"), "f.")
-    return f"""    WITH f AS MATERIALIZED (
-      SELECT {taken} FROM (SELECT DISTINCT k.* FROM {unnested(route.key_names)}) k JOIN {route.view} f ON {mine}
-    ), escritas AS (
-      INSERT INTO {route.target_table} AS t ({idents(columns)})
-      SELECT {idents(columns, "f.")} FROM f WHERE {accepted("f")}
-      ON CONFLICT ({idents(route.pair.match)}) {change}
+    taken = idents((*route.key_names, "_clave", *columns, "_rechazo", "_fusion"), "f.")
+    twin = " AND ".join(f"t.{ident(m)} = f.{ident(m)}" for m in route.pair.match)
+    there = f"t.{ident(route.pair.match[0])} IS NOT NULL"
+    differs = images_differ(others, "t.", "f.") if others else "false"
+    corrected, written = "", "(SELECT count(*) FROM nuevas)"
+    if others:
+        update = ", ".join(f"{ident(c)} = f.{ident(c)}" for c in others)
+        corrected = f"""corregidas AS (
+      UPDATE {route.target_table} t SET {update}
+      FROM f WHERE f._distinta AND {accepted("f")} AND {twin}
       RETURNING 1
-    ), abiertas AS (
+    ), """
+        written += " + (SELECT count(*) FROM corregidas)"
+    return f"""    WITH f AS MATERIALIZED (
+      SELECT {taken},
+        {there} AS _esta, CASE WHEN {there} THEN {differs} END AS _distinta
+      FROM {route.view} f LEFT JOIN {route.target_table} t ON v_mirar AND {twin}
+      WHERE {_placed(route, "f", "_lugar")}
+    ), nuevas AS (
+      INSERT INTO {route.target_table} ({idents(columns)})
+      SELECT {idents(columns, "f.")} FROM f WHERE NOT f._esta AND {accepted("f")}
+      RETURNING 1
+    ), {corrected}abiertas AS (
       INSERT INTO {BOOKKEEPING}.cuarentena AS c (tabla_origen, clave, fila, sqlstate, columna, motivo, origen)
-      SELECT {source}, f._clave, {row_image(route, "l")}, f._sqlstate, f._columna, f._motivo, 'copia'
+      SELECT {source}, f._clave, {row_image(route, "l")}, f._rechazo[1], f._rechazo[2], f._rechazo[3], 'copia'
       FROM f JOIN {route.source_table} l ON {by_key(route, "f")}
-      WHERE f._motivo IS NOT NULL
+      WHERE f._rechazo IS NOT NULL
       ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
       DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, columna = excluded.columna, motivo = excluded.motivo
         WHERE (c.fila, c.motivo) IS DISTINCT FROM (excluded.fila, excluded.motivo)
       RETURNING 1
     ), cerradas AS (
       UPDATE {BOOKKEEPING}.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'corregida'
-      FROM f WHERE c.tabla_origen = {source} AND c.clave = f._clave AND c.estado <> 'resuelta' AND f._motivo IS NULL
+      FROM f WHERE c.tabla_origen = {source} AND c.clave = f._clave AND c.estado <> 'resuelta' AND f._rechazo IS NULL
+        AND EXISTS (SELECT 1 FROM {BOOKKEEPING}.cuarentena x WHERE x.tabla_origen = {source} AND x.estado <> 'resuelta')
       RETURNING 1
     ){_merges(route)}
-    SELECT (SELECT count(*) FROM escritas), (SELECT count(*) FROM f WHERE f._motivo IS NOT NULL)
+    SELECT {written}, (SELECT count(*) FROM f WHERE f._rechazo IS NOT NULL)
     INTO copiadas, rechazadas;"""
 
 
@@ -141,6 +183,7 @@ def _merges(route: Route) -> str:
     ), separadas AS (
       DELETE FROM {BOOKKEEPING}.fusion m USING f
       WHERE m.tabla_origen = {source} AND m.tabla_destino = {target} AND m.clave = f._clave AND f._fusion IS NULL
+        AND EXISTS (SELECT 1 FROM {BOOKKEEPING}.fusion x WHERE x.tabla_origen = {source} AND x.tabla_destino = {target})
       RETURNING 1
     )"""
 

@@ -1,14 +1,15 @@
 """The forward SELECT of a pair: the only place where a transformation is written.
 
-Its columns: ``_k1`` … the legacy primary key, ``_clave`` the same as one text, the carried Spanish columns; where the row
-cannot go in ``_sqlstate``, ``_columna`` (the legacy column to correct) and ``_motivo``; ``_fusion`` (a Spanish key) where it
-is merged into another; ``_fila``, the legacy row as JSON, costs only who asks for it.
-A row with neither ``_motivo`` nor ``_fusion`` is carried.
+Its columns: ``_k1`` … the legacy primary key, ``_lugar`` where the row lies, ``_clave`` the key as one text, the carried
+Spanish columns; where the row cannot go in ``_rechazo``, an array of SQLSTATE, the legacy column to correct and the reason,
+which is ``_motivo`` too; ``_fusion`` (a Spanish key) where it is merged into another; ``_fila``, the legacy row as JSON, costs
+only who asks for it.
+A row with neither ``_rechazo`` nor ``_fusion`` is carried.
 """
 
 from __future__ import annotations
 
-from .refusals import base_sql, case_of, double_refusals, duplicates_join, merge_join, parent_refusals
+from .refusals import base_sql, case_of, double_refusals, duplicates_join, late_joins, merge_join, parent_refusals
 from .routes import Route, clave_sql, row_image
 from .sqltext import ident
 
@@ -23,10 +24,10 @@ def forward_sql(route: Route) -> str:
     fusion = f"coalesce({', '.join(merged)})" if len(merged) > 1 else (merged or ["NULL::text"])[0]
     reason = f"CASE WHEN {fusion} IS NULL THEN coalesce(r.rechazo, {late}) END" if merged else f"coalesce(r.rechazo, {late})"
     return (
-        f"SELECT {keys},\n       {clave_sql(route.key, 'l')} AS _clave,\n       {columns},\n"
-        f"       f.rechazo[1] AS _sqlstate,\n       f.rechazo[2] AS _columna,\n       f.rechazo[3] AS _motivo,\n"
+        f"SELECT {keys},\n       l.ctid AS _lugar,\n       {clave_sql(route.key, 'l')} AS _clave,\n       {columns},\n"
+        f"       f.rechazo AS _rechazo,\n       f.rechazo[3] AS _motivo,\n"
         f"       {fusion} AS _fusion,\n       {row_image(route, 'l')} AS _fila\n"
-        f"{base_sql(route, 'l')}{merge}{duplicates}"
+        f"{base_sql(route, 'l')}{late_joins(route)}{merge}{duplicates}"
         f"\nCROSS JOIN LATERAL (SELECT {reason} AS rechazo) f"
         f"\nWHERE {route.where('l')}"
     )

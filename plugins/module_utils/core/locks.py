@@ -41,6 +41,16 @@ def legacy_locks(route: Route, keys: str) -> tuple[str, ...]:
     They wait for writers in flight; the statement that follows reads what those committed.
     """
     mine = f"FROM {route.source_table} l JOIN {keys} ON {by_key(route, 'k')}"
+    own = f"1 {mine}\n  ORDER BY {idents((c.name for c in route.key), 'l.')} FOR SHARE OF l"
+    return (own, *_locks_beside(route, mine))
+
+
+def parent_locks(route: Route, chosen: str) -> tuple[str, ...]:
+    """Return the locks of what the forward SELECT reads beside legacy rows l that are locked; ``chosen``: the condition on l."""
+    return _locks_beside(route, f"FROM {route.source_table} l WHERE {chosen}")
+
+
+def _locks_beside(route: Route, mine: str) -> tuple[str, ...]:
     locks = {}
     for carried in route.carried:
         if carried.rule.lookup and not carried.spanish:
@@ -53,14 +63,10 @@ def legacy_locks(route: Route, keys: str) -> tuple[str, ...]:
             column = parent.carried_as(key.references)
             if child is not None and column is not None:
                 locks[parent.source_table, column.source.name] = (child.source.name, "SHARE")
-    own = f"1 {mine}\n  ORDER BY {idents((c.name for c in route.key), 'l.')} FOR SHARE OF l"
-    return (
-        own,
-        *(
-            f"1 FROM {table} p WHERE p.{ident(column)} IN (SELECT l.{ident(by)} {mine})"
-            f" ORDER BY p.{ident(column)} FOR {strength} OF p"
-            for (table, column), (by, strength) in locks.items()
-        ),
+    return tuple(
+        f"1 FROM {table} p WHERE p.{ident(column)} IN (SELECT DISTINCT l.{ident(by)} {mine})"
+        f" ORDER BY p.{ident(column)} FOR {strength} OF p"
+        for (table, column), (by, strength) in locks.items()
     )
 
 

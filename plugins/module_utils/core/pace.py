@@ -9,12 +9,11 @@ MEMORY_SECONDS = 45.0  # a stretch of the copy this long ago counts for a third
 FEWEST = 20  # rows: below it writers gain nothing any more
 
 
-def next_rows(wanted: int, read: int, most: int, seconds: float, waiters: int) -> int:
-    """Return how many rows to ask for after a batch that asked for ``wanted`` and ``read`` so many in ``seconds``.
+def next_rows(done: int, most: int, seconds: float, waiters: int) -> int:
+    """Return how many rows to ask for after a batch of so many ``done`` in ``seconds``.
 
     Twice as many as went through, up to ``most``; fewer when it lasted too long or others ``waiters`` waited behind it.
     """
-    done = read if 0 < read < wanted else wanted  # fewer than asked for: their bytes were the bound
     if waiters:
         return max(min(FEWEST, most), done // 2)
     if seconds > BATCH_SECONDS:

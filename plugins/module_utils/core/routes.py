@@ -82,6 +82,11 @@ class Route:
         return qname(self.schema, self.pair.target)
 
     @property
+    def in_one_file(self) -> bool:
+        """Whether the legacy rows lie in one file, so that a place in it (ctid) is one row's alone."""
+        return self.legacy.kind == "r" and not self.legacy.heirs
+
+    @property
     def view(self) -> str:
         """Qualified name of the view that wraps the forward SELECT."""
         return qname(BOOKKEEPING, derived_name("v", self.pair.source, self.pair.target))
