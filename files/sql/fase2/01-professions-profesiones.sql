@@ -65,8 +65,8 @@ CREATE OR REPLACE FUNCTION migracion.llevar_professions_profesiones(
   OUT copiadas bigint, OUT rechazadas bigint)
 LANGUAGE plpgsql SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_mergejoin = off SET enable_tidscan = on
-SET seq_page_cost = 0.01 SET random_page_cost = 0.01 SET cpu_operator_cost = 0.0001 SET jit = off
-SET plan_cache_mode = force_custom_plan AS $funcion$
+SET seq_page_cost = 0.01 SET random_page_cost = 0.01 SET cpu_operator_cost = 0.0001 SET jit = off SET plan_cache_mode = auto
+AS $funcion$
 #variable_conflict use_column
 DECLARE
   v_mitad integer := cardinality(p_k1) / 2;
@@ -86,11 +86,12 @@ BEGIN
   END IF;
   LOOP
     BEGIN
+    EXECUTE $lote$
     WITH f AS MATERIALIZED (
       SELECT f._k1, f._clave, f.id, f.nombre, f.especialidad, f.categoria, f.esta_activo, f.creado_at, f.actualizado_at, f._rechazo, f._fusion,
         t.id IS NOT NULL AS _esta, CASE WHEN t.id IS NOT NULL THEN ROW(t.nombre, t.especialidad, t.categoria, t.esta_activo, t.creado_at, t.actualizado_at)::record *<> ROW(f.nombre, f.especialidad, f.categoria, f.esta_activo, f.creado_at, f.actualizado_at)::record END AS _distinta
-      FROM migracion.v_professions_profesiones f LEFT JOIN public.profesiones t ON v_mirar AND t.id = f.id
-      WHERE f._lugar = ANY (p_lugar)
+      FROM migracion.v_professions_profesiones f LEFT JOIN public.profesiones t ON $2 AND t.id = f.id
+      WHERE f._lugar = ANY ($1)
     ), nuevas AS (
       INSERT INTO public.profesiones (id, nombre, especialidad, categoria, esta_activo, creado_at, actualizado_at)
       SELECT f.id, f.nombre, f.especialidad, f.categoria, f.esta_activo, f.creado_at, f.actualizado_at FROM f WHERE NOT f._esta AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
@@ -115,7 +116,7 @@ BEGIN
       RETURNING 1
     )
     SELECT (SELECT count(*) FROM nuevas) + (SELECT count(*) FROM corregidas), (SELECT count(*) FROM f WHERE f._rechazo IS NOT NULL)
-    INTO copiadas, rechazadas;
+    $lote$ INTO copiadas, rechazadas USING p_lugar, v_mirar;
       RETURN;
     EXCEPTION
       WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
@@ -178,8 +179,8 @@ CREATE OR REPLACE FUNCTION migracion.copiar_professions_profesiones(
   OUT leidas bigint, OUT copiadas bigint, OUT rechazadas bigint, OUT terminada boolean, OUT cortada boolean)
 LANGUAGE plpgsql SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_mergejoin = off SET enable_tidscan = on
-SET seq_page_cost = 0.01 SET random_page_cost = 0.01 SET cpu_operator_cost = 0.0001 SET jit = off
-SET plan_cache_mode = force_custom_plan AS $funcion$
+SET seq_page_cost = 0.01 SET random_page_cost = 0.01 SET cpu_operator_cost = 0.0001 SET jit = off SET plan_cache_mode = auto
+AS $funcion$
 #variable_conflict use_column
 DECLARE
   v_p migracion.progreso_copia; v_n integer; v_vistas integer; v_desde tid; v_hasta tid; v_ultimo tid;
@@ -224,9 +225,10 @@ BEGIN
     v_p.posicion := to_jsonb(v_hasta);
     terminada := v_hasta = (v_p.fin->>'hasta')::tid;
   ELSE
+    EXECUTE $lote$
     SELECT coalesce(array_agg(s._k1 ORDER BY s._k1) FILTER (WHERE s.entra), '{}'), coalesce(array_agg(s._lugar ORDER BY s._k1) FILTER (WHERE s.entra), '{}'), count(*)
-    INTO p_k1, p_lugar, v_vistas FROM (
-      SELECT l.*, l.fila = 1 OR l.fila <= p_filas AND l.suma <= p_bytes AS entra FROM (
+    FROM (
+      SELECT l.*, l.fila = 1 OR l.fila <= $3 AND l.suma <= $4 AS entra FROM (
       SELECT l.*, row_number() OVER (ORDER BY l._k1 ROWS UNBOUNDED PRECEDING) AS fila, sum(l.peso) OVER (ORDER BY l._k1 ROWS UNBOUNDED PRECEDING) AS suma FROM (
         SELECT l.id AS _k1, l.ctid AS _lugar,
           LEAST(100::bigint
@@ -234,8 +236,9 @@ BEGIN
           + coalesce(octet_length(l.specialty), 0)
           + coalesce(octet_length(l.category), 0), 1000000000)::integer AS peso
         FROM public.professions l WHERE true
-          AND (v_p.posicion IS NULL OR (l.id) > ((v_p.posicion->>0)::integer)) AND (l.id) <= ((v_p.fin->>0)::integer)
-        ORDER BY l.id LIMIT p_filas FOR SHARE OF l) l) l) s;
+          AND ($1 IS NULL OR (l.id) > (($1->>0)::integer)) AND (l.id) <= (($2->>0)::integer)
+        ORDER BY l.id LIMIT $3 FOR SHARE OF l) l) l) s
+    $lote$ INTO p_k1, p_lugar, v_vistas USING v_p.posicion, v_p.fin, p_filas, p_bytes;
     v_n := cardinality(p_k1);
     cortada := v_n < v_vistas;
     v_p.posicion := CASE WHEN v_n > 0 THEN jsonb_build_array(p_k1[v_n]::text) ELSE v_p.posicion END;
@@ -258,8 +261,8 @@ CREATE OR REPLACE FUNCTION migracion.quitar_profesiones(
   p_k1 integer[], p_run text, OUT apartadas bigint)
 LANGUAGE plpgsql SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_mergejoin = off SET enable_tidscan = on
-SET seq_page_cost = 0.01 SET random_page_cost = 0.01 SET cpu_operator_cost = 0.0001 SET jit = off
-SET plan_cache_mode = force_custom_plan AS $funcion$
+SET seq_page_cost = 0.01 SET random_page_cost = 0.01 SET cpu_operator_cost = 0.0001 SET jit = off SET plan_cache_mode = force_custom_plan
+AS $funcion$
 #variable_conflict use_column
 BEGIN
   PERFORM set_config('migracion.sync', 'copia', true);

@@ -51,8 +51,8 @@ CREATE OR REPLACE FUNCTION migracion.llevar_provider_professions_proveedor_profe
   OUT copiadas bigint, OUT rechazadas bigint)
 LANGUAGE plpgsql SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_mergejoin = off SET enable_tidscan = on
-SET seq_page_cost = 0.01 SET random_page_cost = 0.01 SET cpu_operator_cost = 0.0001 SET jit = off
-SET plan_cache_mode = force_custom_plan AS $funcion$
+SET seq_page_cost = 0.01 SET random_page_cost = 0.01 SET cpu_operator_cost = 0.0001 SET jit = off SET plan_cache_mode = auto
+AS $funcion$
 #variable_conflict use_column
 DECLARE
   v_mitad integer := cardinality(p_k1) / 2;
@@ -75,11 +75,12 @@ BEGIN
   PERFORM 1 FROM public.professions p WHERE p.id IN (SELECT DISTINCT l.profession_id FROM public.provider_professions l WHERE l.ctid = ANY (p_lugar)) ORDER BY p.id FOR SHARE OF p;
   LOOP
     BEGIN
+    EXECUTE $lote$
     WITH f AS MATERIALIZED (
       SELECT f._k1, f._k2, f._clave, f.proveedor_id, f.profesion_id, f.especialidad, f.anos_experiencia, f.certificaciones, f.es_principal, f.estado_verificacion, f.creado_at, f._rechazo, f._fusion,
         t.proveedor_id IS NOT NULL AS _esta, CASE WHEN t.proveedor_id IS NOT NULL THEN ROW(t.especialidad, t.anos_experiencia, t.certificaciones, t.es_principal, t.estado_verificacion, t.creado_at)::record *<> ROW(f.especialidad, f.anos_experiencia, f.certificaciones, f.es_principal, f.estado_verificacion, f.creado_at)::record END AS _distinta
-      FROM migracion.v_provider_professions_proveedor_profesiones f LEFT JOIN public.proveedor_profesiones t ON v_mirar AND t.proveedor_id = f.proveedor_id AND t.profesion_id = f.profesion_id
-      WHERE f._lugar = ANY (p_lugar)
+      FROM migracion.v_provider_professions_proveedor_profesiones f LEFT JOIN public.proveedor_profesiones t ON $2 AND t.proveedor_id = f.proveedor_id AND t.profesion_id = f.profesion_id
+      WHERE f._lugar = ANY ($1)
     ), nuevas AS (
       INSERT INTO public.proveedor_profesiones (proveedor_id, profesion_id, especialidad, anos_experiencia, certificaciones, es_principal, estado_verificacion, creado_at)
       SELECT f.proveedor_id, f.profesion_id, f.especialidad, f.anos_experiencia, f.certificaciones, f.es_principal, f.estado_verificacion, f.creado_at FROM f WHERE NOT f._esta AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
@@ -115,7 +116,7 @@ BEGIN
       RETURNING 1
     )
     SELECT (SELECT count(*) FROM nuevas) + (SELECT count(*) FROM corregidas), (SELECT count(*) FROM f WHERE f._rechazo IS NOT NULL)
-    INTO copiadas, rechazadas;
+    $lote$ INTO copiadas, rechazadas USING p_lugar, v_mirar;
       RETURN;
     EXCEPTION
       WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
@@ -155,8 +156,8 @@ CREATE OR REPLACE FUNCTION migracion.copiar_provider_professions_proveedor_profe
   OUT leidas bigint, OUT copiadas bigint, OUT rechazadas bigint, OUT terminada boolean, OUT cortada boolean)
 LANGUAGE plpgsql SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_mergejoin = off SET enable_tidscan = on
-SET seq_page_cost = 0.01 SET random_page_cost = 0.01 SET cpu_operator_cost = 0.0001 SET jit = off
-SET plan_cache_mode = force_custom_plan AS $funcion$
+SET seq_page_cost = 0.01 SET random_page_cost = 0.01 SET cpu_operator_cost = 0.0001 SET jit = off SET plan_cache_mode = auto
+AS $funcion$
 #variable_conflict use_column
 DECLARE
   v_p migracion.progreso_copia; v_n integer; v_vistas integer; v_desde tid; v_hasta tid; v_ultimo tid;
@@ -202,9 +203,10 @@ BEGIN
     v_p.posicion := to_jsonb(v_hasta);
     terminada := v_hasta = (v_p.fin->>'hasta')::tid;
   ELSE
+    EXECUTE $lote$
     SELECT coalesce(array_agg(s._k1 ORDER BY s._k1, s._k2) FILTER (WHERE s.entra), '{}'), coalesce(array_agg(s._k2 ORDER BY s._k1, s._k2) FILTER (WHERE s.entra), '{}'), coalesce(array_agg(s._lugar ORDER BY s._k1, s._k2) FILTER (WHERE s.entra), '{}'), count(*)
-    INTO p_k1, p_k2, p_lugar, v_vistas FROM (
-      SELECT l.*, l.fila = 1 OR l.fila <= p_filas AND l.suma <= p_bytes AS entra FROM (
+    FROM (
+      SELECT l.*, l.fila = 1 OR l.fila <= $3 AND l.suma <= $4 AS entra FROM (
       SELECT l.*, row_number() OVER (ORDER BY l._k1, l._k2 ROWS UNBOUNDED PRECEDING) AS fila, sum(l.peso) OVER (ORDER BY l._k1, l._k2 ROWS UNBOUNDED PRECEDING) AS suma FROM (
         SELECT l.provider_id AS _k1, l.profession_id AS _k2, l.ctid AS _lugar,
           LEAST(100::bigint
@@ -212,8 +214,9 @@ BEGIN
           + coalesce(pg_column_size(l.certifications)::bigint * CASE WHEN pg_column_compression(l.certifications) IS NULL THEN 1 ELSE 8 END, 0)
           + coalesce(octet_length(l.verification_status), 0), 1000000000)::integer AS peso
         FROM public.provider_professions l WHERE true
-          AND (v_p.posicion IS NULL OR (l.provider_id, l.profession_id) > ((v_p.posicion->>0)::uuid, (v_p.posicion->>1)::integer)) AND (l.provider_id, l.profession_id) <= ((v_p.fin->>0)::uuid, (v_p.fin->>1)::integer)
-        ORDER BY l.provider_id, l.profession_id LIMIT p_filas FOR SHARE OF l) l) l) s;
+          AND ($1 IS NULL OR (l.provider_id, l.profession_id) > (($1->>0)::uuid, ($1->>1)::integer)) AND (l.provider_id, l.profession_id) <= (($2->>0)::uuid, ($2->>1)::integer)
+        ORDER BY l.provider_id, l.profession_id LIMIT $3 FOR SHARE OF l) l) l) s
+    $lote$ INTO p_k1, p_k2, p_lugar, v_vistas USING v_p.posicion, v_p.fin, p_filas, p_bytes;
     v_n := cardinality(p_k1);
     cortada := v_n < v_vistas;
     v_p.posicion := CASE WHEN v_n > 0 THEN jsonb_build_array(p_k1[v_n]::text, p_k2[v_n]::text) ELSE v_p.posicion END;
@@ -236,8 +239,8 @@ CREATE OR REPLACE FUNCTION migracion.quitar_proveedor_profesiones(
   p_k1 uuid[], p_k2 integer[], p_run text, OUT apartadas bigint)
 LANGUAGE plpgsql SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_mergejoin = off SET enable_tidscan = on
-SET seq_page_cost = 0.01 SET random_page_cost = 0.01 SET cpu_operator_cost = 0.0001 SET jit = off
-SET plan_cache_mode = force_custom_plan AS $funcion$
+SET seq_page_cost = 0.01 SET random_page_cost = 0.01 SET cpu_operator_cost = 0.0001 SET jit = off SET plan_cache_mode = force_custom_plan
+AS $funcion$
 #variable_conflict use_column
 BEGIN
   PERFORM set_config('migracion.sync', 'copia', true);

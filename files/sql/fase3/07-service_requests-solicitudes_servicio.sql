@@ -56,8 +56,8 @@ CREATE OR REPLACE FUNCTION migracion.llevar_service_requests_solicitudes_servici
   OUT copiadas bigint, OUT rechazadas bigint)
 LANGUAGE plpgsql SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_mergejoin = off SET enable_tidscan = on
-SET seq_page_cost = 0.01 SET random_page_cost = 0.01 SET cpu_operator_cost = 0.0001 SET jit = off
-SET plan_cache_mode = force_custom_plan AS $funcion$
+SET seq_page_cost = 0.01 SET random_page_cost = 0.01 SET cpu_operator_cost = 0.0001 SET jit = off SET plan_cache_mode = auto
+AS $funcion$
 #variable_conflict use_column
 DECLARE
   v_mitad integer := cardinality(p_k1) / 2;
@@ -77,11 +77,12 @@ BEGIN
   END IF;
   LOOP
     BEGIN
+    EXECUTE $lote$
     WITH f AS MATERIALIZED (
       SELECT f._k1, f._clave, f.id, f.cliente_id, f.telefono, f.tipo_solicitud, f.profesion_solicitada, f.ciudad, f.latitud, f.longitud, f.proveedores_sugeridos, f.estado, f.solicitado_at, f.resuelto_at, f._rechazo, f._fusion,
         t.id IS NOT NULL AS _esta, CASE WHEN t.id IS NOT NULL THEN ROW(t.cliente_id, t.telefono, t.tipo_solicitud, t.profesion_solicitada, t.ciudad, t.latitud, t.longitud, t.proveedores_sugeridos, t.estado, t.solicitado_at, t.resuelto_at)::record *<> ROW(f.cliente_id, f.telefono, f.tipo_solicitud, f.profesion_solicitada, f.ciudad, f.latitud, f.longitud, f.proveedores_sugeridos, f.estado, f.solicitado_at, f.resuelto_at)::record END AS _distinta
-      FROM migracion.v_service_requests_solicitudes_servicio f LEFT JOIN public.solicitudes_servicio t ON v_mirar AND t.id = f.id
-      WHERE f._lugar = ANY (p_lugar)
+      FROM migracion.v_service_requests_solicitudes_servicio f LEFT JOIN public.solicitudes_servicio t ON $2 AND t.id = f.id
+      WHERE f._lugar = ANY ($1)
     ), nuevas AS (
       INSERT INTO public.solicitudes_servicio (id, cliente_id, telefono, tipo_solicitud, profesion_solicitada, ciudad, latitud, longitud, proveedores_sugeridos, estado, solicitado_at, resuelto_at)
       SELECT f.id, f.cliente_id, f.telefono, f.tipo_solicitud, f.profesion_solicitada, f.ciudad, f.latitud, f.longitud, f.proveedores_sugeridos, f.estado, f.solicitado_at, f.resuelto_at FROM f WHERE NOT f._esta AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
@@ -106,7 +107,7 @@ BEGIN
       RETURNING 1
     )
     SELECT (SELECT count(*) FROM nuevas) + (SELECT count(*) FROM corregidas), (SELECT count(*) FROM f WHERE f._rechazo IS NOT NULL)
-    INTO copiadas, rechazadas;
+    $lote$ INTO copiadas, rechazadas USING p_lugar, v_mirar;
       RETURN;
     EXCEPTION
       WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
@@ -146,8 +147,8 @@ CREATE OR REPLACE FUNCTION migracion.copiar_service_requests_solicitudes_servici
   OUT leidas bigint, OUT copiadas bigint, OUT rechazadas bigint, OUT terminada boolean, OUT cortada boolean)
 LANGUAGE plpgsql SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_mergejoin = off SET enable_tidscan = on
-SET seq_page_cost = 0.01 SET random_page_cost = 0.01 SET cpu_operator_cost = 0.0001 SET jit = off
-SET plan_cache_mode = force_custom_plan AS $funcion$
+SET seq_page_cost = 0.01 SET random_page_cost = 0.01 SET cpu_operator_cost = 0.0001 SET jit = off SET plan_cache_mode = auto
+AS $funcion$
 #variable_conflict use_column
 DECLARE
   v_p migracion.progreso_copia; v_n integer; v_vistas integer; v_desde tid; v_hasta tid; v_ultimo tid;
@@ -194,9 +195,10 @@ BEGIN
     v_p.posicion := to_jsonb(v_hasta);
     terminada := v_hasta = (v_p.fin->>'hasta')::tid;
   ELSE
+    EXECUTE $lote$
     SELECT coalesce(array_agg(s._k1 ORDER BY s._k1) FILTER (WHERE s.entra), '{}'), coalesce(array_agg(s._lugar ORDER BY s._k1) FILTER (WHERE s.entra), '{}'), count(*)
-    INTO p_k1, p_lugar, v_vistas FROM (
-      SELECT l.*, l.fila = 1 OR l.fila <= p_filas AND l.suma <= p_bytes AS entra FROM (
+    FROM (
+      SELECT l.*, l.fila = 1 OR l.fila <= $3 AND l.suma <= $4 AS entra FROM (
       SELECT l.*, row_number() OVER (ORDER BY l._k1 ROWS UNBOUNDED PRECEDING) AS fila, sum(l.peso) OVER (ORDER BY l._k1 ROWS UNBOUNDED PRECEDING) AS suma FROM (
         SELECT l.id AS _k1, l.ctid AS _lugar,
           LEAST(100::bigint
@@ -206,8 +208,9 @@ BEGIN
           + coalesce(octet_length(l.location_city), 0)
           + coalesce(pg_column_size(l.suggested_providers)::bigint * CASE WHEN pg_column_compression(l.suggested_providers) IS NULL THEN 1 ELSE 8 END, 0), 1000000000)::integer AS peso
         FROM public.service_requests l WHERE true
-          AND (v_p.posicion IS NULL OR (l.id) > ((v_p.posicion->>0)::uuid)) AND (l.id) <= ((v_p.fin->>0)::uuid)
-        ORDER BY l.id LIMIT p_filas FOR SHARE OF l) l) l) s;
+          AND ($1 IS NULL OR (l.id) > (($1->>0)::uuid)) AND (l.id) <= (($2->>0)::uuid)
+        ORDER BY l.id LIMIT $3 FOR SHARE OF l) l) l) s
+    $lote$ INTO p_k1, p_lugar, v_vistas USING v_p.posicion, v_p.fin, p_filas, p_bytes;
     v_n := cardinality(p_k1);
     cortada := v_n < v_vistas;
     v_p.posicion := CASE WHEN v_n > 0 THEN jsonb_build_array(p_k1[v_n]::text) ELSE v_p.posicion END;
@@ -230,8 +233,8 @@ CREATE OR REPLACE FUNCTION migracion.quitar_solicitudes_servicio(
   p_k1 uuid[], p_run text, OUT apartadas bigint)
 LANGUAGE plpgsql SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_mergejoin = off SET enable_tidscan = on
-SET seq_page_cost = 0.01 SET random_page_cost = 0.01 SET cpu_operator_cost = 0.0001 SET jit = off
-SET plan_cache_mode = force_custom_plan AS $funcion$
+SET seq_page_cost = 0.01 SET random_page_cost = 0.01 SET cpu_operator_cost = 0.0001 SET jit = off SET plan_cache_mode = force_custom_plan
+AS $funcion$
 #variable_conflict use_column
 BEGIN
   PERFORM set_config('migracion.sync', 'copia', true);

@@ -20,11 +20,12 @@ from .sqltext import ident, literal
 
 # Rows are looked up, never searched for: a plan made while a table was small or never analysed would scan the whole of it in
 # every batch, and by PostgreSQL's own prices it is cheaper to read a parent table through than to look up as many rows as a
-# batch has. Planned anew for each: one kept from when migracion.cuarentena was empty took 25 s for a batch of 0.25 s.
+# batch has. What has to be planned anew for each batch is EXECUTEd: a plan kept from when migracion.cuarentena was empty took
+# 25 s for a batch of 0.25 s. Forced for the whole function, the foreign keys' own checks would be planned for every row.
 HEAD = """LANGUAGE plpgsql SECURITY INVOKER
 SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_mergejoin = off SET enable_tidscan = on
-SET seq_page_cost = 0.01 SET random_page_cost = 0.01 SET cpu_operator_cost = 0.0001 SET jit = off
-SET plan_cache_mode = force_custom_plan AS $funcion$
+SET seq_page_cost = 0.01 SET random_page_cost = 0.01 SET cpu_operator_cost = 0.0001 SET jit = off SET plan_cache_mode = auto
+AS $funcion$
 #variable_conflict use_column
 """
 
@@ -120,19 +121,20 @@ def _by_key(route: Route) -> str:
     """Return the steps that lock and take the next rows in the order of the key."""
     row = "(" + ", ".join(f"l.{ident(c.name)}" for c in route.key) + ")"
     order = ", ".join(f"l.{ident(c.name)}" for c in route.key)
-    last, end = (
-        "(" + ", ".join(f"(v_p.{place}->>{n})::{c.type}" for n, c in enumerate(route.key)) + ")" for place in ("posicion", "fin")
-    )
+    last, end = ("(" + ", ".join(f"(${place}->>{n})::{c.type}" for n, c in enumerate(route.key)) + ")" for place in (1, 2))
     names, order_taken = (", ".join(f"{alias}.{k}" for k in route.key_names) for alias in "ls")
     reached = ", ".join(f"p{k}[v_n]::text" for k in route.key_names)
-    return f"""    SELECT {_arrays((*route.key_names, "_lugar"), "s", order_taken, "s.entra")}, count(*)
-    INTO {passed(route.key_names)}, p_lugar, v_vistas FROM (
-      {_within_bounds(names)} FROM (
+    bounded = _within_bounds(names).replace("p_filas", "$3").replace("p_bytes", "$4")
+    return f"""    EXECUTE $lote$
+    SELECT {_arrays((*route.key_names, "_lugar"), "s", order_taken, "s.entra")}, count(*)
+    FROM (
+      {bounded} FROM (
         SELECT {_keys(route)}, l.ctid AS _lugar,
           {legacy_bytes(route, "l")} AS peso
         FROM {route.source_table} l WHERE {route.where("l")}
-          AND (v_p.posicion IS NULL OR {row} > {last}) AND {row} <= {end}
-        ORDER BY {order} LIMIT p_filas FOR SHARE OF l) l) l) s;
+          AND ($1 IS NULL OR {row} > {last}) AND {row} <= {end}
+        ORDER BY {order} LIMIT $3 FOR SHARE OF l) l) l) s
+    $lote$ INTO {passed(route.key_names)}, p_lugar, v_vistas USING v_p.posicion, v_p.fin, p_filas, p_bytes;
     v_n := cardinality(p{route.key_names[0]});
     cortada := v_n < v_vistas;
     v_p.posicion := CASE WHEN v_n > 0 THEN jsonb_build_array({reached}) ELSE v_p.posicion END;

@@ -53,7 +53,7 @@ def _carry(route: Route, routes: Sequence[Route]) -> str:
     asked = f"(SELECT DISTINCT k.* FROM {unnested(keys)}) k"
     own = f"SELECT {_found(route)} FROM {route.source_table} l JOIN {asked} ON {by_key(route, 'k')}"
     order = idents((c.name for c in route.key), "l.")
-    others = "".join(f"  PERFORM {lock};\n" for lock in parent_locks(route, _placed(route, "l", "ctid")))
+    others = "".join(f"  PERFORM {lock};\n" for lock in parent_locks(route, _placed(route, "l", "ctid", "p_lugar", passed(keys))))
     return f"""CREATE OR REPLACE FUNCTION {route.function("llevar")}(
   {_arguments(keys, [c.type for c in route.key])}, p_run text, p_lugar tid[] DEFAULT NULL,
   OUT copiadas bigint, OUT rechazadas bigint)
@@ -99,16 +99,16 @@ def _found(route: Route) -> str:
     return f"l.ctid AS _lugar, {keys}"
 
 
-def _placed(route: Route, alias: str, place: str) -> str:
+def _placed(route: Route, alias: str, place: str, places: str, keys: str) -> str:
     """Return whether a row is one of the locked ones: such a row stays in its place, and is found there without an index."""
-    placed = f"{alias}.{place} = ANY (p_lugar)"
+    placed = f"{alias}.{place} = ANY ({places})"
     if route.in_one_file:
         return placed
     names = [
         f"{alias}.{k}" if place == "_lugar" else f"{alias}.{ident(c.name)}"
         for c, k in zip(route.key, route.key_names, strict=True)
     ]
-    return f"{placed} AND ({', '.join(names)}) IN (SELECT * FROM {unnested(route.key_names)})"
+    return f"{placed} AND ({', '.join(names)}) IN (SELECT * FROM unnest({keys}))"
 
 
 def _upsert(route: Route) -> str:
@@ -129,11 +129,14 @@ def _upsert(route: Route) -> str:
       RETURNING 1
     ), """
         written += " + (SELECT count(*) FROM corregidas)"
-    return f"""    WITH f AS MATERIALIZED (
+    given = ", ".join(f"${n}" for n, _ in enumerate(route.key_names, 3))
+    values = ", ".join(["p_lugar", "v_mirar", *([] if route.in_one_file else [passed(route.key_names)])])
+    return f"""    EXECUTE $lote$
+    WITH f AS MATERIALIZED (
       SELECT {taken},
         {there} AS _esta, CASE WHEN {there} THEN {differs} END AS _distinta
-      FROM {route.view} f LEFT JOIN {route.target_table} t ON v_mirar AND {twin}
-      WHERE {_placed(route, "f", "_lugar")}
+      FROM {route.view} f LEFT JOIN {route.target_table} t ON $2 AND {twin}
+      WHERE {_placed(route, "f", "_lugar", "$1", given)}
     ), nuevas AS (
       INSERT INTO {route.target_table} ({idents(columns)})
       SELECT {idents(columns, "f.")} FROM f WHERE NOT f._esta AND {accepted("f")}
@@ -154,7 +157,7 @@ def _upsert(route: Route) -> str:
       RETURNING 1
     ){_merges(route)}
     SELECT {written}, (SELECT count(*) FROM f WHERE f._rechazo IS NOT NULL)
-    INTO copiadas, rechazadas;"""
+    $lote$ INTO copiadas, rechazadas USING {values};"""
 
 
 def merge_reason(route: Route) -> str:
@@ -277,7 +280,7 @@ def _remove(routes: Sequence[Route]) -> str:
     mine = " AND ".join(f"t.{ident(c.name)} = k.{n}" for c, n in zip(route.match, names, strict=True))
     return f"""CREATE OR REPLACE FUNCTION {route.removal}(
   {_arguments(names, [c.type for c in route.match])}, p_run text, OUT apartadas bigint)
-{HEAD}BEGIN
+{HEAD.replace("= auto", "= force_custom_plan")}BEGIN
   PERFORM set_config('migracion.sync', 'copia', true);
   WITH fuera AS (
     DELETE FROM {route.target_table} t USING {unnested(names)}
