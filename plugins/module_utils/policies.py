@@ -24,9 +24,14 @@ def translated(conn: Connection, mapping: Mapping, catalogue: Catalogue) -> Cata
         twin = catalogue.relation(table.twin)
         if twin is None or not twin.policies:
             continue
-        judged = [CarriedPolicy(table.name, p, obstacle(mapping, table, twin, p)) for p in twin.policies]
-        carried += [c if c.obstacle else _translate(conn, mapping, table, twin, c) for c in judged]
+        carried += judged_policies(conn, mapping, table, twin)
     return replace(catalogue, carried_policies=tuple(carried))
+
+
+def judged_policies(conn: Connection, mapping: Mapping, table: SpanishTable, legacy: Relation) -> list[CarriedPolicy]:
+    """Return each policy of a legacy table that fills the Spanish one, in its words or with what stands against it."""
+    judged = [CarriedPolicy(table.name, p, obstacle(mapping, table, legacy, p)) for p in legacy.policies]
+    return [c if c.obstacle else _translate(conn, mapping, table, legacy, c) for c in judged]
 
 
 def _translate(conn: Connection, mapping: Mapping, table: SpanishTable, twin: Relation, carried: CarriedPolicy) -> CarriedPolicy:
