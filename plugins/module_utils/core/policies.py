@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from .catalogue import CarriedPolicy, Catalogue, Policy, Relation
+from .catalogue import WHOLE_ROW, CarriedPolicy, Catalogue, Policy, Relation
 from .mapping import ColumnRule, Mapping, SpanishTable
 from .routes import source_of
 from .sqltext import ident
@@ -36,6 +36,8 @@ def obstacle(mapping: Mapping, table: SpanishTable, legacy: Relation, policy: Po
     named = [name for name in policy.tables if name in migrated]
     if named:
         return f"nombra {', '.join(named)}, que también se migra"
+    if WHOLE_ROW in policy.columns:
+        return f"usa la fila entera, que en {table.name} es otra"
     known = renames(mapping, table, legacy)
     lost = [c for c in policy.columns if c not in known]
     if lost:
