@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import psycopg2
 import pytest
 
 from plugins.module_utils.core.errors import MigrationError
@@ -76,6 +77,17 @@ def test_policies_with_odd_names_functions_and_claims_are_carried_or_closed_by_n
     for name in ("fila entera", "por tabla", "alta restringida"):
         assert any(f"«{name}»" in line and "usa la fila entera, que en clientes es otra" in line for line in left_out)
     assert jobs.make_tables()["changed"] is False
+
+
+def test_a_translation_that_something_else_stops_closes_no_policy(new_database: NewDatabase, tmp_path: Path) -> None:
+    database = new_database()
+    jobs = Jobs(database.url, tmp_path)
+    database.query(f"CREATE SCHEMA migracion_taller AUTHORIZATION {database.role}")
+    with pytest.raises((MigrationError, psycopg2.Error), match='"migracion_taller" already exists'):
+        jobs.approve()
+    database.query("DROP SCHEMA migracion_taller")
+    jobs.up_to_tables()
+    assert "El cliente ve su fila" in policies(database, "clientes")
 
 
 def test_a_grant_handed_on_by_somebody_with_grant_option_is_found_and_taken_back(
