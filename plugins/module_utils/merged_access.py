@@ -1,4 +1,4 @@
-"""Rows of a second legacy table that come into a Spanish one: they follow its twin's rules, and what that changes is said.
+"""What comes into a Spanish table from another legacy one than its twin follows the twin's rules, and that is said.
 
 A table has one set of privileges and policies, the twin's. Nothing is decided here; somebody has to hear it.
 """
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from .access import ROLES
 from .core.catalogue import Catalogue, Policy, Relation
-from .core.mapping import Mapping, SpanishTable
-from .core.policies import renames, standing
+from .core.mapping import Lookup, Mapping, SpanishTable
+from .core.policies import renames, rules_from, standing
 from .core.sqltext import qname
 from .db import fetch_all
 from .policies import judged_policies
@@ -38,19 +38,28 @@ SELECT here, rolname || CASE WHEN here THEN ' puede ' ELSE ' no puede ' END || p
 FROM (SELECT *, count(*) OVER (PARTITION BY rolname, privilege) AS total FROM asked) counted
 WHERE here <> there GROUP BY here, rolname, privilege ORDER BY rolname, privilege
 """
+# who may read the twin: whether that one may read the column where it comes from, whether policies do not hold for him
+_READERS = f"""
+SELECT r.rolname, has_column_privilege(r.rolname, to_regclass(%(old)s), %(column)s, 'SELECT'), coalesce(known.rolbypassrls, false)
+FROM ({ROLES}) r LEFT JOIN pg_roles known ON known.rolname = r.rolname
+WHERE has_table_privilege(r.rolname, to_regclass(%(new)s), 'SELECT') ORDER BY 1
+"""
 
 
 def merged_notices(conn: Connection, mapping: Mapping, catalogue: Catalogue) -> list[str]:
     """Return a sentence for each second source whose rows become more open, or more closed, than they were there.
 
-    Compared with the twin, so it can be said before the tables exist. Outside any transaction.
+    And for each looked-up column that more people may read. Compared with the twin, so it can be said before the tables
+    exist. Outside any transaction.
     """
-    return [
-        notice
-        for table in mapping.tables
-        for source in dict.fromkeys(p.source for p in mapping.pairs if p.target == table.name and p.source != table.twin)
-        if (notice := _notice(conn, mapping, catalogue, table, source))
-    ]
+    notices = []
+    for table in mapping.tables:
+        for source in dict.fromkeys(p.source for p in mapping.pairs if p.target == table.name and p.source != table.twin):
+            notices.append(_notice(conn, mapping, catalogue, table, source))
+        for rule in rules_from(mapping, table, table.twin):
+            if rule.lookup is not None:
+                notices.append(_looked_up(conn, mapping, catalogue, table, rule.target, rule.lookup))
+    return [notice for notice in notices if notice]
 
 
 def _notice(conn: Connection, mapping: Mapping, catalogue: Catalogue, table: SpanishTable, source: str) -> str:
@@ -66,6 +75,27 @@ def _notice(conn: Connection, mapping: Mapping, catalogue: Catalogue, table: Spa
     ]
     start = f"{table.name}: las filas que vienen de {source} siguen las reglas de {twin.name}."
     return " ".join([start, *said]) if said else ""
+
+
+def _looked_up(conn: Connection, mapping: Mapping, catalogue: Catalogue, table: SpanishTable, column: str, lookup: Lookup) -> str:
+    """A column of another legacy table is now read with the rights to this one."""
+    twin, origin = catalogue.relation(table.twin), catalogue.relation(lookup.table)
+    if twin is None or origin is None:
+        return ""
+    names = {
+        "old": qname(mapping.schema, origin.name),
+        "new": qname(mapping.schema, twin.name),
+        "sequence": None,
+        "column": lookup.take,
+    }
+    standing_here = [p for c in catalogue.carried_policies if c.table == table.name and (p := standing(c)) is not None]
+    shown = not twin.row_security or any(p.permissive and p.command in ("ALL", "SELECT") for p in standing_here)
+    readers = [reader for reader in fetch_all(conn, _READERS, names) if shown or reader[2]]
+    said = [f"{role} no puede leerla en {origin.name}" for role, may, _ in readers if not may]
+    if origin.row_security and any(not bypasses for _, _, bypasses in readers):
+        said.append(f"la seguridad por fila de {origin.name} no rige aquí")
+    start = f"{table.name}.{column} sale de {origin.name}.{lookup.take} y la lee quien lee la fila."
+    return f"{start} Más abierto que en {origin.name}: {'; '.join(said)}." if said else ""
 
 
 def _rights(

@@ -256,6 +256,18 @@ def test_of_a_second_source_only_what_differs_from_the_twin_is_named(made: Made)
     assert said() == ""
 
 
+def test_a_looked_up_column_that_more_people_may_read_is_named(made: Made) -> None:
+    database, _ = made
+    start = "mensajes.telefono sale de users.phone_number y la lee quien lee la fila. Más abierto que en users: "
+    assert start not in said_by_estado(database)  # no policy lets anybody but service_role read mensajes, and he may both
+    database.query("ALTER TABLE messages DISABLE ROW LEVEL SECURITY")
+    assert f"{start}la seguridad por fila de users no rige aquí." in said_by_estado(database)
+    database.query("REVOKE SELECT ON users FROM anon; GRANT SELECT (id, name) ON users TO anon")
+    assert f"{start}anon no puede leerla en users; la seguridad" in said_by_estado(database)
+    database.query("REVOKE ALL ON messages FROM anon; ALTER TABLE users DISABLE ROW LEVEL SECURITY")
+    assert start not in said_by_estado(database)
+
+
 def test_rights_on_tables_columns_sequences_and_functions_are_the_twins(migrated: Made) -> None:
     database, jobs = migrated
     for table, twin in TWINS.items():
