@@ -23,7 +23,7 @@ demo-down: setup ## quita todo lo que hizo make demo
 
 # Debian's PostgreSQL beside the wheel's 18: what touches SQL runs on both.
 DEBIAN_POSTGRES := $(lastword $(wildcard /usr/lib/postgresql/*/bin))
-SQL_TESTS := $(patsubst %,tests/integration/test_%.py,transform refusals copy proof schema fase0 access odd_names)
+SQL_TESTS := $(patsubst %,tests/integration/test_%.py,transform refusals copy proof schema fase0 access odd_names odd_policies)
 
 test: test-fast molecule ## todo lo que corre la integración continua: lint, todas las pruebas, y los escenarios en contenedores
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
 # everybody, every role that could come through the API, every holder of a grant; owners and superusers are not asked
-_ROLES = """
+ROLES = """
 SELECT 'public'::name AS rolname UNION ALL
 SELECT r.rolname FROM pg_roles r
 WHERE NOT r.rolsuper AND r.oid <> ALL (SELECT relowner FROM pg_class WHERE oid IN (to_regclass(%(old)s), to_regclass(%(new)s)))
@@ -32,20 +32,20 @@ WHERE NOT r.rolsuper AND r.oid <> ALL (SELECT relowner FROM pg_class WHERE oid I
 _TABLE = f"""
 SELECT r.rolname, p.privilege, has_table_privilege(r.rolname, to_regclass(%(old)s), p.privilege) AS before,
        has_table_privilege(r.rolname, to_regclass(%(new)s), p.privilege) AS after
-FROM ({_ROLES}) r CROSS JOIN unnest(%(privileges)s) p(privilege)
+FROM ({ROLES}) r CROSS JOIN unnest(%(privileges)s) p(privilege)
 """
 _COLUMN = f"""
 SELECT r.rolname, p.privilege || ' (' || c.new_name || ')',
        has_column_privilege(r.rolname, to_regclass(%(old)s), c.old_name, p.privilege),
        has_column_privilege(r.rolname, to_regclass(%(new)s), c.new_name, p.privilege)
-FROM ({_ROLES}) r CROSS JOIN unnest(%(column_privileges)s) p(privilege)
+FROM ({ROLES}) r CROSS JOIN unnest(%(column_privileges)s) p(privilege)
 CROSS JOIN unnest(%(old_columns)s::text[], %(new_columns)s::text[]) c(old_name, new_name)
 """
 # who may insert draws ids, and nobody sets the sequence
 _SEQUENCE = f"""
 SELECT r.rolname, p.privilege, p.privilege = 'USAGE' AND has_any_column_privilege(r.rolname, to_regclass(%(old)s), 'INSERT'),
        has_sequence_privilege(r.rolname, to_regclass(%(sequence)s), p.privilege)
-FROM ({_ROLES}) r CROSS JOIN unnest(ARRAY['USAGE', 'UPDATE']) p(privilege)
+FROM ({ROLES}) r CROSS JOIN unnest(ARRAY['USAGE', 'UPDATE']) p(privilege)
 """
 _SECURITY = """
 SELECT (SELECT (relrowsecurity, relforcerowsecurity) FROM pg_class WHERE oid = to_regclass(%(old)s))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .core.catalogue import Catalogue, Grant, LegacyColumn, Policy, Relation
+from .core.catalogue import WHOLE_ROW, Catalogue, Grant, LegacyColumn, Policy, Relation
 from .core.mapping import Mapping
 from .db import fetch_all
 
@@ -58,7 +58,8 @@ FROM pg_attribute a CROSS JOIN LATERAL aclexplode(a.attacl) x
 LEFT JOIN pg_roles r ON r.oid = x.grantee WHERE a.attrelid = ANY (%(oids)s) AND NOT a.attisdropped
 ORDER BY 1, 2, 5, 3
 """
-_POLICIES = """
+# a whole row, or a system column such as tableoid, is no dependency: it is seen in the expression's tree alone
+_POLICIES = f"""
 SELECT p.polrelid, p.polname,
        CASE p.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE' ELSE 'ALL' END,
        p.polpermissive,
@@ -68,11 +69,13 @@ SELECT p.polrelid, p.polname,
        ARRAY(SELECT DISTINCT a.attname FROM pg_depend d
              JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
              WHERE d.classid = 'pg_policy'::regclass AND d.objid = p.oid AND d.refclassid = 'pg_class'::regclass
-               AND d.refobjid = p.polrelid AND d.refobjsubid > 0 ORDER BY 1)::text[],
-       ARRAY(SELECT DISTINCT c.relname FROM pg_depend d JOIN pg_class c ON c.oid = d.refobjid
+               AND d.refobjid = p.polrelid AND d.refobjsubid > 0 ORDER BY 1)::text[]
+       || ARRAY(SELECT '{WHOLE_ROW}' WHERE concat(p.polqual, p.polwithcheck) ~ '[{{]VAR [^{{}}]*:varattno (0|-[0-9]+) '),
+       ARRAY(SELECT DISTINCT CASE WHEN c.relnamespace = o.relnamespace THEN c.relname::text ELSE c.oid::regclass::text END
+             FROM pg_depend d JOIN pg_class c ON c.oid = d.refobjid
              WHERE d.classid = 'pg_policy'::regclass AND d.objid = p.oid AND d.refclassid = 'pg_class'::regclass
                AND (d.refobjid <> p.polrelid OR (d.refobjsubid = 0 AND d.deptype = 'n')) ORDER BY 1)::text[]
-FROM pg_policy p WHERE p.polrelid = ANY (%(oids)s) ORDER BY 1, 2
+FROM pg_policy p JOIN pg_class o ON o.oid = p.polrelid WHERE p.polrelid = ANY (%(oids)s) ORDER BY 1, 2
 """
 _DEFAULT_GRANTEES = """
 SELECT DISTINCT coalesce(r.rolname, 'PUBLIC') FROM pg_default_acl d

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
 WORKSHOP = "migracion_taller"
+_OF_THE_POLICY = ("0A", "22", "42")  # not supported, bad data, names and rights
+_SCHEMA_THERE = "42P06"
 
 
 def translated(conn: Connection, mapping: Mapping, catalogue: Catalogue) -> Catalogue:
@@ -24,9 +26,14 @@ def translated(conn: Connection, mapping: Mapping, catalogue: Catalogue) -> Cata
         twin = catalogue.relation(table.twin)
         if twin is None or not twin.policies:
             continue
-        judged = [CarriedPolicy(table.name, p, obstacle(mapping, table, twin, p)) for p in twin.policies]
-        carried += [c if c.obstacle else _translate(conn, mapping, table, twin, c) for c in judged]
+        carried += judged_policies(conn, mapping, table, twin)
     return replace(catalogue, carried_policies=tuple(carried))
+
+
+def judged_policies(conn: Connection, mapping: Mapping, table: SpanishTable, legacy: Relation) -> list[CarriedPolicy]:
+    """Return each policy of a legacy table that fills the Spanish one, in its words or with what stands against it."""
+    judged = [CarriedPolicy(table.name, p, obstacle(mapping, table, legacy, p)) for p in legacy.policies]
+    return [c if c.obstacle else _translate(conn, mapping, table, legacy, c) for c in judged]
 
 
 def _translate(conn: Connection, mapping: Mapping, table: SpanishTable, twin: Relation, carried: CarriedPolicy) -> CarriedPolicy:
@@ -45,7 +52,8 @@ def _translate(conn: Connection, mapping: Mapping, table: SpanishTable, twin: Re
             db.run_sql(conn, f"ALTER TABLE {copy} RENAME TO {ident(table.name)}")
             return replace(carried, policy=_read(conn, table, carried.policy))
     except db.Error as error:
-        if error.pgcode in ("55P03", "40P01"):  # a table locked for long says nothing about its policies
+        code = error.pgcode or ""
+        if code[:2] not in _OF_THE_POLICY or code == _SCHEMA_THERE:  # a lock, a full disk, a lost connection say nothing of it
             raise
         return replace(carried, obstacle=f"el servidor no la traduce ({error.diag.message_primary})")
 

@@ -11,6 +11,7 @@ from .core.errors import MigrationError
 from .core.mapping import SpanishTable
 from .core.policies import left_out
 from .core.routes import spanish_columns
+from .merged_access import merged_notices
 from .schema_repair import repair_structure, repairable
 from .structure import ACCESS, Difference
 
@@ -171,7 +172,7 @@ def _policy_lines(context: Context) -> list[str]:
         f"{table.name}: política que no se trasladó, así que cerrada: {phrase}"
         for table in context.mapping.tables
         for phrase in left_out(context.catalogue, table.name)
-    ]
+    ] + merged_notices(context.conn, context.mapping, context.catalogue)
 
 
 def _require_access(context: Context) -> None:

@@ -89,9 +89,9 @@ def _repair(mapping: Mapping, catalogue: Catalogue, table: SpanishTable, differe
 
 
 def _revoke_everything(conn: Connection, mapping: Mapping, table: SpanishTable) -> None:
-    """From everybody who holds a grant on the table, on one of its columns or on its own sequence."""
+    """From everybody who holds a grant on the table, a column of it or its own sequence, and whoever has it from them."""
     for kind, name, grantee in fetch_all(conn, _GRANTEES, {"name": qname(mapping.schema, table.name)}):
-        run_sql(conn, f"REVOKE ALL ON {kind} {name} FROM {grantee}")
+        run_sql(conn, f"REVOKE ALL ON {kind} {name} FROM {grantee} CASCADE")
 
 
 def _is_invalid(difference: Difference) -> bool:

@@ -13,6 +13,7 @@ from .core.mapping_file import load_mapping
 from .core.phases import APPLY, PHASES, REVERT, Plan, Run, completed_at, is_complete, standing
 from .core.summary import accounting, number, quarantine_lines, waived_lines
 from .core.text import escape
+from .merged_access import merged_notices
 from .phase_job import Order, dead_run, identity_lines
 
 if TYPE_CHECKING:
@@ -58,13 +59,16 @@ def _access_lines(conn: Connection, order: Order) -> list[str]:
     if schema_job.missing_tables(conn, mapping):
         return []
     try:
-        problems = access_problems(conn, mapping, live_catalogue(conn, mapping))
+        catalogue = live_catalogue(conn, mapping)
+        problems = access_problems(conn, mapping, catalogue)
+        notices = merged_notices(conn, mapping, catalogue)
     except db.Error as error:
         return [f"Permisos y políticas: no se pudieron comparar. {db.explain_error(error)}"]
     if not problems:
-        return ["Permisos y políticas: los mismos que en las tablas legacy"]
+        return ["Permisos y políticas: los mismos que en las tablas legacy", *(f"  {notice}" for notice in notices)]
     again, approve = order.command.text("fase1"), order.command.text("fase0")
     lines = ["Permisos y políticas que no son los de las tablas legacy:", *(f"  {problem}" for problem in problems)]
+    lines += [f"  {notice}" for notice in notices]
     return [*lines, f"  Se reponen con: {again}; si los de legacy cambiaron a propósito, antes: {approve}"]
 
 

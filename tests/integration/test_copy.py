@@ -421,9 +421,10 @@ def test_a_row_held_for_ever_ends_the_copy_with_the_statement_that_finds_the_hol
     jobs.up_to_tables()
     monkeypatch.setattr(copier, "TRIES", 3)
     monkeypatch.setattr(copier, "LOCK_TIMEOUT_MS", 20)
-    finder = pytest.raises(MigrationError, match="pg_stat_activity")
-    with held(database, "SELECT FROM customers FOR UPDATE", seconds=2), finder:
-        jobs.copy()
+    with closing(psycopg2.connect(database.superuser_url)) as holder, holder.cursor() as cursor:
+        cursor.execute("SELECT FROM customers FOR UPDATE")
+        with pytest.raises(MigrationError, match="pg_stat_activity"):
+            jobs.copy()
     jobs.copy()
     assert database.value("SELECT sum(filas_leidas) FROM migracion.progreso_copia") == 275
 

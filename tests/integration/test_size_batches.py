@@ -173,6 +173,7 @@ def seconds(line: str) -> int:
     return 60 * int(found[1] or 0) + int(found[2])
 
 
+@pytest.mark.size  # a limit of time
 def test_the_time_left_is_right_by_a_quarter_once_a_tenth_is_done(
     empty_database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

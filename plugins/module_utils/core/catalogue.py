@@ -6,6 +6,8 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
+WHOLE_ROW = "*"
+
 
 @dataclass(frozen=True)
 class Grant:
@@ -31,7 +33,8 @@ class LegacyColumn:
 
 @dataclass(frozen=True)
 class Policy:
-    """A row security policy. ``columns``: of its own table that it reads; ``tables``: relations that its subqueries name."""
+    """A row security policy. ``columns``: of its own table that it reads, WHOLE_ROW for the row as such; ``tables``: relations
+    that its subqueries name, with their schema where it is another."""
 
     name: str
     command: str  # ALL, SELECT, INSERT, UPDATE or DELETE

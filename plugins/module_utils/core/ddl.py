@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from .catalogue import Catalogue, Grant, Relation
 from .errors import MigrationError
 from .mapping import ForeignKey, Mapping, SpanishColumn, SpanishTable
-from .policies import policy_statements, twin_rules
+from .policies import policy_statements, rules_from
 from .routes import BOOKKEEPING, source_of, spanish_columns
 from .sqltext import derived_name, ident, idents, literal, qname
 
@@ -251,7 +251,7 @@ def _grant_statements(grants: Iterable[Grant], name: str) -> list[str]:
 def carried_grants(mapping: Mapping, catalogue: Catalogue, table: SpanishTable, twin: Relation) -> tuple[Grant, ...]:
     """Return the twin's grants to other roles, column grants under the Spanish names of the columns."""
     names: dict[str, set[str]] = {}
-    for rule in twin_rules(mapping, table):
+    for rule in rules_from(mapping, table, twin.name):
         source = source_of(rule, twin)
         if source is not None:
             names.setdefault(source.name, set()).add(rule.target)

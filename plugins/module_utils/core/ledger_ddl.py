@@ -172,7 +172,8 @@ BEGIN
         SELECT DISTINCT kind, name, CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END AS grantee
         FROM opened WHERE grantee <> owner AND pg_catalog.pg_has_role(owner, 'USAGE')
     LOOP
-        EXECUTE pg_catalog.format('REVOKE ALL ON %s %s FROM %s', item.kind, item.name, item.grantee);
+        -- what the grantee handed on goes with it; without CASCADE that would be an error
+        EXECUTE pg_catalog.format('REVOKE ALL ON %s %s FROM %s CASCADE', item.kind, item.name, item.grantee);
     END LOOP;
 END
 $seal$;

@@ -8,49 +8,51 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from .catalogue import Catalogue, Policy, Relation
+from .catalogue import WHOLE_ROW, CarriedPolicy, Catalogue, Policy, Relation
 from .mapping import ColumnRule, Mapping, SpanishTable
 from .routes import source_of
 from .sqltext import ident
 from .transform import TEXT_TYPES, type_family
 
 
-def twin_rules(mapping: Mapping, table: SpanishTable) -> tuple[ColumnRule, ...]:
-    """Return the rules by which the table's twin fills it."""
-    return tuple(r for p in mapping.pairs if p.target == table.name and p.source == table.twin for r in p.columns)
+def rules_from(mapping: Mapping, table: SpanishTable, source: str) -> tuple[ColumnRule, ...]:
+    """Return the rules by which a legacy table, most often the twin, fills the Spanish one."""
+    return tuple(r for p in mapping.pairs if p.target == table.name and p.source == source for r in p.columns)
 
 
-def renames(mapping: Mapping, table: SpanishTable, twin: Relation) -> dict[str, str]:
-    """Return legacy column → Spanish column, for every column that the twin gives the table."""
+def renames(mapping: Mapping, table: SpanishTable, legacy: Relation) -> dict[str, str]:
+    """Return legacy column → Spanish column, for every column that the legacy table gives the Spanish one."""
     found = {}
-    for rule in twin_rules(mapping, table):
-        source = source_of(rule, twin)
+    for rule in rules_from(mapping, table, legacy.name):
+        source = source_of(rule, legacy)
         if source is not None and rule.lookup is None and rule.present is None and rule.absent is None:
             found[source.name] = rule.target
     return found
 
 
-def obstacle(mapping: Mapping, table: SpanishTable, twin: Relation, policy: Policy) -> str:
+def obstacle(mapping: Mapping, table: SpanishTable, legacy: Relation, policy: Policy) -> str:
     """Return in words why the policy cannot be carried, '' where the server may translate it."""
     migrated = {t.twin for t in mapping.tables} | {p.source for p in mapping.pairs}
     named = [name for name in policy.tables if name in migrated]
     if named:
         return f"nombra {', '.join(named)}, que también se migra"
-    known = renames(mapping, table, twin)
+    if WHOLE_ROW in policy.columns:
+        return f"usa la fila entera, que en {table.name} es otra"
+    known = renames(mapping, table, legacy)
     lost = [c for c in policy.columns if c not in known]
     if lost:
         return f"usa {', '.join(lost)}, sin columna en {table.name}"
-    changed = [c for c in policy.columns if not _unchanged(mapping, table, twin, c)]
+    changed = [c for c in policy.columns if not _unchanged(mapping, table, legacy, c)]
     if changed:
         return f"usa {', '.join(changed)}, cuyos valores cambian en {table.name}"
     return ""
 
 
-def _unchanged(mapping: Mapping, table: SpanishTable, twin: Relation, name: str) -> bool:
+def _unchanged(mapping: Mapping, table: SpanishTable, legacy: Relation, name: str) -> bool:
     """Whether every carried value of the column is the same value on both sides, NULL included."""
-    target_name = renames(mapping, table, twin)[name]
-    rule = next(r for r in twin_rules(mapping, table) if r.target == target_name)
-    source = next(c for c in twin.columns if c.name == name)
+    target_name = renames(mapping, table, legacy)[name]
+    rule = next(r for r in rules_from(mapping, table, legacy.name) if r.target == target_name)
+    source = next(c for c in legacy.columns if c.name == name)
     target = next(c for c in table.columns if c.name == rule.target)
     if rule.values or rule.default is not None or rule.text_key or target.allowed:
         return False
@@ -62,10 +64,17 @@ def policy_statements(catalogue: Catalogue, table: SpanishTable, name: str) -> d
     """Return the CREATE POLICY statements of one Spanish table (``name``: qualified and quoted), by the policy's name."""
     found = {}
     for carried in catalogue.carried_policies:
-        if carried.table == table.name and not (carried.obstacle and carried.policy.permissive):
-            policy = _refuse_all(carried.policy) if carried.obstacle else carried.policy
+        policy = standing(carried) if carried.table == table.name else None
+        if policy is not None:
             found[policy.name] = create_policy(policy, name)
     return found
+
+
+def standing(carried: CarriedPolicy) -> Policy | None:
+    """Return what stands on the Spanish side for a policy; None where it is left out."""
+    if not carried.obstacle:
+        return carried.policy
+    return None if carried.policy.permissive else _refuse_all(carried.policy)
 
 
 def _refuse_all(policy: Policy) -> Policy:
