@@ -70,7 +70,7 @@ lint: setup ## estilo, tipos, y que files/ corresponda al mapeo
 	mypy --strict --explicit-package-bases plugins
 	yamllint --strict .
 	ansible-lint --offline
-	shellcheck .ci/run tools/prepare_docker.sh molecule/shared/*.sh
+	shellcheck .ci/run tools/prepare_docker.sh molecule/*/*.sh
 	$(VENV_PYTHON) -m tools.render_sql --check
 
 sql: setup ## escribe files/sql a partir del mapeo y del catálogo de referencia
