@@ -7,7 +7,7 @@ VENV_PYTHON := .venv/bin/python
 N ?= $(if $(filter flaky,$(MAKECMDGOALS)),20,30)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-down test test-fast test-matrix test-slow test-unit molecule molecule-broken flaky chaos bench lint sql lock
+.PHONY: help setup demo demo-down test test-fast test-matrix test-slow test-unit molecule molecule-broken flaky chaos bench lint .lint-ansible .lint-others sql lock
 
 help: ## muestra esta ayuda
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r target text; do printf '%-18s %s\n' "$$target" "$$text"; done
@@ -25,12 +25,15 @@ demo-down: setup ## quita todo lo que hizo make demo
 DEBIAN_POSTGRES := $(lastword $(wildcard /usr/lib/postgresql/*/bin))
 SQL_TESTS := $(patsubst %,tests/integration/test_%.py,transform refusals copy proof schema fase0 access odd_names odd_policies)
 
+# $(call stage,name,command): runs it and says how long it took.
+stage = @echo '== $(1)'; started=$$(date +%s); $(2) && echo "== $(1): $$(($$(date +%s) - started)) s"
+
 test: test-fast molecule ## todo lo que corre la integración continua: lint, todas las pruebas, y los escenarios en contenedores
 
 test-fast: lint ## lo que no necesita contenedores: lint, las pruebas, y las de SQL también con el PostgreSQL de Debian
-	$(VENV_PYTHON) -m pytest -n 2 --dist worksteal -m 'not slow'
-	$(if $(DEBIAN_POSTGRES),TEST_POSTGRES_BIN=$(DEBIAN_POSTGRES) $(VENV_PYTHON) -m pytest -n 2 --dist worksteal -m 'not slow and not size' \
-	  $(SQL_TESTS),@echo 'No hay otro PostgreSQL en /usr/lib/postgresql: las pruebas corrieron solo con el 18')
+	$(call stage,pruebas con PostgreSQL 18,$(VENV_PYTHON) -m pytest -n 2 --dist worksteal -m 'not slow')
+	$(if $(DEBIAN_POSTGRES),$(call stage,pruebas de SQL con el PostgreSQL de Debian,TEST_POSTGRES_BIN=$(DEBIAN_POSTGRES) \
+	  $(VENV_PYTHON) -m pytest -n 2 --dist worksteal -m 'not slow and not size' $(SQL_TESTS)),@echo 'No hay otro PostgreSQL en /usr/lib/postgresql: las pruebas corrieron solo con el 18')
 
 test-slow: setup ## las pruebas largas: cortes, señales, dos operadores, tamaños y ajustes hostiles
 	$(VENV_PYTHON) -m pytest -n 2 --dist worksteal -m slow
@@ -48,28 +51,36 @@ chaos: setup ## accidentes al azar en cada fase: N=30 SEED=7 INSTALLATION=jsonb|
 	@$(VENV_PYTHON) -m tests.chaos --rounds $(N) $(if $(SEED),--seed $(SEED)) $(if $(INSTALLATION),--installation $(INSTALLATION)) \
 	  $(if $(ROUND),--only $(ROUND)) $(if $(PACE),--pace $(PACE))
 
-# One scenario after the other; S=fase2 runs one alone.
-S ?= --all
-# Containers carry the checkout's own number, so that two checkouts never meet.
+# Two scenarios at a time, each one's output whole at its end; S=fase2 runs one alone.
+S ?= $(notdir $(patsubst %/molecule.yml,%,$(wildcard molecule/*/molecule.yml)))
+# Containers and images carry the checkout's own number, so that two checkouts never meet.
 export RUNBOOK_NAME ?= runbook-$(firstword $(shell printf %s '$(CURDIR)' | cksum))
 molecule: setup ## los escenarios en contenedores de verdad (hace falta Debian y ser root, o sudo): S=fase2 corre uno
 	tools/prepare_docker.sh
-	molecule test $(if $(filter --all,$(S)),--all,--scenario-name $(S))
+	$(call stage,escenarios de Molecule,$(MAKE) --no-print-directory --jobs=2 --keep-going --output-sync=target $(addprefix scenario-,$(S)))
 
-molecule-broken: setup ## la prueba de esas pruebas: con el runbook averiado, cada escenario tiene que fallar
+scenario-%:
+	$(call stage,escenario $*,molecule/shared/run.sh $*)
+
+molecule-broken: setup ## la prueba de esas pruebas: con el runbook averiado cada escenario falla, y ninguno deja nada
 	tools/prepare_docker.sh
-	$(VENV_PYTHON) -m pytest molecule/test_verifiers.py
+	$(VENV_PYTHON) -m pytest $(wildcard molecule/test_*.py)
 
 ROWS ?= 5000
 bench: setup ## mide copia y prueba contra el SQL del plan: ROWS=200000 clientes (un millón de mensajes) ROUNDS=5; deja .bench/
 	@$(VENV_PYTHON) -m tests.bench --rows $(ROWS) $(if $(MESSAGES),--messages $(MESSAGES)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
 lint: setup ## estilo, tipos, y que files/ corresponda al mapeo
+	$(call stage,lint,$(MAKE) --no-print-directory --jobs=2 --output-sync=target .lint-ansible .lint-others)
+
+.lint-ansible:
+	ansible-lint --offline
+
+.lint-others:
 	ruff check .
 	ruff format --check .
 	mypy --strict --explicit-package-bases plugins
 	yamllint --strict .
-	ansible-lint --offline
 	shellcheck .ci/run tools/prepare_docker.sh molecule/shared/*.sh
 	$(VENV_PYTHON) -m tools.render_sql --check
 
