@@ -103,6 +103,7 @@ class Round:
         for phase in PHASES:
             with self.jobs.run(phase) as run_id, opened(self.jobs.params(run_id, phase), False) as context:
                 conn, watch = context.conn, Watch(run_id)
+                self._install(context)
                 for route in copier.pending_routes(conn, context.routes()):
                     with self._clock(contender, route.pair.target):
                         parts = copier.begin(conn, route, run_id, workers)
