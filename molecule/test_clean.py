@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from molecule.trial import ROOT, Trial, docker
+from tests.support.trial import ROOT, Trial, docker
 
 PATIENCE = 300
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from molecule.trial import Trial
+from tests.support.trial import Trial
 
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = ("playbooks", "inventories", "files", "roles", "plugins", "meta")
