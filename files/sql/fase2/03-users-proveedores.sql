@@ -153,7 +153,8 @@ BEGIN
       RETURNING 1
     ), cerradas AS (
       UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'corregida'
-      FROM f WHERE c.tabla_origen = 'users' AND c.clave = f._clave AND c.estado <> 'resuelta' AND f._rechazo IS NULL
+      WHERE c.tabla_origen = 'users' AND c.estado <> 'resuelta'
+        AND c.clave = ANY (ARRAY(SELECT f._clave FROM f WHERE f._rechazo IS NULL))
         AND EXISTS (SELECT 1 FROM migracion.cuarentena x WHERE x.tabla_origen = 'users' AND x.estado <> 'resuelta')
       RETURNING 1
     )

@@ -100,7 +100,8 @@ BEGIN
       RETURNING 1
     ), cerradas AS (
       UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'corregida'
-      FROM f WHERE c.tabla_origen = 'provider_professions' AND c.clave = f._clave AND c.estado <> 'resuelta' AND f._rechazo IS NULL
+      WHERE c.tabla_origen = 'provider_professions' AND c.estado <> 'resuelta'
+        AND c.clave = ANY (ARRAY(SELECT f._clave FROM f WHERE f._rechazo IS NULL))
         AND EXISTS (SELECT 1 FROM migracion.cuarentena x WHERE x.tabla_origen = 'provider_professions' AND x.estado <> 'resuelta')
       RETURNING 1
     ), fusionadas AS (
@@ -110,8 +111,9 @@ BEGIN
         WHERE m.clave_destino <> excluded.clave_destino
       RETURNING 1
     ), separadas AS (
-      DELETE FROM migracion.fusion m USING f
-      WHERE m.tabla_origen = 'provider_professions' AND m.tabla_destino = 'proveedor_profesiones' AND m.clave = f._clave AND f._fusion IS NULL
+      DELETE FROM migracion.fusion m
+      WHERE m.tabla_origen = 'provider_professions' AND m.tabla_destino = 'proveedor_profesiones'
+        AND m.clave = ANY (ARRAY(SELECT f._clave FROM f WHERE f._fusion IS NULL))
         AND EXISTS (SELECT 1 FROM migracion.fusion x WHERE x.tabla_origen = 'provider_professions' AND x.tabla_destino = 'proveedor_profesiones')
       RETURNING 1
     )

@@ -152,7 +152,8 @@ def _upsert(route: Route) -> str:
       RETURNING 1
     ), cerradas AS (
       UPDATE {BOOKKEEPING}.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'corregida'
-      FROM f WHERE c.tabla_origen = {source} AND c.clave = f._clave AND c.estado <> 'resuelta' AND f._rechazo IS NULL
+      WHERE c.tabla_origen = {source} AND c.estado <> 'resuelta'
+        AND c.clave = ANY (ARRAY(SELECT f._clave FROM f WHERE f._rechazo IS NULL))
         AND EXISTS (SELECT 1 FROM {BOOKKEEPING}.cuarentena x WHERE x.tabla_origen = {source} AND x.estado <> 'resuelta')
       RETURNING 1
     ){_merges(route)}
@@ -184,8 +185,9 @@ def _merges(route: Route) -> str:
         WHERE m.clave_destino <> excluded.clave_destino
       RETURNING 1
     ), separadas AS (
-      DELETE FROM {BOOKKEEPING}.fusion m USING f
-      WHERE m.tabla_origen = {source} AND m.tabla_destino = {target} AND m.clave = f._clave AND f._fusion IS NULL
+      DELETE FROM {BOOKKEEPING}.fusion m
+      WHERE m.tabla_origen = {source} AND m.tabla_destino = {target}
+        AND m.clave = ANY (ARRAY(SELECT f._clave FROM f WHERE f._fusion IS NULL))
         AND EXISTS (SELECT 1 FROM {BOOKKEEPING}.fusion x WHERE x.tabla_origen = {source} AND x.tabla_destino = {target})
       RETURNING 1
     )"""
