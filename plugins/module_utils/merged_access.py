@@ -88,8 +88,7 @@ def _looked_up(conn: Connection, mapping: Mapping, catalogue: Catalogue, table: 
         "sequence": None,
         "column": lookup.take,
     }
-    standing_here = [p for c in catalogue.carried_policies if c.table == table.name and (p := standing(c)) is not None]
-    shown = not twin.row_security or any(p.permissive and p.command in ("ALL", "SELECT") for p in standing_here)
+    shown = not twin.row_security or any(p.permissive and p.command in ("ALL", "SELECT") for p in _here(catalogue, table))
     readers = [reader for reader in fetch_all(conn, _READERS, names) if shown or reader[2]]
     said = [f"{role} no puede leerla en {origin.name}" for role, may, _ in readers if not may]
     if origin.row_security and any(not bypasses for _, _, bypasses in readers):
@@ -127,12 +126,16 @@ def _row_security(
         return ([], said) if twin.row_security else (said, [])
     if not twin.row_security:
         return [], []
-    here = [p for c in catalogue.carried_policies if c.table == table.name and (p := standing(c)) is not None]
+    here = _here(catalogue, table)
     there = [c.policy for c in judged_policies(conn, mapping, table, legacy)]
     added, lost = _without(here, there), _without(there, here)
     opening = [_named(p, twin) for p in added if p.permissive] + [_named(p, legacy, gone=True) for p in lost if not p.permissive]
     closing = [_named(p, twin) for p in added if not p.permissive] + [_named(p, legacy, gone=True) for p in lost if p.permissive]
     return opening, closing
+
+
+def _here(catalogue: Catalogue, table: SpanishTable) -> list[Policy]:
+    return [p for c in catalogue.carried_policies if c.table == table.name and (p := standing(c)) is not None]
 
 
 def _without(some: Sequence[Policy], others: Sequence[Policy]) -> list[Policy]:

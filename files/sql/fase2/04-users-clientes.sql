@@ -95,7 +95,7 @@ BEGIN
   -- each lock waits for writers in flight; the next statement then reads what they committed
   IF p_lugar IS NULL THEN
     SELECT coalesce(array_agg(l._k1), '{}'), coalesce(array_agg(l._lugar), '{}') INTO p_k1, p_lugar FROM (
-      SELECT l.ctid AS _lugar, l.id AS _k1 FROM public.users l JOIN (SELECT DISTINCT k.* FROM unnest(p_k1) AS k(_k1)) k ON l.id = k._k1
+      SELECT l.id AS _k1, l.ctid AS _lugar FROM public.users l JOIN (SELECT DISTINCT k.* FROM unnest(p_k1) AS k(_k1)) k ON l.id = k._k1
       ORDER BY l.id FOR SHARE OF l) l;
   END IF;
   LOOP

@@ -68,7 +68,7 @@ BEGIN
   -- each lock waits for writers in flight; the next statement then reads what they committed
   IF p_lugar IS NULL THEN
     SELECT coalesce(array_agg(l._k1), '{}'), coalesce(array_agg(l._k2), '{}'), coalesce(array_agg(l._lugar), '{}') INTO p_k1, p_k2, p_lugar FROM (
-      SELECT l.ctid AS _lugar, l.provider_id AS _k1, l.profession_id AS _k2 FROM public.provider_professions l JOIN (SELECT DISTINCT k.* FROM unnest(p_k1, p_k2) AS k(_k1, _k2)) k ON l.provider_id = k._k1 AND l.profession_id = k._k2
+      SELECT l.provider_id AS _k1, l.profession_id AS _k2, l.ctid AS _lugar FROM public.provider_professions l JOIN (SELECT DISTINCT k.* FROM unnest(p_k1, p_k2) AS k(_k1, _k2)) k ON l.provider_id = k._k1 AND l.profession_id = k._k2
       ORDER BY l.provider_id, l.profession_id FOR SHARE OF l) l;
   END IF;
   PERFORM 1 FROM public.users p WHERE p.id IN (SELECT DISTINCT l.provider_id FROM public.provider_professions l WHERE l.ctid = ANY (p_lugar)) ORDER BY p.id FOR SHARE OF p;

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .locks import passed
+from .locks import key_and_place, passed
 from .routes import BOOKKEEPING, Route, joined_key
 from .row_bytes import legacy_bytes
 from .sqltext import ident, literal
@@ -99,15 +99,15 @@ def _by_page(route: Route) -> str:
       + 1 + ceil(p_filas / GREATEST((v_p.fin->>'densidad')::numeric, 0.01)))::tid);
     SELECT {_arrays(names, "s", "s._lugar", "s.entra")}, count(*), max(s._lugar) FILTER (WHERE s.entra)
     INTO {passed(names)}, v_vistas, v_ultimo FROM (
-      {_within_bounds("l._lugar")} FROM (
-        SELECT {_keys(route)}, l.ctid AS _lugar,
+      {_within_bounds("l._lugar", "p_filas", "p_bytes")} FROM (
+        SELECT {key_and_place(route)},
           {legacy_bytes(route, "l")} AS peso
         {stretch}) l) l) s;
     v_n := cardinality(p{names[0]});
     cortada := v_n < v_vistas;
     IF cortada THEN v_hasta := v_ultimo; END IF;
     SELECT {_arrays((*names, "_lugar"), "l", "l._lugar")} INTO {found}, p_lugar FROM (
-      SELECT {_keys(route)}, l.ctid AS _lugar
+      SELECT {key_and_place(route)}
       {stretch} FOR SHARE OF l) l;
     IF ({passed(names)}) IS DISTINCT FROM ({found}) THEN
       {both} p_lugar := NULL;
@@ -124,12 +124,11 @@ def _by_key(route: Route) -> str:
     last, end = ("(" + ", ".join(f"(${place}->>{n})::{c.type}" for n, c in enumerate(route.key)) + ")" for place in (1, 2))
     names, order_taken = (", ".join(f"{alias}.{k}" for k in route.key_names) for alias in "ls")
     reached = ", ".join(f"p{k}[v_n]::text" for k in route.key_names)
-    bounded = _within_bounds(names).replace("p_filas", "$3").replace("p_bytes", "$4")
     return f"""    EXECUTE $lote$
     SELECT {_arrays((*route.key_names, "_lugar"), "s", order_taken, "s.entra")}, count(*)
     FROM (
-      {bounded} FROM (
-        SELECT {_keys(route)}, l.ctid AS _lugar,
+      {_within_bounds(names, "$3", "$4")} FROM (
+        SELECT {key_and_place(route)},
           {legacy_bytes(route, "l")} AS peso
         FROM {route.source_table} l WHERE {route.where("l")}
           AND ($1 IS NULL OR {row} > {last}) AND {row} <= {end}
@@ -142,19 +141,15 @@ def _by_key(route: Route) -> str:
 """
 
 
-def _keys(route: Route) -> str:
-    return ", ".join(f"l.{ident(c.name)} AS {k}" for c, k in zip(route.key, route.key_names, strict=True))
-
-
 def _arrays(names: Sequence[str], alias: str, order: str, condition: str = "true") -> str:
     """Return columns as arrays in this order, each empty where there is no row."""
     return ", ".join(f"coalesce(array_agg({alias}.{n} ORDER BY {order}) FILTER (WHERE {condition}), '{{}}')" for n in names)
 
 
-def _within_bounds(order: str) -> str:
+def _within_bounds(order: str, rows: str, size: str) -> str:
     """Return the head of a SELECT that says of each row whether it is within the bounds; one larger than them goes alone."""
     window = f"OVER (ORDER BY {order} ROWS UNBOUNDED PRECEDING)"
-    return f"""SELECT l.*, l.fila = 1 OR l.fila <= p_filas AND l.suma <= p_bytes AS entra FROM (
+    return f"""SELECT l.*, l.fila = 1 OR l.fila <= {rows} AND l.suma <= {size} AS entra FROM (
       SELECT l.*, row_number() {window} AS fila, sum(l.peso) {window} AS suma"""
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .batching import HEAD, batch_function
-from .locks import by_key, parent_locks, passed, unnested
+from .locks import by_key, key_and_place, parent_locks, passed, unnested
 from .refusals import accepted
 from .routes import BOOKKEEPING, Route, clave_sql, row_image, spanish_clave
 from .sqltext import ident, idents, images_differ, literal
@@ -51,7 +51,7 @@ def _carry(route: Route, routes: Sequence[Route]) -> str:
     )
     locked = ", ".join(f"coalesce(array_agg(l.{k}), '{{}}')" for k in (*keys, "_lugar"))
     asked = f"(SELECT DISTINCT k.* FROM {unnested(keys)}) k"
-    own = f"SELECT {_found(route)} FROM {route.source_table} l JOIN {asked} ON {by_key(route, 'k')}"
+    own = f"SELECT {key_and_place(route)} FROM {route.source_table} l JOIN {asked} ON {by_key(route, 'k')}"
     order = idents((c.name for c in route.key), "l.")
     others = "".join(f"  PERFORM {lock};\n" for lock in parent_locks(route, _placed(route, "l", "ctid", "p_lugar", passed(keys))))
     return f"""CREATE OR REPLACE FUNCTION {route.function("llevar")}(
@@ -92,11 +92,6 @@ BEGIN
 {_quarantine_alone(route)}
   rechazadas := 1;
 END $funcion$"""
-
-
-def _found(route: Route) -> str:
-    keys = ", ".join(f"l.{ident(c.name)} AS {k}" for c, k in zip(route.key, route.key_names, strict=True))
-    return f"l.ctid AS _lugar, {keys}"
 
 
 def _placed(route: Route, alias: str, place: str, places: str, keys: str) -> str:

@@ -30,6 +30,12 @@ def given(types: Sequence[str], keys: Sequence[Sequence[str]]) -> str:
     return f"json_to_recordset({literal(rows)}::json) AS k({columns})"
 
 
+def key_and_place(route: Route) -> str:
+    """Return what a legacy row l is known by, as columns: its key _k1 … and its place _lugar."""
+    keys = ", ".join(f"l.{ident(c.name)} AS {k}" for c, k in zip(route.key, route.key_names, strict=True))
+    return f"{keys}, l.ctid AS _lugar"
+
+
 def by_key(route: Route, other: str) -> str:
     """Return the condition that makes the legacy row l the one of the key in ``other``."""
     return " AND ".join(f"l.{ident(c.name)} = {other}.{k}" for c, k in zip(route.key, route.key_names, strict=True))
