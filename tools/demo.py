@@ -72,7 +72,7 @@ def up() -> int:
 def down() -> int:
     """Stop the server and remove what the demo made."""
     postgres_server.stop_in(HOME)
-    shutil.rmtree(HOME, ignore_errors=True)
+    shutil.rmtree(HOME, ignore_errors=True)  # nothing may have been made
     return 0
 
 

@@ -43,7 +43,7 @@ def _requirements() -> list[str]:
 
 
 def _install() -> None:
-    shutil.rmtree(VENV, ignore_errors=True)
+    shutil.rmtree(VENV, ignore_errors=True)  # the first time there is none
     venv.create(VENV, with_pip=True)
     pip = [VENV / "bin" / "python", "-Im", "pip", "install", "-qq", "--disable-pip-version-check"]
     subprocess.run([*pip, *_requirements()], check=True)

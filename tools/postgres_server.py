@@ -324,7 +324,7 @@ def readable_copy(bin_dir: Path, name: str) -> Path:
             _open_for_reading(partial)
             _rename_unless_there(partial, target)
         finally:
-            shutil.rmtree(partial, ignore_errors=True)
+            shutil.rmtree(partial, ignore_errors=True)  # renamed away when all went well
     found = target.lstat()
     if found.st_uid != os.geteuid() or found.st_mode & 0o022:
         raise ServerError(f"{target} can be written by others: remove it, it may hold anything")

@@ -28,7 +28,7 @@ def refusal() -> "str | None":
         )
     try:
         import ensurepip  # noqa: F401  Debian ships venv without it, and then venv fails half-way
-        import venv  # noqa: F401
+        import venv  # noqa: F401  likewise
     except ImportError:
         return "%s no trae el módulo venv. En Debian y Ubuntu: apt-get install python%s-venv" % (
             sys.executable,
@@ -70,7 +70,7 @@ def install() -> None:
     """Build .venv anew; the marker comes last and in one step, so half a build is never taken for a whole one."""
     if os.path.islink(VENV):
         os.unlink(VENV)
-    shutil.rmtree(VENV, ignore_errors=True)
+    shutil.rmtree(VENV, ignore_errors=True)  # the first time there is none
     print("Preparando .venv (una sola vez, cerca de un minuto) …", flush=True)
     subprocess.run([BASE_PYTHON, "-Im", "venv", VENV], check=True)
     subprocess.run([python(), "-Im", "pip", "install", "-qq", "--disable-pip-version-check", "-r", LOCK], check=True)

@@ -164,7 +164,7 @@ class Player:
 
     def _home(self, name: str) -> Path:
         home = self.work / name
-        shutil.rmtree(home, ignore_errors=True)
+        shutil.rmtree(home, ignore_errors=True)  # the first time there is none
         (home / "tmp").mkdir(parents=True)
         return home
 
