@@ -56,8 +56,7 @@ CROSS JOIN LATERAL (SELECT CASE
     WHEN octet_length(l.country) > 100 AND char_length(l.country) > 100 AND rtrim(substr(l.country, 101), ' ') <> '' THEN ARRAY['22001', 'country', 'country pasa de los 100 caracteres que admite pais']
     WHEN NOT (l.latitude = 'NaN' OR abs(round(l.latitude, 8)) < 1e2::numeric) THEN ARRAY['22003', 'latitude', 'latitude no cabe en numeric(10,8) (latitud)']
     WHEN NOT (l.longitude = 'NaN' OR abs(round(l.longitude, 8)) < 1e3::numeric) THEN ARRAY['22003', 'longitude', 'longitude no cabe en numeric(11,8) (longitud)']
-    WHEN l.status NOT IN ('active', 'inactive', 'suspended', 'pending', 'activo', 'inactivo', 'suspendido', 'verificacion_pendiente') AND octet_length(l.status) > 30 AND char_length(l.status) > 30 AND rtrim(substr(l.status, 31), ' ') <> '' THEN ARRAY['22001', 'status', 'status no tiene traducción: ' || quote_literal(left(l.status::text, 40))]
-    WHEN l.status NOT IN ('active', 'inactive', 'suspended', 'pending', 'activo', 'inactivo', 'suspendido', 'verificacion_pendiente') THEN ARRAY['23514', 'status', 'status no tiene traducción: ' || quote_literal(left(l.status::text, 40))]
+    WHEN l.status NOT IN ('active', 'inactive', 'suspended', 'pending', 'activo', 'inactivo', 'suspendido', 'verificacion_pendiente') THEN ARRAY[CASE WHEN octet_length(l.status) > 30 AND char_length(l.status) > 30 AND rtrim(substr(l.status, 31), ' ') <> '' THEN '22001' ELSE '23514' END, 'status', 'status no tiene traducción: ' || quote_literal(left(l.status::text, 40))]
   END AS rechazo) r
 CROSS JOIN LATERAL (SELECT coalesce(r.rechazo, CASE
     WHEN (char_length(v.telefono) = 20) AND (l.id::text) = ANY (ARRAY(
@@ -93,8 +92,7 @@ CROSS JOIN LATERAL (SELECT coalesce(r.rechazo, CASE
             WHEN octet_length(o.country) > 100 AND char_length(o.country) > 100 AND rtrim(substr(o.country, 101), ' ') <> '' THEN ARRAY['22001', 'country', 'country pasa de los 100 caracteres que admite pais']
             WHEN NOT (o.latitude = 'NaN' OR abs(round(o.latitude, 8)) < 1e2::numeric) THEN ARRAY['22003', 'latitude', 'latitude no cabe en numeric(10,8) (latitud)']
             WHEN NOT (o.longitude = 'NaN' OR abs(round(o.longitude, 8)) < 1e3::numeric) THEN ARRAY['22003', 'longitude', 'longitude no cabe en numeric(11,8) (longitud)']
-            WHEN o.status NOT IN ('active', 'inactive', 'suspended', 'pending', 'activo', 'inactivo', 'suspendido', 'verificacion_pendiente') AND octet_length(o.status) > 30 AND char_length(o.status) > 30 AND rtrim(substr(o.status, 31), ' ') <> '' THEN ARRAY['22001', 'status', 'status no tiene traducción: ' || quote_literal(left(o.status::text, 40))]
-            WHEN o.status NOT IN ('active', 'inactive', 'suspended', 'pending', 'activo', 'inactivo', 'suspendido', 'verificacion_pendiente') THEN ARRAY['23514', 'status', 'status no tiene traducción: ' || quote_literal(left(o.status::text, 40))]
+            WHEN o.status NOT IN ('active', 'inactive', 'suspended', 'pending', 'activo', 'inactivo', 'suspendido', 'verificacion_pendiente') THEN ARRAY[CASE WHEN octet_length(o.status) > 30 AND char_length(o.status) > 30 AND rtrim(substr(o.status, 31), ' ') <> '' THEN '22001' ELSE '23514' END, 'status', 'status no tiene traducción: ' || quote_literal(left(o.status::text, 40))]
           END AS rechazo) r
         WHERE (o.user_type::text = 'client') IS NOT TRUE AND (char_length(v.telefono) = 20) AND r.rechazo IS NULL
           AND v.telefono IS NOT NULL

@@ -35,8 +35,7 @@ CROSS JOIN LATERAL (SELECT CASE
     WHEN v.telefono IS NULL THEN ARRAY['23502', 'phone_number', 'falta phone_number, y telefono es obligatorio']
     WHEN octet_length(coalesce(l.name, 'Cliente TinkuBot')) > 255 AND char_length(coalesce(l.name, 'Cliente TinkuBot')) > 255 AND rtrim(substr(coalesce(l.name, 'Cliente TinkuBot'), 256), ' ') <> '' THEN ARRAY['22001', 'name', 'name pasa de los 255 caracteres que admite nombre_completo']
     WHEN octet_length(l.city) > 100 AND char_length(l.city) > 100 AND rtrim(substr(l.city, 101), ' ') <> '' THEN ARRAY['22001', 'city', 'city pasa de los 100 caracteres que admite ciudad']
-    WHEN l.status NOT IN ('active', 'inactive', 'suspended', 'pending', 'activo', 'inactivo', 'suspendido') AND octet_length(l.status) > 20 AND char_length(l.status) > 20 AND rtrim(substr(l.status, 21), ' ') <> '' THEN ARRAY['22001', 'status', 'status no tiene traducción: ' || quote_literal(left(l.status::text, 40))]
-    WHEN l.status NOT IN ('active', 'inactive', 'suspended', 'pending', 'activo', 'inactivo', 'suspendido') THEN ARRAY['23514', 'status', 'status no tiene traducción: ' || quote_literal(left(l.status::text, 40))]
+    WHEN l.status NOT IN ('active', 'inactive', 'suspended', 'pending', 'activo', 'inactivo', 'suspendido') THEN ARRAY[CASE WHEN octet_length(l.status) > 20 AND char_length(l.status) > 20 AND rtrim(substr(l.status, 21), ' ') <> '' THEN '22001' ELSE '23514' END, 'status', 'status no tiene traducción: ' || quote_literal(left(l.status::text, 40))]
   END AS rechazo) r
 LEFT JOIN migracion.v_customers_clientes g1 ON g1.id = v.id AND CASE WHEN g1._rechazo IS NULL AND g1._fusion IS NULL THEN true ELSE false END
 LEFT JOIN (public.customers c1 JOIN migracion.v_customers_clientes p1 ON p1._k1 = c1.id AND CASE WHEN p1._rechazo IS NULL AND p1._fusion IS NULL THEN true ELSE false END)
@@ -63,8 +62,7 @@ CROSS JOIN LATERAL (SELECT CASE WHEN m.fusion IS NULL THEN coalesce(r.rechazo, C
             WHEN v.telefono IS NULL THEN ARRAY['23502', 'phone_number', 'falta phone_number, y telefono es obligatorio']
             WHEN octet_length(coalesce(o.name, 'Cliente TinkuBot')) > 255 AND char_length(coalesce(o.name, 'Cliente TinkuBot')) > 255 AND rtrim(substr(coalesce(o.name, 'Cliente TinkuBot'), 256), ' ') <> '' THEN ARRAY['22001', 'name', 'name pasa de los 255 caracteres que admite nombre_completo']
             WHEN octet_length(o.city) > 100 AND char_length(o.city) > 100 AND rtrim(substr(o.city, 101), ' ') <> '' THEN ARRAY['22001', 'city', 'city pasa de los 100 caracteres que admite ciudad']
-            WHEN o.status NOT IN ('active', 'inactive', 'suspended', 'pending', 'activo', 'inactivo', 'suspendido') AND octet_length(o.status) > 20 AND char_length(o.status) > 20 AND rtrim(substr(o.status, 21), ' ') <> '' THEN ARRAY['22001', 'status', 'status no tiene traducción: ' || quote_literal(left(o.status::text, 40))]
-            WHEN o.status NOT IN ('active', 'inactive', 'suspended', 'pending', 'activo', 'inactivo', 'suspendido') THEN ARRAY['23514', 'status', 'status no tiene traducción: ' || quote_literal(left(o.status::text, 40))]
+            WHEN o.status NOT IN ('active', 'inactive', 'suspended', 'pending', 'activo', 'inactivo', 'suspendido') THEN ARRAY[CASE WHEN octet_length(o.status) > 20 AND char_length(o.status) > 20 AND rtrim(substr(o.status, 21), ' ') <> '' THEN '22001' ELSE '23514' END, 'status', 'status no tiene traducción: ' || quote_literal(left(o.status::text, 40))]
           END AS rechazo) r
         WHERE o.user_type::text = 'client' AND (char_length(v.telefono) = 20) AND r.rechazo IS NULL
           AND v.telefono IS NOT NULL

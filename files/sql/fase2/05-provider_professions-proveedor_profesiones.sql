@@ -35,8 +35,7 @@ CROSS JOIN LATERAL (SELECT CASE
     WHEN octet_length(l.specialty) > 255 AND char_length(l.specialty) > 255 AND rtrim(substr(l.specialty, 256), ' ') <> '' THEN ARRAY['22001', 'specialty', 'specialty pasa de los 255 caracteres que admite especialidad']
     WHEN v.anos_experiencia < 0 THEN ARRAY['23514', 'experience_years', 'experience_years es menor que 0, el mínimo de anos_experiencia']
     WHEN v.anos_experiencia > 70 THEN ARRAY['23514', 'experience_years', 'experience_years es mayor que 70, el máximo de anos_experiencia']
-    WHEN l.verification_status NOT IN ('pending', 'verified', 'rejected', 'pendiente', 'verificada', 'rechazada') AND octet_length(l.verification_status) > 20 AND char_length(l.verification_status) > 20 AND rtrim(substr(l.verification_status, 21), ' ') <> '' THEN ARRAY['22001', 'verification_status', 'verification_status no tiene traducción: ' || quote_literal(left(l.verification_status::text, 40))]
-    WHEN l.verification_status NOT IN ('pending', 'verified', 'rejected', 'pendiente', 'verificada', 'rechazada') THEN ARRAY['23514', 'verification_status', 'verification_status no tiene traducción: ' || quote_literal(left(l.verification_status::text, 40))]
+    WHEN l.verification_status NOT IN ('pending', 'verified', 'rejected', 'pendiente', 'verificada', 'rechazada') THEN ARRAY[CASE WHEN octet_length(l.verification_status) > 20 AND char_length(l.verification_status) > 20 AND rtrim(substr(l.verification_status, 21), ' ') <> '' THEN '22001' ELSE '23514' END, 'verification_status', 'verification_status no tiene traducción: ' || quote_literal(left(l.verification_status::text, 40))]
   END AS rechazo) r
 LEFT JOIN migracion.v_users_proveedores a1_1 ON a1_1.id = v.proveedor_id AND CASE WHEN a1_1._rechazo IS NULL AND a1_1._fusion IS NULL THEN true ELSE false END
 LEFT JOIN migracion.v_professions_profesiones a2_1 ON a2_1.id = v.profesion_id AND CASE WHEN a2_1._rechazo IS NULL AND a2_1._fusion IS NULL THEN true ELSE false END

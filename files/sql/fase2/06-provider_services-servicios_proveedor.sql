@@ -41,8 +41,7 @@ CROSS JOIN LATERAL (SELECT CASE
     WHEN v.titulo IS NULL THEN ARRAY['23502', 'title', 'falta title, y titulo es obligatorio']
     WHEN octet_length(l.category) > 100 AND char_length(l.category) > 100 AND rtrim(substr(l.category, 101), ' ') <> '' THEN ARRAY['22001', 'category', 'category pasa de los 100 caracteres que admite categoria']
     WHEN NOT (l.price = 'NaN' OR abs(round(l.price, 2)) < 1e8::numeric) THEN ARRAY['22003', 'price', 'price no cabe en numeric(10,2) (precio)']
-    WHEN l.price_type NOT IN ('fixed', 'range', 'negotiable', 'hourly', 'fijo', 'rango', 'a_convenir', 'hora') AND octet_length(l.price_type) > 20 AND char_length(l.price_type) > 20 AND rtrim(substr(l.price_type, 21), ' ') <> '' THEN ARRAY['22001', 'price_type', 'price_type no tiene traducción: ' || quote_literal(left(l.price_type::text, 40))]
-    WHEN l.price_type NOT IN ('fixed', 'range', 'negotiable', 'hourly', 'fijo', 'rango', 'a_convenir', 'hora') THEN ARRAY['23514', 'price_type', 'price_type no tiene traducción: ' || quote_literal(left(l.price_type::text, 40))]
+    WHEN l.price_type NOT IN ('fixed', 'range', 'negotiable', 'hourly', 'fijo', 'rango', 'a_convenir', 'hora') THEN ARRAY[CASE WHEN octet_length(l.price_type) > 20 AND char_length(l.price_type) > 20 AND rtrim(substr(l.price_type, 21), ' ') <> '' THEN '22001' ELSE '23514' END, 'price_type', 'price_type no tiene traducción: ' || quote_literal(left(l.price_type::text, 40))]
   END AS rechazo) r
 LEFT JOIN migracion.v_users_proveedores a1_1 ON a1_1.id = v.proveedor_id AND CASE WHEN a1_1._rechazo IS NULL AND a1_1._fusion IS NULL THEN true ELSE false END
 CROSS JOIN LATERAL (SELECT coalesce(r.rechazo, CASE

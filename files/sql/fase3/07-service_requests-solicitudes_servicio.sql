@@ -41,8 +41,7 @@ LEFT JOIN public.clientes b2 ON b2.telefono = v.telefono
 CROSS JOIN LATERAL (SELECT CASE
     WHEN octet_length(l.phone) > 20 AND char_length(l.phone) > 20 AND rtrim(substr(l.phone, 21), ' ') <> '' THEN ARRAY['22001', 'phone', 'phone pasa de los 20 caracteres que admite telefono']
     WHEN v.telefono IS NULL THEN ARRAY['23502', 'phone', 'falta phone, y telefono es obligatorio']
-    WHEN l.intent NOT IN ('service_request', 'servicio', 'consulta', 'queja', 'sugerencia') AND octet_length(l.intent) > 50 AND char_length(l.intent) > 50 AND rtrim(substr(l.intent, 51), ' ') <> '' THEN ARRAY['22001', 'intent', 'intent no tiene traducción: ' || quote_literal(left(l.intent::text, 40))]
-    WHEN l.intent NOT IN ('service_request', 'servicio', 'consulta', 'queja', 'sugerencia') THEN ARRAY['23514', 'intent', 'intent no tiene traducción: ' || quote_literal(left(l.intent::text, 40))]
+    WHEN l.intent NOT IN ('service_request', 'servicio', 'consulta', 'queja', 'sugerencia') THEN ARRAY[CASE WHEN octet_length(l.intent) > 50 AND char_length(l.intent) > 50 AND rtrim(substr(l.intent, 51), ' ') <> '' THEN '22001' ELSE '23514' END, 'intent', 'intent no tiene traducción: ' || quote_literal(left(l.intent::text, 40))]
     WHEN octet_length(l.profession) > 100 AND char_length(l.profession) > 100 AND rtrim(substr(l.profession, 101), ' ') <> '' THEN ARRAY['22001', 'profession', 'profession pasa de los 100 caracteres que admite profesion_solicitada']
     WHEN octet_length(l.location_city) > 100 AND char_length(l.location_city) > 100 AND rtrim(substr(l.location_city, 101), ' ') <> '' THEN ARRAY['22001', 'location_city', 'location_city pasa de los 100 caracteres que admite ciudad']
     WHEN NOT (l.location_lat = 'NaN' OR abs(round(l.location_lat, 8)) < 1e2::numeric) THEN ARRAY['22003', 'location_lat', 'location_lat no cabe en numeric(10,8) (latitud)']

@@ -38,8 +38,7 @@ CROSS JOIN LATERAL (SELECT CASE
     WHEN v.telefono IS NULL THEN ARRAY['23502', 'user_id', 'no se encuentra telefono por user_id en users']
     WHEN octet_length(l.session_id) > 255 AND char_length(l.session_id) > 255 AND rtrim(substr(l.session_id, 256), ' ') <> '' THEN ARRAY['22001', 'session_id', 'session_id pasa de los 255 caracteres que admite id_sesion']
     WHEN v.id_sesion IS NULL THEN ARRAY['23502', 'session_id', 'falta session_id, y id_sesion es obligatorio']
-    WHEN l.status NOT IN ('active', 'inactive', 'expired', 'activa', 'inactiva', 'expirada', 'error') AND octet_length(l.status) > 20 AND char_length(l.status) > 20 AND rtrim(substr(l.status, 21), ' ') <> '' THEN ARRAY['22001', 'status', 'status no tiene traducción: ' || quote_literal(left(l.status::text, 40))]
-    WHEN l.status NOT IN ('active', 'inactive', 'expired', 'activa', 'inactiva', 'expirada', 'error') THEN ARRAY['23514', 'status', 'status no tiene traducción: ' || quote_literal(left(l.status::text, 40))]
+    WHEN l.status NOT IN ('active', 'inactive', 'expired', 'activa', 'inactiva', 'expirada', 'error') THEN ARRAY[CASE WHEN octet_length(l.status) > 20 AND char_length(l.status) > 20 AND rtrim(substr(l.status, 21), ' ') <> '' THEN '22001' ELSE '23514' END, 'status', 'status no tiene traducción: ' || quote_literal(left(l.status::text, 40))]
   END AS rechazo) r
 CROSS JOIN LATERAL (SELECT coalesce(r.rechazo, NULL::text[]) AS rechazo) f
 WHERE true;

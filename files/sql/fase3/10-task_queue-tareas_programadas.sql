@@ -39,11 +39,9 @@ CROSS JOIN LATERAL (SELECT
     coalesce(l.max_retries, '3'::integer)::integer AS max_intentos,
     (l.created_at AT TIME ZONE 'UTC') AS creado_at) v
 CROSS JOIN LATERAL (SELECT CASE
-    WHEN l.task_type NOT IN ('send_whatsapp', 'reminder', 'follow_up', 'notification', 'enviar_whatsapp', 'recordatorio', 'seguimiento', 'feedback', 'notificacion') AND octet_length(l.task_type) > 50 AND char_length(l.task_type) > 50 AND rtrim(substr(l.task_type, 51), ' ') <> '' THEN ARRAY['22001', 'task_type', 'task_type no tiene traducción: ' || quote_literal(left(l.task_type::text, 40))]
-    WHEN l.task_type NOT IN ('send_whatsapp', 'reminder', 'follow_up', 'notification', 'enviar_whatsapp', 'recordatorio', 'seguimiento', 'feedback', 'notificacion') THEN ARRAY['23514', 'task_type', 'task_type no tiene traducción: ' || quote_literal(left(l.task_type::text, 40))]
+    WHEN l.task_type NOT IN ('send_whatsapp', 'reminder', 'follow_up', 'notification', 'enviar_whatsapp', 'recordatorio', 'seguimiento', 'feedback', 'notificacion') THEN ARRAY[CASE WHEN octet_length(l.task_type) > 50 AND char_length(l.task_type) > 50 AND rtrim(substr(l.task_type, 51), ' ') <> '' THEN '22001' ELSE '23514' END, 'task_type', 'task_type no tiene traducción: ' || quote_literal(left(l.task_type::text, 40))]
     WHEN v.tipo_tarea IS NULL THEN ARRAY['23502', 'task_type', 'falta task_type, y tipo_tarea es obligatorio']
-    WHEN l.status NOT IN ('pending', 'processing', 'completed', 'failed', 'cancelled', 'pendiente', 'en_progreso', 'completada', 'fallida', 'cancelada') AND octet_length(l.status) > 20 AND char_length(l.status) > 20 AND rtrim(substr(l.status, 21), ' ') <> '' THEN ARRAY['22001', 'status', 'status no tiene traducción: ' || quote_literal(left(l.status::text, 40))]
-    WHEN l.status NOT IN ('pending', 'processing', 'completed', 'failed', 'cancelled', 'pendiente', 'en_progreso', 'completada', 'fallida', 'cancelada') THEN ARRAY['23514', 'status', 'status no tiene traducción: ' || quote_literal(left(l.status::text, 40))]
+    WHEN l.status NOT IN ('pending', 'processing', 'completed', 'failed', 'cancelled', 'pendiente', 'en_progreso', 'completada', 'fallida', 'cancelada') THEN ARRAY[CASE WHEN octet_length(l.status) > 20 AND char_length(l.status) > 20 AND rtrim(substr(l.status, 21), ' ') <> '' THEN '22001' ELSE '23514' END, 'status', 'status no tiene traducción: ' || quote_literal(left(l.status::text, 40))]
     WHEN v.prioridad < 0 THEN ARRAY['23514', 'priority', 'priority es menor que 0, el mínimo de prioridad']
     WHEN v.prioridad > 10 THEN ARRAY['23514', 'priority', 'priority es mayor que 10, el máximo de prioridad']
     WHEN v.intentos < 0 THEN ARRAY['23514', 'retry_count', 'retry_count es menor que 0, el mínimo de intentos']

@@ -51,24 +51,26 @@ LEFT JOIN {BOOKKEEPING}.cuarentena c
 def _matched(route: Route, detail: bool, keys: str) -> str:
     """Return the rows of the forward SELECT beside the Spanish row of those that are carried.
 
-    A row that has one needs no more than the comparison, and an equal one is done with. Behind OFFSET 0 each expression
-    is evaluated once.
+    A row that has one needs no more than the comparison, and an equal one is done with. Whether it is carried is asked
+    beside the comparison: as part of the join it would be evaluated twice. Behind OFFSET 0 each expression is evaluated once.
     """
-    there = f"t.{ident(route.pair.match[0])}"
-    wanted = " AND ".join(f"t.{ident(m)} = CASE WHEN {accepted('f')} THEN f.{ident(m)} END" for m in route.pair.match)
+    alone = f"(t.{ident(route.pair.match[0])} IS NULL OR NOT {accepted('f')})"
     asked = " AND ".join(f"f.{k} = k.{k}" for k in route.key_names)
     rows = f"{keys} JOIN {route.view} f ON {asked}" if keys else f"{route.view} f"
-    alone = ", ".join(f"CASE WHEN {there} IS NULL THEN f.{name} END AS {name}" for name in ("_clave", "_motivo", "_fusion"))
-    twin = ", ".join(f"t.{ident(m)} AS {name}" for m, name in zip(route.pair.match, _twin(route), strict=True))
-    unequal = "" if keys else f"\n  WHERE {there} IS NULL OR {_differ(route)}"
-    extra = f",\n    CASE WHEN {there} IS NOT NULL THEN {_differences(route)} END AS columnas" if detail else ""
+    said = ", ".join(f"CASE WHEN {alone} THEN f.{name} END AS {name}" for name in ("_clave", "_motivo", "_fusion"))
+    twin = ", ".join(
+        f"CASE WHEN {accepted('f')} THEN t.{ident(m)} END AS {name}"
+        for m, name in zip(route.pair.match, _twin(route), strict=True)
+    )
+    unequal = "" if keys else f"\n  WHERE {alone} OR {_differ(route)}"
+    extra = f",\n    CASE WHEN NOT {alone} THEN {_differences(route)} END AS columnas" if detail else ""
     return f"""
   SELECT {idents(route.key_names, "f.")}, {twin},
-    {alone},
-    CASE WHEN {there} IS NULL AND f._fusion IS NULL THEN f._fila END AS _fila,
+    {said},
+    CASE WHEN {alone} AND f._fusion IS NULL THEN f._fila END AS _fila,
     {_differ(route)} AS distinta{extra}
   FROM {rows}
-  LEFT JOIN {route.target_table} t ON {wanted}{unequal}
+  LEFT JOIN {route.target_table} t ON {" AND ".join(f"t.{ident(m)} = f.{ident(m)}" for m in route.pair.match)}{unequal}
   OFFSET 0"""
 
 

@@ -69,7 +69,7 @@ def _leftover(route: Route, alias: str) -> Refusal:
     wanted = " ni ".join(dict.fromkeys(v for p in pairs for _, v in p.where))
     shown = f"coalesce(quote_literal(left({alias}.{ident(column)}::text, 40)), 'NULL')"
     reason = f"{literal(f'{column} no es {wanted}: ')} || {shown}"
-    return Refusal(f"NOT {route.claimed(alias)}", "P0001", column, reason)
+    return Refusal(f"NOT {route.claimed(alias)}", "'P0001'", column, reason)
 
 
 def case_of(refusals: Sequence[Refusal]) -> str:
@@ -77,7 +77,7 @@ def case_of(refusals: Sequence[Refusal]) -> str:
     if not refusals:
         return "NULL::text[]"
     whens = "".join(
-        f"\n    WHEN {r.condition} THEN ARRAY['{r.sqlstate}', {literal(r.column).strip()}, {r.reason.strip()}]" for r in refusals
+        f"\n    WHEN {r.condition} THEN ARRAY[{r.sqlstate}, {literal(r.column).strip()}, {r.reason.strip()}]" for r in refusals
     )
     return f"CASE{whens}\n  END"
 
@@ -116,7 +116,7 @@ def parent_refusals(route: Route) -> list[Refusal]:
         missing = " AND ".join(f"{alias}.{ident(key.references)} IS NULL" for alias, _, _ in found)
         column = carried.source.name if carried is not None else key.column
         reason = f"{column} apunta a una fila que no está o está en cuarentena en {named[key]}"
-        refusals.append(Refusal(f"{value} IS NOT NULL AND {missing}", "23503", column, literal(reason)))
+        refusals.append(Refusal(f"{value} IS NOT NULL AND {missing}", "'23503'", column, literal(reason)))
     return refusals
 
 
@@ -127,7 +127,7 @@ def double_refusals(route: Route) -> list[Refusal]:
     for number, other in enumerate(route.earlier, 1):
         reason = f"{other.pair.source} tiene otra fila con el mismo {', '.join(route.pair.match)}, que queda"
         won = f"g{number}.{ident(route.pair.match[0])} IS NOT NULL"
-        refusals.append(Refusal(won, "23505", sources_of(route, match), literal(reason)))
+        refusals.append(Refusal(won, "'23505'", sources_of(route, match), literal(reason)))
     for unique in (route.table.primary_key, *route.table.unique):
         merged = route.pair.duplicates and set(unique) == set(route.pair.match)
         if merged or any(route.carried_as(u) is None for u in unique):
@@ -140,9 +140,9 @@ def double_refusals(route: Route) -> list[Refusal]:
             # few can meet: an array is made once and not weighed by the planner at each row that is looked up
             among = f"IN ({losers})" if guard == "true" else f"= ANY (ARRAY({losers}))"
             losers = f"{guard} AND ({clave_sql(route.key, 'l')}) {among}"
-            refusals.append(Refusal(losers, "23505", names, reason))
+            refusals.append(Refusal(losers, "'23505'", names, reason))
         for other in route.earlier if set(unique) != set(route.pair.match) else ():
-            refusals.append(Refusal(_taken_by(route, other, unique), "23505", names, reason))
+            refusals.append(Refusal(_taken_by(route, other, unique), "'23505'", names, reason))
     return refusals
 
 

@@ -23,7 +23,7 @@ _UUID = "^([0-9a-fA-F]{4}-?){7}[0-9a-fA-F]{4}$|^[{]([0-9a-fA-F]{4}-?){7}[0-9a-fA
 
 @dataclass(frozen=True)
 class Refusal:
-    """Where ``condition`` holds the row cannot go in: ``sqlstate`` as INSERT would raise it, ``reason`` an SQL text.
+    """Where ``condition`` holds the row cannot go in: ``sqlstate`` as INSERT would raise it and ``reason`` are SQL texts.
 
     ``column``: the legacy column to correct, as ``table.column`` where it is another table's.
     """
@@ -98,13 +98,13 @@ def _constraints(rule: ColumnRule, source: LegacyColumn, target: SpanishColumn, 
         if rule.lookup is not None:
             where = f" ni en {' o '.join(rule.sources)}.{' o '.join(rule.json_keys)}" if rule.json_keys else ""
             column, reason = rule.lookup.by, f"no se encuentra {target.name} por {rule.lookup.by} en {rule.lookup.table}{where}"
-        refusals.append(Refusal(f"{value} IS NULL", "23502", column, literal(reason)))
+        refusals.append(Refusal(f"{value} IS NULL", "'23502'", column, literal(reason)))
     if target.minimum is not None:
         reason = f"{said(rule, source)} es menor que {target.minimum}, el mínimo de {target.name}"
-        refusals.append(Refusal(f"{value} < {target.minimum}", "23514", origin(rule, source), literal(reason)))
+        refusals.append(Refusal(f"{value} < {target.minimum}", "'23514'", origin(rule, source), literal(reason)))
     if target.maximum is not None:
         reason = f"{said(rule, source)} es mayor que {target.maximum}, el máximo de {target.name}"
-        refusals.append(Refusal(f"{value} > {target.maximum}", "23514", origin(rule, source), literal(reason)))
+        refusals.append(Refusal(f"{value} > {target.maximum}", "'23514'", origin(rule, source), literal(reason)))
     return tuple(refusals)
 
 
@@ -125,24 +125,28 @@ def _to_text(column: str, rule: ColumnRule, source: LegacyColumn, target: Spanis
     raw = text if rule.default is None else f"coalesce({text}, {literal(rule.default)})"
     value = f"{_parens(raw)}::{target.type}"
     reason = f"{literal(said(rule, source) + ' no tiene traducción: ')} || quote_literal(left({column}::text, 40))"
-    refusals, guard, judged = [], "", raw
+    refusals = []
     _, size = type_family(target.type)
+    if target.allowed and size and all(len(v) < size[0] for v in target.allowed):
+        # what is known is never cut, and what is not is not translated: the original says it all
+        known = dict.fromkeys((*(old for old, _ in rule.values), *target.allowed))
+        original = _as_text(column, source)
+        unknown = f"{original} NOT IN ({', '.join(map(literal, known))})"
+        state = f"CASE WHEN {_too_long(original, size[0])} THEN '22001' ELSE '23514' END"
+        return Conversion(value, (Refusal(unknown, state, origin(rule, source), reason),))
+    if size:
+        longer = literal(f"{said(rule, source)} pasa de los {size[0]} caracteres que admite {target.name}")
+        said_so = reason if target.allowed else longer
+        refusals.append(Refusal(_too_long(raw, size[0]), "'22001'", origin(rule, source), said_so))
     if target.allowed:
         unknown = f"v.{ident(target.name)} NOT IN ({', '.join(literal(v) for v in target.allowed)})"
-        if size and all(len(v) < size[0] for v in target.allowed):
-            # what is known is never cut, and what is not is not translated: the original says it all
-            known = dict.fromkeys((*(old for old, _ in rule.values), *target.allowed))
-            judged = _as_text(column, source)
-            unknown = f"{judged} NOT IN ({', '.join(map(literal, known))})"
-            guard = f"{unknown} AND "
-        refusals.append(Refusal(unknown, "23514", origin(rule, source), reason))
-    if size:
-        # INSERT cuts trailing blanks beyond varchar(n) and refuses anything else; octet_length reads no TOAST
-        length = f"octet_length({judged}) > {size[0]} AND char_length({judged}) > {size[0]}"
-        too_long = f"{guard}{length} AND rtrim(substr({judged}, {size[0] + 1}), ' ') <> ''"
-        longer = literal(f"{said(rule, source)} pasa de los {size[0]} caracteres que admite {target.name}")
-        refusals.insert(0, Refusal(too_long, "22001", origin(rule, source), reason if target.allowed else longer))
+        refusals.append(Refusal(unknown, "'23514'", origin(rule, source), reason))
     return Conversion(value, tuple(refusals))
+
+
+def _too_long(text: str, most: int) -> str:
+    """INSERT cuts trailing blanks beyond varchar(n) and refuses anything else; octet_length reads no TOAST."""
+    return f"octet_length({text}) > {most} AND char_length({text}) > {most} AND rtrim(substr({text}, {most + 1}), ' ') <> ''"
 
 
 def _translated(text: str, rule: ColumnRule) -> str:
@@ -170,7 +174,7 @@ def _to_jsonb(column: str, rule: ColumnRule, source: LegacyColumn, target: Spani
     if rule.text_key:
         return Conversion(value)
     reason = literal(f"{said(rule, source)} no es JSON válido")
-    return Conversion(value, (Refusal(f"NOT migracion.es_jsonb({text})", "22P02", origin(rule, source), reason),))
+    return Conversion(value, (Refusal(f"NOT migracion.es_jsonb({text})", "'22P02'", origin(rule, source), reason),))
 
 
 def _to_timestamp(column: str, rule: ColumnRule, source: LegacyColumn, target: SpanishColumn) -> Conversion | None:
@@ -187,7 +191,7 @@ def _to_timestamp(column: str, rule: ColumnRule, source: LegacyColumn, target: S
     instant = f"migracion.a_instante({text})"
     value = f"({instant} AT TIME ZONE 'UTC')"
     reason = f"{literal(said(rule, source) + ' no es una fecha: ')} || quote_literal(left({text}, 40))"
-    refusal = Refusal(f"{text} <> '' AND {instant} IS NULL", "22007", origin(rule, source), reason)
+    refusal = Refusal(f"{text} <> '' AND {instant} IS NULL", "'22007'", origin(rule, source), reason)
     return Conversion(_default(value, rule, target), (refusal,))
 
 
@@ -202,7 +206,7 @@ def _to_integer(column: str, rule: ColumnRule, source: LegacyColumn, target: Spa
     fits = f"{whole} >= {low} AND {whole} < {high + 1}"
     value = _default(f"CASE WHEN {fits} THEN {whole}::{target.type} END", rule, target)
     reason = literal(f"{said(rule, source)} no cabe en un {target.type} ({target.name})")
-    return Conversion(value, (Refusal(f"{column} IS NOT NULL AND NOT ({fits})", "22003", origin(rule, source), reason),))
+    return Conversion(value, (Refusal(f"{column} IS NOT NULL AND NOT ({fits})", "'22003'", origin(rule, source), reason),))
 
 
 def _to_numeric(column: str, rule: ColumnRule, source: LegacyColumn, target: SpanishColumn) -> Conversion | None:
@@ -217,7 +221,7 @@ def _to_numeric(column: str, rule: ColumnRule, source: LegacyColumn, target: Spa
     fits = f"({number} = 'NaN' OR abs(round({number}, {scale})) < 1e{precision - scale}::numeric)"
     value = _default(f"CASE WHEN {fits} THEN {number}::{target.type} END", rule, target)
     reason = literal(f"{said(rule, source)} no cabe en {target.type} ({target.name})")
-    return Conversion(value, (Refusal(f"NOT {fits}", "22003", origin(rule, source), reason),))
+    return Conversion(value, (Refusal(f"NOT {fits}", "'22003'", origin(rule, source), reason),))
 
 
 def _to_uuid(column: str, rule: ColumnRule, source: LegacyColumn, target: SpanishColumn) -> Conversion | None:
@@ -229,7 +233,7 @@ def _to_uuid(column: str, rule: ColumnRule, source: LegacyColumn, target: Spanis
     valid = f"{text} ~ {literal(_UUID)}"
     reason = literal(f"{said(rule, source)} no es un uuid válido")
     value = _default(f"CASE WHEN {valid} THEN {text}::uuid END", rule, target)
-    return Conversion(value, (Refusal(f"NOT ({valid})", "22P02", origin(rule, source), reason),))
+    return Conversion(value, (Refusal(f"NOT ({valid})", "'22P02'", origin(rule, source), reason),))
 
 
 Converter = Callable[[str, ColumnRule, LegacyColumn, SpanishColumn], Conversion | None]
