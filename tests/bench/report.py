@@ -51,7 +51,7 @@ def as_markdown(result: Mapping[str, Any]) -> str:
         *_table(seconds, PROOFS, PROOFS[0]),
         "",
         f"The proof of all tables as a run does it: {seconds['proof'][''] / _sum(seconds['scan']):.2f} of the scans.",
-        *(f"{name}: {seconds[name]['']:.2f} s." for name in WHOLE),
+        *(f"{said}: {seconds[name]['']:.2f} s." for name, said in WHOLE.items()),
     ]
     return "\n".join(lines) + "\n"
 
