@@ -96,11 +96,8 @@ def begin(new_database: Callable[..., Database], tmp_path: Path) -> Begin:
     """``begin(installation, privileges=)``: a sample database that fase0 has approved."""
 
     def make(installation: str = "jsonb", privileges: str = "open", approve: bool = True) -> Made:
-        database = new_database(installation, 200, privileges)
-        jobs = Jobs(database.url, tmp_path / "respaldos")
-        if approve:
-            jobs.approve()
-        return database, jobs
+        database = new_database(installation, 200, privileges, up_to="fase0" if approve else None)
+        return database, Jobs(database.url, tmp_path / "respaldos")
 
     return make
 
@@ -108,10 +105,8 @@ def begin(new_database: Callable[..., Database], tmp_path: Path) -> Begin:
 @pytest.fixture(scope="module", params=["jsonb", "text"])
 def tables(request: pytest.FixtureRequest, databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
     """Both installations with their empty tables, for tests that leave them so."""
-    database = databases.sample(request.param, 200, {"jsonb": "open", "text": "closed"}[request.param])
-    jobs = Jobs(database.url, tmp_path_factory.mktemp("respaldos"))
-    jobs.up_to_tables()
-    yield database, jobs
+    database = databases.sample(request.param, 200, {"jsonb": "open", "text": "closed"}[request.param], up_to="fase1")
+    yield database, Jobs(database.url, tmp_path_factory.mktemp("respaldos"))
     databases.drop(database)
 
 
