@@ -33,7 +33,7 @@ test: test-fast molecule ## todo lo que corre la integración continua: lint, to
 test-fast: lint ## lo que no necesita contenedores: lint, las pruebas, y las de SQL también con el PostgreSQL de Debian
 	$(call stage,pruebas con PostgreSQL 18,$(VENV_PYTHON) -m pytest -n 2 --dist worksteal -m 'not slow')
 	$(if $(DEBIAN_POSTGRES),$(call stage,pruebas de SQL con el PostgreSQL de Debian,TEST_POSTGRES_BIN=$(DEBIAN_POSTGRES) \
-	  $(VENV_PYTHON) -m pytest -n 2 --dist worksteal -m 'not slow and not size' $(SQL_TESTS)),@echo 'No hay otro PostgreSQL en /usr/lib/postgresql: las pruebas corrieron solo con el 18')
+	  $(VENV_PYTHON) -m pytest -n 2 --dist worksteal -m 'not slow and not size and not once' $(SQL_TESTS)),@echo 'No hay otro PostgreSQL en /usr/lib/postgresql: las pruebas corrieron solo con el 18')
 
 test-slow: setup ## las pruebas largas: cortes, señales, dos operadores, tamaños y ajustes hostiles
 	$(VENV_PYTHON) -m pytest -n 2 --dist worksteal -m slow

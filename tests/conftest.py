@@ -9,6 +9,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -72,10 +73,10 @@ def databases(server: PostgresServer) -> Databases:
 
 @pytest.fixture
 def new_database(databases: Databases) -> Iterator[Callable[..., Database]]:
-    """``new_database(installation, rows, privileges, messages=, seed=)``: a sample database, gone after the test."""
+    """``new_database(installation, rows, privileges, messages=, seed=, up_to=)``: a sample database, gone after the test."""
     made: list[Database] = []
 
-    def make(installation: str = "jsonb", rows: int = 200, privileges: str = "open", **more: int) -> Database:
+    def make(installation: str = "jsonb", rows: int = 200, privileges: str = "open", **more: Any) -> Database:
         made.append(databases.sample(installation, rows, privileges, **more))
         return made[-1]
 

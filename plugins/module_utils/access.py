@@ -13,7 +13,7 @@ from .core.routes import BOOKKEEPING
 from .core.sqltext import qname
 from .db import fetch_all, rolled_back, run_sql
 from .schema_job import MOULD
-from .structure import POLICY, Difference, Fact, differences, read_facts, table_oid, without_schema
+from .structure import POLICY, Difference, Fact, differences, read_facts, table_oids, without_schema
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -82,8 +82,10 @@ def access_problems(conn: Connection, mapping: Mapping, catalogue: Catalogue) ->
     ``catalogue`` holds the twins as they are and their policies as translated. Outside any transaction.
     """
     problems = exposures(conn)
+    policies = _policy_differences(conn, mapping, catalogue)
     for table in mapping.tables:
         problems += _table_problems(conn, mapping, catalogue, table)
+        problems += [f"{table.name}: {d.phrase}" for d in policies.get(table.name, ())]
     return problems
 
 
@@ -112,27 +114,32 @@ def _table_problems(conn: Connection, mapping: Mapping, catalogue: Catalogue, ta
     ]
     if not fetch_all(conn, _SECURITY, names)[0][0]:
         problems.append(f"{table.name} no tiene la seguridad por fila de {twin.name}")
-    return problems + [f"{table.name}: {d.phrase}" for d in policy_differences(conn, mapping, catalogue, table)]
+    return problems
 
 
 def _with_grant_option(privileges: Sequence[str]) -> list[str]:
     return [privilege + option for privilege in privileges for option in ("", " WITH GRANT OPTION")]
 
 
-def policy_differences(conn: Connection, mapping: Mapping, catalogue: Catalogue, table: SpanishTable) -> list[Difference]:
-    """Return which policies of the Spanish table are not its twin's: compared on an empty copy of it, always rolled back."""
-    real = table_oid(conn, mapping.schema, table.name)
-    if real is None:
-        return []
-    mould = qname(MOULD, table.name)
+def _policy_differences(conn: Connection, mapping: Mapping, catalogue: Catalogue) -> dict[str, list[Difference]]:
+    """Return which policies of each Spanish table are not its twin's: compared on empty copies of them, always rolled back."""
+    there = table_oids(conn, mapping.schema, [t.name for t in mapping.tables if catalogue.relation(t.twin) is not None])
+    tables = [t for t in mapping.tables if t.name in there]
     with rolled_back(conn):
-        run_sql(conn, f"CREATE SCHEMA {MOULD}; CREATE TABLE {mould} (LIKE {qname(mapping.schema, table.name)})")
-        for statement in policy_statements(catalogue, table, mould).values():
-            run_sql(conn, statement)
-        oid = table_oid(conn, MOULD, table.name)
-        wanted = read_facts(conn, oid, MOULD) if oid is not None else {}
-        found = differences(*(_policies(f, mapping.schema) for f in (wanted, read_facts(conn, real, mapping.schema))))
-    return [d for d in found if not made_by_hand(catalogue, table, d.name, d.actual)]
+        run_sql(conn, f"CREATE SCHEMA {MOULD}")
+        for table in tables:
+            mould = qname(MOULD, table.name)
+            statements = policy_statements(catalogue, table, mould).values()
+            run_sql(conn, ";\n".join([f"CREATE TABLE {mould} (LIKE {qname(mapping.schema, table.name)})", *statements]))
+        wanted, found = read_facts(conn, MOULD, there), read_facts(conn, mapping.schema, there)
+    return {t.name: _added_or_lost(mapping, catalogue, t, wanted[t.name], found[t.name]) for t in tables}
+
+
+def _added_or_lost(
+    mapping: Mapping, catalogue: Catalogue, table: SpanishTable, wanted: dict[Fact, str], found: dict[Fact, str]
+) -> list[Difference]:
+    differing = differences(_policies(wanted, mapping.schema), _policies(found, mapping.schema))
+    return [d for d in differing if not made_by_hand(catalogue, table, d.name, d.actual)]
 
 
 def _policies(facts: dict[Fact, str], schema: str) -> dict[Fact, str]:

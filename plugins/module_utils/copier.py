@@ -73,10 +73,8 @@ def install(conn: Connection, routes: Sequence[Route]) -> None:
     if current is not None and current[0] == stamp:
         return
     uninstall(conn, routes)
-    for statement in statements:
-        run_sql(conn, statement)
-    for route in routes:
-        run_sql(conn, f"REVOKE ALL ON {route.view} FROM PUBLIC")
+    run_sql(conn, ";\n".join(statements))
+    run_sql(conn, f"REVOKE ALL ON {', '.join(route.view for route in routes)} FROM PUBLIC")
     run_sql(conn, f"COMMENT ON VIEW {routes[0].view} IS {literal(stamp)}")
 
 
@@ -89,8 +87,8 @@ def uninstall(conn: Connection, routes: Sequence[Route]) -> None:
         (BOOKKEEPING, names),
     ):
         run_sql(conn, f"DROP FUNCTION {signature}")
-    for route in reversed(routes):
-        run_sql(conn, f"DROP VIEW IF EXISTS {route.view}")
+    if routes:
+        run_sql(conn, f"DROP VIEW IF EXISTS {', '.join(route.view for route in reversed(routes))}")
 
 
 def pending_routes(conn: Connection, routes: Sequence[Route]) -> list[Route]:

@@ -22,7 +22,7 @@ from .structure import (
     Difference,
     differences,
     read_facts,
-    table_oid,
+    table_oids,
     without_schema,
 )
 
@@ -35,13 +35,13 @@ DEPENDENTS = "2BP01"  # dependent objects still exist
 
 def install_helpers(conn: Connection) -> None:
     """Create or replace the functions of schema migracion that tables and forward SELECTs call."""
-    for statement in helper_statements(conn.info.server_version):
-        run_sql(conn, statement)
+    run_sql(conn, ";\n".join(helper_statements(conn.info.server_version)))
 
 
 def missing_tables(conn: Connection, mapping: Mapping) -> list[SpanishTable]:
     """Return the Spanish tables that do not exist yet, in the order in which they are made."""
-    return [t for t in mapping.tables if table_oid(conn, mapping.schema, t.name) is None]
+    there = table_oids(conn, mapping.schema, [t.name for t in mapping.tables])
+    return [t for t in mapping.tables if t.name not in there]
 
 
 def made_by_us(conn: Connection, mapping: Mapping) -> list[str]:
@@ -84,8 +84,7 @@ def names_taken(conn: Connection, mapping: Mapping, catalogue: Catalogue) -> lis
 def make_tables(conn: Connection, mapping: Mapping, catalogue: Catalogue, tables: Sequence[SpanishTable]) -> None:
     """Create the tables inside the caller's transaction: all of them with their privileges, or none."""
     for table in tables:
-        for statement in table_statements(mapping, catalogue, table, mapping.schema):
-            run_sql(conn, statement)
+        run_sql(conn, ";\n".join(table_statements(mapping, catalogue, table, mapping.schema)))
 
 
 def check_structure(conn: Connection, mapping: Mapping, catalogue: Catalogue) -> dict[str, list[Difference]]:
@@ -95,20 +94,19 @@ def check_structure(conn: Connection, mapping: Mapping, catalogue: Catalogue) ->
     PostgreSQL's own normal form is compared and not a guess of it.
     """
     run_sql(conn, f"CREATE SCHEMA {MOULD}")
+    for table in mapping.tables:
+        run_sql(conn, ";\n".join(table_statements(mapping, catalogue, table, MOULD)))
+    names = [t.name for t in mapping.tables]
+    # the mould's foreign keys and names speak of the mould: both schemas read as '·'
+    moulds, reals = read_facts(conn, MOULD, names), read_facts(conn, mapping.schema, names)
+    built_later = {o.name for o in owed_indexes(conn, names)}
     found: dict[str, list[Difference]] = {}
     for table in mapping.tables:
-        for statement in table_statements(mapping, catalogue, table, MOULD):
-            run_sql(conn, statement)
-        mould = table_oid(conn, MOULD, table.name)
-        real = table_oid(conn, mapping.schema, table.name)
-        if real is None or mould is None:
+        if table.name not in reals:
             found[table.name] = [Difference("tabla", table.name, "existe", None)]
             continue
-        # the mould's foreign keys and names speak of the mould: both schemas read as '·'
-        expected, actual = read_facts(conn, mould, MOULD), read_facts(conn, real, mapping.schema)
-        expected = {fact: without_schema(text, mapping.schema) for fact, text in expected.items()}
-        differing = differences(expected, actual)
-        built_later = {o.name for o in owed_indexes(conn, [table.name])}
+        expected = {fact: without_schema(text, mapping.schema) for fact, text in moulds[table.name].items()}
+        differing = differences(expected, reals[table.name])
         theirs = [d for d in differing if _is_theirs(catalogue, table, d)]
         if differing := [d for d in differing if d not in theirs and not _built_later(d, built_later)]:
             found[table.name] = differing

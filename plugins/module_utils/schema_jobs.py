@@ -41,7 +41,7 @@ def present(params: dict[str, Any], check: bool) -> dict[str, Any]:
         if changed:
             context.begin()
             lines += [*_make(context, missing, damage), *(f"migracion, cerrado de nuevo: {phrase}" for phrase in exposed)]
-        _require_shape(context)
+            _require_shape(context)  # where nothing changed, it was compared just now
         _require_access(context)
         lines += [_verified_line(context), *_policy_lines(context)]
         ledger.event(conn, context.run_id, "verificacion_esquema", context.phase, {"tablas": len(mapping.tables)})
@@ -83,6 +83,8 @@ def _foreseen_repairs(context: Context, damage: dict[str, list[Difference]]) -> 
 
 def _damage(context: Context, missing: set[str]) -> dict[str, list[Difference]]:
     """Return the damage of tables that fase1 made; a table of somebody else with another shape is refused here."""
+    if missing == {t.name for t in context.mapping.tables}:
+        return {}
     found = schema_job.structure_of_existing(context.conn, context.mapping, context.catalogue)
     damage = {name: differing for name, differing in found.items() if name not in missing}
     ours = set(schema_job.made_by_us(context.conn, context.mapping))

@@ -18,7 +18,7 @@ from plugins.module_utils import copier
 from plugins.module_utils.core.errors import MigrationError
 from tests.support.databases import Database
 from tests.support.dump import dump
-from tests.support.jobs import SHOP, Jobs
+from tests.support.jobs import SHOP, Jobs, Stage
 
 Begin = Callable[..., tuple[Database, Jobs]]
 BOTH = pytest.mark.parametrize("installation", ["jsonb", "text"])
@@ -26,10 +26,10 @@ BOTH = pytest.mark.parametrize("installation", ["jsonb", "text"])
 
 @pytest.fixture
 def begin(new_database: Callable[..., Database], tmp_path: Path) -> Begin:
-    """``begin(installation, batch_rows=)``: a sample database and the jobs of subfase 2.1 on it."""
+    """``begin(installation, up_to=, batch_rows=)``: a sample database and the jobs of subfase 2.1 on it."""
 
-    def make(installation: str = "jsonb", rows: int = 200, **options: Any) -> tuple[Database, Jobs]:
-        database = new_database(installation, rows)
+    def make(installation: str = "jsonb", rows: int = 200, up_to: Stage | None = None, **options: Any) -> tuple[Database, Jobs]:
+        database = new_database(installation, rows, up_to=up_to)
         return database, Jobs(database.url, tmp_path / "respaldos", subphase="2.1", **options)
 
     return make
@@ -81,8 +81,7 @@ SOURCE = {"profesiones": "professions", "clientes": "customers"}
 @pytest.mark.parametrize("table", ARRIVES)
 def test_every_row_that_is_not_refused_arrives_as_the_tables_say(begin: Begin, installation: str, table: str) -> None:
     """Traps 1, 2, 6: the Spanish default of estado, notes that are no JSON, missing names."""
-    database, jobs = begin(installation, batch_rows=37)
-    jobs.up_to_tables()
+    database, jobs = begin(installation, batch_rows=37, up_to="fase1")
     jobs.copy()
     wanted = ARRIVES[table].format(consent="has_consent," if installation == "jsonb" else "")
     refused = list(quarantine(database, SOURCE[table]))
@@ -112,8 +111,7 @@ REFUSED = {
 @BOTH
 @pytest.mark.parametrize(("table", "unique"), [("professions", "name"), ("customers", "phone_number")])
 def test_the_quarantine_is_what_plain_sql_counts(begin: Begin, installation: str, table: str, unique: str) -> None:
-    database, jobs = begin(installation, batch_rows=50)
-    jobs.up_to_tables()
+    database, jobs = begin(installation, batch_rows=50, up_to="fase1")
     jobs.copy()
     judged = f"""
         WITH o (clave, id, unica, larga) AS ({REFUSED[table]})
@@ -129,8 +127,7 @@ def test_the_quarantine_is_what_plain_sql_counts(begin: Begin, installation: str
 
 
 def test_notes_that_are_no_json_are_kept_as_text(begin: Begin) -> None:
-    database, jobs = begin("text")
-    jobs.up_to_tables()
+    database, jobs = begin("text", up_to="fase1")
     jobs.copy()
     notes = dict(database.query("SELECT right(id::text, 3), notas::text FROM clientes WHERE id::text LIKE 'c0000000%1__'"))
     assert notes["101"] == notes["102"] == "{}"
@@ -150,8 +147,8 @@ def test_trap_2_notes_nested_deeper_than_the_parsers_stack_harm_neither_copy_nor
 
 def test_trap_3_two_rows_of_one_phone_are_one_row_and_one_entry_until_one_leaves(begin: Begin) -> None:
     """Their phones differ only in blanks that varchar(20) cuts off."""
-    database, jobs = begin(batch_rows=1)
-    jobs.up_to_proof()
+    database, jobs = begin(batch_rows=1, up_to="fase1")
+    jobs.fill()
     assert quarantine(database)[customer(13)] == ("23505", "phone_number")
     assert client(database, 12, "telefono") == ("593100000012" + " " * 8,)
     database.query("DELETE FROM customers WHERE id = %s", (customer(12),))
@@ -216,8 +213,7 @@ def test_trap_5_the_next_row_without_an_id_goes_in_on_both_sides(begin: Begin, l
 
 def test_a_row_that_only_postgresql_refuses_is_quarantined_alone(begin: Begin) -> None:
     """The net below the expressions: here a constraint that nobody told the mapping of."""
-    database, jobs = begin()
-    jobs.up_to_tables()
+    database, jobs = begin(up_to="fase1")
     database.query("ALTER TABLE clientes ADD CONSTRAINT ajena CHECK (ciudad <> 'Manta')")
     jobs.copy()
     refused = database.query(
@@ -231,8 +227,7 @@ def test_a_row_that_only_postgresql_refuses_is_quarantined_alone(begin: Begin) -
 
 
 def test_a_row_that_only_postgresql_refuses_leaves_and_comes_back_like_any_other(begin: Begin) -> None:
-    database, jobs = begin()
-    jobs.up_to_proof()
+    database, jobs = begin(up_to="2.1")
     database.query("ALTER TABLE clientes ADD CONSTRAINT ajena CHECK (ciudad <> 'Tena')")
     database.query("INSERT INTO customers (id, phone_number, city) VALUES (%s, '1', 'Tena')", (customer(999),))
     database.query("UPDATE customers SET city = 'Tena' WHERE id IN (%s, %s)", (customer(1), customer(4)))
@@ -253,8 +248,7 @@ def test_a_row_that_only_postgresql_refuses_leaves_and_comes_back_like_any_other
 
 @BOTH
 def test_a_rerun_makes_equal_whatever_has_changed_in_legacy(begin: Begin, installation: str) -> None:
-    database, jobs = begin(installation)
-    jobs.up_to_proof()
+    database, jobs = begin(installation, up_to="2.1")
     with database.cursor() as cursor:
         cursor.execute("UPDATE customers SET city = 'Tena' WHERE id = %s", (customer(1),))
         cursor.execute("DELETE FROM customers WHERE id = %s", (customer(19),))
@@ -286,8 +280,8 @@ def test_a_rerun_makes_equal_whatever_has_changed_in_legacy(begin: Begin, instal
 
 
 def test_phones_that_move_around_a_ring_find_their_rows_again(begin: Begin) -> None:
-    database, jobs = begin(batch_rows=2)
-    jobs.up_to_proof()
+    database, jobs = begin(batch_rows=2, up_to="fase1")
+    jobs.fill()
     before = database.query("SELECT id, phone_number FROM customers WHERE length(phone_number) < 20 ORDER BY id")
     with database.cursor() as cursor:
         cursor.execute("UPDATE customers SET phone_number = 'x' || id WHERE length(phone_number) < 20")
@@ -302,8 +296,7 @@ def test_phones_that_move_around_a_ring_find_their_rows_again(begin: Begin) -> N
 
 
 def test_a_second_run_writes_nothing(begin: Begin) -> None:
-    database, jobs = begin()
-    jobs.up_to_proof()
+    database, jobs = begin(up_to="2.1")
     versions = "SELECT array_agg(xmin::text || ctid::text ORDER BY id) FROM clientes"
     before = database.value(versions), database.value("SELECT count(*) FROM migracion.cuarentena")
     jobs.copy()
@@ -312,8 +305,7 @@ def test_a_second_run_writes_nothing(begin: Begin) -> None:
 
 
 def test_a_copy_that_begins_again_writes_only_the_row_that_differs(begin: Begin) -> None:
-    database, jobs = begin()
-    jobs.up_to_proof()
+    database, jobs = begin(up_to="2.1")
     versions = "SELECT id::text, xmin::text FROM clientes"
     before = dict(database.query(versions))
     database.query("DELETE FROM migracion.progreso_copia; UPDATE clientes SET ciudad = 'otra' WHERE id = %s", (customer(1),))
@@ -325,8 +317,7 @@ def test_a_copy_that_begins_again_writes_only_the_row_that_differs(begin: Begin)
 
 
 def test_an_entry_follows_its_row_while_that_stays_refused(begin: Begin) -> None:
-    database, jobs = begin()
-    jobs.up_to_proof()
+    database, jobs = begin(up_to="2.1")
     database.query("UPDATE customers SET city = 'Loja', full_name = repeat('n', 256) WHERE id = %s", (customer(10),))
     database.query("UPDATE customers SET notes = '{\"nota\": 2}' WHERE id = %s", (customer(6),))
     jobs.equalise()
@@ -352,11 +343,9 @@ READ = "SELECT filas_leidas FROM migracion.progreso_copia WHERE tabla_origen = '
 
 
 def test_batches_go_on_at_the_checkpoint_after_a_lost_connection(begin: Begin) -> None:
-    database, jobs = begin(batch_rows=20)
-    undisturbed, others = begin(batch_rows=20)
-    others.up_to_tables()
+    database, jobs = begin(batch_rows=20, up_to="fase1")
+    undisturbed, others = begin(batch_rows=20, up_to="fase1")
     others.copy()
-    jobs.up_to_tables()
     at_a_batch(database, "pg_terminate_backend(pg_backend_pid())")
     with pytest.raises(psycopg2.OperationalError):
         jobs.copy()
@@ -372,8 +361,7 @@ def test_batches_go_on_at_the_checkpoint_after_a_lost_connection(begin: Begin) -
 
 
 def test_a_stop_request_ends_the_copy_between_two_batches_and_the_same_command_goes_on(begin: Begin) -> None:
-    database, jobs = begin(batch_rows=20)
-    jobs.up_to_tables()
+    database, jobs = begin(batch_rows=20, up_to="fase1")
     database.query(
         "CREATE FUNCTION public.stop() RETURNS boolean LANGUAGE sql AS"
         " 'UPDATE migracion.arriendo SET parar_solicitado_at = now() RETURNING true'"
@@ -402,8 +390,7 @@ def held(database: Database, statement: str, seconds: float) -> Iterator[None]:
 
 @pytest.mark.parametrize("step", ["copy", "equalise"])
 def test_a_writer_that_holds_a_row_delays_only_its_batch_and_what_it_commits_is_copied(begin: Begin, step: str) -> None:
-    database, jobs = begin()
-    jobs.up_to_tables() if step == "copy" else jobs.up_to_proof()
+    database, jobs = begin(up_to="fase1" if step == "copy" else "2.1")
     if step == "equalise":
         database.query("UPDATE customers SET city = 'Puyo'")
     with held(database, f"UPDATE customers SET city = 'Tena' WHERE id = '{customer(4)}'", seconds=2.5):
@@ -417,8 +404,7 @@ def test_a_writer_that_holds_a_row_delays_only_its_batch_and_what_it_commits_is_
 def test_a_row_held_for_ever_ends_the_copy_with_the_statement_that_finds_the_holder(
     begin: Begin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    database, jobs = begin()
-    jobs.up_to_tables()
+    database, jobs = begin(up_to="fase1")
     monkeypatch.setattr(copier, "TRIES", 3)
     monkeypatch.setattr(copier, "LOCK_TIMEOUT_MS", 20)
     with closing(psycopg2.connect(database.superuser_url)) as holder, holder.cursor() as cursor:
@@ -485,8 +471,7 @@ class Writer(threading.Thread):
 
 @BOTH
 def test_writers_beside_the_copy_lose_nothing_and_what_they_wrote_is_equal_afterwards(begin: Begin, installation: str) -> None:
-    database, jobs = begin(installation, batch_rows=4)
-    jobs.up_to_tables()
+    database, jobs = begin(installation, batch_rows=4, up_to="fase1")
     stopped = threading.Event()
     writers = [Writer(database, seed, stopped) for seed in range(1, 5)]
     for writer in writers:
@@ -540,9 +525,9 @@ def test_a_rehearsed_way_back_changes_nothing_and_a_real_one_puts_the_sequence_b
 
 
 def test_a_sequence_that_somebody_has_drawn_from_stays_where_it_is(begin: Begin) -> None:
-    database, jobs = begin()
+    database, jobs = begin(up_to="fase1")
     database.query("SELECT setval('professions_id_seq', 3)")
-    jobs.up_to_proof()
+    jobs.fill()
     drawn = database.value("INSERT INTO professions (name) VALUES ('Nueva') RETURNING id")
     jobs.take_back()
     assert database.value("INSERT INTO professions (name) VALUES ('Otra') RETURNING id") == drawn + 1

@@ -16,16 +16,28 @@ from plugins.module_utils import approver
 from plugins.module_utils.core.errors import MigrationError
 from tests.support.databases import Database
 from tests.support.dump import dump
-from tests.support.jobs import SHOP, TINKUBOT, Jobs
+from tests.support.jobs import SHOP, TINKUBOT, Jobs, Stage
 
 Made = tuple[Database, Jobs]
+Begin = Callable[..., Made]
 OTHER_OWNER = "supabase_admin"
 
 
 @pytest.fixture
-def made(new_database: Callable[..., Database], tmp_path: Path) -> Made:
-    database = new_database()
-    return database, Jobs(database.url, tmp_path / "respaldos", subphase="2.1")
+def begin(new_database: Callable[..., Database], tmp_path: Path) -> Begin:
+    """``begin(up_to)``: a sample database at that stage, and the jobs of subfase 2.1 on it."""
+
+    def make(up_to: Stage | None = None) -> Made:
+        database = new_database(up_to=up_to)
+        return database, Jobs(database.url, tmp_path / "respaldos", subphase="2.1")
+
+    return make
+
+
+@pytest.fixture
+def made(begin: Begin) -> Made:
+    """Where nothing has run."""
+    return begin()
 
 
 def refusals(made: Made) -> list[str]:
@@ -284,9 +296,8 @@ def test_check_mode_approves_nothing_and_leaves_nothing(made: Made) -> None:
         jobs.make_tables()
 
 
-def test_a_second_fase0_stores_nothing_new(made: Made) -> None:
-    database, jobs = made
-    jobs.approve()
+def test_a_second_fase0_stores_nothing_new(begin: Begin) -> None:
+    database, jobs = begin("fase0")
     stored = "SELECT nombre, sha256, momento, run_id FROM migracion.sql_aprobado ORDER BY 1"
     runs = "SELECT count(*) FROM migracion.fase_ejecucion"
     first = database.query(stored), database.value(runs)
@@ -295,9 +306,8 @@ def test_a_second_fase0_stores_nothing_new(made: Made) -> None:
     assert database.value("SELECT count(*) FROM migracion.evento WHERE tipo = 'aprobacion'") == 2
 
 
-def test_a_new_fase0_keeps_what_is_unchanged_and_replaces_the_rest(made: Made) -> None:
-    database, jobs = made
-    jobs.approve()
+def test_a_new_fase0_keeps_what_is_unchanged_and_replaces_the_rest(begin: Begin) -> None:
+    database, jobs = begin("fase0")
     stored = "SELECT nombre, momento FROM migracion.sql_aprobado WHERE nombre LIKE 'fase%'"
     before = dict(database.query(stored))
     database.query("GRANT DELETE ON professions TO tinkubot_reportes")
@@ -306,9 +316,8 @@ def test_a_new_fase0_keeps_what_is_unchanged_and_replaces_the_rest(made: Made) -
     assert {name for name in after if after[name] != before[name]} == {"fase1/01-profesiones.sql"}
 
 
-def test_an_approval_that_another_version_wrote_is_no_approval_and_fase0_gives_a_new_one(made: Made) -> None:
-    database, jobs = made
-    jobs.up_to_tables()
+def test_an_approval_that_another_version_wrote_is_no_approval_and_fase0_gives_a_new_one(begin: Begin) -> None:
+    database, jobs = begin("fase1")
     approved = "SELECT nombre, sha256 FROM migracion.sql_aprobado ORDER BY 1"
     before = database.query(approved)
     database.query(
@@ -330,10 +339,10 @@ CHANGES = {
 }
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("reason", CHANGES)
-def test_a_database_that_changed_after_the_approval_stops_every_later_phase(made: Made, reason: str) -> None:
-    database, jobs = made
-    jobs.up_to_tables()
+def test_a_database_that_changed_after_the_approval_stops_every_later_phase(begin: Begin, reason: str) -> None:
+    database, jobs = begin("fase1")
     database.query(CHANGES[reason])
     before = dump(database)
     for job in (jobs.make_tables, jobs.copy):
@@ -343,9 +352,8 @@ def test_a_database_that_changed_after_the_approval_stops_every_later_phase(made
     assert dump(database) == before
 
 
-def test_a_table_that_is_gone_stops_every_later_phase(made: Made) -> None:
-    database, jobs = made
-    jobs.approve()
+def test_a_table_that_is_gone_stops_every_later_phase(begin: Begin) -> None:
+    database, jobs = begin("fase0")
     database.query("DROP TABLE sessions")
     with pytest.raises(MigrationError, match="fase1: falta la tabla sessions"):
         jobs.make_tables()
@@ -353,9 +361,8 @@ def test_a_table_that_is_gone_stops_every_later_phase(made: Made) -> None:
         jobs.copy()
 
 
-def test_a_new_column_stops_the_proof_too_until_it_is_approved(made: Made) -> None:
-    database, jobs = made
-    jobs.up_to_proof()
+def test_a_new_column_stops_the_proof_too_until_it_is_approved(begin: Begin) -> None:
+    database, jobs = begin("2.1")
     database.query("ALTER TABLE customers ADD apodo text")
     for job in (jobs.equalise, jobs.prove):
         with pytest.raises(MigrationError, match=r"customers\.apodo es nueva \(text\)"):
@@ -364,9 +371,8 @@ def test_a_new_column_stops_the_proof_too_until_it_is_approved(made: Made) -> No
     jobs.equalise()  # what is quarantined is kept whole, with the new column
 
 
-def test_another_mapping_stops_every_later_phase_until_it_is_approved(made: Made, tmp_path: Path) -> None:
-    database, jobs = made
-    jobs.up_to_tables()
+def test_another_mapping_stops_every_later_phase_until_it_is_approved(begin: Begin, tmp_path: Path) -> None:
+    database, jobs = begin("fase1")
     other = tmp_path / "tinkubot.yml"
     other.write_text(TINKUBOT.read_text(encoding="utf-8").replace("Cliente TinkuBot", "Cliente"), encoding="utf-8")
     changed = Jobs(database.url, tmp_path, other, subphase="2.1")

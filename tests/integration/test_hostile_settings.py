@@ -80,9 +80,8 @@ def test_the_same_result_as_with_plain_settings(
 
 @pytest.mark.parametrize("settings", HOSTILE)
 def test_an_approval_stays_valid_when_settings_come_or_go(settings: str, new_database: NewDatabase, tmp_path: Path) -> None:
-    database = new_database()
+    database = new_database(up_to="fase0")
     jobs = Jobs(database.url, tmp_path)
-    jobs.approve()
     approved = "SELECT nombre, momento FROM migracion.sql_aprobado ORDER BY 1"
     before = database.query(approved)
     put(database, HOSTILE[settings])

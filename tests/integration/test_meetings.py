@@ -14,7 +14,7 @@ import pytest
 
 from tests.support.accounting import take_accounting
 from tests.support.databases import Database
-from tests.support.jobs import Jobs
+from tests.support.jobs import Jobs, Stage
 
 PHASES = ("fase2", "fase3")
 Begin = Callable[..., tuple[Database, Jobs]]
@@ -22,10 +22,10 @@ Begin = Callable[..., tuple[Database, Jobs]]
 
 @pytest.fixture
 def begin(new_database: Callable[..., Database], tmp_path: Path) -> Begin:
-    """``begin(installation, batch_rows=)``: a small sample without messages."""
+    """``begin(installation, up_to, batch_rows=)``: a small sample without messages, its Spanish tables made."""
 
-    def make(installation: str = "jsonb", **options: Any) -> tuple[Database, Jobs]:
-        database = new_database(installation, 100, messages=7)
+    def make(installation: str = "jsonb", up_to: Stage = "fase1", **options: Any) -> tuple[Database, Jobs]:
+        database = new_database(installation, 100, messages=7, up_to=up_to)
         return database, Jobs(database.url, tmp_path, **options)
 
     return make
@@ -91,7 +91,7 @@ MEET = {
 def test_c2_two_rows_that_meet_are_one_row_and_one_record(begin: Begin, installation: str, batch_rows: int) -> None:
     database, jobs = begin(installation, batch_rows=batch_rows)
     database.query(MEETINGS)
-    jobs.up_to_proof(*PHASES)
+    jobs.fill(*PHASES)
     assert take_accounting(database.url).problems == []
     assert {row: fate(database, *row) for row in MEET} == MEET
     assert database.value("SELECT nombre_completo FROM clientes WHERE telefono = rpad('593200000032', 20)") == "Cliente TinkuBot"
@@ -105,7 +105,7 @@ def test_c2_two_rows_that_meet_are_one_row_and_one_record(begin: Begin, installa
 def test_c2_when_the_winner_leaves_the_next_one_comes_in_by_the_same_command(begin: Begin) -> None:
     database, jobs = begin()
     database.query(MEETINGS)
-    jobs.up_to_proof(*PHASES)
+    jobs.fill(*PHASES)
     waiting = (
         ("customers", key("c", 1), key("c", 2)),
         ("users", key("a", 2), key("a", 3)),
@@ -121,11 +121,10 @@ def test_c2_when_the_winner_leaves_the_next_one_comes_in_by_the_same_command(beg
 
 
 def test_several_rows_of_one_pair_follow_the_lowest_that_goes_in(begin: Begin) -> None:
-    database, jobs = begin("text")
+    database, jobs = begin("text", "fase3")
     provider = key("a", 13)
     ids = "SELECT id::text FROM provider_professions WHERE provider_id = %s AND profession_id = 901 ORDER BY id"
     first, second, third = (row for (row,) in database.query(ids, (provider,)))
-    jobs.up_to_proof(*PHASES)
     assert [fate(database, "provider_professions", n) for n in (first, second, third)] == ["", f"→ {first}", f"→ {first}"]
     database.query("UPDATE provider_professions SET experience_years = 99 WHERE id = %s", (first,))
     settle(database, jobs)
@@ -144,7 +143,7 @@ def test_children_go_with_a_quarantined_parent_and_come_back_with_it(begin: Begi
         "INSERT INTO provider_services (provider_id, title) VALUES (%s, 'Con padre') RETURNING id::text", (provider,)
     )
     database.query("INSERT INTO provider_professions (provider_id, profession_id) VALUES (%s, 914)", (provider,))
-    jobs.up_to_proof(*PHASES)
+    jobs.fill(*PHASES)
     children = (
         f"SELECT (SELECT count(*) FROM servicios_proveedor WHERE proveedor_id = '{provider}'),"
         f" (SELECT count(*) FROM proveedor_profesiones WHERE proveedor_id = '{provider}')"
@@ -169,7 +168,7 @@ def test_a_merge_is_undone_while_its_winner_is_in_quarantine_and_made_again_when
     database, jobs = begin()
     winner, loser, phone = key("c", 26), key("a", 6), "593100000026"
     database.query("INSERT INTO service_requests (id, phone) VALUES (%s, %s)", (key("b", 1), phone))
-    jobs.up_to_proof(*PHASES)
+    jobs.fill(*PHASES)
     client = "SELECT cliente_id::text FROM solicitudes_servicio WHERE id = %s"
     assert fate(database, "users", loser) == f"→ {winner}"
     assert database.value(client, (key("b", 1),)) == winner
@@ -183,8 +182,7 @@ def test_a_merge_is_undone_while_its_winner_is_in_quarantine_and_made_again_when
 
 
 def test_a_user_who_changes_sides_leaves_one_table_for_the_other(begin: Begin) -> None:
-    database, jobs = begin()
-    jobs.up_to_proof(*PHASES)
+    database, jobs = begin(up_to="fase3")
     person = key("a", 14)
     where = (
         f"SELECT (SELECT count(*) FROM proveedores WHERE id = '{person}'), (SELECT count(*) FROM clientes WHERE id = '{person}')"
@@ -198,8 +196,7 @@ def test_a_user_who_changes_sides_leaves_one_table_for_the_other(begin: Begin) -
 
 
 def test_every_kind_of_refusal_of_the_sample_heals_by_a_corrected_row(begin: Begin) -> None:
-    database, jobs = begin("text")
-    jobs.up_to_proof(*PHASES)
+    database, jobs = begin("text", "fase3")
     refused = "SELECT count(*) FROM migracion.cuarentena WHERE estado = 'abierta' AND tabla_origen = %s"
     assert database.value(refused, ("service_requests",)) > 1
     with database.cursor() as cursor:

@@ -93,9 +93,8 @@ def test_a_translation_that_something_else_stops_closes_no_policy(new_database: 
 def test_a_grant_handed_on_by_somebody_with_grant_option_is_found_and_taken_back(
     new_database: NewDatabase, tmp_path: Path
 ) -> None:
-    database = new_database()
+    database = new_database(up_to="fase1")
     jobs = Jobs(database.url, tmp_path)
-    jobs.up_to_tables()
     before = allowed(database, "clientes")
     database.query(
         "GRANT SELECT ON clientes TO authenticated WITH GRANT OPTION; SET ROLE authenticated;"
@@ -109,9 +108,8 @@ def test_a_grant_handed_on_by_somebody_with_grant_option_is_found_and_taken_back
 
 
 def test_what_somebody_handed_on_in_schema_migracion_is_closed_again(new_database: NewDatabase, tmp_path: Path) -> None:
-    database = new_database()
+    database = new_database(up_to="fase1")
     jobs = Jobs(database.url, tmp_path)
-    jobs.up_to_tables()
     database.query(
         "GRANT USAGE ON SCHEMA migracion TO authenticated;"
         "GRANT SELECT ON migracion.cuarentena TO authenticated WITH GRANT OPTION; SET ROLE authenticated;"

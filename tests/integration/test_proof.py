@@ -37,10 +37,8 @@ def proved(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> It
 @pytest.fixture
 def made(new_database: Callable[..., Database], tmp_path: Path) -> Made:
     """A database of the test's own, proved equal."""
-    database = new_database()
-    jobs = Jobs(database.url, tmp_path, subphase="2.1")
-    jobs.up_to_proof()
-    return database, jobs
+    database = new_database(up_to="2.1")
+    return database, Jobs(database.url, tmp_path, subphase="2.1")
 
 
 @contextmanager

@@ -69,14 +69,15 @@ def migrated(new_database: Callable[..., Database], tmp_path: Path) -> Callable[
     """``migrated(installation, *statements)``: the sample, made worse, and all its tables copied."""
 
     def make(installation: str = "jsonb", *statements: str, hostile: int = 0) -> tuple[Database, Jobs]:
-        database = new_database(installation)
-        with database.cursor() as cursor:
-            if hostile:
-                put(cursor, hostile_rows(installation, 7, hostile))
-            for statement in statements:
-                cursor.execute(statement)
+        worse = hostile or statements
+        database = new_database(installation, up_to="fase1" if worse else "fase3")
         jobs = Jobs(database.url, tmp_path / "respaldos")
-        jobs.up_to_proof("fase2", "fase3")
+        if worse:
+            with database.cursor() as cursor:
+                put(cursor, hostile_rows(installation, 7, hostile))
+                for statement in statements:
+                    cursor.execute(statement)
+            jobs.fill("fase2", "fase3")
         return database, jobs
 
     return make

@@ -92,10 +92,9 @@ def benches(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> I
     with ExitStack() as stack:
         made = {}
         for installation in INSTALLATIONS:
-            database = databases.sample(installation, rows=100, messages=10)
+            database = databases.sample(installation, rows=100, messages=10, up_to="fase1")
             stack.callback(databases.drop, database)
             jobs = Jobs(database.url, tmp_path_factory.mktemp("respaldos"))
-            jobs.up_to_tables()
             context = stack.enter_context(opened(jobs.params("prueba", "fase2"), False))
             with db.transaction(context.conn):
                 copier.install(context.conn, context.every_route())

@@ -13,7 +13,7 @@ import psycopg2
 import pytest
 
 from plugins.module_utils.core.errors import MigrationError
-from tests.support.databases import Database, Databases
+from tests.support.databases import Database
 from tests.support.dump import dump
 from tests.support.jobs import Jobs
 from tests.support.observation import differences, everything
@@ -21,21 +21,11 @@ from tests.support.observation import differences, everything
 Made = tuple[Database, Jobs]
 
 
-@pytest.fixture(scope="module")
-def migrated(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    """Tables with the rows of fase2, to be copied and then damaged."""
-    database = databases.sample("jsonb", 100)
-    Jobs(database.url, tmp_path_factory.mktemp("respaldos")).up_to_proof()
-    yield database
-    databases.drop(database)
-
-
 @pytest.fixture
-def made(migrated: Database, databases: Databases, tmp_path: Path) -> Iterator[Made]:
-    database = databases.copy(migrated.name)
-    database.query("UPDATE migracion.identidad SET base = current_database()")  # the ledger of a copy is refused
-    yield database, Jobs(database.url, tmp_path)
-    databases.drop(database)
+def made(new_database: Callable[..., Database], tmp_path: Path) -> Made:
+    """Tables with the rows of fase2, to be damaged."""
+    database = new_database(rows=100, up_to="fase2")
+    return database, Jobs(database.url, tmp_path)
 
 
 @contextmanager

@@ -24,9 +24,8 @@ def held(
 ) -> Iterator[tuple[Database, Jobs]]:
     """A database ready for the copy, whose customers a service holds all the time; slices of a second."""
     monkeypatch.setattr(slicer, "SLICE_SECONDS", 1.0)
-    database = new_database()
+    database = new_database(up_to="fase1")
     jobs = Jobs(database.url, tmp_path, batch_rows=20, subphase="2.1")
-    jobs.up_to_tables()
     with database.cursor() as service:
         service.execute(HOLD)
         yield database, jobs

@@ -24,9 +24,8 @@ TESTS = {"professions:*": "datos de prueba"}
 
 @pytest.fixture
 def made(new_database: Callable[..., Database], tmp_path: Path) -> tuple[Database, Jobs]:
-    database = new_database()
+    database = new_database(up_to="fase1")
     jobs = Jobs(database.url, tmp_path / "respaldos", subphase="2.1")
-    jobs.up_to_tables()
     jobs.copy()
     return database, jobs
 

@@ -31,10 +31,8 @@ def begin(new_database: Callable[..., Database], tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(copier, "SPLIT_ROWS", 50)
 
     def make(installation: str = "jsonb") -> tuple[Database, Jobs]:
-        database = new_database(installation, 300)
-        jobs = Jobs(database.url, tmp_path, batch_rows=20, copy_workers=2)
-        jobs.up_to_tables()
-        return database, jobs
+        database = new_database(installation, 300, up_to="fase1")
+        return database, Jobs(database.url, tmp_path, batch_rows=20, copy_workers=2)
 
     return make
 

@@ -11,7 +11,6 @@ from tests.sample.supabase import DEFAULT_OWNER, NASTY_PASSWORD
 from tests.support.databases import Database, Databases
 from tests.support.dump import dump
 from tests.support.house import copy_of_the_house, living_in, replace
-from tests.support.jobs import Jobs
 from tests.support.observation import differences, everything, failed
 from tests.support.pgbouncer import PROGRAM, pgbouncer
 from tests.support.playbook import PlaybookRun, Playbooks
@@ -45,7 +44,11 @@ OTHER_SHAPES = {
 }
 
 
-@pytest.mark.parametrize("shape", OTHER_SHAPES)
+# Each shape by the jobs alone: test_fase0.py and test_schema.py; here one stays to be seen by the operator.
+@pytest.mark.parametrize(
+    "shape",
+    ["another-shape", *(pytest.param(shape, marks=pytest.mark.slow) for shape in OTHER_SHAPES if shape != "another-shape")],
+)
 def test_a_database_of_another_shape_is_refused(shape: str, new_database: NewDatabase, playbooks: MakePlaybooks) -> None:
     change, said = OTHER_SHAPES[shape]
     database = new_database()
@@ -79,14 +82,17 @@ def test_everything_that_stands_in_the_way_is_said_at_once(new_database: NewData
     ("change", "said"),
     [
         ("ALTER TABLE customers ADD nueva text", "customers.nueva es nueva (text)"),
-        ("ALTER TABLE customers ALTER full_name TYPE varchar(999)", "customers.full_name era text y es character varying(999)"),
+        pytest.param(
+            "ALTER TABLE customers ALTER full_name TYPE varchar(999)",
+            "customers.full_name era text y es character varying(999)",
+            marks=pytest.mark.slow,  # by the jobs alone: test_fase0.py
+        ),
     ],
 )
 def test_a_database_that_changed_after_fase0_is_refused_until_it_is_approved_again(
-    change: str, said: str, new_database: NewDatabase, playbooks: MakePlaybooks, tmp_path: Path
+    change: str, said: str, new_database: NewDatabase, playbooks: MakePlaybooks
 ) -> None:
-    database = new_database()
-    Jobs(database.url, tmp_path / "previo").approve()
+    database = new_database(up_to="fase0")
     database.query("DROP VIEW customer_activity")
     database.query(change)
     outside = dump(database)
@@ -144,7 +150,11 @@ def stranger(databases: Databases) -> Callable[[Database, str], str]:
     ("grants", "said"),
     [
         ("", "falta CREATE"),
-        ("GRANT CREATE ON DATABASE {{database}} TO {role}", "no puede crear tablas en el esquema public"),
+        pytest.param(
+            "GRANT CREATE ON DATABASE {{database}} TO {role}",
+            "no puede crear tablas en el esquema public",
+            marks=pytest.mark.slow,  # by the jobs alone: test_fase0.py
+        ),
         (
             "GRANT CREATE ON DATABASE {{database}} TO {role}; GRANT CREATE ON SCHEMA public TO {role}",
             "no puede leer y bloquear filas de customers",
@@ -173,9 +183,8 @@ def test_a_role_that_may_not_is_told_what_to_ask_for(
 # --- the server
 
 
-def test_a_read_only_database_is_refused(new_database: NewDatabase, playbooks: MakePlaybooks, tmp_path: Path) -> None:
-    database = new_database()
-    Jobs(database.url, tmp_path / "previo").up_to_tables()
+def test_a_read_only_database_is_refused(new_database: NewDatabase, playbooks: MakePlaybooks) -> None:
+    database = new_database(up_to="fase1")
     database.query(f'ALTER DATABASE "{database.name}" SET default_transaction_read_only = on')
     before = everything(database)
     runner = playbooks(database.url)
@@ -184,9 +193,8 @@ def test_a_read_only_database_is_refused(new_database: NewDatabase, playbooks: M
     assert differences(before, everything(database)) == []
 
 
-def test_a_standby_is_refused(new_database: NewDatabase, playbooks: MakePlaybooks, tmp_path: Path) -> None:
-    database = new_database()
-    Jobs(database.url, tmp_path / "previo").up_to_proof()
+def test_a_standby_is_refused(new_database: NewDatabase, playbooks: MakePlaybooks) -> None:
+    database = new_database(up_to="fase2")
     with standby(database.server) as copy:
         runner = playbooks(address(copy.port, database.name, DEFAULT_OWNER, NASTY_PASSWORD))
         for name, arguments in (("fase3", ()), ("fase3", ("--check",)), ("fase2", ("--tags", "verify"))):

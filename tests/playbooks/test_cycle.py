@@ -15,7 +15,7 @@ import pytest
 from tests.support.databases import Database
 from tests.support.dump import schema
 from tests.support.house import copy_of_the_house, living_in, replace
-from tests.support.jobs import Jobs
+from tests.support.jobs import Jobs, Stage
 from tests.support.observation import Seen, changed, differences, ended_well, everything, failed, look, runs
 from tests.support.playbook import ROOT, PlaybookRun, Playbooks
 
@@ -24,6 +24,14 @@ MakePlaybooks = Callable[..., Playbooks]
 INSTALLATIONS = ("jsonb", "text")
 PHASES = ("fase0", "fase1", "fase2", "fase3")
 ROUNDS = 3
+BEFORE: dict[str, Stage | None] = dict(zip(PHASES, (None, "fase0", "fase1", "fase2"), strict=True))
+# The others run in the scenarios of molecule/ too, each on real containers; here by make test-slow.
+IN_BRIEF = {("fase1", "jsonb"), ("fase2", "text")}
+CYCLES = [
+    pytest.param(name, installation, marks=[] if (name, installation) in IN_BRIEF else [pytest.mark.slow])
+    for name in PHASES
+    for installation in INSTALLATIONS
+]
 # What --tags verify prints of its accounting, and the event that it leaves.
 PROOF = ("Prueba: restricciones validadas", "prueba")
 ACCOUNTING = {
@@ -42,30 +50,17 @@ UNDOING = {
 }
 
 
-def prepared(name: str, database: Database, folder: Path) -> None:
-    """Everything that comes before a phase, by the jobs alone: this is not what the test is about."""
-    jobs = Jobs(database.url, folder / "previo")
-    if name == "fase1":
-        jobs.approve()
-    elif name == "fase2":
-        jobs.up_to_tables()
-    elif name == "fase3":
-        jobs.up_to_proof()
-
-
 def fresh_events(before: Seen, after: Seen) -> list[str]:
     return [kind for kind, _ in after.events[len(before.events) :]]
 
 
-@pytest.mark.parametrize("installation", INSTALLATIONS)
-@pytest.mark.parametrize("name", PHASES)
+@pytest.mark.parametrize(("name", "installation"), CYCLES)
 def test_a_phase_is_simulated_applied_proved_repeated_and_undone(
-    name: str, installation: str, new_database: NewDatabase, playbooks: MakePlaybooks, tmp_path: Path
+    name: str, installation: str, new_database: NewDatabase, playbooks: MakePlaybooks
 ) -> None:
-    database = new_database(installation)
+    database = new_database(installation, up_to=BEFORE[name])
     database.query("SELECT setval('professions_id_seq', 3)")  # behind the ids, as after a restore by hand
     runner = playbooks(database.url)
-    prepared(name, database, tmp_path)
     before, untouched = look(database), everything(database)
 
     ended_well(runner.run(name, "--check"))
@@ -109,12 +104,9 @@ OUTCOMES = {name: [(name, action, state) for action, state in UNDONE] for name i
 OUTCOMES["fase0"] = [("fase0", "aplicar", "completada")]
 
 
-def test_a_way_back_with_nothing_to_undo_says_so_and_opens_no_run(
-    new_database: NewDatabase, playbooks: MakePlaybooks, tmp_path: Path
-) -> None:
-    database = new_database()
+def test_a_way_back_with_nothing_to_undo_says_so_and_opens_no_run(new_database: NewDatabase, playbooks: MakePlaybooks) -> None:
+    database = new_database(up_to="fase0")
     runner = playbooks(database.url)
-    Jobs(database.url, tmp_path / "previo").approve()
     for name in ("fase3", "fase2", "fase1"):
         before = look(database)
         run = ended_well(runner.run(name, "--tags", "rollback"))
@@ -125,6 +117,7 @@ def test_a_way_back_with_nothing_to_undo_says_so_and_opens_no_run(
         assert fresh_events(before, after) == UNDOING[name][1]
 
 
+@pytest.mark.slow  # the same by the jobs alone: test_schema.py, test_copy.py
 def test_three_rounds_forward_and_back_leave_what_was_there(new_database: NewDatabase, playbooks: MakePlaybooks) -> None:
     database = new_database("text")
     runner = playbooks(database.url)
@@ -232,7 +225,7 @@ UPDATE users SET city = 'Tena' WHERE id IN (SELECT id FROM users WHERE user_type
 """
 
 
-@pytest.mark.parametrize("installation", INSTALLATIONS)
+@pytest.mark.parametrize("installation", [pytest.param("jsonb", marks=pytest.mark.slow), "text"])
 def test_a_simulation_announces_what_the_run_then_does(
     installation: str, new_database: NewDatabase, playbooks: MakePlaybooks
 ) -> None:
@@ -265,11 +258,10 @@ def test_a_simulation_announces_what_the_run_then_does(
 
 
 def test_the_parts_of_a_phase_follow_each_other_by_the_printed_commands(
-    new_database: NewDatabase, playbooks: MakePlaybooks, tmp_path: Path
+    new_database: NewDatabase, playbooks: MakePlaybooks
 ) -> None:
-    database = new_database()
+    database = new_database(up_to="fase1")
     runner = playbooks(database.url)
-    Jobs(database.url, tmp_path / "previo").up_to_tables()
     early = failed(runner.run("fase2", subfase="2.2"))
     assert "La subfase 2.2 va después de 2.1" in early.stdout
     first = ended_well(runner.run("fase2", subfase="2.1"))
@@ -350,7 +342,8 @@ def test_each_way_of_calling_works_and_prints_the_next_command_as_it_is_to_be_ty
 )
 def test_syntax_check_and_list_tasks_need_no_database(name: str, title: str, playbooks: MakePlaybooks) -> None:
     runner = playbooks(None)
-    ended_well(runner.run(name, "--syntax-check"))
+    for option in ("--syntax-check", "--list-tags"):
+        ended_well(runner.run(name, option))
     assert title in ended_well(runner.run(name, "--list-tasks")).stdout
 
 
@@ -378,12 +371,7 @@ def test_a_run_whose_accounting_is_missing_fails(
     arguments: tuple[str, ...], line: str, new_database: NewDatabase, playbooks: MakePlaybooks, tmp_path: Path
 ) -> None:
     """As when an include silently does nothing: the playbook here has lost it."""
-    database = new_database()
-    jobs = Jobs(database.url, tmp_path / "previo")
-    if arguments:
-        jobs.up_to_proof()
-    else:
-        jobs.up_to_tables()
+    database = new_database(up_to="fase2" if arguments else "fase1")
     house = copy_of_the_house(tmp_path / "casa")
     file = house / "playbooks/fase2.yml"
     (lost,) = (text for text in file.read_text(encoding="utf-8").splitlines() if line in text)

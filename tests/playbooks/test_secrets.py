@@ -15,7 +15,6 @@ import pytest
 
 from tests.sample.supabase import NASTY_PASSWORD
 from tests.support.databases import Database
-from tests.support.jobs import Jobs
 from tests.support.observation import ended_well, everything, failed
 from tests.support.playbook import PlaybookRun, Playbooks
 from tests.support.processes import descendants, modules, waited_for
@@ -119,8 +118,7 @@ def test_the_password_is_found_nowhere(new_database: NewDatabase, quiet: Callabl
 def test_a_killed_run_leaves_no_password_behind(
     new_database: NewDatabase, quiet: Callable[[str], Playbooks], tmp_path: Path
 ) -> None:
-    database = new_database(rows=5_000, messages=100)
-    Jobs(database.url, tmp_path / "previo").up_to_tables()
+    database = new_database(rows=2_000, messages=100, up_to="fase1")
     with watched(tmp_path) as found:
         running = quiet(database.url).start("fase2", *LOUD, subfase="2.1", batch_rows=1)
         busy = "SELECT coalesce(sum(filas_leidas), 0) > 100 FROM migracion.progreso_copia"
@@ -194,9 +192,8 @@ def log_of(run: PlaybookRun, backup_dir: Path) -> str:
 
 def test_text_from_the_database_appears_literally(new_database: NewDatabase, playbooks: MakePlaybooks, tmp_path: Path) -> None:
     """A template, a tag and a terminal command, as a name on both sides of a difference and in quarantine."""
-    database = new_database()
+    database = new_database(up_to="fase1")
     runner = playbooks(database.url)
-    Jobs(database.url, tmp_path / "previo").up_to_tables()
     ended_well(runner.run("fase2", subfase="2.1"))
     database.query(
         "UPDATE clientes SET nombre_completo = '{{ 7*8 }}<b>' || chr(27) || '[2J' WHERE telefono = '593100000015' RETURNING 1"

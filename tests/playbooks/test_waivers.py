@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from pathlib import Path
 
 from tests.support.databases import Database
-from tests.support.jobs import Jobs
 from tests.support.observation import changed, differences, ended_well, everything, failed
 from tests.support.playbook import Playbooks
 
@@ -16,10 +14,9 @@ NAMED = r"\d+ filas de professions {} por professions:\*: oficios de prueba$"
 
 
 def test_patterns_are_announced_applied_reported_and_taken_back(
-    new_database: Callable[..., Database], playbooks: Callable[..., Playbooks], tmp_path: Path
+    new_database: Callable[..., Database], playbooks: Callable[..., Playbooks]
 ) -> None:
-    database = new_database()
-    Jobs(database.url, tmp_path / "previo").up_to_tables()
+    database = new_database(up_to="fase1")
     runner = playbooks(database.url, subfase="2.1")
     untouched = everything(database)
     said = ended_well(runner.run("fase2", "--check", waived_quarantine=PATTERNS)).stdout

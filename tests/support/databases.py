@@ -1,4 +1,5 @@
-"""Sample databases for tests: each kind is built once per server and then copied in a fraction of a second."""
+"""Sample databases for tests: each kind, and each stage of its migration, is built once per server and then copied in a
+fraction of a second."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ from psycopg2 import sql
 
 from tests.sample.build import build
 from tests.sample.supabase import DEFAULT_OWNER, NASTY_PASSWORD, ensure_roles
+from tests.support.jobs import Stage, bring
 from tools.postgres_server import PostgresServer
 
 
@@ -68,9 +70,18 @@ class Databases:
         *,
         messages: int | None = None,
         seed: int = 1,
+        up_to: Stage | None = None,
     ) -> Database:
-        """A database of its own with the sample's rows."""
-        return self.copy(self._template(installation, rows, privileges, messages, seed))
+        """A database of its own with the sample's rows. ``up_to``: what the runbook's own jobs have done with it already."""
+        kind = (installation, rows, privileges, messages, seed)
+        template = self._template(*kind)
+        if up_to is None:
+            return self.copy(template)
+        if (*kind, up_to) not in self._templates:
+            made = self.copy(template)
+            bring(made.url, up_to)
+            self._templates[*kind, up_to] = made.name
+        return self.copy_with_ledger(self._templates[*kind, up_to])
 
     def empty(self) -> Database:
         """A database of the owner's without anything in it, for tests that bring their own tables."""
@@ -86,6 +97,12 @@ class Databases:
         with self._cursor() as cursor:
             cursor.execute(sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE {}").format(*names))
         return Database(self.server, name)
+
+    def copy_with_ledger(self, template: str) -> Database:
+        """The same from one with bookkeeping, which is refused in another database than its own until it is told so."""
+        database = self.copy(template)
+        database.query("UPDATE migracion.identidad SET base = current_database()")
+        return database
 
     def drop(self, database: Database) -> None:
         """Remove it, whoever is still connected."""

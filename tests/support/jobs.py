@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -18,6 +19,8 @@ from plugins.module_utils.core.mapping_file import load_mapping
 ROOT = Path(__file__).resolve().parents[2]
 TINKUBOT = ROOT / "files/mapping/tinkubot.yml"
 SHOP = ROOT / "tests/support/shop.yml"
+# fase0 is done, fase1 too, subphase 2.1 is copied and proved, all of fase2, fase3.
+Stage = Literal["fase0", "fase1", "2.1", "fase2", "fase3"]
 _numbers = itertools.count(1)
 
 
@@ -136,6 +139,10 @@ class Jobs:
     def up_to_proof(self, *phases: str) -> dict[str, Any]:
         """fase0, fase1 and the phases that copy: fase2 unless said otherwise."""
         self.up_to_tables()
+        return self.fill(*phases)
+
+    def fill(self, *phases: str) -> dict[str, Any]:
+        """The phases that copy, each with its proof: fase2 unless said otherwise."""
         result: dict[str, Any] = {}
         for phase in phases or ("fase2",):
             self.copy(phase)
@@ -149,3 +156,14 @@ class Jobs:
             return job(self.params("prueba-check", phase, **more), True)
         with self.run(phase, action) as run_id:
             return job(self.params(run_id, phase, **more), False)
+
+
+def bring(url: str, stage: Stage) -> None:
+    """Take a database on which nothing has run to that stage."""
+    jobs = Jobs(url, Path(tempfile.gettempdir()), subphase="2.1" if stage == "2.1" else "")
+    if stage == "fase0":
+        jobs.approve()
+    elif stage == "fase1":
+        jobs.up_to_tables()
+    else:
+        jobs.up_to_proof("fase2", *(["fase3"] if stage == "fase3" else []))
