@@ -5,6 +5,7 @@ Traps 29, 30 and 31's exposure of functions and of schema migracion.
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,7 +25,12 @@ from tests.support.twins import CARRIED, TWINS, allowed, allowed_columns
 
 Made = tuple[Database, Jobs]
 API = ("anon", "authenticated", "service_role")
-KINDS = [("jsonb", "open"), ("text", "closed")]  # what the installation changes and what new tables are open to never meet
+# Each installation and each variant of the default privileges; by make test-slow all four together.
+IN_BRIEF = {("jsonb", "open"), ("text", "closed")}
+KINDS = [
+    pytest.param(kind, id="-".join(kind), marks=[] if kind in IN_BRIEF else [pytest.mark.slow])
+    for kind in itertools.product(("jsonb", "text"), ("open", "closed"))
+]
 # What the sample's policies become where they cannot be carried: nothing, or for a restrictive one everything refused.
 CLOSED = """
 DROP POLICY "Proveedores activos" ON users; DROP POLICY "Proveedores de la ciudad" ON customers;
@@ -38,7 +44,7 @@ LEFT_OUT = {
 }
 
 
-@pytest.fixture(scope="module", params=KINDS, ids=["-".join(kind) for kind in KINDS])
+@pytest.fixture(scope="module", params=KINDS)
 def migrated(request: pytest.FixtureRequest, databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
     """Both installations and both default privileges, all nine tables copied; left as they are."""
     database = databases.sample(request.param[0], 200, request.param[1], up_to="fase3")

@@ -117,7 +117,7 @@ def test_a_way_back_with_nothing_to_undo_says_so_and_opens_no_run(new_database: 
         assert fresh_events(before, after) == UNDOING[name][1]
 
 
-@pytest.mark.slow  # the same by the jobs alone: test_schema.py, test_copy.py
+@pytest.mark.slow  # by the jobs alone, in parts: test_schema.py goes round with fase0 and fase1, test_copy.py goes back from 2.1
 def test_three_rounds_forward_and_back_leave_what_was_there(new_database: NewDatabase, playbooks: MakePlaybooks) -> None:
     database = new_database("text")
     runner = playbooks(database.url)
