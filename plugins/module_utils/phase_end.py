@@ -13,9 +13,7 @@ from .core.errors import MigrationError
 from .core.phases import APPLY, REVERT, VERIFY, standing
 from .core.text import escape
 from .phase_job import Order, Params, decision, open_phase, order_of, other_holder
-from .quarantine_job import quarantine
 from .runlog import RunLog
-from .status_job import status, stop
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -41,20 +39,25 @@ def run(params: Params, check: bool) -> dict[str, Any]:
     """The module's work, by operation."""
     if not params["run_id"]:
         raise MigrationError(ledger.SKIPPED_GUARD, code="no_run")
-    operations: dict[str, Operation] = {
-        "open": open_phase,
-        "close": close_phase,
-        "fail": fail_phase,
-        "status": status,
-        "quarantine": quarantine,
-        "stop": stop,
-    }
-    order = order_of(params, check)
+    order, operation = order_of(params, check), _operation(params["operation"])
     with _connected(order) as conn:
-        lines = operations[params["operation"]](conn, order)
+        lines = operation(conn, order)
         asks = params["operation"] == "stop" or (check and params["operation"] == "open")
         held = other_holder(conn, order) if asks else None
         return {"changed": False, "lines": lines, **({"holder": asdict(held)} if held else {})}
+
+
+def _operation(name: str) -> Operation:
+    """What only reads is imported for those who ask for it: a module comes as a zip and is compiled each time it runs."""
+    if name == "quarantine":
+        from .quarantine_job import quarantine
+
+        return quarantine
+    if name in ("status", "stop"):
+        from .status_job import status, stop
+
+        return status if name == "status" else stop
+    return {"open": open_phase, "close": close_phase, "fail": fail_phase}[name]
 
 
 @contextmanager
