@@ -44,8 +44,11 @@ def classified_sql(route: Route, detail: bool = False, keys: str = "") -> str:
   {", ".join(f"f.{name}" for name in (*route.key_names, *_twin(route), *(["columnas"] if detail else [])))}
 FROM ({_matched(route, detail, keys)}
 ) f
-LEFT JOIN {BOOKKEEPING}.cuarentena c
-  ON c.tabla_origen = {literal(route.pair.source)} AND c.clave = f._clave AND c.estado <> 'resuelta'{merge}"""
+LEFT JOIN {_open_entries(route, " ON c.clave = f._clave AND")}{merge}"""
+
+
+def _open_entries(route: Route, condition: str = " WHERE") -> str:
+    return f"{BOOKKEEPING}.cuarentena c{condition} c.tabla_origen = {literal(route.pair.source)} AND c.estado <> 'resuelta'"
 
 
 def _matched(route: Route, detail: bool, keys: str) -> str:
@@ -53,10 +56,12 @@ def _matched(route: Route, detail: bool, keys: str) -> str:
 
     A row that has one needs no more than the comparison, and an equal one is done with. Whether it is carried is asked
     beside the comparison: as part of the join it would be evaluated twice. Behind OFFSET 0 each expression is evaluated once.
+    The row as JSON, the dearest of all, is there to be compared with entries.
     """
     alone = f"(t.{ident(route.pair.match[0])} IS NULL OR NOT {accepted('f')})"
     asked = " AND ".join(f"f.{k} = k.{k}" for k in route.key_names)
     rows = f"{keys} JOIN {route.view} f ON {asked}" if keys else f"{route.view} f"
+    entered = f"EXISTS (SELECT FROM {_open_entries(route)})"
     said = ", ".join(f"CASE WHEN {alone} THEN f.{name} END AS {name}" for name in ("_clave", "_motivo", "_fusion"))
     twin = ", ".join(
         f"CASE WHEN {accepted('f')} THEN t.{ident(m)} END AS {name}"
@@ -67,7 +72,7 @@ def _matched(route: Route, detail: bool, keys: str) -> str:
     return f"""
   SELECT {idents(route.key_names, "f.")}, {twin},
     {said},
-    CASE WHEN {alone} AND f._fusion IS NULL THEN f._fila END AS _fila,
+    CASE WHEN {alone} AND f._fusion IS NULL AND {entered} THEN f._fila END AS _fila,
     {_differ(route)} AS distinta{extra}
   FROM {rows}
   LEFT JOIN {route.target_table} t ON {" AND ".join(f"t.{ident(m)} = f.{ident(m)}" for m in route.pair.match)}{unequal}
