@@ -1,5 +1,7 @@
 """The demo: a throw-away PostgreSQL with a realistic TinkuBot, and every phase run on it as production runs it.
 
+Both installations, one after the other: the one whose dates and JSON are text, then the one with their own types, which stays.
+
 python -m tools.demo up      anew each time
 python -m tools.demo down    removes everything that up made
 """
@@ -21,6 +23,7 @@ from tools import postgres_server
 ROOT = Path(__file__).resolve().parent.parent
 HOME = ROOT / ".demo"
 CUSTOMERS = 2000
+DATABASES = {"tinkubot_text": "text", "tinkubot": "jsonb"}  # with the installation of each; the last is left to be looked at
 
 
 def environment() -> dict[str, str]:
@@ -29,9 +32,10 @@ def environment() -> dict[str, str]:
 
 
 def commands() -> list[list[str]]:
-    """What the demo runs in playbooks/: each phase that exists, in order, and the state at the end."""
+    """What the demo runs in playbooks/: each phase that exists, in order, the state at the end, and what was left out."""
     phases = [path.stem for path in sorted((ROOT / "playbooks").glob("fase?.yml"))]
-    return [["ansible-playbook", f"{name}.yml", "-i", "demo"] for name in (*phases, "estado")]
+    calls = [*([name] for name in phases), ["estado"], ["estado", "--tags", "cuarentena"]]
+    return [["ansible-playbook", f"{name}.yml", "-i", "demo", *tags] for name, *tags in calls]
 
 
 def write_private(path: Path, text: str) -> None:
@@ -41,27 +45,29 @@ def write_private(path: Path, text: str) -> None:
         file.write(text)
 
 
-def make_sample(server: postgres_server.PostgresServer) -> str:
+def make_sample(server: postgres_server.PostgresServer, database: str) -> str:
     """Fill a new database as a TinkuBot that has been running for a while; the address of its owner, no superuser."""
     password = secrets.token_urlsafe(18)
-    sample.build(server.url(), "tinkubot", rows=CUSTOMERS, password=password)
-    return server.url("tinkubot", DEFAULT_OWNER, password)
+    sample.build(server.url(), database, installation=DATABASES[database], rows=CUSTOMERS, password=password)
+    return server.url(database, DEFAULT_OWNER, password)
 
 
 def up() -> int:
     """Start over, run everything, leave the database running; the exit code of the first command that fails."""
     down()
     server = postgres_server.start_in(HOME)
-    print(f"PostgreSQL en marcha en {server.host}:{server.port}; llenando la base tinkubot …", flush=True)
-    write_private(HOME / "database_url", make_sample(server))
-    for command in commands():
-        print(f"\n$ {' '.join(command)}", flush=True)
-        code = subprocess.run(command, cwd=ROOT / "playbooks", env=environment(), check=False).returncode
-        if code:
-            print(f"make demo: «{' '.join(command)}» terminó con código {code}; la base sigue en marcha.")
-            return code
+    print(f"PostgreSQL en marcha en {server.host}:{server.port}", flush=True)
+    for database, installation in DATABASES.items():
+        print(f"\nLlenando la base {database} (instalación {installation}) …", flush=True)
+        write_private(HOME / "database_url", make_sample(server, database))
+        for command in commands():
+            print(f"\n$ {' '.join(command)}", flush=True)
+            code = subprocess.run(command, cwd=ROOT / "playbooks", env=environment(), check=False).returncode
+            if code:
+                print(f"make demo: «{' '.join(command)}» terminó con código {code}; la base {database} sigue en marcha.")
+                return code
     print(
-        "\nLa base sigue en marcha; su dirección está en .demo/database_url. En playbooks/, por ejemplo:\n"
+        f"\nLa base {database} sigue en marcha; su dirección está en .demo/database_url. En playbooks/, por ejemplo:\n"
         "  ansible-playbook fase2.yml -i demo --tags verify\n"
         "  ansible-playbook fase2.yml -i demo --tags rollback\n"
         "Para quitarlo todo: make demo-down"
