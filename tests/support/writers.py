@@ -79,13 +79,15 @@ class Service(threading.Thread):
                 legacy, spanish = (stack.enter_context(closing(psycopg2.connect(url))) for _ in range(2))
                 for write in self._beginning():
                     self._do(legacy, spanish, write, "never" if self.carried == ["never"] else "at once")
+                due = time.monotonic()  # of the next write: what a wait has cost is made up for
                 while not self.stop.is_set():
-                    started, before = time.monotonic(), self.written
+                    before = self.written
                     write, remember = self._next()
                     how = self.rolls.choice(self.carried)
                     self._do(legacy, spanish, write, "at once" if how == "late" and not write.there else how)
                     remember()
-                    time.sleep(max(0.0, (self.written - before) / self.rate - (time.monotonic() - started)))
+                    due += (self.written - before) / self.rate
+                    time.sleep(max(0.0, due - time.monotonic()))
         except BaseException as error:
             self.failure = error
 
