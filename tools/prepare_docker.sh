@@ -124,12 +124,12 @@ ensure_cgroups() {
   done
 }
 
-# The daemon gets no stream of ours: a CI step that waits for them to close would never end.
+# The daemon gets no stream of ours, nor a lock: who waits for their end would wait for ever.
 start_daemon() {
   say "arrancando el motor${*:+ $*}"
   as_root rm -f /var/run/docker.pid /var/run/docker/containerd/containerd.pid
   # shellcheck disable=SC2016  # for the inner shell
-  as_root setsid sh -c 'log=$1; shift; exec nohup dockerd "$@" >"$log" 2>&1' sh "$daemon_log" "$@" </dev/null >/dev/null 2>&1 &
+  as_root setsid sh -c 'log=$1; shift; exec nohup dockerd "$@" >"$log" 2>&1' sh "$daemon_log" "$@" </dev/null >/dev/null 2>&1 8>&- 9>&- &
   local started=$! tries
   for tries in $(seq 60); do
     answers && return
@@ -172,6 +172,10 @@ build_image() {
     as_root docker import --change 'CMD ["bash"]' \
       --change 'ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' - "$image" >/dev/null
 }
+
+mkdir -p "$(dirname "$0")/../.cache"
+exec 9>"$(dirname "$0")/../.cache/docker.lock"
+flock 9 # apt and the daemon bear one of us at a time
 
 [ -r /etc/os-release ] || fail 'esto no es Debian'
 # shellcheck disable=SC1091
