@@ -122,7 +122,7 @@ def test_settings_that_are_missing_or_wrong_are_named(empty_database: Database, 
     untouched(empty_database)
 
 
-@pytest.mark.parametrize("spelling", ["no", "False"])
+@pytest.mark.parametrize("spelling", ["no", "False", *(pytest.param(s, marks=pytest.mark.slow) for s in ("false", "0", "off"))])
 def test_false_in_any_spelling_is_accepted(empty_database: Database, playbooks: Make, spelling: str) -> None:
     run = playbooks(empty_database.url).run("estado", "-e", f"services_enabled={spelling}")
     assert run.rc == 0, run.output
@@ -153,3 +153,13 @@ def test_a_command_that_is_refused_by_its_gates_names_all_and_prints_what_passes
     maker = playbooks(empty_database.url, **night)
     refused(maker.run("fase1"), "[order] fase1 va después de: fase0", "[window]", '"window": "MOTIVO"', "NO EMPEZÓ")
     untouched(empty_database)
+
+
+def test_the_password_is_nowhere_in_what_a_verbose_run_says_or_leaves(empty_database: Database, playbooks: Make) -> None:
+    maker = playbooks(empty_database.url)
+    run = maker.run("fase0", "-vvv", "--diff")
+    secret = empty_database.password
+    encoded = empty_database.url.split(":", 2)[2].split("@")[0]
+    left = [path for path in maker.home.rglob("*") if path.is_file()]
+    texts = [run.output, *(path.read_text(encoding="utf-8", errors="replace") for path in left)]
+    assert not [text for text in texts if secret in text or encoded in text]
