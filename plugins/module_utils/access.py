@@ -130,7 +130,7 @@ def _policy_differences(conn: Connection, mapping: Mapping, catalogue: Catalogue
         for table in tables:
             mould = qname(MOULD, table.name)
             statements = policy_statements(catalogue, table, mould).values()
-            run_sql(conn, ";\n".join([f"CREATE TABLE {mould} (LIKE {qname(mapping.schema, table.name)})", *statements]))
+            run_sql(conn, f"CREATE TABLE {mould} (LIKE {qname(mapping.schema, table.name)})", *statements)
         wanted, found = read_facts(conn, MOULD, there), read_facts(conn, mapping.schema, there)
     return {t.name: _added_or_lost(mapping, catalogue, t, wanted[t.name], found[t.name]) for t in tables}
 

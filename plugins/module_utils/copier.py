@@ -73,7 +73,7 @@ def install(conn: Connection, routes: Sequence[Route]) -> None:
     if current is not None and current[0] == stamp:
         return
     uninstall(conn, routes)
-    run_sql(conn, ";\n".join(statements))
+    run_sql(conn, *statements)
     run_sql(conn, f"REVOKE ALL ON {', '.join(route.view for route in routes)} FROM PUBLIC")
     run_sql(conn, f"COMMENT ON VIEW {routes[0].view} IS {literal(stamp)}")
 

@@ -207,8 +207,9 @@ def fetch_one(conn: Connection, query: Query, params: Params = None) -> Row | No
         return cursor.fetchone()
 
 
-def run_sql(conn: Connection, text: str) -> None:
-    """Run rendered text, one or many statements, exactly as it is written: no parameters, so ``%`` is literal."""
+def run_sql(conn: Connection, *texts: str) -> None:
+    """Run rendered text, one or many statements, as it is written and in one message: no parameters, so ``%`` is literal."""
+    text = ";\n".join(texts)
     if text.strip():
         with conn.cursor() as cursor:
             cursor.execute(text)

@@ -55,7 +55,7 @@ def _attempt(conn: Connection, trial: Trial) -> str | None:
     for _ in range(TRIES):
         try:
             with db.rolled_back(conn, lock_timeout_ms=LOCK_TIMEOUT_MS):
-                db.run_sql(conn, ";\n".join(trial.statements))
+                db.run_sql(conn, *trial.statements)
             return None
         except db.Error as error:
             if error.pgcode in _LOCKED:

@@ -35,7 +35,7 @@ DEPENDENTS = "2BP01"  # dependent objects still exist
 
 def install_helpers(conn: Connection) -> None:
     """Create or replace the functions of schema migracion that tables and forward SELECTs call."""
-    run_sql(conn, ";\n".join(helper_statements(conn.info.server_version)))
+    run_sql(conn, *helper_statements(conn.info.server_version))
 
 
 def missing_tables(conn: Connection, mapping: Mapping) -> list[SpanishTable]:
@@ -84,7 +84,7 @@ def names_taken(conn: Connection, mapping: Mapping, catalogue: Catalogue) -> lis
 def make_tables(conn: Connection, mapping: Mapping, catalogue: Catalogue, tables: Sequence[SpanishTable]) -> None:
     """Create the tables inside the caller's transaction: all of them with their privileges, or none."""
     for table in tables:
-        run_sql(conn, ";\n".join(table_statements(mapping, catalogue, table, mapping.schema)))
+        run_sql(conn, *table_statements(mapping, catalogue, table, mapping.schema))
 
 
 def check_structure(conn: Connection, mapping: Mapping, catalogue: Catalogue) -> dict[str, list[Difference]]:
@@ -95,7 +95,7 @@ def check_structure(conn: Connection, mapping: Mapping, catalogue: Catalogue) ->
     """
     run_sql(conn, f"CREATE SCHEMA {MOULD}")
     for table in mapping.tables:
-        run_sql(conn, ";\n".join(table_statements(mapping, catalogue, table, MOULD)))
+        run_sql(conn, *table_statements(mapping, catalogue, table, MOULD))
     names = [t.name for t in mapping.tables]
     # the mould's foreign keys and names speak of the mould: both schemas read as '·'
     moulds, reals = read_facts(conn, MOULD, names), read_facts(conn, mapping.schema, names)
