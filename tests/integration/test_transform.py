@@ -272,6 +272,14 @@ nearly_json = st.builds(
     st.integers(0, 2),
     st.sampled_from(["", "", " ", "}", "\x0c"]),
 )
+nearly_dates = st.builds(
+    "{}-{:02}-{:02}{}{}".format,
+    st.sampled_from(["2024", "2023", "1900", "0000", "9999", "02024"]),
+    st.integers(0, 13),
+    st.integers(0, 32),
+    st.sampled_from(["", "T00:00", " 23:59:59", "T24:00", " 12:30:60", "t10:00", "T10:00:00.", " 10:00:00.123456789"]),
+    st.sampled_from(["", "Z", "z", "+00", "-05", "+05:30", "-0500", "+15:59", "+16", "-00:60", " UTC", " EST", " BC", "\n"]),
+)
 digits = st.decimals(allow_nan=True, allow_infinity=True).map(str)
 
 
@@ -298,3 +306,13 @@ def test_any_float_is_rounded_and_refused_as_insert_does(bench: Bench, target: s
 @given(st.sampled_from(("numeric(5,2)", *INTEGERS)), st.lists(digits, max_size=40))
 def test_any_decimal_is_rounded_and_refused_as_insert_does(bench: Bench, target: str, values: list[str]) -> None:
     assert bench.disagreements(Field("numeric", target, {}, {}), [v for v in values if "E" not in v and v[-3:] != "NaN"]) == []
+
+
+@bounded
+@given(st.lists(nearly_dates | any_text, max_size=200))
+def test_a_date_that_needs_no_setting_is_read_as_with_the_settings(bench: Bench, values: list[str]) -> None:
+    foreign = {"TimeZone": "America/Guayaquil", "DateStyle": "SQL, DMY", "timezone_abbreviations": "India"}
+    judged = "SELECT t FROM unnest(%s::text[]) t WHERE migracion.a_instante(t) IS DISTINCT FROM migracion.leer_fecha(t)"
+    with db.rolled_back(bench.conn):
+        db.execute(bench.conn, "SELECT set_config(k, v, true) FROM json_each_text(%s) x(k, v)", (json.dumps(foreign),))
+        assert db.fetch_all(bench.conn, judged, (values,)) == []

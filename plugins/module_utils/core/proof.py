@@ -25,7 +25,8 @@ def classified_sql(route: Route, detail: bool = False, keys: str = "") -> str:
     motivo, anotada (an entry is open), the legacy key (_k1 …), the Spanish row's match columns (_t1 …); with ``detail``
     also ``columnas``: a JSON array of [column, expected, found] for rows that differ.
     """
-    entered = "c.motivo = f._motivo AND c.fila = f._fila"
+    reason, twin = "f._rechazo[3]", f"CASE WHEN {accepted('f')} THEN f.{{0}} END AS {{0}}"
+    entered = f"c.motivo = {reason} AND c.fila = f._fila"
     alone = f"starts_with(c.motivo, {literal(UNFORESEEN)}) AND c.fila = f._fila"
     merge, merged = "", f"'{UNMERGED}'"
     if may_merge(route):
@@ -35,13 +36,14 @@ def classified_sql(route: Route, detail: bool = False, keys: str = "") -> str:
             f" AND m.tabla_destino = {literal(route.pair.target)} AND m.clave = f._clave"
         )
     return f"""SELECT CASE
-    WHEN f._t1 IS NOT NULL THEN CASE WHEN f.distinta THEN '{DIFFERENT}' ELSE '{EQUAL}' END
     WHEN f._fusion IS NOT NULL THEN {merged}
-    WHEN f._motivo IS NOT NULL THEN CASE WHEN {entered} THEN '{QUARANTINED}' ELSE '{REFUSED}' END
+    WHEN f._rechazo IS NOT NULL THEN CASE WHEN {entered} THEN '{QUARANTINED}' ELSE '{REFUSED}' END
+    WHEN f._t1 IS NOT NULL THEN CASE WHEN f.distinta THEN '{DIFFERENT}' ELSE '{EQUAL}' END
     WHEN {alone} THEN '{QUARANTINED}'
     ELSE '{MISSING}' END AS estado,
-  CASE WHEN f._fusion IS NULL THEN coalesce(f._motivo, c.motivo) END AS motivo, c.clave IS NOT NULL AS anotada,
-  {", ".join(f"f.{name}" for name in (*route.key_names, *_twin(route), *(["columnas"] if detail else [])))}
+  CASE WHEN f._fusion IS NULL AND (f._rechazo IS NOT NULL OR f._t1 IS NULL) THEN coalesce({reason}, c.motivo) END AS motivo,
+  c.clave IS NOT NULL AS anotada, {idents(route.key_names, "f.")},
+  {", ".join(twin.format(name) for name in (*_twin(route), *(["columnas"] if detail else [])))}
 FROM ({_matched(route, detail, keys)}
 ) f
 LEFT JOIN {_open_entries(route, " ON c.clave = f._clave AND")}{merge}"""
@@ -52,27 +54,22 @@ def _open_entries(route: Route, condition: str = " WHERE") -> str:
 
 
 def _matched(route: Route, detail: bool, keys: str) -> str:
-    """Return the rows of the forward SELECT beside the Spanish row of those that are carried.
+    """Return the rows of the forward SELECT beside the Spanish row with the same match.
 
-    A row that has one needs no more than the comparison, and an equal one is done with. Whether it is carried is asked
-    beside the comparison: as part of the join it would be evaluated twice. Behind OFFSET 0 each expression is evaluated once.
-    The row as JSON, the dearest of all, is there to be compared with entries.
+    An equal row is done with. Whether a row is carried is asked beside the comparison: as part of the join it would be
+    evaluated twice. Behind OFFSET 0 each expression is evaluated once. The row as JSON, the dearest of all, is there to be
+    compared with entries.
     """
-    alone = f"(t.{ident(route.pair.match[0])} IS NULL OR NOT {accepted('f')})"
     asked = " AND ".join(f"f.{k} = k.{k}" for k in route.key_names)
     rows = f"{keys} JOIN {route.view} f ON {asked}" if keys else f"{route.view} f"
     entered = f"EXISTS (SELECT FROM {_open_entries(route)})"
-    said = ", ".join(f"CASE WHEN {alone} THEN f.{name} END AS {name}" for name in ("_clave", "_motivo", "_fusion"))
-    twin = ", ".join(
-        f"CASE WHEN {accepted('f')} THEN t.{ident(m)} END AS {name}"
-        for m, name in zip(route.pair.match, _twin(route), strict=True)
-    )
-    unequal = "" if keys else f"\n  WHERE {alone} OR {_differ(route)}"
-    extra = f",\n    CASE WHEN NOT {alone} THEN {_differences(route)} END AS columnas" if detail else ""
+    twin = ", ".join(f"t.{ident(m)} AS {name}" for m, name in zip(route.pair.match, _twin(route), strict=True))
+    missing = f"t.{ident(route.pair.match[0])} IS NULL"
+    unequal = "" if keys else f"\n  WHERE {missing} OR NOT {accepted('f')} OR {_differ(route)}"
+    extra = f",\n    CASE WHEN NOT {missing} THEN {_differences(route)} END AS columnas" if detail else ""
     return f"""
-  SELECT {idents(route.key_names, "f.")}, {twin},
-    {said},
-    CASE WHEN {alone} AND f._fusion IS NULL AND {entered} THEN f._fila END AS _fila,
+  SELECT {idents(route.key_names, "f.")}, {twin}, f._clave, f._rechazo, f._fusion,
+    CASE WHEN f._fusion IS NULL AND {entered} THEN f._fila END AS _fila,
     {_differ(route)} AS distinta{extra}
   FROM {rows}
   LEFT JOIN {route.target_table} t ON {" AND ".join(f"t.{ident(m)} = f.{ident(m)}" for m in route.pair.match)}{unequal}
