@@ -23,7 +23,7 @@ demo-down: setup ## quita todo lo que hizo make demo
 
 # Debian's PostgreSQL beside the wheel's 18: what touches SQL runs on both.
 DEBIAN_POSTGRES := $(lastword $(wildcard /usr/lib/postgresql/*/bin))
-SQL_TESTS := $(patsubst %,tests/integration/test_%.py,transform refusals copy proof schema fase0 access odd_names odd_policies)
+SQL_TESTS := $(patsubst %,tests/integration/test_%.py,transform refusals copy proof schema)
 
 # $(call stage,name,command): runs it and says how long it took.
 stage = @echo '== $(1)'; started=$$(date +%s); $(2) && echo "== $(1): $$(($$(date +%s) - started)) s"
@@ -35,7 +35,7 @@ test-fast: lint ## lo que no necesita contenedores: lint, las pruebas, y las de 
 	$(if $(DEBIAN_POSTGRES),$(call stage,pruebas de SQL con el PostgreSQL de Debian,TEST_POSTGRES_BIN=$(DEBIAN_POSTGRES) \
 	  $(VENV_PYTHON) -m pytest -n 2 --dist worksteal -m 'not slow and not size and not once' $(SQL_TESTS)),@echo 'No hay otro PostgreSQL en /usr/lib/postgresql: las pruebas corrieron solo con el 18')
 
-test-slow: setup ## las pruebas largas: cortes, señales, dos operadores, tamaños y ajustes hostiles
+test-slow: setup ## lo que no cabe en cada cambio: cortes, señales, dos operadores, tamaños, y las variantes de lo que make test prueba en una
 	$(VENV_PYTHON) -m pytest -n 2 --dist worksteal -m slow
 
 flaky: setup ## repite las pruebas de concurrencia, que han de salir bien siempre: N=20
@@ -51,8 +51,8 @@ chaos: setup ## accidentes al azar en cada fase: N=30 SEED=7 INSTALLATION=jsonb|
 	@$(VENV_PYTHON) -m tests.chaos --rounds $(N) $(if $(SEED),--seed $(SEED)) $(if $(INSTALLATION),--installation $(INSTALLATION)) \
 	  $(if $(ROUND),--only $(ROUND)) $(if $(PACE),--pace $(PACE))
 
-# Two scenarios at a time, each one's output whole at its end; S=fase2 runs one alone.
-S ?= $(notdir $(patsubst %/molecule.yml,%,$(wildcard molecule/*/molecule.yml)))
+# Two scenarios at a time, the longest first, each one's output whole at its end; S=fase2 runs one alone.
+S ?= fases $(filter-out fases,$(notdir $(patsubst %/molecule.yml,%,$(wildcard molecule/*/molecule.yml))))
 # Containers and images carry the checkout's own number, so that two checkouts never meet.
 export RUNBOOK_NAME ?= runbook-$(firstword $(shell printf %s '$(CURDIR)' | cksum))
 molecule: setup ## los escenarios en contenedores de verdad (hace falta Debian y ser root, o sudo): S=fase2 corre uno

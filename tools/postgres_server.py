@@ -100,13 +100,17 @@ def launch(
     fsync: bool = True,
     settings: Mapping[str, str] | None = None,
 ) -> PostgresServer:
-    """Make a cluster in ``home`` (a new or empty folder; default: a temporary one) and start it."""
+    """Make a cluster in ``home`` (a new or empty folder; default: a temporary one) and start it.
+
+    Without ``fsync`` it survives the death of its processes, not that of the machine.
+    """
     bin_dir = bin_dir or wheel_binaries()
     home = make_home(home)
     password = secrets.token_urlsafe(18)
     try:
         _initdb(bin_dir, home, password)
-        _configure(home, {"fsync": "on" if fsync else "off", **(settings or {})})
+        durable = "on" if fsync else "off"
+        _configure(home, {"fsync": durable, "full_page_writes": durable, **(settings or {})})
         return boot(bin_dir, home, password)
     except BaseException:
         discard(bin_dir, home)

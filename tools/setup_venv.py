@@ -71,9 +71,11 @@ def install() -> None:
     if os.path.islink(VENV):
         os.unlink(VENV)
     shutil.rmtree(VENV, ignore_errors=True)  # the first time there is none
-    print("Preparando .venv (una sola vez, cerca de un minuto) …", flush=True)
+    print("Preparando .venv (una sola vez, cerca de medio minuto) …", flush=True)
     subprocess.run([BASE_PYTHON, "-Im", "venv", VENV], check=True)
-    subprocess.run([python(), "-Im", "pip", "install", "-qq", "--disable-pip-version-check", "-r", LOCK], check=True)
+    subprocess.run(
+        [python(), "-Im", "pip", "install", "-qq", "--no-compile", "--disable-pip-version-check", "-r", LOCK], check=True
+    )
     link_collection()
     with open(MARKER + ".nuevo", "w", encoding="utf-8") as marker:
         marker.write(wanted())

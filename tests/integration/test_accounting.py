@@ -9,12 +9,13 @@ import pytest
 from tests.support.accounting import take_accounting
 from tests.support.databases import Database, Databases
 from tests.support.dump import dump
+from tests.support.variants import brief
 
 CUSTOMER = "c0000000-0000-4000-8000-000000000001"
 REFUSED = "c0000000-0000-4000-8000-000000000003"
 
 
-@pytest.fixture(scope="module", params=["jsonb", "text"])
+@pytest.fixture(scope="module", params=brief(["jsonb", "text"], "text"))
 def migrated(
     request: pytest.FixtureRequest, databases: Databases, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Database]:

@@ -339,7 +339,6 @@ CHANGES = {
 }
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("reason", CHANGES)
 def test_a_database_that_changed_after_the_approval_stops_every_later_phase(begin: Begin, reason: str) -> None:
     database, jobs = begin("fase1")

@@ -5,6 +5,7 @@ Traps 7, 34 and 41, case C4.
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import subprocess
 import tempfile
@@ -26,6 +27,7 @@ from tests.support.jobs import Jobs
 from tests.support.observation import differences
 from tests.support.reaper import reaped
 from tests.support.settings import ENVIRONMENT, HOSTILE, put, take_away
+from tests.support.variants import brief
 from tools.postgres_server import ENVIRONMENT as ENVIRONMENT_OF_SERVERS
 from tools.postgres_server import PostgresServer, launch, scratch
 
@@ -57,8 +59,10 @@ def books(database: Database) -> dict[str, list[tuple[Any, ...]]]:
         return found
 
 
-@pytest.mark.parametrize("settings", HOSTILE)
-@pytest.mark.parametrize("installation", ["jsonb", "text"])
+@pytest.mark.parametrize(
+    ("installation", "settings"),
+    brief(itertools.product(("jsonb", "text"), HOSTILE), ("jsonb", "days first"), ("text", "everything quoted")),
+)
 def test_the_same_result_as_with_plain_settings(
     installation: str, settings: str, new_database: NewDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -78,7 +82,7 @@ def test_the_same_result_as_with_plain_settings(
     assert take_accounting(hostile.superuser_url).problems == []
 
 
-@pytest.mark.parametrize("settings", HOSTILE)
+@pytest.mark.parametrize("settings", brief(HOSTILE, "days first"))
 def test_an_approval_stays_valid_when_settings_come_or_go(settings: str, new_database: NewDatabase, tmp_path: Path) -> None:
     database = new_database(up_to="fase0")
     jobs = Jobs(database.url, tmp_path)
@@ -98,7 +102,7 @@ def test_an_approval_stays_valid_when_settings_come_or_go(settings: str, new_dat
     assert database.query(approved) == before
 
 
-@pytest.mark.parametrize("settings", HOSTILE)
+@pytest.mark.parametrize("settings", brief(HOSTILE, "everything quoted"))
 def test_the_way_back_leaves_what_was_there(
     settings: str, new_database: NewDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

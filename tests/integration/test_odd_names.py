@@ -13,6 +13,7 @@ from tests.support.dump import dump
 from tests.support.jobs import Jobs
 from tests.support.observation import differences
 from tests.support.settings import HOSTILE, put, take_away
+from tests.support.variants import brief
 
 FAIR = Path(__file__).resolve().parents[1] / "support/fair.yml"
 SCHEMA = '"Feria ""50%"" d\'Ñ"'
@@ -23,7 +24,7 @@ TABLE = 'Owner\'s "%s" \\ list'
 ID = "00000000-0000-4000-8000-00000000000"
 
 
-@pytest.fixture(params=["plain settings", *HOSTILE])
+@pytest.fixture(params=brief(["plain settings", *HOSTILE], "everything quoted"))
 def fair(request: pytest.FixtureRequest, empty_database: Database) -> Iterator[Database]:
     """The legacy tables of fair.yml with their rows, under plain and under hostile settings."""
     with empty_database.cursor(empty_database.url) as cursor:

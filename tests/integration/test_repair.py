@@ -12,11 +12,13 @@ from pathlib import Path
 import psycopg2
 import pytest
 
+from plugins.module_utils import schema_jobs
 from plugins.module_utils.core.errors import MigrationError
 from tests.support.databases import Database
 from tests.support.dump import dump
 from tests.support.jobs import Jobs
 from tests.support.observation import differences, everything
+from tests.support.variants import brief
 
 Made = tuple[Database, Jobs]
 
@@ -158,7 +160,17 @@ DAMAGE = {
 }
 
 
-@pytest.mark.parametrize("kind", DAMAGE)
+IN_BRIEF = (
+    "an index half rebuilt",
+    "a unique index half built in the place of its constraint",
+    "a key and the references to it gone",
+    "a check never validated",
+    "a default gone",
+    "a trigger switched off",
+)
+
+
+@pytest.mark.parametrize("kind", brief(DAMAGE, *IN_BRIEF))
 def test_what_is_damaged_is_named_announced_and_put_back(made: Made, kind: str) -> None:
     database, jobs = made
     whole = dump(database)
@@ -217,7 +229,8 @@ def test_rows_that_break_a_missing_constraint_stop_the_repair_and_nothing_is_hal
     assert differences(before, dump(database)) == []
 
 
-def test_a_repair_gives_way_to_a_long_transaction_and_says_whose_it_is(made: Made) -> None:
+def test_a_repair_gives_way_to_a_long_transaction_and_says_whose_it_is(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schema_jobs, "LOCK_TRIES", 3)
     database, jobs = made
     done("ALTER TABLE clientes DISABLE TRIGGER USER")(database)
     with somebody_writing(database), pytest.raises(MigrationError, match="La transacción abierta más antigua es del pid"):

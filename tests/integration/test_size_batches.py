@@ -15,6 +15,7 @@ import psycopg2
 import pytest
 
 from plugins.module_utils import copier, repairer, slicer
+from plugins.module_utils.core import pace
 from plugins.module_utils.core.errors import MigrationError
 from tests.support.boxes import Night, at_each_batch, beside, others
 from tests.support.databases import Database
@@ -32,6 +33,7 @@ NOISE = "(SELECT string_agg(md5(n || '-' || i), '') FROM generate_series(1, %s) 
 def small_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(copier, "BATCH_BYTES", BOUND)
     monkeypatch.setattr(repairer, "BATCH_BYTES", BOUND)
+    monkeypatch.setattr(pace, "BATCH_SECONDS", 60.0)  # on a busy machine a batch is halved for its time too
 
 
 def equal(database: Database) -> bool:

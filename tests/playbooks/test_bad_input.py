@@ -155,9 +155,10 @@ def stranger(databases: Databases) -> Callable[[Database, str], str]:
             "no puede crear tablas en el esquema public",
             marks=pytest.mark.slow,  # by the jobs alone: test_fase0.py
         ),
-        (
+        pytest.param(
             "GRANT CREATE ON DATABASE {{database}} TO {role}; GRANT CREATE ON SCHEMA public TO {role}",
             "no puede leer y bloquear filas de customers",
+            marks=pytest.mark.slow,  # likewise
         ),
     ],
     ids=["nothing", "no-tables", "no-locks"],

@@ -18,6 +18,7 @@ from tests.support.house import copy_of_the_house, living_in, replace
 from tests.support.jobs import Jobs, Stage
 from tests.support.observation import Seen, changed, differences, ended_well, everything, failed, look, runs
 from tests.support.playbook import ROOT, PlaybookRun, Playbooks
+from tests.support.variants import brief
 
 NewDatabase = Callable[..., Database]
 MakePlaybooks = Callable[..., Playbooks]
@@ -25,13 +26,6 @@ INSTALLATIONS = ("jsonb", "text")
 PHASES = ("fase0", "fase1", "fase2", "fase3")
 ROUNDS = 3
 BEFORE: dict[str, Stage | None] = dict(zip(PHASES, (None, "fase0", "fase1", "fase2"), strict=True))
-# The others run in the scenarios of molecule/ too, each on real containers; here by make test-slow.
-IN_BRIEF = {("fase1", "jsonb"), ("fase2", "text")}
-CYCLES = [
-    pytest.param(name, installation, marks=[] if (name, installation) in IN_BRIEF else [pytest.mark.slow])
-    for name in PHASES
-    for installation in INSTALLATIONS
-]
 # What --tags verify prints of its accounting, and the event that it leaves.
 PROOF = ("Prueba: restricciones validadas", "prueba")
 ACCOUNTING = {
@@ -54,7 +48,9 @@ def fresh_events(before: Seen, after: Seen) -> list[str]:
     return [kind for kind, _ in after.events[len(before.events) :]]
 
 
-@pytest.mark.parametrize(("name", "installation"), CYCLES)
+@pytest.mark.slow  # each phase's cycle runs in the scenarios of molecule/ too, on real containers
+@pytest.mark.parametrize("name", PHASES)
+@pytest.mark.parametrize("installation", INSTALLATIONS)
 def test_a_phase_is_simulated_applied_proved_repeated_and_undone(
     name: str, installation: str, new_database: NewDatabase, playbooks: MakePlaybooks
 ) -> None:
@@ -104,17 +100,18 @@ OUTCOMES = {name: [(name, action, state) for action, state in UNDONE] for name i
 OUTCOMES["fase0"] = [("fase0", "aplicar", "completada")]
 
 
-def test_a_way_back_with_nothing_to_undo_says_so_and_opens_no_run(new_database: NewDatabase, playbooks: MakePlaybooks) -> None:
+@pytest.mark.parametrize("name", brief(("fase3", "fase2", "fase1"), "fase2"))
+def test_a_way_back_with_nothing_to_undo_says_so_and_opens_no_run(
+    name: str, new_database: NewDatabase, playbooks: MakePlaybooks
+) -> None:
     database = new_database(up_to="fase0")
-    runner = playbooks(database.url)
-    for name in ("fase3", "fase2", "fase1"):
-        before = look(database)
-        run = ended_well(runner.run(name, "--tags", "rollback"))
-        after = look(database)
-        assert f"No había nada que deshacer de {name}" in run.stdout
-        assert changed(run) == 0
-        assert (after.outside, after.runs) == (before.outside, before.runs)
-        assert fresh_events(before, after) == UNDOING[name][1]
+    before = look(database)
+    run = ended_well(playbooks(database.url).run(name, "--tags", "rollback"))
+    after = look(database)
+    assert f"No había nada que deshacer de {name}" in run.stdout
+    assert changed(run) == 0
+    assert (after.outside, after.runs) == (before.outside, before.runs)
+    assert fresh_events(before, after) == UNDOING[name][1]
 
 
 @pytest.mark.slow  # by the jobs alone, in parts: test_schema.py goes round with fase0 and fase1, test_copy.py goes back from 2.1
@@ -225,7 +222,8 @@ UPDATE users SET city = 'Tena' WHERE id IN (SELECT id FROM users WHERE user_type
 """
 
 
-@pytest.mark.parametrize("installation", [pytest.param("jsonb", marks=pytest.mark.slow), "text"])
+@pytest.mark.slow  # by the jobs alone: trap 17 in test_proof.py
+@pytest.mark.parametrize("installation", INSTALLATIONS)
 def test_a_simulation_announces_what_the_run_then_does(
     installation: str, new_database: NewDatabase, playbooks: MakePlaybooks
 ) -> None:
@@ -273,6 +271,7 @@ def test_the_parts_of_a_phase_follow_each_other_by_the_printed_commands(
     assert "Deshaga primero la subfase 2.2" in held.stdout
 
 
+@pytest.mark.slow
 def test_a_part_without_tables_in_the_mapping_leaves_the_phase_incomplete_and_ends_non_zero(
     new_database: NewDatabase, playbooks: MakePlaybooks, tmp_path: Path
 ) -> None:
@@ -296,8 +295,8 @@ def test_a_part_without_tables_in_the_mapping_leaves_the_phase_incomplete_and_en
 @pytest.mark.parametrize(
     ("folder", "playbook", "inventory"),
     [
-        (ROOT / "playbooks", "{}.yml", "demo"),
-        (ROOT, "playbooks/{}.yml", "inventories/demo"),
+        pytest.param(ROOT / "playbooks", "{}.yml", "demo", marks=pytest.mark.slow),  # as all the other tests do
+        pytest.param(ROOT, "playbooks/{}.yml", "inventories/demo", marks=pytest.mark.slow),
         (Path("/"), "tinkubot.migracion.{}", str(ROOT / "inventories/demo")),
     ],
     ids=["in-playbooks", "at-the-root", "by-full-name"],
@@ -363,7 +362,7 @@ def test_diff_shows_what_differs_from_the_signed_sql(new_database: NewDatabase, 
     [
         (("--tags", "verify"), "{name: Probar, "),
         ((), "{name: Copiar y probar, "),
-        (("--tags", "rollback"), "{name: Vaciar las tablas, "),
+        pytest.param(("--tags", "rollback"), "{name: Vaciar las tablas, ", marks=pytest.mark.slow),
     ],
     ids=["verify", "apply", "rollback"],
 )

@@ -55,7 +55,12 @@ def test_a_command_that_would_do_something_else_is_refused(
 
 @pytest.mark.parametrize(
     "arguments",
-    [("--skip-tags", "always"), ("--start-at-task", "Abrir"), ("--limit", "nadie"), ("--limit", "localhost")],
+    [
+        ("--skip-tags", "always"),
+        ("--start-at-task", "Abrir"),
+        pytest.param(("--limit", "nadie"), marks=pytest.mark.slow),
+        pytest.param(("--limit", "localhost"), marks=pytest.mark.slow),
+    ],
 )
 def test_what_passes_by_the_guard_writes_nothing(empty_database: Database, playbooks: Make, arguments: tuple[str, ...]) -> None:
     run = playbooks(empty_database.url).run("fase1", *arguments)
