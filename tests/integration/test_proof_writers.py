@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -98,6 +99,33 @@ def test_beside_writers_that_nobody_follows_a_run_comes_to_its_end_and_a_proof_n
     for phase in PHASES:
         jobs.equalise(phase)
     assert take_accounting(database.url).problems == []
+
+
+def test_a_spanish_row_that_was_not_there_to_be_locked_is_not_judged(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It comes back between lock and judgement, as where a service writes it and a sync is behind."""
+    database, jobs = made
+
+    def comes_back(act: Callable[..., Any]) -> Callable[..., Any]:
+        def run(conn: Any, query: str, *more: Any) -> Any:
+            done = act(conn, query, *more)
+            if "FOR SHARE OF t" in query:
+                columns = f"id, telefono, nombre_completo) VALUES ('{CUSTOMER}', '5931', 'De vuelta')"
+                database.query(f"INSERT INTO clientes ({columns} ON CONFLICT DO NOTHING")
+            return done
+
+        return run
+
+    with opened(jobs.params("prueba", "fase2"), True) as context:
+        routes = context.every_route()
+        database.query("DELETE FROM customers WHERE id = %s", (CUSTOMER,))
+        with second_look.snapshot(context.conn, routes, routes) as accounts:
+            assert [a.surplus for a in accounts if not a.clean] == [1]
+            database.query("DELETE FROM clientes WHERE id = %s", (CUSTOMER,))
+            for name in ("fetch_all", "run_sql"):
+                monkeypatch.setattr(second_look, name, comes_back(getattr(second_look, name)))
+            second_look.look_again(context.conn, accounts, routes, second_look.Looking())
+    assert [a.route.pair.source for a in accounts if not a.clean] == []
+    assert database.value("SELECT count(*) FROM clientes WHERE id = %s", (CUSTOMER,)) == 1
 
 
 def test_a_legacy_row_that_goes_between_the_two_looks_does_not_hide_its_spanish_row(made: Made) -> None:

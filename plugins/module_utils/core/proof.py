@@ -179,12 +179,21 @@ def surplus_candidates_sql(routes: Sequence[Route]) -> str:
     return f"SELECT {columns} FROM ({surplus_sql(routes)}) s"
 
 
-def surplus_locked(routes: Sequence[Route], keys: str) -> tuple[str, str]:
-    """Return the lock of the Spanish rows with the match columns in k, and the SELECT of clave of those not explained."""
+def surplus_lock_sql(routes: Sequence[Route], keys: str) -> str:
+    """Return a SELECT that locks the Spanish rows with the match columns in k, and gives these columns as texts."""
+    columns = ", ".join(f"t.{ident(m)}::text" for m in routes[0].pair.match)
+    return f"SELECT {columns} {_spanish_rows(routes, keys)} FOR SHARE OF t"
+
+
+def surplus_judged_sql(routes: Sequence[Route], keys: str) -> str:
+    """Return a SELECT of clave of the Spanish rows with the match columns in k that no route (all that fill the table) gives."""
+    clave = spanish_clave(routes[0], "t")
+    return f"SELECT {clave} AS clave {_spanish_rows(routes, keys)} WHERE NOT ({explained(routes, 't')})"
+
+
+def _spanish_rows(routes: Sequence[Route], keys: str) -> str:
     match = " AND ".join(f"t.{ident(m)} = k._k{n}" for n, m in enumerate(routes[0].pair.match, 1))
-    rows = f"FROM {routes[0].target_table} t JOIN {keys} ON {match}"
-    lock = f"1 {rows} FOR SHARE OF t"
-    return lock, f"SELECT {spanish_clave(routes[0], 't')} AS clave {rows} WHERE NOT ({explained(routes, 't')})"
+    return f"FROM {routes[0].target_table} t JOIN {keys} ON {match}"
 
 
 def stale_entries_sql(routes: Sequence[Route]) -> str:
