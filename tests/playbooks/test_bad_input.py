@@ -184,6 +184,7 @@ def test_a_role_that_may_not_is_told_what_to_ask_for(
 # --- the server
 
 
+@pytest.mark.slow  # on the connection alone: test_connection.py
 def test_a_read_only_database_is_refused(new_database: NewDatabase, playbooks: MakePlaybooks) -> None:
     database = new_database(up_to="fase1")
     database.query(f'ALTER DATABASE "{database.name}" SET default_transaction_read_only = on')
@@ -194,6 +195,7 @@ def test_a_read_only_database_is_refused(new_database: NewDatabase, playbooks: M
     assert differences(before, everything(database)) == []
 
 
+@pytest.mark.slow  # likewise
 def test_a_standby_is_refused(new_database: NewDatabase, playbooks: MakePlaybooks) -> None:
     database = new_database(up_to="fase2")
     with standby(database.server) as copy:

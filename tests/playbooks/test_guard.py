@@ -33,17 +33,22 @@ def untouched(database: Database) -> None:
 @pytest.mark.parametrize(
     ("name", "arguments", "said"),
     [
-        ("fase1", ("--tags", "rolback"), "¿quiso decir rollback?"),
         ("fase1", ("--tags", "all,rollback"), "--tags all,rollback: no se puede"),
         ("fase2", ("--limit", "runner"), "--limit runner"),
-        ("fase0", ("--skip-tags", "verify"), "--skip-tags verify"),
         ("fase2", ("-e", "subfase=2.l"), "'2.l' no existe; las que hay son 2.1, 2.2"),
-        ("fase1", ("-e", "subfase=2.1"), "solo tiene sentido en fase2"),
-        ("fase2", ("-e", "bacth_rows=5"), "¿quiso decir batch_rows?"),
-        ("fase2", ("-e", "batch_rows=cinco"), "número entero de 1 en adelante, no 'cinco'"),
-        ("fase1", ("-e", "services_enabled=quizas"), "se espera true o false"),
         ("fase1", ("-e", '{"overrides": {"ventana": "x"}}'), "'ventana' no es una puerta"),
-        ("estado", ("--tags", "cuarentenas"), "¿quiso decir cuarentena?"),
+        *(
+            pytest.param(*more, marks=pytest.mark.slow)  # without a run: test_invocation.py
+            for more in (
+                ("fase1", ("--tags", "rolback"), "¿quiso decir rollback?"),
+                ("fase0", ("--skip-tags", "verify"), "--skip-tags verify"),
+                ("fase1", ("-e", "subfase=2.1"), "solo tiene sentido en fase2"),
+                ("fase2", ("-e", "bacth_rows=5"), "¿quiso decir batch_rows?"),
+                ("fase2", ("-e", "batch_rows=cinco"), "número entero de 1 en adelante, no 'cinco'"),
+                ("fase1", ("-e", "services_enabled=quizas"), "se espera true o false"),
+                ("estado", ("--tags", "cuarentenas"), "¿quiso decir cuarentena?"),
+            )
+        ),
     ],
 )
 def test_a_command_that_would_do_something_else_is_refused(

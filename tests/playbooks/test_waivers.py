@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+import pytest
+
 from tests.support.databases import Database
 from tests.support.observation import changed, differences, ended_well, everything, failed
 from tests.support.playbook import Playbooks
@@ -13,6 +15,7 @@ PATTERNS = {"professions:*": "oficios de prueba"}
 NAMED = r"\d+ filas de professions {} por professions:\*: oficios de prueba$"
 
 
+@pytest.mark.slow  # by the jobs alone: test_waivers.py among the integration tests
 def test_patterns_are_announced_applied_reported_and_taken_back(
     new_database: Callable[..., Database], playbooks: Callable[..., Playbooks]
 ) -> None:
