@@ -257,10 +257,10 @@ def services(database: Database, *carried: Carried, writes: float = 300, number:
         service.start()
     try:
         yield running
-    finally:
+    finally:  # what ended a service explains what the test has found
         stop.set()
         for service in running:
             service.join()
-    for service in running:
-        if service.failure is not None:
-            raise service.failure
+        for service in running:
+            if service.failure is not None:
+                raise service.failure
