@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.cores import CORES, OLDEST, program_of
 from tests.support.databases import Database
 from tests.support.observation import ended_well, runs
 from tests.support.playbook import PROGRAM, ROOT, Playbooks
+from tests.support.variants import brief
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BIN = Path(sys.executable).parent
@@ -101,8 +103,9 @@ def test_ansible_doc_renders_every_module_and_every_role(tmp_path: Path) -> None
     assert sorted(re.findall(r"^> ROLE: \S*tinkubot\.migracion\.(\w+)", roles.stdout, re.MULTILINE)) == ROLES
 
 
+@pytest.mark.parametrize("core", brief(CORES, OLDEST))  # all other tests run on the newest
 def test_a_phase_runs_from_a_collection_that_was_built_and_installed_elsewhere(
-    new_database: Callable[..., Database], playbooks: Callable[..., Playbooks], tmp_path: Path
+    core: str, new_database: Callable[..., Database], playbooks: Callable[..., Playbooks], tmp_path: Path
 ) -> None:
     where = tmp_path / "colecciones"
     built = tool("ansible-galaxy", "collection", "build", ROOT, "--output-path", tmp_path, HOME=str(tmp_path))
@@ -114,10 +117,10 @@ def test_a_phase_runs_from_a_collection_that_was_built_and_installed_elsewhere(
     assert put.returncode == 0, put.stderr
     home = where / "ansible_collections/tinkubot/migracion"
     database, runner = new_database(), playbooks(None)
-    command = [PROGRAM, "tinkubot.migracion.fase0", "-i", home / "inventories/demo", "-e", f"backup_dir={tmp_path}/respaldos"]
+    arguments = ["tinkubot.migracion.fase0", "-i", home / "inventories/demo", "-e", f"backup_dir={tmp_path}/respaldos"]
     environment = {"DATABASE_URL": database.url, "ANSIBLE_COLLECTIONS_PATH": str(where), "ANSIBLE_PIPELINING": "1"}
     done = subprocess.run(
-        [*command, "-vv"],
+        [program_of(core), *arguments, "-vv"],
         cwd=tmp_path,
         env={**runner.clean_environment(), **environment},
         capture_output=True,

@@ -198,10 +198,13 @@ def _parse(text: str, problems: Problems) -> Node:
 
 
 def _compose(text: str) -> yaml.Node | None:
-    """Read by libyaml, which is ten times as quick; what that refuses is read by PyYAML, whose words we know."""
+    """Read by libyaml, which is ten times as quick; what that refuses is read by PyYAML, whose words we know.
+
+    As bytes: libyaml takes no subclass of str, and such is what a lookup of Ansible before 2.19 gives.
+    """
     try:
-        return yaml.compose(text, Loader=_FAST)
-    except yaml.YAMLError:
+        return yaml.compose(bytes(text, "utf-8"), Loader=_FAST)
+    except (yaml.YAMLError, UnicodeEncodeError):
         return yaml.compose(text, Loader=yaml.SafeLoader)
 
 
