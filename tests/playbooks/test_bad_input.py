@@ -15,6 +15,7 @@ from tests.support.observation import differences, everything, failed
 from tests.support.pgbouncer import PROGRAM, pgbouncer
 from tests.support.playbook import PlaybookRun, Playbooks
 from tests.support.standby import standby
+from tests.support.variants import brief
 from tools.postgres_server import PostgresServer, address
 
 NewDatabase = Callable[..., Database]
@@ -45,10 +46,7 @@ OTHER_SHAPES = {
 
 
 # Each shape by the jobs alone: test_fase0.py and test_schema.py; here one stays to be seen by the operator.
-@pytest.mark.parametrize(
-    "shape",
-    ["another-shape", *(pytest.param(shape, marks=pytest.mark.slow) for shape in OTHER_SHAPES if shape != "another-shape")],
-)
+@pytest.mark.parametrize("shape", brief(OTHER_SHAPES, "another-shape"))
 def test_a_database_of_another_shape_is_refused(shape: str, new_database: NewDatabase, playbooks: MakePlaybooks) -> None:
     change, said = OTHER_SHAPES[shape]
     database = new_database()

@@ -271,7 +271,7 @@ def test_the_parts_of_a_phase_follow_each_other_by_the_printed_commands(
     assert "Deshaga primero la subfase 2.2" in held.stdout
 
 
-@pytest.mark.slow
+@pytest.mark.slow  # five runs of a mapping that is not finished, as ours no longer is
 def test_a_part_without_tables_in_the_mapping_leaves_the_phase_incomplete_and_ends_non_zero(
     new_database: NewDatabase, playbooks: MakePlaybooks, tmp_path: Path
 ) -> None:
