@@ -2,6 +2,8 @@
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(if $(PATH),$(PATH):)/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export LC_ALL := C.UTF-8
+# make setup compiles nothing: Python keeps what it compiles the first time, whatever the environment says.
+unexport PYTHONDONTWRITEBYTECODE
 export ANSIBLE_HOME ?= $(CURDIR)/.ansible
 VENV_PYTHON := .venv/bin/python
 N ?= $(if $(filter flaky,$(MAKECMDGOALS)),20,30)
@@ -51,11 +53,11 @@ chaos: setup ## accidentes al azar en cada fase: N=30 SEED=7 INSTALLATION=jsonb|
 	@$(VENV_PYTHON) -m tests.chaos --rounds $(N) $(if $(SEED),--seed $(SEED)) $(if $(INSTALLATION),--installation $(INSTALLATION)) \
 	  $(if $(ROUND),--only $(ROUND)) $(if $(PACE),--pace $(PACE))
 
-# Two scenarios at a time, the longest first, each one's output whole at its end; S=fase2 runs one alone.
-S ?= fases $(filter-out fases,$(notdir $(patsubst %/molecule.yml,%,$(wildcard molecule/*/molecule.yml))))
+# Two scenarios at a time, each one's output whole at its end; S=datos runs one alone.
+S ?= $(notdir $(patsubst %/molecule.yml,%,$(wildcard molecule/*/molecule.yml)))
 # Containers and images carry the checkout's own number, so that two checkouts never meet.
 export RUNBOOK_NAME ?= runbook-$(firstword $(shell printf %s '$(CURDIR)' | cksum))
-molecule: setup ## los escenarios en contenedores de verdad (hace falta Debian y ser root, o sudo): S=fase2 corre uno
+molecule: setup ## los escenarios en contenedores de verdad (hace falta Debian y ser root, o sudo): S=datos corre uno
 	tools/prepare_docker.sh
 	$(call stage,escenarios de Molecule,$(MAKE) --no-print-directory --jobs=2 --keep-going --output-sync=target $(addprefix scenario-,$(S)))
 
