@@ -231,6 +231,7 @@ def observed(database: Database, before: dict[str, dict[str, str]]) -> list[dict
     return found
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("installation", ["jsonb", "text"])
 @pytest.mark.parametrize("state", ["nothing has run", "tables without rows", "copied and changed since"])
 def test_trap_17_the_forecast_changes_nothing_and_is_what_the_run_then_does(
