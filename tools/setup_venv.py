@@ -66,16 +66,28 @@ def link_collection() -> None:
     os.symlink(os.path.relpath(ROOT, namespace), os.path.join(namespace, "migracion"))
 
 
+def uv_version() -> str:
+    """Return the line of requirements.lock that names uv."""
+    with open(LOCK, encoding="utf-8") as lock:
+        return next(line.strip() for line in lock if line.startswith("uv=="))
+
+
 def install() -> None:
     """Build .venv anew; the marker comes last and in one step, so half a build is never taken for a whole one."""
     if os.path.islink(VENV):
         os.unlink(VENV)
     shutil.rmtree(VENV, ignore_errors=True)  # the first time there is none
-    print("Preparando .venv (una sola vez, cerca de medio minuto) …", flush=True)
+    print("Preparando .venv (una sola vez, de diez segundos a medio minuto) …", flush=True)
     subprocess.run([BASE_PYTHON, "-Im", "venv", VENV], check=True)
-    subprocess.run(
-        [python(), "-Im", "pip", "install", "-qq", "--no-compile", "--disable-pip-version-check", "-r", LOCK], check=True
-    )
+    pip = [python(), "-Im", "pip", "install", "-qq", "--no-compile", "--disable-pip-version-check"]
+    try:
+        subprocess.run([*pip, uv_version()], check=True)
+        options = ["--quiet", "--no-cache", "--system-certs", "--python"]
+        uv = [python(), "-Im", "uv", "pip", "install", *options, python(), "-r", LOCK]
+        subprocess.run(uv, check=True)  # a tenth of pip's time
+    except subprocess.CalledProcessError:  # no uv for this machine, or a mirror of which only pip has been told
+        print("uv no pudo; lo hace pip, más despacio …", flush=True)
+        subprocess.run([*pip, "-r", LOCK], check=True)
     link_collection()
     with open(MARKER + ".nuevo", "w", encoding="utf-8") as marker:
         marker.write(wanted())

@@ -238,7 +238,7 @@ def test_a_repair_gives_way_to_a_long_transaction_and_says_whose_it_is(made: Mad
     assert jobs.make_tables()["changed"] is True
 
 
-@pytest.mark.parametrize("table", ["profesiones", "mensajes", "tareas_programadas"])
+@pytest.mark.parametrize("table", brief(["profesiones", "mensajes", "tareas_programadas"], "mensajes"))
 def test_a_killed_fase1_leaves_nothing_and_the_same_command_makes_everything(
     new_database: Callable[..., Database], tmp_path: Path, table: str
 ) -> None:
