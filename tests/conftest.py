@@ -24,6 +24,7 @@ from tools.postgres_server import SUPERUSER, PostgresServer, launch
 # Files by the mark that all their tests have. slow: many minutes. concurrent: what hangs on who comes first.
 MARKS = {
     "slow": {
+        "test_bench.py",
         "test_chaos.py",
         "test_hostile_cycle.py",
         "test_kill.py",

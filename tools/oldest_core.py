@@ -9,12 +9,13 @@ import fcntl
 import os
 import re
 import shutil
-import subprocess
 import sys
 import venv
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from tools import setup_venv
 
 ROOT = Path(__file__).resolve().parents[1]
 VERSION = "2.16.19"
@@ -44,9 +45,8 @@ def _requirements() -> list[str]:
 
 def _install() -> None:
     shutil.rmtree(VENV, ignore_errors=True)  # the first time there is none
-    venv.create(VENV, with_pip=True)
-    pip = [VENV / "bin" / "python", "-Im", "pip", "install", "-qq", "--disable-pip-version-check"]
-    subprocess.run([*pip, *_requirements()], check=True)
+    venv.create(VENV, with_pip=False)
+    setup_venv.fill(str(VENV / "bin" / "python"), *_requirements())
     (packages,) = VENV.glob("lib/python3.*/site-packages")
     namespace = packages / "ansible_collections" / "tinkubot"
     namespace.mkdir(parents=True)

@@ -66,10 +66,19 @@ def link_collection() -> None:
     os.symlink(os.path.relpath(ROOT, namespace), os.path.join(namespace, "migracion"))
 
 
-def uv_version() -> str:
-    """Return the line of requirements.lock that names uv."""
-    with open(LOCK, encoding="utf-8") as lock:
-        return next(line.strip() for line in lock if line.startswith("uv=="))
+def pip(*arguments: str) -> "list[str]":
+    """Return the command line of .venv's pip."""
+    return [python(), "-Im", "pip", "--disable-pip-version-check", *arguments]
+
+
+def fill(target: str, *wanted: str) -> None:
+    """Install what is wanted for the interpreter ``target``, by uv in a tenth of pip's time, else by pip."""
+    options = ["--quiet", "--no-cache", "--system-certs", "--python"]
+    try:
+        subprocess.run([python(), "-Im", "uv", "pip", "install", *options, target, *wanted], check=True)
+    except subprocess.CalledProcessError:  # no uv for this machine, or a mirror of which only pip has been told
+        print("uv no pudo; lo hace pip, más despacio …", flush=True)
+        subprocess.run(pip("--python", target, "install", "-qq", "--no-compile", *wanted), check=True)
 
 
 def install() -> None:
@@ -79,15 +88,10 @@ def install() -> None:
     shutil.rmtree(VENV, ignore_errors=True)  # the first time there is none
     print("Preparando .venv (una sola vez, de diez segundos a medio minuto) …", flush=True)
     subprocess.run([BASE_PYTHON, "-Im", "venv", VENV], check=True)
-    pip = [python(), "-Im", "pip", "install", "-qq", "--no-compile", "--disable-pip-version-check"]
-    try:
-        subprocess.run([*pip, uv_version()], check=True)
-        options = ["--quiet", "--no-cache", "--system-certs", "--python"]
-        uv = [python(), "-Im", "uv", "pip", "install", *options, python(), "-r", LOCK]
-        subprocess.run(uv, check=True)  # a tenth of pip's time
-    except subprocess.CalledProcessError:  # no uv for this machine, or a mirror of which only pip has been told
-        print("uv no pudo; lo hace pip, más despacio …", flush=True)
-        subprocess.run([*pip, "-r", LOCK], check=True)
+    with open(LOCK, encoding="utf-8") as lock:
+        uv = [line.strip() for line in lock if line.startswith("uv==")]
+    subprocess.run(pip("install", "-qq", "--no-compile", *uv), check=False)  # without it pip does the rest
+    fill(python(), "-r", LOCK)
     link_collection()
     with open(MARKER + ".nuevo", "w", encoding="utf-8") as marker:
         marker.write(wanted())

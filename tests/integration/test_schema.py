@@ -357,7 +357,7 @@ def refused_and_unchanged(database: Database, job: Callable[[], Any]) -> str:
 
 
 @pytest.mark.once
-@pytest.mark.parametrize("kind", TAKEN)
+@pytest.mark.parametrize("kind", brief(TAKEN, "vista", "tabla particionada", "índice"))
 def test_a_name_that_something_else_has_is_refused_with_what_it_is(begin: Begin, kind: str) -> None:
     database, jobs = begin()
     database.query(TAKEN[kind])

@@ -331,13 +331,16 @@ def test_each_way_of_calling_works_and_prints_the_next_command_as_it_is_to_be_ty
 
 @pytest.mark.parametrize(
     ("name", "title"),
-    [
-        ("fase0", "Examinar y aprobar"),
-        ("fase1", "Crear las tablas"),
+    brief(
+        [
+            ("fase0", "Examinar y aprobar"),
+            ("fase1", "Crear las tablas"),
+            ("fase2", "Copiar y probar"),
+            ("fase3", "Copiar y probar"),
+            ("estado", "Decir el estado"),
+        ],
         ("fase2", "Copiar y probar"),
-        ("fase3", "Copiar y probar"),
-        ("estado", "Decir el estado"),
-    ],
+    ),
 )
 def test_syntax_check_and_list_tasks_need_no_database(name: str, title: str, playbooks: MakePlaybooks) -> None:
     runner = playbooks(None)
@@ -360,7 +363,7 @@ def test_diff_shows_what_differs_from_the_signed_sql(new_database: NewDatabase, 
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (("--tags", "verify"), "{name: Probar, "),
+        pytest.param(("--tags", "verify"), "{name: Probar, ", marks=pytest.mark.slow),
         ((), "{name: Copiar y probar, "),
         pytest.param(("--tags", "rollback"), "{name: Vaciar las tablas, ", marks=pytest.mark.slow),
     ],

@@ -164,8 +164,12 @@ def test_the_address_given_by_e_is_warned_about_and_not_repeated(
     [
         ("postgresql://postgres:{password}@127.0.0.1:1/x", "DATABASE_URL no"),  # not encoded: libpq quotes pieces of it
         ("postgresql://postgres:{encoded}@no-such-host.invalid/x", "no se resuelve"),
-        ("postgresql://postgres:{encoded}@127.0.0.1:1/x", "rechaza la conexión"),
-        ("postgresql://postgres:{encoded}@127.0.0.1:1/x?pgbouncer=true", "DATABASE_URL no se puede leer"),
+        pytest.param("postgresql://postgres:{encoded}@127.0.0.1:1/x", "rechaza la conexión", marks=pytest.mark.slow),
+        pytest.param(
+            "postgresql://postgres:{encoded}@127.0.0.1:1/x?pgbouncer=true",
+            "DATABASE_URL no se puede leer",
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=["not-encoded", "no-host", "no-port", "wrong-parameter"],
 )
