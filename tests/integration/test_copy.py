@@ -279,7 +279,6 @@ def test_a_rerun_makes_equal_whatever_has_changed_in_legacy(begin: Begin, instal
     assert not database.query("SELECT 1 FROM clientes WHERE telefono LIKE '~%%'")
 
 
-@pytest.mark.once
 def test_phones_that_move_around_a_ring_find_their_rows_again(begin: Begin) -> None:
     database, jobs = begin(batch_rows=2, up_to="fase1")
     jobs.fill()
@@ -389,7 +388,6 @@ def held(database: Database, statement: str, seconds: float) -> Iterator[None]:
             timer.join()
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("step", ["copy", "equalise"])
 def test_a_writer_that_holds_a_row_delays_only_its_batch_and_what_it_commits_is_copied(begin: Begin, step: str) -> None:
     database, jobs = begin(up_to="fase1" if step == "copy" else "2.1")
@@ -471,7 +469,6 @@ class Writer(threading.Thread):
         self.known, self.acknowledged = changed, self.acknowledged + 1
 
 
-@pytest.mark.once
 @BOTH
 def test_writers_beside_the_copy_lose_nothing_and_what_they_wrote_is_equal_afterwards(begin: Begin, installation: str) -> None:
     database, jobs = begin(installation, batch_rows=4, up_to="fase1")
@@ -512,7 +509,6 @@ def test_going_back_empties_the_tables_and_keeps_what_only_they_held(begin: Begi
     assert dump(database) == original
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("lag", [False, True], ids=["in step", "behind its own table"])
 def test_a_rehearsed_way_back_changes_nothing_and_a_real_one_puts_the_sequence_back(begin: Begin, lag: bool) -> None:
     database, jobs = begin()

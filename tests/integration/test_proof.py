@@ -233,7 +233,6 @@ def observed(database: Database, before: dict[str, dict[str, str]]) -> list[dict
     return found
 
 
-@pytest.mark.once
 @pytest.mark.parametrize(
     ("installation", "state"),
     brief(
