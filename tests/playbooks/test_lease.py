@@ -45,3 +45,8 @@ def test_a_second_run_is_refused_and_a_killed_one_taken_over_at_once(
     states = database.query("SELECT estado FROM migracion.fase_ejecucion WHERE fase = 'fase2' ORDER BY id")
     assert states == [("fallida",), ("completada",)]
     assert database.query("SELECT FROM migracion.arriendo") == []
+
+    again = maker.run("fase2")
+    assert again.rc == 0, again.output
+    assert "changed=0" in again.output.rpartition("runner ")[2]
+    assert database.value("SELECT count(*) FROM migracion.fase_ejecucion WHERE fase = 'fase2'") == 2
