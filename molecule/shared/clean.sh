@@ -7,5 +7,5 @@ while mapfile -t left < <(grep -lszF -- "$2" /proc/[0-9]*/environ | cut -d/ -f3)
   kill -9 "${left[@]}" 2>/dev/null
   sleep 0.1
 done
-docker ps --all --quiet --filter "name=^$1(-|\$)" | xargs --no-run-if-empty docker rm --force --volumes >/dev/null
+"$(dirname "$0")/remove.sh" "$1"
 rm -rf --one-file-system "$2"

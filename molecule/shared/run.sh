@@ -10,5 +10,5 @@ cleaner=$!
 trap 'exec 8>&-; wait "$cleaner"' EXIT
 trap 'exit 130' INT TERM HUP
 # What a machine that went down has left; Molecule's own way to ask takes seconds.
-docker ps --all --quiet --filter "name=^$RUNBOOK_NAME-$scenario(-|\$)" | xargs --no-run-if-empty docker rm --force --volumes >/dev/null
+"$(dirname "$0")/remove.sh" "$RUNBOOK_NAME-$scenario"
 MOLECULE_EPHEMERAL_DIRECTORY=$folder molecule test --scenario-name "$scenario"
