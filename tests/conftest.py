@@ -34,7 +34,7 @@ MARKS = {
         "test_size.py",
     },
     "concurrent": {
-        "test_copy.py",
+        "test_copy_disturbed.py",
         "test_interrupted.py",
         "test_lease.py",
         "test_proof_writers.py",

@@ -2,15 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from plugins.module_utils import db
-from tests.support.databases import Database
+from tests.support.databases import Begin, Database, Databases, Made
+from tests.support.jobs import Jobs, Stage
 from tests.support.phase import Phase, finish
+from tests.support.variants import brief
+
+
+@pytest.fixture
+def begin(new_database: Callable[..., Database], tmp_path: Path) -> Begin:
+    """``begin(installation, rows=, privileges=, up_to=, messages=, **options)``: a sample at that stage, jobs with options."""
+
+    def make(
+        installation: str = "jsonb",
+        *,
+        rows: int = 200,
+        privileges: str = "open",
+        up_to: Stage | None = None,
+        messages: int | None = None,
+        **options: Any,
+    ) -> Made:
+        database = new_database(installation, rows, privileges, up_to=up_to, messages=messages)
+        return database, Jobs(database.url, tmp_path / "respaldos", **options)
+
+    return make
+
+
+@pytest.fixture(scope="module", params=brief(["jsonb", "text"], "jsonb"))
+def tables(request: pytest.FixtureRequest, databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
+    """Both installations with their empty tables, for tests that leave them so."""
+    database = databases.sample(request.param, 200, {"jsonb": "open", "text": "closed"}[request.param], up_to="fase1")
+    yield database, Jobs(database.url, tmp_path_factory.mktemp("respaldos"))
+    databases.drop(database)
 
 
 @pytest.fixture

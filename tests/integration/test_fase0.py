@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 
 import psycopg2
@@ -14,24 +15,17 @@ import pytest
 
 from plugins.module_utils import approver
 from plugins.module_utils.core.errors import MigrationError
-from tests.support.databases import Database
+from tests.support.databases import Begin, Database, Made
 from tests.support.dump import dump
-from tests.support.jobs import SHOP, TINKUBOT, Jobs, Stage
+from tests.support.jobs import SHOP, TINKUBOT, Jobs
 
-Made = tuple[Database, Jobs]
-Begin = Callable[..., Made]
 OTHER_OWNER = "supabase_admin"
 
 
 @pytest.fixture
-def begin(new_database: Callable[..., Database], tmp_path: Path) -> Begin:
-    """``begin(up_to)``: a sample database at that stage, and the jobs of subfase 2.1 on it."""
-
-    def make(up_to: Stage | None = None) -> Made:
-        database = new_database(up_to=up_to)
-        return database, Jobs(database.url, tmp_path / "respaldos", subphase="2.1")
-
-    return make
+def begin(begin: Begin) -> Begin:
+    """The jobs of subfase 2.1 alone."""
+    return partial(begin, subphase="2.1")
 
 
 @pytest.fixture
@@ -297,7 +291,7 @@ def test_check_mode_approves_nothing_and_leaves_nothing(made: Made) -> None:
 
 
 def test_a_second_fase0_stores_nothing_new(begin: Begin) -> None:
-    database, jobs = begin("fase0")
+    database, jobs = begin(up_to="fase0")
     stored = "SELECT nombre, sha256, momento, run_id FROM migracion.sql_aprobado ORDER BY 1"
     runs = "SELECT count(*) FROM migracion.fase_ejecucion"
     first = database.query(stored), database.value(runs)
@@ -307,7 +301,7 @@ def test_a_second_fase0_stores_nothing_new(begin: Begin) -> None:
 
 
 def test_a_new_fase0_keeps_what_is_unchanged_and_replaces_the_rest(begin: Begin) -> None:
-    database, jobs = begin("fase0")
+    database, jobs = begin(up_to="fase0")
     stored = "SELECT nombre, momento FROM migracion.sql_aprobado WHERE nombre LIKE 'fase%'"
     before = dict(database.query(stored))
     database.query("GRANT DELETE ON professions TO tinkubot_reportes")
@@ -317,7 +311,7 @@ def test_a_new_fase0_keeps_what_is_unchanged_and_replaces_the_rest(begin: Begin)
 
 
 def test_an_approval_that_another_version_wrote_is_no_approval_and_fase0_gives_a_new_one(begin: Begin) -> None:
-    database, jobs = begin("fase1")
+    database, jobs = begin(up_to="fase1")
     approved = "SELECT nombre, sha256 FROM migracion.sql_aprobado ORDER BY 1"
     before = database.query(approved)
     database.query(
@@ -341,7 +335,7 @@ CHANGES = {
 
 @pytest.mark.parametrize("reason", CHANGES)
 def test_a_database_that_changed_after_the_approval_stops_every_later_phase(begin: Begin, reason: str) -> None:
-    database, jobs = begin("fase1")
+    database, jobs = begin(up_to="fase1")
     database.query(CHANGES[reason])
     before = dump(database)
     for job in (jobs.make_tables, jobs.copy):
@@ -352,7 +346,7 @@ def test_a_database_that_changed_after_the_approval_stops_every_later_phase(begi
 
 
 def test_a_table_that_is_gone_stops_every_later_phase(begin: Begin) -> None:
-    database, jobs = begin("fase0")
+    database, jobs = begin(up_to="fase0")
     database.query("DROP TABLE sessions")
     with pytest.raises(MigrationError, match="fase1: falta la tabla sessions"):
         jobs.make_tables()
@@ -361,7 +355,7 @@ def test_a_table_that_is_gone_stops_every_later_phase(begin: Begin) -> None:
 
 
 def test_a_new_column_stops_the_proof_too_until_it_is_approved(begin: Begin) -> None:
-    database, jobs = begin("2.1")
+    database, jobs = begin(up_to="2.1")
     database.query("ALTER TABLE customers ADD apodo text")
     for job in (jobs.equalise, jobs.prove):
         with pytest.raises(MigrationError, match=r"customers\.apodo es nueva \(text\)"):
@@ -371,7 +365,7 @@ def test_a_new_column_stops_the_proof_too_until_it_is_approved(begin: Begin) -> 
 
 
 def test_another_mapping_stops_every_later_phase_until_it_is_approved(begin: Begin, tmp_path: Path) -> None:
-    database, jobs = begin("fase1")
+    database, jobs = begin(up_to="fase1")
     other = tmp_path / "tinkubot.yml"
     other.write_text(TINKUBOT.read_text(encoding="utf-8").replace("Cliente TinkuBot", "Cliente"), encoding="utf-8")
     changed = Jobs(database.url, tmp_path, other, subphase="2.1")

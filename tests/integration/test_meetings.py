@@ -6,34 +6,22 @@ runbook (tests/support/accounting.py) finds all of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from functools import partial
 
 import pytest
 
 from tests.support.accounting import take_accounting
-from tests.support.databases import Database
-from tests.support.jobs import Jobs, Stage
+from tests.support.databases import Begin, Database
+from tests.support.jobs import Jobs
+from tests.support.rows import key
 
 PHASES = ("fase2", "fase3")
-Begin = Callable[..., tuple[Database, Jobs]]
 
 
 @pytest.fixture
-def begin(new_database: Callable[..., Database], tmp_path: Path) -> Begin:
-    """``begin(installation, up_to, batch_rows=)``: a small sample without messages, its Spanish tables made."""
-
-    def make(installation: str = "jsonb", up_to: Stage = "fase1", **options: Any) -> tuple[Database, Jobs]:
-        database = new_database(installation, 100, messages=7, up_to=up_to)
-        return database, Jobs(database.url, tmp_path, **options)
-
-    return make
-
-
-def key(kind: str, n: int) -> str:
-    """The key of a row that the sample always has: c for customers, a for users, b for requests, e for messages."""
-    return f"{kind}0000000-0000-4000-8000-{n:012d}"
+def begin(begin: Begin) -> Begin:
+    """A small sample with hardly a message, its Spanish tables made."""
+    return partial(begin, rows=100, messages=7, up_to="fase1")
 
 
 def settle(database: Database, jobs: Jobs) -> None:
@@ -121,7 +109,7 @@ def test_c2_when_the_winner_leaves_the_next_one_comes_in_by_the_same_command(beg
 
 
 def test_several_rows_of_one_pair_follow_the_lowest_that_goes_in(begin: Begin) -> None:
-    database, jobs = begin("text", "fase3")
+    database, jobs = begin("text", up_to="fase3")
     provider = key("a", 13)
     ids = "SELECT id::text FROM provider_professions WHERE provider_id = %s AND profession_id = 901 ORDER BY id"
     first, second, third = (row for (row,) in database.query(ids, (provider,)))
@@ -196,7 +184,7 @@ def test_a_user_who_changes_sides_leaves_one_table_for_the_other(begin: Begin) -
 
 
 def test_every_kind_of_refusal_of_the_sample_heals_by_a_corrected_row(begin: Begin) -> None:
-    database, jobs = begin("text", "fase3")
+    database, jobs = begin("text", up_to="fase3")
     refused = "SELECT count(*) FROM migracion.cuarentena WHERE estado = 'abierta' AND tabla_origen = %s"
     assert database.value(refused, ("service_requests",)) > 1
     with database.cursor() as cursor:

@@ -13,17 +13,11 @@ import psycopg2.errors
 import pytest
 
 from plugins.module_utils.core.errors import MigrationError
-from tests.support.databases import Database, Databases
+from tests.support.databases import Begin, Database, Databases, Made
 from tests.support.dump import dump
 from tests.support.jobs import Jobs
+from tests.support.rows import customer
 from tests.support.variants import brief
-
-Made = tuple[Database, Jobs]
-
-
-def customer(n: int) -> str:
-    """The key of a customer that the sample always has."""
-    return f"c0000000-0000-4000-8000-{n:012d}"
 
 
 @pytest.fixture(scope="module")
@@ -37,10 +31,9 @@ def proved(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> It
 
 
 @pytest.fixture
-def made(new_database: Callable[..., Database], tmp_path: Path) -> Made:
+def made(begin: Begin) -> Made:
     """A database of the test's own, proved equal."""
-    database = new_database(up_to="2.1")
-    return database, Jobs(database.url, tmp_path, subphase="2.1")
+    return begin(up_to="2.1", subphase="2.1")
 
 
 @contextmanager

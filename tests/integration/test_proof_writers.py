@@ -10,7 +10,6 @@ import re
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,8 +17,7 @@ import pytest
 from plugins.module_utils import second_look
 from plugins.module_utils.context import opened
 from tests.support.accounting import take_accounting
-from tests.support.databases import Database
-from tests.support.jobs import Jobs
+from tests.support.databases import Begin, Database, Made
 from tests.support.writers import services
 
 RUNS = int(os.environ.get("PROOF_RUNS", "3"))
@@ -28,14 +26,11 @@ WRITES = 400  # asked for, so that 300 a second come about beside the proofs
 CUSTOMER = "c0000000-0000-4000-8000-000000000005"
 WRONG_BYTE = f"clientes {CUSTOMER}: difiere: ciudad: se esperaba '', hay ' '"
 
-Made = tuple[Database, Jobs]
-
 
 @pytest.fixture
-def made(new_database: Callable[..., Database], tmp_path: Path) -> Made:
+def made(begin: Begin) -> Made:
     """A database whose nine tables are proved equal."""
-    database = new_database(rows=1000, up_to="fase3")
-    return database, Jobs(database.url, tmp_path)
+    return begin(rows=1000, up_to="fase3")
 
 
 def spoil(database: Database) -> None:

@@ -14,20 +14,17 @@ import pytest
 
 from plugins.module_utils import schema_jobs
 from plugins.module_utils.core.errors import MigrationError
-from tests.support.databases import Database
+from tests.support.databases import Begin, Database, Made
 from tests.support.dump import dump
 from tests.support.jobs import Jobs
 from tests.support.observation import differences, everything
 from tests.support.variants import brief
 
-Made = tuple[Database, Jobs]
-
 
 @pytest.fixture
-def made(new_database: Callable[..., Database], tmp_path: Path) -> Made:
+def made(begin: Begin) -> Made:
     """Tables with the rows of fase2, to be damaged."""
-    database = new_database(rows=100, up_to="fase2")
-    return database, Jobs(database.url, tmp_path)
+    return begin(rows=100, up_to="fase2")
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import pytest
 from plugins.module_utils import db, ledger
 from plugins.module_utils.core.errors import MigrationError
 from plugins.module_utils.core.summary import waived_lines
-from tests.support.databases import Database
+from tests.support.databases import Begin, Database, Made
 from tests.support.dump import dump
 from tests.support.jobs import Jobs
 
@@ -23,9 +23,8 @@ TESTS = {"professions:*": "datos de prueba"}
 
 
 @pytest.fixture
-def made(new_database: Callable[..., Database], tmp_path: Path) -> tuple[Database, Jobs]:
-    database = new_database(up_to="fase1")
-    jobs = Jobs(database.url, tmp_path / "respaldos", subphase="2.1")
+def made(begin: Begin) -> Made:
+    database, jobs = begin(up_to="fase1", subphase="2.1")
     jobs.copy()
     return database, jobs
 

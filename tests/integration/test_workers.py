@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
+from functools import partial
 
 import pytest
 
 from plugins.module_utils import copier, data_jobs
 from plugins.module_utils.core.errors import MigrationError
 from tests.support.accounting import take_accounting
-from tests.support.databases import Database
-from tests.support.jobs import Jobs
+from tests.support.databases import Begin, Database
 
-Begin = Callable[..., tuple[Database, Jobs]]
 TABLES = ("profesiones", "clientes", "proveedores", "servicios_proveedor", "solicitudes_servicio", "mensajes", "sesiones")
 STRETCHES = "SELECT tramo, filas_leidas FROM migracion.progreso_copia WHERE tabla_origen = 'customers' ORDER BY tramo"
 SESSIONS = """
@@ -26,15 +23,10 @@ CREATE TRIGGER anotar AFTER INSERT ON public.clientes FOR EACH STATEMENT EXECUTE
 
 
 @pytest.fixture
-def begin(new_database: Callable[..., Database], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Begin:
+def begin(begin: Begin, monkeypatch: pytest.MonkeyPatch) -> Begin:
     """A database with its Spanish tables, and jobs of two workers that find every table of more than 50 rows large."""
     monkeypatch.setattr(copier, "SPLIT_ROWS", 50)
-
-    def make(installation: str = "jsonb") -> tuple[Database, Jobs]:
-        database = new_database(installation, 300, up_to="fase1")
-        return database, Jobs(database.url, tmp_path, batch_rows=20, copy_workers=2)
-
-    return make
+    return partial(begin, rows=300, up_to="fase1", batch_rows=20, copy_workers=2)
 
 
 def rows(database: Database) -> dict[str, list[str]]:

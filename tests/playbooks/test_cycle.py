@@ -114,7 +114,7 @@ def test_a_way_back_with_nothing_to_undo_says_so_and_opens_no_run(
     assert fresh_events(before, after) == UNDOING[name][1]
 
 
-@pytest.mark.slow  # by the jobs alone, in parts: test_schema.py goes round with fase0 and fase1, test_copy.py goes back from 2.1
+@pytest.mark.slow  # by the jobs alone, in parts: test_schema.py and test_way_back.py go round
 def test_three_rounds_forward_and_back_leave_what_was_there(new_database: NewDatabase, playbooks: MakePlaybooks) -> None:
     database = new_database("text")
     runner = playbooks(database.url)

@@ -3,7 +3,7 @@ fraction of a second."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +13,7 @@ from psycopg2 import sql
 
 from tests.sample.build import build
 from tests.sample.supabase import DEFAULT_OWNER, NASTY_PASSWORD, ensure_roles
-from tests.support.jobs import Stage, bring
+from tests.support.jobs import Jobs, Stage, bring
 from tools.postgres_server import PostgresServer
 
 
@@ -52,6 +52,11 @@ class Database:
         """A cursor of a connection of its own, committed at the end; as the superuser unless a url is given."""
         with closing(psycopg2.connect(url or self.superuser_url)) as connection, connection, connection.cursor() as cursor:
             yield cursor
+
+
+# A database and the jobs on it; what makes such a pair.
+Made = tuple[Database, Jobs]
+Begin = Callable[..., Made]
 
 
 class Databases:
