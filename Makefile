@@ -53,11 +53,11 @@ chaos: setup ## accidentes al azar en cada fase: N=30 SEED=7 INSTALLATION=jsonb|
 	@$(VENV_PYTHON) -m tests.chaos --rounds $(N) $(if $(SEED),--seed $(SEED)) $(if $(INSTALLATION),--installation $(INSTALLATION)) \
 	  $(if $(ROUND),--only $(ROUND)) $(if $(PACE),--pace $(PACE))
 
-# Two scenarios at a time, each one's output whole at its end; S=datos runs one alone.
+# Two scenarios at a time, each one's output whole at its end; S=fases runs one alone.
 S ?= $(notdir $(patsubst %/molecule.yml,%,$(wildcard molecule/*/molecule.yml)))
 # Containers and images carry the checkout's own number, so that two checkouts never meet.
 export RUNBOOK_NAME ?= runbook-$(firstword $(shell printf %s '$(CURDIR)' | cksum))
-molecule: setup ## los escenarios en contenedores de verdad (hace falta Debian y ser root, o sudo): S=datos corre uno
+molecule: setup ## los escenarios en contenedores de verdad (hace falta Debian y ser root, o sudo): S=fases corre uno
 	tools/prepare_docker.sh
 	$(call stage,escenarios de Molecule,$(MAKE) --no-print-directory --jobs=2 --keep-going --output-sync=target $(addprefix scenario-,$(S)))
 

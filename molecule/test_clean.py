@@ -40,9 +40,9 @@ def assert_gone(trial: Trial, before: list[str]) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_an_interrupted_scenario_leaves_nothing(number: signal.Signals) -> None:
     before = world()
-    with Trial("cortado", "datos") as trial:
+    with Trial("cortado", "fases") as trial:
         until_converge(trial)
-        assert trial.containers() == [f"{trial.name}-datos"]
+        assert trial.containers() == [f"{trial.name}-fases"]
         trial.send(number)
         assert trial.end()[1] != 0
         assert_gone(trial, before)
@@ -50,7 +50,7 @@ def test_an_interrupted_scenario_leaves_nothing(number: signal.Signals) -> None:
 
 def test_a_failed_converge_leaves_nothing(tmp_path: Path) -> None:
     before = world()
-    with Trial("fallido", "datos", RUNBOOK_HOUSE=str(tmp_path)) as trial:
+    with Trial("fallido", "fases", RUNBOOK_HOUSE=str(tmp_path)) as trial:
         said, code = trial.end()
         assert code != 0
         assert "TASK [Run fase0" in said
@@ -59,7 +59,7 @@ def test_a_failed_converge_leaves_nothing(tmp_path: Path) -> None:
 
 def test_two_checkouts_and_two_scenarios_at_once_do_not_meet() -> None:
     before = world()
-    with Trial("uno", "datos") as one, Trial("dos", "datos") as two, Trial("dos", "ssh") as three:
+    with Trial("uno", "fases") as one, Trial("dos", "fases") as two, Trial("dos", "ssh") as three:
         ends = [trial.end() for trial in (one, two, three)]
         assert [code for _, code in ends] == [0, 0, 0], "\n".join(said for said, _ in ends)
         assert_gone(one, before)

@@ -30,24 +30,24 @@ class Fault:
 
 FAULTS = {
     "the copy leaves one row of each table out, and the proof does not look at it": Fault(
-        "datos",
+        "fases",
         "plugins/module_utils/core/forward.py",
         """f"\\nWHERE {route.where('l')}\"""",
         """f"\\nWHERE {route.where('l')} AND l.ctid <> (SELECT max(x.ctid) FROM {route.source_table} x)\"""",
         "test_every_legacy_row_is_equal_merged_or_quarantined",
     ),
     "the way back leaves the sequences where they were": Fault(
-        "datos", "plugins/module_utils/undo.py", " RESTART IDENTITY", "", "test_the_way_back_leaves_what_was_there"
+        "fases", "plugins/module_utils/undo.py", " RESTART IDENTITY", "", "test_the_way_back_leaves_what_was_there"
     ),
     "a simulation changes something": Fault(
-        "datos",
+        "fases",
         "plugins/module_utils/data_jobs.py",
         "        before = slicer",
         "        db.run_sql(context.conn, 'DROP TABLE IF EXISTS public.consents; COMMIT; BEGIN')\n        before = slicer",
         "test_a_simulation_changes_nothing",
     ),
     "an index is forgotten": Fault(
-        "estructura",
+        "fases",
         "files/mapping/tinkubot.yml",
         "indexes: [nombre, categoria, esta_activo]",
         "indexes: [nombre, esta_activo]",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import pytest
@@ -25,10 +26,12 @@ class Database:
         """The phases that went through their whole cycle."""
         return [station["phase"] for station in self.host.ansible.get_variables()["road"] if station.get("cycle")]
 
+    @cache  # noqa: B019  lives as long as its module
     def dump(self, phase: str, step: str) -> str:
         """What pg_dump gave after that step."""
         return str(self.host.file(f"/var/lib/cycle/{phase}-{step}.sql").content_string)
 
+    @cache  # noqa: B019  likewise
     def said(self, phase: str, step: str) -> dict[str, Any]:
         """How the step ended: rc, stdout and stderr."""
         return dict(json.loads(self.host.file(f"/var/lib/cycle/{phase}-{step}.json").content_string))
