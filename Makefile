@@ -41,7 +41,7 @@ test-slow: setup ## lo que no cabe en cada cambio: cortes, señales, dos operado
 	$(VENV_PYTHON) -m pytest -n 2 --dist worksteal -m slow
 
 flaky: setup ## repite las pruebas de concurrencia, que han de salir bien siempre: N=20
-	@for n in $$(seq $(N)); do echo "== vuelta $$n de $(N)"; $(VENV_PYTHON) -m pytest -q -n 2 -m concurrent || exit 1; done
+	@for n in $$(seq $(N)); do echo "== vuelta $$n de $(N)"; $(VENV_PYTHON) -m pytest -q -n 2 --dist worksteal -m concurrent || exit 1; done
 
 test-unit: setup ## solo las pruebas sin base de datos
 	$(VENV_PYTHON) -m pytest tests/unit
