@@ -48,12 +48,13 @@ def test_an_interrupted_scenario_leaves_nothing(number: signal.Signals) -> None:
         assert_gone(trial, before)
 
 
-def test_a_failed_converge_leaves_nothing(tmp_path: Path) -> None:
+def test_a_failed_converge_leaves_what_was_seen_and_nothing_else(tmp_path: Path) -> None:
     before = world()
     with Trial("fallido", "fases", RUNBOOK_HOUSE=str(tmp_path)) as trial:
         said, code = trial.end()
         assert code != 0
         assert "TASK [Run fase0" in said
+        assert (ROOT / f".molecule/{trial.name}-fases/cycle/fase0-antes.sql").read_text(encoding="utf-8").startswith("--")
         assert_gone(trial, before)
 
 

@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,10 @@ import pytest
 from psycopg2 import sql
 
 from tests.support.databases import Database, Databases
+from tests.support.dump import dump
 from tests.support.playbook import Playbooks
 from tests.support.reaper import reaped
-from tools.postgres_server import SUPERUSER, PostgresServer, launch
+from tools.postgres_server import SUPERUSER, PostgresServer, ServerError, launch
 
 # Files by the mark that all their tests have. slow: many minutes. concurrent: what hangs on who comes first.
 MARKS = {
@@ -47,6 +49,10 @@ MARKS = {
         "test_workers.py",
     },
 }
+
+# Stores the databases that there are in a new folder; the fixture databases knows how.
+KEEP = pytest.StashKey[Callable[[], Path]]()
+LOCKED = ("--lock-wait-timeout=5s",)  # a failed test may have left a transaction open
 
 # What is started in the background, or by nohup, hands its deafness down to every run whose signals are tested.
 for _number, _default in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
@@ -83,9 +89,33 @@ def _make_logins_cheap(server: PostgresServer) -> None:
 
 
 @pytest.fixture(scope="session")
-def databases(server: PostgresServer) -> Databases:
+def databases(request: pytest.FixtureRequest, server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Databases:
     """Makes databases that outlive a test; for most tests ``new_database`` is the better choice."""
-    return Databases(server)
+    databases = Databases(server)
+
+    def keep() -> Path:
+        folder = tmp_path_factory.mktemp("fallida")
+        shutil.copy(server.home / "log", folder / "postgresql.log")
+        for database in databases.there():
+            (folder / f"{database.name}.sql").write_text(dump(database, without=(), options=LOCKED), encoding="utf-8")
+        return folder
+
+    request.config.stash[KEEP] = keep
+    return databases
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Where a test fails, keep the server's log and its databases as they are now: CI uploads them."""
+    report = yield
+    if report.failed and call.when == "call" and (keep := item.config.stash.get(KEEP, None)):
+        try:
+            report.sections.append(("bases y registro del servidor", str(keep())))
+        except (ServerError, OSError) as error:  # the server may be what failed
+            report.sections.append(("bases y registro del servidor", f"no se pudieron guardar: {error}"))
+    return report
 
 
 @pytest.fixture

@@ -11,4 +11,21 @@ trap 'exec 8>&-; wait "$cleaner"' EXIT
 trap 'exit 130' INT TERM HUP
 # What a machine that went down has left; Molecule's own way to ask takes seconds.
 "$(dirname "$0")/remove.sh" "$RUNBOOK_NAME-$scenario"
-MOLECULE_EPHEMERAL_DIRECTORY=$folder molecule test --scenario-name "$scenario"
+
+# For whoever looks for the reason: each step's output and dump, and the server's log, in .molecule/<container>.
+keep() {
+  local container
+  for container in $(docker ps --all --format '{{.Names}}' --filter "name=^$RUNBOOK_NAME-$scenario(-|\$)"); do
+    rm -rf ".molecule/$container"
+    mkdir -p ".molecule/$container"
+    for found in /var/lib/cycle /var/log/postgresql; do
+      docker cp "$container:$found" ".molecule/$container/" >/dev/null 2>&1 || true # not every host has both
+    done
+  done
+}
+
+MOLECULE_EPHEMERAL_DIRECTORY=$folder molecule test --destroy=never --scenario-name "$scenario" || {
+  code=$?
+  keep
+  exit "$code"
+}

@@ -66,6 +66,7 @@ class Databases:
         self.server = server
         self._templates: dict[tuple[object, ...], str] = {}
         self._made = 0
+        self._there: dict[str, Database] = {}
 
     def sample(
         self,
@@ -102,7 +103,12 @@ class Databases:
         with self._cursor() as cursor:
             quick = " STRATEGY FILE_COPY" if cursor.connection.server_version >= 150000 else ""  # the only one before
             cursor.execute(sql.SQL(f"CREATE DATABASE {{}} OWNER {{}} TEMPLATE {{}}{quick}").format(*names))
-        return Database(self.server, name)
+        self._there[name] = Database(self.server, name)
+        return self._there[name]
+
+    def there(self) -> list[Database]:
+        """What has been made and not dropped, templates aside."""
+        return [database for name, database in self._there.items() if name not in self._templates.values()]
 
     def copy_with_ledger(self, template: str) -> Database:
         """The same from one with bookkeeping, which is refused in another database than its own until it is told so."""
@@ -112,6 +118,7 @@ class Databases:
 
     def drop(self, database: Database) -> None:
         """Remove it, whoever is still connected."""
+        self._there.pop(database.name, None)
         with self._cursor() as cursor:
             cursor.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(database.name)))
 

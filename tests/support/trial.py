@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -72,5 +73,7 @@ class Trial:
             self.send(signal.SIGINT)
         self._process.wait()
         self._output.close()
+        for kept in ROOT.glob(f".molecule/{self.name}-*"):
+            shutil.rmtree(kept)
         for tag in docker("image", "ls", "--format", "{{.Repository}}", "--filter", f"reference={self.name}-*"):
             docker("image", "rm", tag)
