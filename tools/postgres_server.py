@@ -162,7 +162,7 @@ def make_home(home: Path | None = None, *, durable: bool = False) -> Path:
 
 
 def memory() -> Path:
-    """The file system in memory where it has room: on ext4 to make files where others were deleted costs half a second."""
+    """The file system in memory where it has room, else ``scratch``: on ext4 a database costs half a second to make."""
     shared = Path("/dev/shm")
     if os.access(shared, os.W_OK | os.X_OK) and shutil.disk_usage(shared).free > ROOM:
         return shared
