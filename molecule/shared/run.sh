@@ -14,7 +14,7 @@ trap 'exit 130' INT TERM HUP
 
 # For whoever looks for the reason: each step's output and dump, and the server's log, in .molecule/<container>.
 keep() {
-  local container
+  local container found
   for container in $(docker ps --all --format '{{.Names}}' --filter "name=^$RUNBOOK_NAME-$scenario(-|\$)"); do
     rm -rf ".molecule/$container"
     mkdir -p ".molecule/$container"
