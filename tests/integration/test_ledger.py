@@ -13,7 +13,7 @@ from plugins.module_utils import db, lease, ledger
 from tests.sample.supabase import API_ROLES
 from tests.support.databases import Database, Databases
 from tests.support.jobs import SHOP
-from tests.support.phase import Phase, finish, refused, states
+from tests.support.phase import Phase, closed_window, finish, refused, states
 
 # --- the schema
 
@@ -106,8 +106,7 @@ def test_a_dump_restored_where_the_system_identifier_is_secret_is_refused_too(em
 
 
 def test_a_refused_phase_leaves_nothing_behind(phase: Phase, conn: Any) -> None:
-    night = {"start": "02:00", "end": "02:01", "timezone": "Pacific/Kiritimati"}
-    error = refused(lambda: phase.open("fase1", maintenance_window=night, overrides={"disk": "ampliado"}))
+    error = refused(lambda: phase.open("fase1", maintenance_window=closed_window(), overrides={"disk": "ampliado"}))
     assert error.code == "refused"
     assert "[order] fase1 va después de: fase0" in str(error)
     assert not ledger.exists(conn)
@@ -196,8 +195,7 @@ def test_only_legal_transitions_happen(fase0: Phase, conn: Any) -> None:
 
 
 def test_passing_a_gate_leaves_its_reason(phase: Phase, conn: Any) -> None:
-    night = {"start": "02:00", "end": "02:01", "timezone": "Pacific/Kiritimati"}
-    phase.open("fase0", run_id="noche", maintenance_window=night, overrides={"window": "acordado con soporte"})
+    phase.open("fase0", run_id="noche", maintenance_window=closed_window(), overrides={"window": "acordado con soporte"})
     found = ledger.last_event(conn, ["puerta_saltada"], "noche")
     assert found is not None
     assert (found.detail["puerta"], found.detail["motivo"]) == ("window", "acordado con soporte")
@@ -221,11 +219,10 @@ def test_nothing_starts_on_a_database_in_read_only_mode(empty_database: Database
 
 
 def test_a_dry_run_asks_every_gate_and_writes_nothing(phase: Phase, conn: Any) -> None:
-    night = {"start": "02:00", "end": "02:01", "timezone": "Pacific/Kiritimati"}
-    lines = phase.call("open", "fase1", "ensayo", check=True, maintenance_window=night)
+    lines = phase.call("open", "fase1", "ensayo", check=True, maintenance_window=closed_window())
     assert any("se negaría [order]" in line for line in lines)
     assert any("se negaría [window]" in line for line in lines)
-    phase.call("close", "fase1", "ensayo", check=True, maintenance_window=night)
+    phase.call("close", "fase1", "ensayo", check=True, maintenance_window=closed_window())
     assert not ledger.exists(conn)
 
 

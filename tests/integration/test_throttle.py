@@ -16,7 +16,7 @@ from plugins.module_utils import data_jobs, slicer, throttle
 from plugins.module_utils.core.errors import MigrationError
 from tests.support.boxes import Night, at_each_batch, beside, others
 from tests.support.databases import Database
-from tests.support.phase import Phase
+from tests.support.phase import Phase, closed_window, window_until
 from tests.support.standby import standby
 
 READ = "SELECT coalesce(sum(filas_leidas), 0) FROM migracion.progreso_copia"
@@ -41,17 +41,11 @@ def paused(night: Night, match: str) -> MigrationError:
 # --- the window
 
 
-def window(seconds: float) -> dict[str, str]:
-    """A window that closes so many seconds from now, or has closed so many seconds ago; to the minute, so rounded down."""
-    end = datetime.now(UTC) + timedelta(seconds=seconds)
-    return {"start": f"{end - timedelta(hours=4):%H:%M}", "end": f"{end:%H:%M}", "timezone": "UTC"}
-
-
 def test_the_copy_pauses_before_the_windows_end_and_goes_on_in_the_next(
     night: Night, empty_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    night.more["maintenance_window"] = window(180)
     closes = datetime.now(UTC).replace(second=0, microsecond=0) + timedelta(minutes=3)
+    night.more["maintenance_window"] = window_until(closes)
     reserve = (closes - datetime.now(UTC)).total_seconds() - 0.7  # so the copy's time is over in 0.7 s
     monkeypatch.setattr(throttle, "RESERVE_SECONDS", reserve)
     at_each_batch(empty_database, "PERFORM pg_sleep(0.15);")
@@ -66,7 +60,7 @@ def test_the_copy_pauses_before_the_windows_end_and_goes_on_in_the_next(
 def test_a_window_that_is_closed_lets_no_batch_and_no_repair_pass_and_by_name_both(
     night: Night, empty_database: Database
 ) -> None:
-    night.more["maintenance_window"] = window(-3600)
+    night.more["maintenance_window"] = closed_window()
     paused(night, "La ventana de mantenimiento")
     assert empty_database.value(READ) == 0
     night.overrides["window"] = "acordado con soporte"
@@ -82,14 +76,14 @@ def test_a_window_that_is_closed_lets_no_batch_and_no_repair_pass_and_by_name_bo
 
 def test_the_window_holds_no_way_back(night: Night, empty_database: Database) -> None:
     night.night()
-    night.more["maintenance_window"] = window(-3600)
+    night.more["maintenance_window"] = closed_window()
     night.take_back()
     assert empty_database.value("SELECT count(*) FROM cajas") == 0
 
 
 def test_a_copy_that_the_window_ended_is_pausada_in_the_ledger(empty_database: Database, tmp_path: Path) -> None:
     """As the playbook does it: the failed task's code reaches the phase's end."""
-    night = Night.on(empty_database, tmp_path, 10, more={"maintenance_window": window(-3600)})
+    night = Night.on(empty_database, tmp_path, 10, more={"maintenance_window": closed_window()})
     phase = Phase(empty_database.url, options={"mapping": night.mapping.read_text(encoding="utf-8"), "stabilization_days": 0})
     night.up_to_tables()
     run_id = phase.open("fase2")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
 from tests.support.databases import Database
+from tests.support.phase import closed_window
 from tests.support.playbook import PlaybookRun, Playbooks
 from tests.support.variants import brief
 
@@ -160,8 +160,7 @@ def test_a_refused_login_is_not_tried_again_by_rescue_or_summary(empty_database:
 def test_a_command_that_is_refused_by_its_gates_names_all_and_prints_what_passes_them(
     empty_database: Database, playbooks: Make
 ) -> None:
-    night: dict[str, Any] = {"maintenance_window": {"start": "02:00", "end": "02:01", "timezone": "Pacific/Kiritimati"}}
-    maker = playbooks(empty_database.url, **night)
+    maker = playbooks(empty_database.url, maintenance_window=closed_window())
     refused(maker.run("fase1"), "[order] fase1 va después de: fase0", "[window]", '"window": "MOTIVO"', "NO EMPEZÓ")
     untouched(empty_database)
 

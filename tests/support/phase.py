@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,16 @@ def finish(phase: Phase, conn: Any, name: str, **more: Any) -> list[str]:
     run_id = phase.open(name, **more)
     ledger.event(conn, run_id, "prueba", name, {"tablas": [], "diferencias": []})
     return phase.call("close", name, run_id, **more)
+
+
+def window_until(end: datetime) -> dict[str, str]:
+    """A maintenance window of four hours that closes at ``end`` (UTC), to the minute."""
+    return {"start": f"{end - timedelta(hours=4):%H:%M}", "end": f"{end:%H:%M}", "timezone": "UTC"}
+
+
+def closed_window() -> dict[str, str]:
+    """A maintenance window that closed an hour ago, at whatever hour this runs."""
+    return window_until(datetime.now(UTC) - timedelta(hours=1))
 
 
 def refused(action: Callable[[], object]) -> MigrationError:
