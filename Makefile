@@ -57,7 +57,7 @@ chaos: setup ## accidentes al azar en cada fase: N=30 SEED=7 INSTALLATION=jsonb|
 S ?= $(notdir $(patsubst %/molecule.yml,%,$(wildcard molecule/*/molecule.yml)))
 # Containers and images carry the checkout's own number, so that two checkouts never meet.
 export RUNBOOK_NAME ?= runbook-$(firstword $(shell printf %s '$(CURDIR)' | cksum))
-molecule: setup ## los escenarios en contenedores de verdad (hace falta Debian y ser root, o sudo): S=fases corre uno
+molecule: setup ## los escenarios en contenedores de verdad (hace falta Docker, o Debian y root o sudo para instalarlo): S=fases corre uno
 	tools/prepare_docker.sh
 	$(call stage,escenarios de Molecule,$(MAKE) --no-print-directory --jobs=2 --keep-going --output-sync=target $(addprefix scenario-,$(S)))
 

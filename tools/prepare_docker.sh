@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Leaves Docker Engine, docker compose 2 and a Debian base image ready on a fresh Debian 12 or 13, with or without systemd.
-# Run it as root or as somebody whom sudo asks for no password. A second run finds everything and changes nothing.
+# Where an engine answers and compose 2 is there, any Linux will do. Installing takes root, or somebody whom sudo asks for no
+# password. A second run finds everything and changes nothing.
 #
 #   tools/prepare_docker.sh [IMAGE] [SUITE]      default: debian:bookworm-slim bookworm
 #
@@ -28,7 +29,12 @@ as_root() {
 
 apt_is_fresh=false
 
+only_on_debian() {
+  [ "${ID:-}" = debian ] || fail "falta $1, y solo sé prepararlo en Debian 12 o 13; esto es ${PRETTY_NAME:-otra cosa}"
+}
+
 refresh_apt() {
+  only_on_debian 'Docker con compose 2'
   if ! $apt_is_fresh; then
     as_root apt-get update -qq -o Acquire::Retries=3
     apt_is_fresh=true
@@ -37,7 +43,9 @@ refresh_apt() {
 
 install_packages() {
   refresh_apt
-  as_root apt-get install -qq -y --no-install-recommends -o Acquire::Retries=3 "$@" >/dev/null
+  say "instalando $*"
+  as_root apt-get install -qq -y --no-install-recommends -o Acquire::Retries=3 "$@" >/dev/null ||
+    fail "apt no da lo que falta: sin Docker no hay pruebas en contenedores; las demás son make test-fast"
 }
 
 candidate_of() { apt-cache policy "$1" 2>/dev/null | awk '$1 == "Candidate:" { print $2 }'; }
@@ -57,7 +65,6 @@ mirror() {
 
 ensure_engine() {
   if ! command -v dockerd >/dev/null; then
-    say 'instalando el motor'
     install_packages docker.io iptables ca-certificates
   fi
   # from Debian 13 on the client is a package of its own
@@ -76,7 +83,6 @@ ensure_compose() {
 
 # Debian 12 has version 1. The pin keeps every other package where it is.
 compose_from_trixie() {
-  say 'instalando compose 2 desde trixie'
   as_root tee /etc/apt/sources.list.d/tinkubot-compose.sources >/dev/null <<END
 Types: deb
 URIs: $(mirror)
@@ -95,13 +101,14 @@ END
 
 # --- the daemon
 
-answers() { as_root docker info >/dev/null 2>&1; }
+answers() { docker info >/dev/null 2>&1; }
+
+runs() { as_root docker info >/dev/null 2>&1; }
 
 ensure_daemon() {
-  answers && return
   if [ -d /run/systemd/system ] && as_root systemctl start docker 2>/dev/null; then
     sleep 1
-    answers && return
+    runs && return
   fi
   ensure_cgroups
   start_daemon || start_daemon --storage-driver=vfs || start_without_nftables || {
@@ -132,7 +139,7 @@ start_daemon() {
   as_root setsid sh -c 'log=$1; shift; exec nohup dockerd "$@" >"$log" 2>&1' sh "$daemon_log" "$@" </dev/null >/dev/null 2>&1 8>&- 9>&- &
   local started=$! tries
   for tries in $(seq 60); do
-    answers && return
+    runs && return
     as_root kill -0 "$started" 2>/dev/null || [ "$tries" -lt 4 ] || return 1
     sleep 0.5
   done
@@ -147,7 +154,7 @@ start_without_nftables() {
 # --- the base image
 
 ensure_image() {
-  as_root docker image inspect "$image" >/dev/null 2>&1 && return
+  docker image inspect "$image" >/dev/null 2>&1 && return
   if timeout 60 docker pull -q "$image" >/dev/null 2>&1; then
     say "imagen $image descargada"
   else
@@ -157,6 +164,7 @@ ensure_image() {
 }
 
 build_image() {
+  only_on_debian "la imagen $image"
   command -v debootstrap >/dev/null || install_packages debootstrap
   local root log
   root=$(as_root mktemp -d /var/tmp/tinkubot-raiz.XXXXXX)
@@ -169,7 +177,7 @@ build_image() {
   fi
   as_root find "$root/var/cache/apt/archives" "$root/var/lib/apt/lists" "$root/usr/share/doc" -mindepth 1 -delete
   as_root tar -C "$root" --numeric-owner --exclude='./proc/*' --exclude='./sys/*' --exclude='./dev/*' -c . |
-    as_root docker import --change 'CMD ["bash"]' \
+    docker import --change 'CMD ["bash"]' \
       --change 'ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' - "$image" >/dev/null
 }
 
@@ -177,13 +185,12 @@ mkdir -p "$(dirname "$0")/../.cache"
 exec 9>"$(dirname "$0")/../.cache/docker.lock"
 flock 9 # apt and the daemon bear one of us at a time
 
-[ -r /etc/os-release ] || fail 'esto no es Debian'
 # shellcheck disable=SC1091
-. /etc/os-release
-[ "${ID:-}" = debian ] || fail "hace falta Debian 12 o 13, y esto es ${PRETTY_NAME:-otra cosa}"
-ensure_engine
+[ ! -r /etc/os-release ] || . /etc/os-release
+answers || ensure_engine
 ensure_compose
-ensure_daemon
+answers || ensure_daemon
+answers || fail "el motor corre y $(id -un) no puede hablarle: hágalo miembro del grupo docker"
 ensure_image
-as_root docker run --rm "$image" true || fail "la imagen $image no arranca"
+docker run --rm "$image" true || fail "la imagen $image no arranca"
 say "listo: $(docker --version), compose $(docker compose version --short), imagen $image"
