@@ -32,24 +32,11 @@ ASKED = [(name, tag) for name in ("fase0", "fase1", "fase2", "fase3") for tag in
 ASKED += [("estado", tag) for tag in ("estado", "cuarentena", "parar")]
 
 
-def documented(program: str) -> list[list[str]]:
-    """Every command line of the README's blocks that calls the program."""
-    lines = [line for block in re.findall(r"^```\n(.*?)^```", README, re.MULTILINE | re.DOTALL) for line in block.splitlines()]
-    lines += re.findall(r"`([^`\n]+)`", README)
-    return [shlex.split(line) for line in lines if re.match(rf"(\$ )?{program} ", line)]
-
-
 def tool(*words: object, **environment: str) -> subprocess.CompletedProcess[str]:
     """A program of the virtual environment, in a clean one of its own."""
     clean = {"PATH": f"{BIN}:/usr/bin:/bin", "LC_ALL": "C.UTF-8", "ANSIBLE_NOCOLOR": "1", **environment}
     program, *rest = map(str, words)
     return subprocess.run([BIN / program, *rest], cwd=ROOT, env=clean, capture_output=True, text=True, check=False)
-
-
-def test_every_make_command_of_the_readme_is_a_target() -> None:
-    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
-    named = {words[1] for words in documented("make")}
-    assert {"demo", "demo-down", "test", "setup"} <= named <= targets
 
 
 def test_make_help_names_every_target_that_somebody_may_call() -> None:
@@ -60,8 +47,11 @@ def test_make_help_names_every_target_that_somebody_may_call() -> None:
 
 
 def readme_playbooks() -> Iterator[list[str]]:
-    for words in documented("ansible-playbook"):
-        yield words[1:] if words[0] == "ansible-playbook" else words[2:]
+    """What follows ansible-playbook in every line of the README's code that begins with it."""
+    lines = [line for block in re.findall(r"^```\n(.*?)^```", README, re.MULTILINE | re.DOTALL) for line in block.splitlines()]
+    for line in lines + re.findall(r"`([^`\n]+)`", README):
+        if called := re.match(r"(?:\$ )?ansible-playbook (.*)", line):
+            yield shlex.split(called[1])
 
 
 @pytest.mark.parametrize("words", list(readme_playbooks()), ids=" ".join)

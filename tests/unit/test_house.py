@@ -70,10 +70,26 @@ def test_the_other_inventories_know_no_setting_that_prod_does_not_explain(site: 
     assert settings - {"demo_dir"} <= set(load(SITE))
 
 
-def test_every_make_command_that_the_readme_names_exists() -> None:
+def commands_of_the_workflow() -> list[str]:
+    """What each job runs, once for each value of its matrix."""
+    found = []
+    for job in load(ROOT / ".github/workflows/ci.yml")["jobs"].values():
+        for step in job["steps"]:
+            targets = job["strategy"]["matrix"].get("target", [""])
+            found += [step.get("run", "").replace("${{ matrix.target }}", target) for target in targets]
+    return found
+
+
+def commands_of_the_hooks() -> list[str]:
+    return [hook["entry"] for repo in load(ROOT / ".pre-commit-config.yaml")["repos"] for hook in repo["hooks"]]
+
+
+@pytest.mark.parametrize("place", ["readme", "workflow", "hooks"])
+def test_every_make_command_that_is_named_exists(place: str) -> None:
+    commands = {"readme": code_of_the_readme, "workflow": commands_of_the_workflow, "hooks": commands_of_the_hooks}[place]()
     targets = set(re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
-    named = set(re.findall(r"\bmake ([a-z][a-z-]+)\b", "\n".join(code_of_the_readme())))
-    assert named
+    named = set(re.findall(r"\bmake ([a-z][a-z-]+)\b", "\n".join(commands)))
+    assert len(named) > 1
     assert named <= targets
 
 
@@ -92,6 +108,7 @@ def code_of_the_readme() -> list[str]:
 def test_ci_runs_the_readmes_test_command() -> None:
     assert "make test" in code_of_the_readme()
     assert (ROOT / ".ci" / "run").read_text(encoding="utf-8").rstrip().endswith("make test")
+    assert any(command.endswith("bash .ci/run") for command in commands_of_the_workflow())
 
 
 def test_the_lock_pins_everything_that_the_project_asks_for() -> None:
