@@ -106,6 +106,7 @@ answers() { docker info >/dev/null 2>&1; }
 runs() { as_root docker info >/dev/null 2>&1; }
 
 ensure_daemon() {
+  runs && return
   if [ -d /run/systemd/system ] && as_root systemctl start docker 2>/dev/null; then
     sleep 1
     runs && return
