@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from . import lease, throttle
+from . import lease
 from .core.batching import fix_end, split_end
 from .core.errors import MigrationError
 from .core.pace import blended, next_rows
@@ -16,7 +16,7 @@ from .core.render import route_statements
 from .core.routes import BOOKKEEPING, Route
 from .core.sqltext import literal, qname
 from .db import Error, compose, execute, explained, fetch_all, fetch_one, run_sql, transaction
-from .throttle import Watch, out_of_patience, waiters
+from .throttle import Watch, waiters
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -143,9 +143,7 @@ def copy_for(conn: Connection, progress: Progress, watch: Watch, batch_rows: int
         verdict = watch.before_batch(conn)
         if verdict.wait:
             progress.note(f"la copia espera: {verdict.wait}")
-            if _seconds_without_batch(conn, progress, watch.run_id) > throttle.PATIENCE_SECONDS:
-                raise out_of_patience(verdict.wait)
-            time.sleep(max(0.0, min(throttle.LOOK_SECONDS, deadline - time.monotonic())))
+            watch.wait(verdict.wait, _seconds_without_batch(conn, progress, watch.run_id), deadline)
         else:
             batch = Batch(conn, progress, watch.run_id)
             try:

@@ -133,7 +133,7 @@ def seal(conn: Connection) -> None:
 # --- runs
 
 
-def runs(conn: Connection) -> tuple[Run, ...]:
+def recorded_runs(conn: Connection) -> tuple[Run, ...]:
     """All runs, oldest first; none when the bookkeeping does not exist yet."""
     if not exists(conn):
         return ()
@@ -147,7 +147,7 @@ def runs(conn: Connection) -> tuple[Run, ...]:
 
 def run_of(conn: Connection, run_id: str) -> Run | None:
     """The row of that run."""
-    return next((run for run in runs(conn) if run.run_id == run_id), None)
+    return next((run for run in recorded_runs(conn) if run.run_id == run_id), None)
 
 
 def begin(conn: Connection, run_id: str) -> Run:

@@ -109,7 +109,7 @@ def close_phase(conn: Connection, order: Order) -> list[str]:
 
 
 def _finish(conn: Connection, order: Order, verdict: str, notes: list[str], proof: ledger.Event | None) -> list[str]:
-    stands = standing(ledger.runs(conn), order.plan.phase)
+    stands = standing(ledger.recorded_runs(conn), order.plan.phase)
     waiting = tuple(part for part in order.plan.all_parts(order.plan.phase) if part and part not in stands)
     ending = order.ending(
         verdict,

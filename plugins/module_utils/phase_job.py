@@ -100,7 +100,7 @@ def decision(conn: Connection, order: Order) -> Decision:
     """What the gates say now."""
     facts = Facts(
         now=datetime.now(UTC),
-        runs=ledger.runs(conn),
+        runs=ledger.recorded_runs(conn),
         window=parse_window(order.params["maintenance_window"]),
         stabilization_days=parse_number(order.params["stabilization_days"]),
         overrides=parse_overrides(order.params["overrides"]),
@@ -163,11 +163,11 @@ def claim_of(order: Order) -> lease.Claim:
 
 def has_work(conn: Connection, plan: Plan) -> bool:
     """Whether the run gets its row at once: a completed phase only gets one when a module finds something to change."""
-    runs = ledger.runs(conn)
-    stands = standing(runs, plan.phase)
+    recorded = ledger.recorded_runs(conn)
+    stands = standing(recorded, plan.phase)
     if plan.action == APPLY:
         return not set(plan.parts) <= stands
-    unfinished = any(r.phase == plan.phase and r.action == APPLY and r.state in ("fallida", "pausada") for r in runs)
+    unfinished = any(r.phase == plan.phase and r.action == APPLY and r.state in ("fallida", "pausada") for r in recorded)
     return plan.phase != "fase0" and (unfinished or bool(set(plan.parts) & stands))
 
 

@@ -26,9 +26,9 @@ def status(conn: Connection, order: Order) -> list[str]:
     if not ledger.exists(conn):
         return [*lines, "Todavía no se ha ejecutado nada.", f"Siguiente: {order.command.text('fase0')}"]
     ledger.check_identity(conn)
-    runs = ledger.runs(conn)
+    recorded = ledger.recorded_runs(conn)
     plan = Plan(PHASES[0], APPLY, subphases=order.plan.subphases)
-    lines += ["Fases:", *(f"  {phase}: {phase_state(plan, runs, phase)}" for phase in PHASES)]
+    lines += ["Fases:", *(f"  {phase}: {phase_state(plan, recorded, phase)}" for phase in PHASES)]
     held = lease.holder(conn)
     lines.append(f"En marcha: {_running(held)}" if held else "En marcha: nada")
     if proof := ledger.last_event(conn, ("prueba",)):
@@ -37,7 +37,7 @@ def status(conn: Connection, order: Order) -> list[str]:
     lines += waived_lines(ledger.waived_quarantine(conn))
     lines.append(f"Pendientes de propagar: {number(ledger.pending(conn))}")
     lines += _access_lines(conn, order)
-    following = next((phase for phase in PHASES if not is_complete(plan, runs, phase)), "")
+    following = next((phase for phase in PHASES if not is_complete(plan, recorded, phase)), "")
     if following in order.command.playbooks:
         lines.append(f"Siguiente: {order.command.text(following)}")
     elif following:
@@ -97,16 +97,16 @@ def stop(conn: Connection, order: Order) -> list[str]:
     return [*lines, escape(f"Parada pedida a {_running(held)}: se detiene entre dos lotes y queda pausada. Se ve con: {where}")]
 
 
-def phase_state(plan: Plan, runs: tuple[Run, ...], phase: str) -> str:
+def phase_state(plan: Plan, recorded: tuple[Run, ...], phase: str) -> str:
     """One phase in words."""
-    done = standing(runs, phase)
-    last = next((run for run in reversed(runs) if run.phase == phase), None)
+    done = standing(recorded, phase)
+    last = next((run for run in reversed(recorded) if run.phase == phase), None)
     if last is None:
         return "no ejecutada"
     state = "en curso" if last.state == "en_curso" else last.state
     said = f"{last.action}: {state} ({day(last.ended or last.started)}, {last.operator}, {last.run_id})"
-    if is_complete(plan, runs, phase):
-        stands = f"completada el {day(completed_at(runs, phase) or last.started)}"
+    if is_complete(plan, recorded, phase):
+        stands = f"completada el {day(completed_at(recorded, phase) or last.started)}"
         return stands if last.state == "completada" else f"{stands}; después, {said}: lo completado sigue en pie"
     parts = [part for part in plan.all_parts(phase) if part in done and part]
     return f"{said}; hecha la subfase {', '.join(parts)}" if parts else said

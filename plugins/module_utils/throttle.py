@@ -5,6 +5,7 @@ A way back has no watch: nothing but the lease and the safety of the data holds 
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -113,12 +114,16 @@ class Watch:
 
     def hold(self, conn: Connection) -> str:
         """Wait until a batch may run, at most PATIENCE_SECONDS; for steps that are not cut into slices."""
-        end = time.monotonic() + PATIENCE_SECONDS
+        started = time.monotonic()
         while (verdict := self.before_batch(conn)).wait:
-            if time.monotonic() >= end:
-                raise out_of_patience(verdict.wait)
-            time.sleep(LOOK_SECONDS)
+            self.wait(verdict.wait, time.monotonic() - started)
         return verdict.slow
+
+    def wait(self, why: str, waited: float, deadline: float = math.inf) -> None:
+        """Sleep until the next look or ``deadline``; raise ``paused`` after ``waited`` seconds that nobody's patience lasts."""
+        if waited > PATIENCE_SECONDS:
+            raise out_of_patience(why)
+        time.sleep(max(0.0, min(LOOK_SECONDS, deadline - time.monotonic())))
 
     def _require_writable(self, conn: Connection) -> None:
         row = db.fetch_one(conn, "SELECT current_setting('transaction_read_only')::bool")

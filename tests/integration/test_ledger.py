@@ -147,7 +147,7 @@ def test_a_paused_run_goes_on_in_its_own_row(fase0: Phase, conn: Any) -> None:
     assert states(conn)[-1] == ("fase1", "aplicar", "pausada")
     finish(fase0, conn, "fase1")
     assert states(conn) == [("fase0", "aplicar", "completada"), ("fase1", "aplicar", "completada")]
-    assert ledger.runs(conn)[-1].detail["continua"] == [run_id]
+    assert ledger.recorded_runs(conn)[-1].detail["continua"] == [run_id]
 
 
 def test_a_rollback_marks_what_it_undid(fase0: Phase, conn: Any) -> None:
@@ -183,12 +183,12 @@ def test_fase2_without_a_subphase_does_what_is_there_and_ends_incomplete(fase0: 
     assert error.code == "incomplete"
     assert "La subfase 2.2 todavía no tiene tablas" in str(error)
     assert states(conn)[-1] == ("fase2", "aplicar", "completada")
-    assert ledger.runs(conn)[-1].parts == ("2.1",)
+    assert ledger.recorded_runs(conn)[-1].parts == ("2.1",)
     assert "2.2 todavía no tiene tablas" in str(refused(lambda: fase0.open("fase2", subphase="2.2")))
 
 
 def test_only_legal_transitions_happen(fase0: Phase, conn: Any) -> None:
-    (run,) = ledger.runs(conn)
+    (run,) = ledger.recorded_runs(conn)
     for state in ("en_curso", "pausada", "fallida", "completada"):
         assert not ledger.set_state(conn, run.run_id, state)
     assert states(conn) == [("fase0", "aplicar", "completada")]

@@ -87,4 +87,4 @@ def refused(action: Callable[[], object]) -> MigrationError:
 
 def states(conn: Any) -> list[tuple[str, str, str]]:
     """Phase, action and state of every run, oldest first."""
-    return [(run.phase, run.action, run.state) for run in ledger.runs(conn)]
+    return [(run.phase, run.action, run.state) for run in ledger.recorded_runs(conn)]
