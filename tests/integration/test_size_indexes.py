@@ -237,8 +237,8 @@ def test_builds_are_cut_into_slices_and_announced(
     large: Night, empty_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(slicer, "SLICE_SECONDS", 0.0)
-    slices: list[None] = []
-    monkeypatch.setattr(slicer.time, "sleep", lambda _: None)
-    said = large.night(lambda: slices.append(None))
+    called: list[None] = []
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    said = large.night(lambda: called.append(None))
     assert any("se construye el índice idx_cajas_peso; faltan 3 índices" in line for line in said)
     assert names(empty_database, VALID) == THREE

@@ -171,8 +171,8 @@ def test_39_the_copy_waits_for_a_standby_and_pauses_when_it_waits_too_long(
             outside(replica, "SELECT pg_wal_replay_resume()")
 
         behind()
-        slices = iter([lambda: None, in_time])
-        said = night.night(lambda: next(slices, lambda: None)())
+        steps = iter([lambda: None, in_time])
+        said = night.night(lambda: next(steps, lambda: None)())
         assert any("la copia espera: la réplica walreceiver va" in line and "por detrás" in line for line in said)
         assert any("0 de 200 filas (0 %), detenida por ahora" in line for line in said)
         assert database.value("SELECT count(*) FROM cajas") == 200
