@@ -31,17 +31,17 @@ class Fault:
 FAULTS = {
     "the copy leaves one row of each table out, and the proof does not look at it": Fault(
         "fases",
-        "plugins/module_utils/core/forward.py",
+        "plugins/module_utils/core/rows/forward.py",
         """f"\\nWHERE {route.where('l')}\"""",
         """f"\\nWHERE {route.where('l')} AND l.ctid <> (SELECT max(x.ctid) FROM {route.source_table} x)\"""",
         "test_every_legacy_row_is_equal_merged_or_quarantined",
     ),
     "the way back leaves the sequences where they were": Fault(
-        "fases", "plugins/module_utils/undo.py", " RESTART IDENTITY", "", "test_the_way_back_leaves_what_was_there"
+        "fases", "plugins/module_utils/backfill/undo.py", " RESTART IDENTITY", "", "test_the_way_back_leaves_what_was_there"
     ),
     "a simulation changes something": Fault(
         "fases",
-        "plugins/module_utils/data_jobs.py",
+        "plugins/module_utils/jobs/table_copy.py",
         "        before = slicer",
         "        db.run_sql(context.conn, 'DROP TABLE IF EXISTS public.consents; COMMIT; BEGIN')\n        before = slicer",
         "test_a_simulation_changes_nothing",
@@ -54,7 +54,11 @@ FAULTS = {
         "test_fase1_made_every_index_and_no_other",
     ),
     "everybody can read the log": Fault(
-        "ssh", "plugins/module_utils/runlog.py", "0o600", "0o644", "test_the_runbook_became_root_and_its_logs_are_for_root_alone"
+        "ssh",
+        "plugins/module_utils/call/runlog.py",
+        "0o600",
+        "0o644",
+        "test_the_runbook_became_root_and_its_logs_are_for_root_alone",
     ),
     "what was written after the proof is not brought in": Fault(
         "completo",

@@ -12,12 +12,12 @@ import os
 import sys
 from pathlib import Path
 
-from plugins.module_utils import db
 from plugins.module_utils.core.catalogue import from_json, to_json
-from plugins.module_utils.core.mapping_file import load_mapping, schema_text
+from plugins.module_utils.core.mapping.file import load_mapping, schema_text
 from plugins.module_utils.core.render import render
-from plugins.module_utils.inspector import read_catalogue
-from plugins.module_utils.policies import translated
+from plugins.module_utils.server import db
+from plugins.module_utils.server.live_catalogue import read_catalogue
+from plugins.module_utils.server.policy_translation import translated
 
 ROOT = Path(__file__).resolve().parent.parent
 MAPPING = ROOT / "files/mapping/tinkubot.yml"

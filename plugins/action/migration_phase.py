@@ -6,7 +6,7 @@ from typing import Any
 
 from ansible.utils.vars import load_extra_vars
 
-from ..module_utils.core.text import escape
+from ..module_utils.core.words import escape
 from ..plugin_utils import controller, guard, scratch
 from ..plugin_utils.reporting import ReportingAction, display, show
 

@@ -6,7 +6,7 @@ import difflib
 from pathlib import Path
 from typing import Any
 
-from ..module_utils.core.text import escape
+from ..module_utils.core.words import escape
 from ..plugin_utils.reporting import ReportingAction, display
 
 SQL = Path(__file__).resolve().parents[2] / "files" / "sql"

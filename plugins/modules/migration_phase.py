@@ -91,8 +91,8 @@ code:
   type: str
 """
 
-from ..module_utils.entry import MAPPING_OPTIONS, run_module
-from ..module_utils.phase_end import run
+from ..module_utils.call.entry import MAPPING_OPTIONS, run_module
+from ..module_utils.phase.closing import run
 
 
 def main() -> None:

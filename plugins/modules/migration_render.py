@@ -67,8 +67,8 @@ forecast:
   elements: dict
 """
 
-from ..module_utils.approver import approve, verify
-from ..module_utils.entry import MAPPING_OPTIONS, run_module
+from ..module_utils.call.entry import MAPPING_OPTIONS, run_module
+from ..module_utils.jobs.migration_render import approve, verify
 
 
 def main() -> None:

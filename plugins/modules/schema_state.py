@@ -49,8 +49,8 @@ lines:
   elements: str
 """
 
-from ..module_utils.entry import MAPPING_OPTIONS, run_module
-from ..module_utils.schema_jobs import absent, present, verify
+from ..module_utils.call.entry import MAPPING_OPTIONS, run_module
+from ..module_utils.jobs.schema_state import absent, present, verify
 
 
 def main() -> None:

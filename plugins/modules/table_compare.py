@@ -72,8 +72,8 @@ accounting:
   elements: dict
 """
 
-from ..module_utils.data_jobs import compare
-from ..module_utils.entry import MAPPING_OPTIONS, run_module
+from ..module_utils.call.entry import MAPPING_OPTIONS, run_module
+from ..module_utils.jobs.table_copy import compare
 
 
 def main() -> None:

@@ -86,8 +86,8 @@ forecast:
   elements: dict
 """
 
-from ..module_utils.data_jobs import copy, take_back
-from ..module_utils.entry import MAPPING_OPTIONS, run_module
+from ..module_utils.call.entry import MAPPING_OPTIONS, run_module
+from ..module_utils.jobs.table_copy import copy, take_back
 
 
 def main() -> None:

@@ -11,9 +11,9 @@ from typing import Any
 from ansible import context
 
 from ..module_utils.core.errors import MigrationError
-from ..module_utils.core.invocation import PHASE_TAGS, RUNNER, STATUS_TAGS, Invocation
-from ..module_utils.core.mapping_file import load_mapping
-from ..module_utils.core.options import VARIABLES, check_extra_vars, check_values
+from ..module_utils.core.mapping.file import load_mapping
+from ..module_utils.core.phase.command_line import PHASE_TAGS, RUNNER, STATUS_TAGS, Invocation
+from ..module_utils.core.phase.settings import VARIABLES, check_extra_vars, check_values
 
 
 def judge(args: Mapping[str, Any], extra: Mapping[str, Any], task_vars: Mapping[str, Any]) -> list[str]:

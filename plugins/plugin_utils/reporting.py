@@ -8,7 +8,7 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ..module_utils.core.text import escape
+from ..module_utils.core.words import escape
 from .controller import playbook_pid
 from .worker import end_with_the_playbook
 

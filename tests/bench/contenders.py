@@ -14,14 +14,19 @@ from typing import Any
 
 import psycopg2
 
-from plugins.module_utils import copier, db, deferred_indexes, prover, schema_job, second_look
-from plugins.module_utils.context import Context, opened
-from plugins.module_utils.core import proof
-from plugins.module_utils.core.refusals import accepted
-from plugins.module_utils.core.routes import Route
+from plugins.module_utils.backfill import deferred_indexes
+from plugins.module_utils.backfill.batches import begin, finish, install, pending_routes, total, uninstall
+from plugins.module_utils.backfill.watch import Watch
+from plugins.module_utils.backfill.workers import copy_parts
+from plugins.module_utils.call.context import Context, opened
+from plugins.module_utils.core.proof import comparison
+from plugins.module_utils.core.rows.refusals import accepted
+from plugins.module_utils.core.rows.routes import Route
 from plugins.module_utils.core.sqltext import idents
-from plugins.module_utils.throttle import Watch
-from plugins.module_utils.workers import copy_parts
+from plugins.module_utils.proof import prove
+from plugins.module_utils.proof.accounting import MEMORY
+from plugins.module_utils.schema.tables import install_helpers
+from plugins.module_utils.server import db
 from tests.support.databases import Database
 from tests.support.jobs import Jobs
 
@@ -88,8 +93,8 @@ class Round:
 
     def _install(self, context: Context) -> None:
         with db.transaction(context.conn):
-            schema_job.install_helpers(context.conn)
-            copier.install(context.conn, context.every_route())
+            install_helpers(context.conn)
+            install(context.conn, context.every_route())
 
     def _statements(self, context: Context, contender: str, statement: Callable[[Route], str]) -> None:
         conn, routes = context.conn, context.every_route()
@@ -108,14 +113,14 @@ class Round:
             with self.jobs.run(phase) as run_id, opened(self.jobs.params(run_id, phase), False) as context:
                 conn, watch = context.conn, Watch(run_id)
                 self._install(context)
-                for route in copier.pending_routes(conn, context.routes()):
+                for route in pending_routes(conn, context.routes()):
                     with self._clock(contender, route.pair.target):
-                        parts = copier.begin(conn, route, run_id, workers)
-                        if copier.total(parts).expected > DEFERRED_ROWS:
+                        parts = begin(conn, route, run_id, workers)
+                        if total(parts).expected > DEFERRED_ROWS:
                             deferred_indexes.defer(conn, route, run_id)
                         copy_parts(self.database.url, conn, parts, watch, workers, BATCH_ROWS, math.inf)
                     with self._clock("analyze", ""):  # no other contender does it
-                        copier.finish(conn, route)
+                        finish(conn, route)
                 for owed in deferred_indexes.owed_indexes(conn):
                     with self._clock(contender, owed.table):
                         deferred_indexes.build(self.database.url, conn, owed, "public", run_id, lambda: None)
@@ -127,11 +132,11 @@ class Round:
                 db.fetch_all(conn, f"SELECT count(md5(l::text)) FROM {route.source_table} l")
         for route in routes:
             with db.transaction(conn, isolation="REPEATABLE READ", read_only=True), self._clock("proof", route.pair.source):
-                db.fetch_all(conn, prover.MEMORY)
-                db.fetch_all(conn, proof.rows_sql(route))
-                db.fetch_all(conn, proof.accounting_sql(route))
+                db.fetch_all(conn, MEMORY)
+                db.fetch_all(conn, comparison.rows_sql(route))
+                db.fetch_all(conn, comparison.accounting_sql(route))
         with self._clock("proof", ""):
-            accounts = second_look.prove(conn, routes, routes)
+            accounts = prove.prove(conn, routes, routes)
         if any(not found.clean for found in accounts):
             raise RuntimeError("the copy that was measured is not equal")
 
@@ -155,13 +160,13 @@ def remove_what_stops_the_plan(database: Database, folder: Path) -> None:
     jobs = Jobs(database.url, folder)
     jobs.up_to_tables()
     with opened(jobs.params("medida", "fase2"), True) as context, db.transaction(context.conn):
-        copier.install(context.conn, context.every_route())
+        install(context.conn, context.every_route())
         db.run_sql(context.conn, "TRUNCATE public.consents, public.profession_synonyms, public.customer_service_requests")
         for route in context.every_route():  # parents first: their children go with them
             keys = " AND ".join(f"l.{c.name} = f.{k}" for c, k in zip(route.key, route.key_names, strict=True))
             refused = f"FROM {route.view} f WHERE {keys} AND NOT ({accepted('f')})"
             db.run_sql(context.conn, f"DELETE FROM {route.source_table} l WHERE EXISTS (SELECT {refused})")
-        copier.uninstall(context.conn, context.every_route())
+        uninstall(context.conn, context.every_route())
     jobs.drop_tables()
     database.query("DROP SCHEMA migracion CASCADE")  # the bookkeeping of a copy would be another database's
     with closing(psycopg2.connect(database.superuser_url)) as connection:

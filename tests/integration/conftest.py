@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from plugins.module_utils import db
+from plugins.module_utils.server import db
 from tests.support.databases import Begin, Database, Databases, Made
 from tests.support.jobs import Jobs, Stage
 from tests.support.phase import Phase, finish

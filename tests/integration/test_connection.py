@@ -14,10 +14,9 @@ from typing import Any
 import psycopg2
 import pytest
 
-from plugins.module_utils import db
-from plugins.module_utils import server as server_info
 from plugins.module_utils.core.errors import MigrationError
-from plugins.module_utils.core.session import SETTINGS
+from plugins.module_utils.core.server.session import SETTINGS
+from plugins.module_utils.server import db, identity
 from tests.sample.supabase import DEFAULT_OWNER, NASTY_PASSWORD
 from tests.support.databases import Database
 from tests.support.pgbouncer import pgbouncer
@@ -47,7 +46,7 @@ def logins_refused(server: PostgresServer) -> int:
 
 def test_a_password_of_special_characters_works(empty_database: Database) -> None:
     with closing(db.connect(empty_database.url, "r1")) as conn:
-        info = server_info.describe(conn)
+        info = identity.describe(conn)
     assert (info.database, info.role) == (empty_database.name, DEFAULT_OWNER)
     assert any(sign in NASTY_PASSWORD for sign in '%@:/#"ñ')
 
@@ -185,7 +184,7 @@ def test_a_pooler_in_transaction_mode_is_refused_and_one_in_session_mode_accepte
 def test_a_standby_is_refused_for_writing(server: PostgresServer) -> None:
     with standby(server) as copy, closing(db.connect(copy.url(), "r1")) as conn:
         with pytest.raises(MigrationError, match="réplica en espera"):
-            server_info.require_writable(conn)
+            identity.require_writable(conn)
         with pytest.raises(MigrationError, match="solo lectura"), db.explained("probar"):
             db.run_sql(conn, "CREATE SCHEMA nada")
 
@@ -194,7 +193,7 @@ def test_the_read_only_mode_is_explained_and_not_overridden(empty_database: Data
     empty_database.query(f'ALTER DATABASE "{empty_database.name}" SET default_transaction_read_only = on')
     with closing(db.connect(empty_database.url, "r1")) as conn:
         with pytest.raises(MigrationError, match="95 %"):
-            server_info.require_writable(conn)
+            identity.require_writable(conn)
         with pytest.raises(psycopg2.errors.ReadOnlySqlTransaction), db.transaction(conn):
             db.run_sql(conn, "CREATE SCHEMA nada")
 

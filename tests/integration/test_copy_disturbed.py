@@ -14,7 +14,7 @@ from typing import Any
 import psycopg2
 import pytest
 
-from plugins.module_utils import copier
+from plugins.module_utils.backfill import batches
 from plugins.module_utils.core.errors import MigrationError
 from tests.support.databases import Begin, Database
 from tests.support.rows import client, customer, quarantine
@@ -102,8 +102,8 @@ def test_a_row_held_for_ever_ends_the_copy_with_the_statement_that_finds_the_hol
     begin: Begin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     database, jobs = begin(up_to="fase1")
-    monkeypatch.setattr(copier, "TRIES", 3)
-    monkeypatch.setattr(copier, "LOCK_TIMEOUT_MS", 20)
+    monkeypatch.setattr(batches, "TRIES", 3)
+    monkeypatch.setattr(batches, "LOCK_TIMEOUT_MS", 20)
     with closing(psycopg2.connect(database.superuser_url)) as holder, holder.cursor() as cursor:
         cursor.execute("SELECT FROM customers FOR UPDATE")
         with pytest.raises(MigrationError, match="pg_stat_activity"):

@@ -13,8 +13,8 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from plugins.module_utils import approver
 from plugins.module_utils.core.errors import MigrationError
+from plugins.module_utils.jobs import migration_render
 from tests.support.databases import Begin, Database, Made
 from tests.support.dump import dump
 from tests.support.jobs import SHOP, TINKUBOT, Jobs
@@ -257,7 +257,7 @@ def test_a_backup_dir_that_cannot_be_written_is_refused(made: Made, tmp_path: Pa
     assert sentence.startswith(f"backup_dir: no se puede escribir en {file}")
     nowhere = Jobs(database.url, file).params("prueba", "fase0", backup_dir="")
     with pytest.raises(MigrationError, match="backup_dir está vacío"):
-        approver.approve(nowhere, True)
+        migration_render.approve(nowhere, True)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
@@ -270,7 +270,7 @@ def test_a_backup_dir_of_somebody_else_is_refused(made: Made, tmp_path: Path) ->
 
 def test_a_backup_dir_without_room_is_refused_by_the_gate_disk(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
     _, jobs = made
-    monkeypatch.setattr(approver, "RESERVE", 2**62)
+    monkeypatch.setattr(migration_render, "RESERVE", 2**62)
     [sentence] = refusals(made)
     assert sentence.startswith("disk: ")
     assert """-e '{"overrides": {"disk": "MOTIVO"}}'""" in sentence

@@ -17,8 +17,8 @@ from typing import Any
 import psycopg2
 import pytest
 
-from plugins.module_utils import db
 from plugins.module_utils.core.errors import MigrationError
+from plugins.module_utils.server import db
 from tests.sample.supabase import DEFAULT_OWNER, NASTY_PASSWORD
 from tests.support.accounting import take_accounting
 from tests.support.databases import Database, Databases

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from plugins.module_utils import db, lease, ledger
 from plugins.module_utils.core.errors import MigrationError
+from plugins.module_utils.ledger import lease, runs
+from plugins.module_utils.server import db
 from tests.support.databases import Database
 from tests.support.phase import Phase, refused, states
 
@@ -51,7 +52,7 @@ def test_a_run_found_dead_on_its_machine_is_taken_over_and_its_sessions_ended(fa
     with pytest.raises(db.Error):
         db.run_sql(orphan, "SELECT 1")
     assert [state for _, _, state in states(conn)[-2:]] == ["fallida", "en_curso"]
-    assert ledger.last_event(conn, ["arriendo_tomado"], "siguiente") is not None
+    assert runs.last_event(conn, ["arriendo_tomado"], "siguiente") is not None
 
 
 def test_a_silent_run_of_another_machine_is_taken_over_only_when_no_session_of_it_lives(fase0: Phase, conn: Any) -> None:
@@ -103,8 +104,8 @@ def test_an_order_that_went_past_the_guard_writes_nothing(phase: Phase, conn: An
     for operation in ("open", "close", "fail"):
         error = refused(lambda operation=operation: phase.call(operation, "fase0", ""))
         assert "se saltó la guardia" in str(error)
-    assert not ledger.exists(conn)
-    ledger.ensure_schema(conn)
+    assert not runs.exists(conn)
+    runs.ensure_schema(conn)
     assert refused(lambda: lease.require_run(conn, "inventada", "fase1")).code == "no_run"
     assert refused(lambda: lease.require_run(conn, "", "fase1")).code == "no_run"
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from plugins.module_utils import db, lease, ledger
+from plugins.module_utils.ledger import lease, runs
+from plugins.module_utils.server import db
 from tests.sample.supabase import API_ROLES
 from tests.support.databases import Database, Databases
 from tests.support.jobs import SHOP
@@ -29,9 +30,9 @@ def test_no_role_but_the_owner_reaches_the_bookkeeping_even_under_open_default_p
                 f"ALTER DEFAULT PRIVILEGES FOR ROLE {empty_database.role} GRANT ALL ON {kind} TO PUBLIC, {roles}"
             )
     with closing(db.connect(empty_database.url, "r1")) as conn:
-        ledger.ensure_schema(conn)
+        runs.ensure_schema(conn)
         db.run_sql(conn, "CREATE FUNCTION migracion.ayuda() RETURNS int LANGUAGE sql RETURN 1")
-        ledger.seal(conn)
+        runs.seal(conn)
     open_objects = empty_database.query(
         """
         SELECT r.rolname, o.name FROM pg_roles r, LATERAL (
@@ -51,7 +52,7 @@ def test_no_role_but_the_owner_reaches_the_bookkeeping_even_under_open_default_p
 
 def test_every_table_has_a_primary_key(empty_database: Database, conn: Any) -> None:
     """A published table without one refuses UPDATE and DELETE."""
-    ledger.ensure_schema(conn)
+    runs.ensure_schema(conn)
     without = empty_database.query(
         "SELECT relname FROM pg_class c WHERE relnamespace = 'migracion'::regnamespace AND relkind = 'r' "
         "AND NOT EXISTS (SELECT FROM pg_index WHERE indrelid = c.oid AND indisprimary)"
@@ -60,11 +61,11 @@ def test_every_table_has_a_primary_key(empty_database: Database, conn: Any) -> N
 
 
 def test_making_it_again_changes_nothing(conn: Any) -> None:
-    ledger.ensure_schema(conn)
-    ledger.event(conn, "r1", "nota", "fase0", {"texto": "a\x00b"})
+    runs.ensure_schema(conn)
+    runs.event(conn, "r1", "nota", "fase0", {"texto": "a\x00b"})
     db.run_sql(conn, "UPDATE migracion.identidad SET version = 0")
-    ledger.ensure_schema(conn)
-    found = ledger.last_event(conn, ["nota"])
+    runs.ensure_schema(conn)
+    found = runs.last_event(conn, ["nota"])
     assert found is not None
     assert found.detail == {"texto": "a\\u0000b"}
 
@@ -96,10 +97,10 @@ def test_a_ledger_that_came_with_a_copy_of_the_database_is_refused(
 
 def test_a_dump_restored_where_the_system_identifier_is_secret_is_refused_too(empty_database: Database, conn: Any) -> None:
     empty_database.query("REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC")
-    ledger.ensure_schema(conn)
-    ledger.check_identity(conn)
+    runs.ensure_schema(conn)
+    runs.check_identity(conn)
     empty_database.query("UPDATE migracion.identidad SET esquema_oid = 1")  # a restored schema has another oid
-    assert refused(lambda: ledger.check_identity(conn)).code == "identity"
+    assert refused(lambda: runs.check_identity(conn)).code == "identity"
 
 
 # --- runs
@@ -109,7 +110,7 @@ def test_a_refused_phase_leaves_nothing_behind(phase: Phase, conn: Any) -> None:
     error = refused(lambda: phase.open("fase1", maintenance_window=closed_window(), overrides={"disk": "ampliado"}))
     assert error.code == "refused"
     assert "[order] fase1 va después de: fase0" in str(error)
-    assert not ledger.exists(conn)
+    assert not runs.exists(conn)
 
 
 def test_a_completed_phase_again_gets_no_row_until_something_changes(fase0: Phase, conn: Any) -> None:
@@ -147,18 +148,18 @@ def test_a_paused_run_goes_on_in_its_own_row(fase0: Phase, conn: Any) -> None:
     assert states(conn)[-1] == ("fase1", "aplicar", "pausada")
     finish(fase0, conn, "fase1")
     assert states(conn) == [("fase0", "aplicar", "completada"), ("fase1", "aplicar", "completada")]
-    assert ledger.recorded_runs(conn)[-1].detail["continua"] == [run_id]
+    assert runs.recorded_runs(conn)[-1].detail["continua"] == [run_id]
 
 
 def test_a_rollback_marks_what_it_undid(fase0: Phase, conn: Any) -> None:
     finish(fase0, conn, "fase1")
     back = fase0.open("fase1", direction="revertir")
     lease.require_run(conn, back, "fase1")
-    ledger.event(conn, back, "tablas_borradas", "fase1", {"tablas": []})
+    runs.event(conn, back, "tablas_borradas", "fase1", {"tablas": []})
     lines = fase0.call("close", "fase1", back, direction="revertir")
     assert any("DESHECHA" in line for line in lines)
     assert states(conn)[1:] == [("fase1", "aplicar", "revertida"), ("fase1", "revertir", "completada")]
-    assert ledger.last_event(conn, ["reversion"], back) is not None
+    assert runs.last_event(conn, ["reversion"], back) is not None
 
 
 def test_the_rollback_of_a_phase_is_refused_while_a_later_one_stands(fase0: Phase, conn: Any) -> None:
@@ -172,7 +173,7 @@ def test_fase0_has_nothing_to_undo_and_says_so_with_an_event(fase0: Phase, conn:
     lines = fase0.call("close", "fase0", back, direction="revertir")
     assert any("No había nada que deshacer de fase0" in line for line in lines)
     assert states(conn) == [("fase0", "aplicar", "completada")]
-    assert ledger.last_event(conn, ["reversion"], back) is not None
+    assert runs.last_event(conn, ["reversion"], back) is not None
 
 
 def test_fase2_without_a_subphase_does_what_is_there_and_ends_incomplete(fase0: Phase, conn: Any) -> None:
@@ -183,20 +184,20 @@ def test_fase2_without_a_subphase_does_what_is_there_and_ends_incomplete(fase0: 
     assert error.code == "incomplete"
     assert "La subfase 2.2 todavía no tiene tablas" in str(error)
     assert states(conn)[-1] == ("fase2", "aplicar", "completada")
-    assert ledger.recorded_runs(conn)[-1].parts == ("2.1",)
+    assert runs.recorded_runs(conn)[-1].parts == ("2.1",)
     assert "2.2 todavía no tiene tablas" in str(refused(lambda: fase0.open("fase2", subphase="2.2")))
 
 
 def test_only_legal_transitions_happen(fase0: Phase, conn: Any) -> None:
-    (run,) = ledger.recorded_runs(conn)
+    (run,) = runs.recorded_runs(conn)
     for state in ("en_curso", "pausada", "fallida", "completada"):
-        assert not ledger.set_state(conn, run.run_id, state)
+        assert not runs.set_state(conn, run.run_id, state)
     assert states(conn) == [("fase0", "aplicar", "completada")]
 
 
 def test_passing_a_gate_leaves_its_reason(phase: Phase, conn: Any) -> None:
     phase.open("fase0", run_id="noche", maintenance_window=closed_window(), overrides={"window": "acordado con soporte"})
-    found = ledger.last_event(conn, ["puerta_saltada"], "noche")
+    found = runs.last_event(conn, ["puerta_saltada"], "noche")
     assert found is not None
     assert (found.detail["puerta"], found.detail["motivo"]) == ("window", "acordado con soporte")
 
@@ -223,7 +224,7 @@ def test_a_dry_run_asks_every_gate_and_writes_nothing(phase: Phase, conn: Any) -
     assert any("se negaría [order]" in line for line in lines)
     assert any("se negaría [window]" in line for line in lines)
     phase.call("close", "fase1", "ensayo", check=True, maintenance_window=closed_window())
-    assert not ledger.exists(conn)
+    assert not runs.exists(conn)
 
 
 def test_a_dry_run_beside_a_running_phase_ends_refused(fase0: Phase) -> None:
@@ -275,7 +276,7 @@ def test_quarantined_text_is_shown_literally_and_moves_no_cursor(fase0: Phase, c
     db.execute(
         conn,
         "INSERT INTO migracion.cuarentena (tabla_origen, clave, fila, motivo, origen) VALUES (%s, %s, %s, %s, 'copia')",
-        ("customers", "a|b", ledger.to_json(row), "sin teléfono"),
+        ("customers", "a|b", runs.to_json(row), "sin teléfono"),
     )
     said = "\n".join(fase0.call("quarantine", "estado", "ver"))
     assert "1 × customers: sin teléfono" in said

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from plugins.module_utils import second_look
-from plugins.module_utils.context import opened
+from plugins.module_utils.call.context import opened
+from plugins.module_utils.proof import prove
 from tests.support.accounting import take_accounting
 from tests.support.databases import Begin, Database, Made
 from tests.support.writers import services
@@ -70,9 +70,9 @@ def test_a_snapshot_alone_would_have_named_them(made: Made) -> None:
         routes = context.every_route()
         deadline = time.monotonic() + 60
         while not unclean and time.monotonic() < deadline:
-            with second_look.snapshot(context.conn, routes, routes) as accounts:
+            with prove.snapshot(context.conn, routes, routes) as accounts:
                 unclean += sum(not a.clean for a in accounts)
-                second_look.look_again(context.conn, accounts, routes, second_look.Looking())
+                prove.look_again(context.conn, accounts, routes, prove.Looking())
             assert [a.groups for a in accounts if not a.clean] == []
     assert unclean
 
@@ -114,12 +114,12 @@ def test_a_spanish_row_that_was_not_there_to_be_locked_is_not_judged(made: Made,
     with opened(jobs.params("prueba", "fase2"), True) as context:
         routes = context.every_route()
         database.query("DELETE FROM customers WHERE id = %s", (CUSTOMER,))
-        with second_look.snapshot(context.conn, routes, routes) as accounts:
+        with prove.snapshot(context.conn, routes, routes) as accounts:
             assert [a.surplus for a in accounts if not a.clean] == [1]
             database.query("DELETE FROM clientes WHERE id = %s", (CUSTOMER,))
             for name in ("fetch_all", "run_sql"):
-                monkeypatch.setattr(second_look, name, comes_back(getattr(second_look, name)))
-            second_look.look_again(context.conn, accounts, routes, second_look.Looking())
+                monkeypatch.setattr(prove, name, comes_back(getattr(prove, name)))
+            prove.look_again(context.conn, accounts, routes, prove.Looking())
     assert [a.route.pair.source for a in accounts if not a.clean] == []
     assert database.value("SELECT count(*) FROM clientes WHERE id = %s", (CUSTOMER,)) == 1
 
@@ -129,8 +129,8 @@ def test_a_legacy_row_that_goes_between_the_two_looks_does_not_hide_its_spanish_
     with opened(jobs.params("prueba", "fase2"), True) as context:
         routes = context.every_route()
         database.query("UPDATE customers SET city = 'Tena' WHERE id = %s", (CUSTOMER,))
-        with second_look.snapshot(context.conn, routes, routes) as accounts:
+        with prove.snapshot(context.conn, routes, routes) as accounts:
             database.query("DELETE FROM customers WHERE id = %s", (CUSTOMER,))
-            second_look.look_again(context.conn, accounts, routes, second_look.Looking())
+            prove.look_again(context.conn, accounts, routes, prove.Looking())
         [found] = [a for a in accounts if not a.clean]
     assert (found.surplus, [e["clave"] for e in found.examples]) == (1, [CUSTOMER])

@@ -14,9 +14,11 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from plugins.module_utils import copier, db, second_look
-from plugins.module_utils.context import Context, opened
-from plugins.module_utils.sequences import advance_sequences
+from plugins.module_utils.backfill.batches import install
+from plugins.module_utils.backfill.sequences import advance_sequences
+from plugins.module_utils.call.context import Context, opened
+from plugins.module_utils.proof import prove
+from plugins.module_utils.server import db
 from tests.support.accounting import take_accounting
 from tests.support.databases import Database, Databases
 from tests.support.hostile_rows import TABLES, Rows, hostile_rows, put
@@ -71,7 +73,7 @@ class Bench:
         self.carry()
         assert take_accounting(self.database.url).problems == []
         assert self.database.query(UNFORESEEN) == []
-        accounts = second_look.prove(self.context.conn, self.context.every_route(), self.context.every_route())
+        accounts = prove.prove(self.context.conn, self.context.every_route(), self.context.every_route())
         assert [a.groups for a in accounts if not a.clean] == []
 
     def carry(self) -> None:
@@ -97,7 +99,7 @@ def benches(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> I
             jobs = Jobs(database.url, tmp_path_factory.mktemp("respaldos"))
             context = stack.enter_context(opened(jobs.params("prueba", "fase2"), False))
             with db.transaction(context.conn):
-                copier.install(context.conn, context.every_route())
+                install(context.conn, context.every_route())
             made[installation] = Bench(database, context)
         yield made
 

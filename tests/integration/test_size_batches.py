@@ -15,9 +15,11 @@ from threading import Event
 import psycopg2
 import pytest
 
-from plugins.module_utils import copier, repairer, slicer, workers
-from plugins.module_utils.core import pace
+from plugins.module_utils.backfill import batches, slices, workers
+from plugins.module_utils.backfill.batches import Batch
+from plugins.module_utils.core.backfill import pace
 from plugins.module_utils.core.errors import MigrationError
+from plugins.module_utils.proof import repair
 from tests.support.boxes import Night, at_each_batch, beside, others
 from tests.support.databases import Database
 
@@ -32,8 +34,8 @@ NOISE = "(SELECT string_agg(md5(n || '-' || i), '') FROM generate_series(1, %s) 
 
 @pytest.fixture
 def small_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(copier, "BATCH_BYTES", BOUND)
-    monkeypatch.setattr(repairer, "BATCH_BYTES", BOUND)
+    monkeypatch.setattr(batches, "BATCH_BYTES", BOUND)
+    monkeypatch.setattr(repair, "BATCH_BYTES", BOUND)
     monkeypatch.setattr(pace, "BATCH_SECONDS", 60.0)  # on a busy machine a batch is halved for its time too
 
 
@@ -102,7 +104,7 @@ def test_c3_a_repair_is_bounded_as_the_copy_is(empty_database: Database, tmp_pat
 def test_a_batch_that_lasts_too_long_is_followed_by_smaller_ones(
     empty_database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("plugins.module_utils.core.pace.BATCH_SECONDS", 0.1)
+    monkeypatch.setattr("plugins.module_utils.core.backfill.pace.BATCH_SECONDS", 0.1)
     night = Night.on(empty_database, tmp_path, 600, batch_rows=300)
     night.up_to_tables()
     at_each_batch(empty_database, "PERFORM pg_sleep(0.001 * (NEW.filas_leidas - OLD.filas_leidas));")
@@ -175,16 +177,16 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The time that the copy measures, in slices of four seconds."""
-    clock, copy = Clock(), copier.Batch.copy
+    clock, copy = Clock(), Batch.copy
 
-    def timed(batch: copier.Batch, rows: int) -> None:
+    def timed(batch: Batch, rows: int) -> None:
         copy(batch, rows)
         batch.seconds = clock.pass_by(batch.read)
 
-    monkeypatch.setattr(copier.Batch, "copy", timed)
-    for module in (copier, slicer, workers):
+    monkeypatch.setattr(Batch, "copy", timed)
+    for module in (batches, slices, workers):
         monkeypatch.setattr(module, "time", clock)
-    monkeypatch.setattr(slicer, "SLICE_SECONDS", 4.0)
+    monkeypatch.setattr(slices, "SLICE_SECONDS", 4.0)
     return clock
 
 
@@ -260,7 +262,7 @@ def test_rows_of_heirs_are_copied_too(empty_database: Database, tmp_path: Path) 
 def test_a_source_that_is_rewritten_between_two_batches_is_copied_exactly(
     empty_database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rewrite: str
 ) -> None:
-    monkeypatch.setattr(slicer, "SLICE_SECONDS", 0.0)
+    monkeypatch.setattr(slices, "SLICE_SECONDS", 0.0)
     database, night = empty_database, Night.on(empty_database, tmp_path, 300, "uuid", batch_rows=60)
     database.query("DELETE FROM boxes WHERE weight % 7 = 0")
     night.up_to_tables()

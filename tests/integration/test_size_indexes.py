@@ -10,7 +10,7 @@ from threading import Event
 import psycopg2
 import pytest
 
-from plugins.module_utils import deferred_indexes, slicer
+from plugins.module_utils.backfill import deferred_indexes, slices
 from plugins.module_utils.core.errors import MigrationError
 from tests.support.boxes import Night, at_each_batch, beside, others
 from tests.support.databases import Database
@@ -236,7 +236,7 @@ def test_a_lock_on_the_spanish_table_costs_only_time(
 def test_builds_are_cut_into_slices_and_announced(
     large: Night, empty_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(slicer, "SLICE_SECONDS", 0.0)
+    monkeypatch.setattr(slices, "SLICE_SECONDS", 0.0)
     called: list[None] = []
     monkeypatch.setattr(time, "sleep", lambda _: None)
     said = large.night(lambda: called.append(None))

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from plugins.module_utils import data_jobs, slicer
+from plugins.module_utils.backfill import slices
 from plugins.module_utils.core.errors import MigrationError
+from plugins.module_utils.jobs import table_copy
 from tests.support.databases import Database
 from tests.support.jobs import Jobs
 
@@ -23,7 +24,7 @@ def held(
     new_database: Callable[..., Database], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[tuple[Database, Jobs]]:
     """A database ready for the copy, whose customers a service holds all the time; slices of a second."""
-    monkeypatch.setattr(slicer, "SLICE_SECONDS", 1.0)
+    monkeypatch.setattr(slices, "SLICE_SECONDS", 1.0)
     database = new_database(up_to="fase1")
     jobs = Jobs(database.url, tmp_path, batch_rows=20, subphase="2.1")
     with database.cursor() as service:
@@ -47,11 +48,11 @@ def test_a_slice_that_copied_something_asks_for_another_and_one_that_copied_noth
 
     with jobs.run("fase2") as run_id:
         with at_once():
-            result = data_jobs.copy(jobs.params(run_id, "fase2"), False)
+            result = table_copy.copy(jobs.params(run_id, "fase2"), False)
         assert result["more"]
         assert database.value("SELECT count(*) FROM migracion.progreso_copia WHERE terminada_at IS NOT NULL") == 1
         with at_once(), pytest.raises(MigrationError, match="pg_stat_activity") as refused:
-            data_jobs.copy(jobs.params(run_id, "fase2"), False)
+            table_copy.copy(jobs.params(run_id, "fase2"), False)
         assert refused.value.code == "locked"
 
 
@@ -59,7 +60,7 @@ def test_a_copy_that_waits_for_a_lock_stops_when_it_is_asked_to(
     held: tuple[Database, Jobs], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     database, jobs = held
-    monkeypatch.setattr(slicer, "SLICE_SECONDS", 60.0)
+    monkeypatch.setattr(slices, "SLICE_SECONDS", 60.0)
     ask = threading.Timer(2, database.query, ["UPDATE migracion.arriendo SET parar_solicitado_at = now()"])
     ask.start()
     with at_once(), pytest.raises(MigrationError, match="Parada pedida") as stopped:

@@ -12,8 +12,9 @@ from threading import Event
 import psycopg2
 import pytest
 
-from plugins.module_utils import data_jobs, slicer, throttle
+from plugins.module_utils.backfill import slices, watch
 from plugins.module_utils.core.errors import MigrationError
+from plugins.module_utils.jobs import table_copy
 from tests.support.boxes import Night, at_each_batch, beside, others
 from tests.support.databases import Database
 from tests.support.phase import Phase, closed_window, window_until
@@ -47,7 +48,7 @@ def test_the_copy_pauses_before_the_windows_end_and_goes_on_in_the_next(
     closes = datetime.now(UTC).replace(second=0, microsecond=0) + timedelta(minutes=3)
     night.more["maintenance_window"] = window_until(closes)
     reserve = (closes - datetime.now(UTC)).total_seconds() - 0.7  # so the copy's time is over in 0.7 s
-    monkeypatch.setattr(throttle, "RESERVE_SECONDS", reserve)
+    monkeypatch.setattr(watch, "RESERVE_SECONDS", reserve)
     at_each_batch(empty_database, "PERFORM pg_sleep(0.15);")
     error = paused(night, "La ventana de mantenimiento .* UTC se cierra")
     assert any("filas/s, faltan" in line or "detenida" in line for line in error.details["lines"])
@@ -88,7 +89,7 @@ def test_a_copy_that_the_window_ended_is_pausada_in_the_ledger(empty_database: D
     night.up_to_tables()
     run_id = phase.open("fase2")
     with pytest.raises(MigrationError) as stopped:
-        data_jobs.copy(night.params(run_id, "fase2"), False)
+        table_copy.copy(night.params(run_id, "fase2"), False)
     with pytest.raises(MigrationError) as told:
         phase.call("fail", "fase2", run_id, failure={"msg": str(stopped.value), "code": stopped.value.code})
     assert any("PAUSADA" in line for line in told.value.details["lines"])
@@ -123,7 +124,7 @@ def test_after_a_batch_that_others_waited_for_the_next_one_is_smaller(empty_data
 def test_behind_a_transaction_that_is_open_for_long_the_copy_goes_slowly_and_says_why(
     night: Night, empty_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("plugins.module_utils.core.throttle.OLD_SECONDS", 0.2)
+    monkeypatch.setattr("plugins.module_utils.core.backfill.load.OLD_SECONDS", 0.2)
     with others(empty_database, "SET application_name = 'informes'", "SELECT txid_current()") as old:
         time.sleep(0.3)
         said = night.night()
@@ -156,9 +157,9 @@ def test_39_the_copy_waits_for_a_standby_and_pauses_when_it_waits_too_long(
     night: Night, empty_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     database = empty_database
-    monkeypatch.setattr("plugins.module_utils.core.throttle.LAG_BYTES", 2**20)
-    monkeypatch.setattr(throttle, "LOOK_SECONDS", 0.1)
-    monkeypatch.setattr(slicer, "SLICE_SECONDS", 0.5)
+    monkeypatch.setattr("plugins.module_utils.core.backfill.load.LAG_BYTES", 2**20)
+    monkeypatch.setattr(watch, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(slices, "SLICE_SECONDS", 0.5)
     with standby(database.server) as follower:
         replica = Database(follower, database.name)
 
@@ -180,7 +181,7 @@ def test_39_the_copy_waits_for_a_standby_and_pauses_when_it_waits_too_long(
         behind()
         night.take_back()  # nothing of this holds a way back
         assert database.value("SELECT count(*) FROM cajas") == 0
-        monkeypatch.setattr(throttle, "PATIENCE_SECONDS", 1.0)
+        monkeypatch.setattr(watch, "PATIENCE_SECONDS", 1.0)
         error = paused(night, "sin poder seguir: la réplica walreceiver va")
         assert '"replication_lag"' in str(error)
         night.overrides["replication_lag"] = "la réplica es de pruebas"
@@ -197,8 +198,8 @@ def test_39_the_copy_pauses_before_a_slot_loses_its_wal(
     night: Night, empty_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     database = empty_database
-    monkeypatch.setattr(throttle, "LOOK_SECONDS", 0.05)
-    monkeypatch.setattr(throttle, "PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(watch, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(watch, "PATIENCE_SECONDS", 0.3)
     database.query("SELECT pg_create_physical_replication_slot('realtime', true)")
     try:
         outside(database, "ALTER SYSTEM SET max_slot_wal_keep_size = '80MB'", "SELECT pg_reload_conf()")
@@ -244,7 +245,7 @@ def test_c5_with_room_the_copy_says_how_full_the_disk_will_be(night: Night) -> N
 def test_c5_a_running_copy_pauses_when_the_disk_is_nearly_full(
     night: Night, empty_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(slicer, "SLICE_SECONDS", 0.0)
+    monkeypatch.setattr(slices, "SLICE_SECONDS", 0.0)
     night.more["database_disk_gb"] = 10_000
 
     def fills() -> None:
@@ -265,7 +266,7 @@ def test_43_read_only_mode_ends_the_copy_at_its_last_batch_and_the_same_command_
     night: Night, empty_database: Database, monkeypatch: pytest.MonkeyPatch, scope: str
 ) -> None:
     """For the sessions to come, as Supabase does it, or for all at once."""
-    monkeypatch.setattr(slicer, "SLICE_SECONDS", 5.0 if scope == "SYSTEM" else 0.0)
+    monkeypatch.setattr(slices, "SLICE_SECONDS", 5.0 if scope == "SYSTEM" else 0.0)
     database, whose = empty_database, "SYSTEM" if scope == "SYSTEM" else f"DATABASE {empty_database.name}"
     at_each_batch(database, "PERFORM pg_sleep(0.1);")
     run_id = Phase(database.url, options={"mapping": night.mapping.read_text(encoding="utf-8")}).open("fase2")

@@ -15,14 +15,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from plugins.module_utils import db
-from plugins.module_utils.core.ddl import helper_statements
-from plugins.module_utils.core.drift import find_drift
-from plugins.module_utils.core.forward import forward_sql
-from plugins.module_utils.core.mapping import Mapping
-from plugins.module_utils.core.mapping_file import load_mapping
-from plugins.module_utils.core.routes import all_routes
-from plugins.module_utils.inspector import read_catalogue
+from plugins.module_utils.core.mapping.file import load_mapping
+from plugins.module_utils.core.mapping.types import Mapping
+from plugins.module_utils.core.rows.forward import forward_sql
+from plugins.module_utils.core.rows.routes import all_routes
+from plugins.module_utils.core.schema.ddl import helper_statements
+from plugins.module_utils.core.survey.drift import find_drift
+from plugins.module_utils.server import db
+from plugins.module_utils.server.live_catalogue import read_catalogue
 from tests.support.databases import Database, Databases
 from tests.support.hostile import DATES, JSONS, PLAIN_DATES, PLAIN_NOTES, SOURCES, STATUSES, TEXTS, UUIDS
 

@@ -7,8 +7,9 @@ from functools import partial
 
 import pytest
 
-from plugins.module_utils import copier, data_jobs
+from plugins.module_utils.backfill import batches
 from plugins.module_utils.core.errors import MigrationError
+from plugins.module_utils.jobs import table_copy
 from tests.support.accounting import take_accounting
 from tests.support.databases import Begin, Database
 
@@ -25,7 +26,7 @@ CREATE TRIGGER anotar AFTER INSERT ON public.clientes FOR EACH STATEMENT EXECUTE
 @pytest.fixture
 def begin(begin: Begin, monkeypatch: pytest.MonkeyPatch) -> Begin:
     """A database with its Spanish tables, and jobs of two workers that find every table of more than 50 rows large."""
-    monkeypatch.setattr(copier, "SPLIT_ROWS", 50)
+    monkeypatch.setattr(batches, "SPLIT_ROWS", 50)
     return partial(begin, rows=300, up_to="fase1", batch_rows=20, copy_workers=2)
 
 
@@ -80,7 +81,7 @@ def test_without_a_second_connection_one_worker_does_all_and_says_so(begin: Begi
     database.query(f"ALTER ROLE {database.role} CONNECTION LIMIT 2")  # the run's own of this test, and the first worker's
     try:
         with jobs.run("fase2") as run_id:
-            lines = data_jobs.copy(jobs.params(run_id, "fase2"), False)["lines"]
+            lines = table_copy.copy(jobs.params(run_id, "fase2"), False)["lines"]
     finally:
         database.query(f"ALTER ROLE {database.role} CONNECTION LIMIT -1")
     assert any("un solo trabajador, porque la segunda conexión no se pudo abrir" in line for line in lines)

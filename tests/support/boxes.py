@@ -11,7 +11,7 @@ from typing import Any
 
 import psycopg2
 
-from plugins.module_utils import data_jobs
+from plugins.module_utils.jobs import table_copy
 
 from .databases import Database
 from .jobs import Jobs
@@ -94,7 +94,7 @@ class Night(Jobs):
         """The same inside a run that is open already."""
         said: list[str] = []
         while True:
-            result = data_jobs.copy(self.params(run_id, "fase2"), False)
+            result = table_copy.copy(self.params(run_id, "fase2"), False)
             said += result["lines"]
             if not result["more"]:
                 return said

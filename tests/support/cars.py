@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from plugins.module_utils.core.errors import MigrationError
-from plugins.module_utils.core.mapping import Mapping, SpanishColumn, SpanishTable
-from plugins.module_utils.core.mapping_file import load_mapping
+from plugins.module_utils.core.mapping.file import load_mapping
+from plugins.module_utils.core.mapping.types import Mapping, SpanishColumn, SpanishTable
 
 GOOD = """\
 schema: public

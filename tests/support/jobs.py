@@ -12,9 +12,11 @@ from typing import Any, Literal
 
 import pytest
 
-from plugins.module_utils import approver, data_jobs, db, lease, ledger, schema_jobs
 from plugins.module_utils.core.errors import MigrationError
-from plugins.module_utils.core.mapping_file import load_mapping
+from plugins.module_utils.core.mapping.file import load_mapping
+from plugins.module_utils.jobs import migration_render, schema_state, table_copy
+from plugins.module_utils.ledger import lease, runs
+from plugins.module_utils.server import db
 
 ROOT = Path(__file__).resolve().parents[2]
 TINKUBOT = ROOT / "files/mapping/tinkubot.yml"
@@ -65,17 +67,17 @@ class Jobs:
         run_id = f"prueba-{next(_numbers)}"
         conn = db.connect(self.url, run_id)
         try:
-            ledger.ensure_schema(conn)
+            runs.ensure_schema(conn)
             with db.transaction(conn):
                 claim = lease.Claim(run_id, phase, action, "host", 1, "tester", detail={"subfases": self.parts(phase)})
                 lease.acquire(conn, claim)
             try:
                 yield run_id
             except BaseException:
-                ledger.set_state(conn, run_id, "fallida")
+                runs.set_state(conn, run_id, "fallida")
                 raise
             else:
-                ledger.set_state(conn, run_id, "completada")
+                runs.set_state(conn, run_id, "completada")
             finally:
                 lease.release(conn, run_id)
         finally:
@@ -83,42 +85,42 @@ class Jobs:
 
     def approve(self, check: bool = False) -> dict[str, Any]:
         """fase0."""
-        return self._call("fase0", approver.approve, check)
+        return self._call("fase0", migration_render.approve, check)
 
     def make_tables(self, check: bool = False) -> dict[str, Any]:
         """fase1."""
-        return self._call("fase1", schema_jobs.present, check)
+        return self._call("fase1", schema_state.present, check)
 
     def verify_tables(self) -> dict[str, Any]:
         """fase1 --tags verify."""
-        return self._call("fase1", schema_jobs.verify, False)
+        return self._call("fase1", schema_state.verify, False)
 
     def drop_tables(self, check: bool = False) -> dict[str, Any]:
         """fase1 --tags rollback."""
-        return self._call("fase1", schema_jobs.absent, check, action="revertir")
+        return self._call("fase1", schema_state.absent, check, action="revertir")
 
     def forecast(self) -> dict[str, Any]:
         """fase2 --check."""
-        return data_jobs.copy(self.params("prueba-check", "fase2"), True)
+        return table_copy.copy(self.params("prueba-check", "fase2"), True)
 
     def copy(self, phase: str = "fase2") -> dict[str, Any]:
         """fase2 or fase3: the copy alone, all its slices."""
         with self.run(phase) as run_id:
-            while (result := data_jobs.copy(self.params(run_id, phase), False))["more"]:
+            while (result := table_copy.copy(self.params(run_id, phase), False))["more"]:
                 pass
             return result
 
     def equalise(self, phase: str = "fase2", **more: Any) -> dict[str, Any]:
         """fase2 or fase3: repair and proof."""
-        return self._call(phase, data_jobs.compare, False, repair=True, **more)
+        return self._call(phase, table_copy.compare, False, repair=True, **more)
 
     def announce(self, **more: Any) -> dict[str, Any]:
         """fase2 --check: what its repair and proof say beside the forecast."""
-        return self._call("fase2", data_jobs.compare, True, repair=True, **more)
+        return self._call("fase2", table_copy.compare, True, repair=True, **more)
 
     def prove(self, phase: str = "fase2") -> dict[str, Any]:
         """fase2 or fase3 --tags verify."""
-        return self._call(phase, data_jobs.compare, False)
+        return self._call(phase, table_copy.compare, False)
 
     def differences(self, phase: str = "fase2") -> list[str]:
         """What a proof that fails names."""
@@ -129,7 +131,7 @@ class Jobs:
 
     def take_back(self, check: bool = False) -> dict[str, Any]:
         """fase2 --tags rollback."""
-        return self._call("fase2", data_jobs.take_back, check, action="revertir")
+        return self._call("fase2", table_copy.take_back, check, action="revertir")
 
     def up_to_tables(self) -> None:
         """fase0 and fase1."""

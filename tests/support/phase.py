@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from plugins.module_utils import ledger, phase_end
 from plugins.module_utils.core.errors import MigrationError
+from plugins.module_utils.ledger import runs
+from plugins.module_utils.phase import closing
 
 MAPPING = Path(__file__).resolve().parents[2] / "files/mapping/tinkubot.yml"
 _numbers = itertools.count(1)
@@ -52,7 +53,7 @@ class Phase:
         }
         who = {"host": self.host, "pid": self.pid, "operator": self.operator, "process": {}, "command": command}
         params["controller"] = {**who, **params.pop("controller", {})}
-        return list(phase_end.run(params, check)["lines"])
+        return list(closing.run(params, check)["lines"])
 
     def open(self, phase: str, run_id: str = "", **more: Any) -> str:
         """Open a run and return its id."""
@@ -64,7 +65,7 @@ class Phase:
 def finish(phase: Phase, conn: Any, name: str, **more: Any) -> list[str]:
     """Open and close a phase whose proof is the event alone; what the summary says."""
     run_id = phase.open(name, **more)
-    ledger.event(conn, run_id, "prueba", name, {"tablas": [], "diferencias": []})
+    runs.event(conn, run_id, "prueba", name, {"tablas": [], "diferencias": []})
     return phase.call("close", name, run_id, **more)
 
 
@@ -87,4 +88,4 @@ def refused(action: Callable[[], object]) -> MigrationError:
 
 def states(conn: Any) -> list[tuple[str, str, str]]:
     """Phase, action and state of every run, oldest first."""
-    return [(run.phase, run.action, run.state) for run in ledger.recorded_runs(conn)]
+    return [(run.phase, run.action, run.state) for run in runs.recorded_runs(conn)]

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from plugins.module_utils.core.address import Address, address_from, explain_login, parameters, transaction_pooler, unreadable
 from plugins.module_utils.core.errors import MigrationError
+from plugins.module_utils.core.server.address import (
+    Address,
+    address_from,
+    explain_login,
+    parameters,
+    transaction_pooler,
+    unreadable,
+)
 
 FULL = {"host": "db.example.com", "user": "ana", "dbname": "tinkubot", "password": "s3cr/et"}
 ADDRESS = Address("db.example.com", 5432, "ana", "tinkubot", "s3cr/et")

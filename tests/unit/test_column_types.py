@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from plugins.module_utils.core.column_types import misfit, sql_value, type_name
+from plugins.module_utils.core.mapping.column_types import misfit, sql_value, type_name
 
 
 @pytest.mark.parametrize(

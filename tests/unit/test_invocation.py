@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from plugins.module_utils.core.invocation import PHASE_TAGS, STATUS_TAGS, Command, Invocation, clean_extra
+from plugins.module_utils.core.phase.command_line import PHASE_TAGS, STATUS_TAGS, Command, Invocation, clean_extra
 
 GOOD: dict[str, Any] = {"run_tags": ("all",), "public_tags": PHASE_TAGS, "inventories": ("/x/demo",), "runners": ("runner",)}
 

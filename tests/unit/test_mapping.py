@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from plugins.module_utils.core.mapping import ColumnRule, ForeignKey, SpanishColumn
-from plugins.module_utils.core.mapping_file import load_mapping
+from plugins.module_utils.core.mapping.file import load_mapping
+from plugins.module_utils.core.mapping.types import ColumnRule, ForeignKey, SpanishColumn
 from tests.support.cars import GOOD, column, problems, refused, table
 
 

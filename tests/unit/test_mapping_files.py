@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from plugins.module_utils.core.mapping import ColumnRule, Lookup, Mapping, Pair, SpanishColumn, SpanishTable
-from plugins.module_utils.core.mapping_file import json_schema, load_mapping, schema_text
+from plugins.module_utils.core.mapping.file import json_schema, load_mapping, schema_text
+from plugins.module_utils.core.mapping.types import ColumnRule, Lookup, Mapping, Pair, SpanishColumn, SpanishTable
 
 # legacy-system.md, both installations: which columns a row has that the mapping must keep or name.
 LEGACY = {

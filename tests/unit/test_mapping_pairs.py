@@ -6,8 +6,8 @@ from functools import partial
 
 import pytest
 
-from plugins.module_utils.core.mapping import ColumnRule, Lookup, Mapping, Pair
-from plugins.module_utils.core.mapping_file import load_mapping
+from plugins.module_utils.core.mapping.file import load_mapping
+from plugins.module_utils.core.mapping.types import ColumnRule, Lookup, Mapping, Pair
 from tests.support import cars
 from tests.support.cars import GARAGE, GOOD, problems
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from plugins.module_utils.core.mapping_file import load_mapping
+from plugins.module_utils.core.mapping.file import load_mapping
 from tests.support.cars import GOOD, column, problems, refused
 
 TINKUBOT = Path(__file__).resolve().parents[2] / "files" / "mapping" / "tinkubot.yml"

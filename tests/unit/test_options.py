@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from plugins.module_utils.core.options import check_extra_vars, check_values, parse_bool
-from plugins.module_utils.core.phases import GATES
+from plugins.module_utils.core.phase.gates import GATES
+from plugins.module_utils.core.phase.settings import check_extra_vars, check_values, parse_bool
 
 SUBPHASES = ("2.1", "2.2")
 TABLES = ("users", "customers", "users")

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from plugins.module_utils.core.disk import (
+from plugins.module_utils.core.backfill.growth import (
     GIGABYTE,
     Growth,
     Load,
@@ -16,10 +16,10 @@ from plugins.module_utils.core.disk import (
     forecast_refusal,
     running_refusal,
 )
-from plugins.module_utils.core.pace import BATCH_SECONDS, FEWEST, blended, next_rows
-from plugins.module_utils.core.throttle import Load as Others
-from plugins.module_utils.core.throttle import Slot, Standby, Transaction, judge
-from plugins.module_utils.core.window import parse_window, position
+from plugins.module_utils.core.backfill.load import Load as Others
+from plugins.module_utils.core.backfill.load import Slot, Standby, Transaction, judge
+from plugins.module_utils.core.backfill.pace import BATCH_SECONDS, FEWEST, blended, next_rows
+from plugins.module_utils.core.phase.window import parse_window, position
 
 MIB = 2**20
 

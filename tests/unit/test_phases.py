@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from plugins.module_utils.core.phases import (
+from plugins.module_utils.core.phase.gates import (
     APPLY,
     REVERT,
     VERIFY,
@@ -21,7 +21,7 @@ from plugins.module_utils.core.phases import (
     override_argument,
     standing,
 )
-from plugins.module_utils.core.window import parse_window
+from plugins.module_utils.core.phase.window import parse_window
 
 NOW = datetime(2026, 11, 25, 15, 0, tzinfo=UTC)  # 10:00 in Guayaquil
 NIGHT = parse_window({"start": "02:00", "end": "06:00", "timezone": "America/Guayaquil"})

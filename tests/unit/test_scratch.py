@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 from ansible import constants
 
-from plugins.module_utils import scratch as module_scratch
+from plugins.module_utils.call import leftovers
 from plugins.plugin_utils import controller, scratch
 
-LIVING_MODULE = "import sys; from plugins.module_utils import scratch; from pathlib import Path; scratch.sweep(Path(sys.argv[1]))"
+LIVING_MODULE = "import sys; from plugins.module_utils.call import leftovers; from pathlib import Path; leftovers.sweep(Path(sys.argv[1]))"
 
 
 def facts_of(pid: int) -> dict[str, Any]:
@@ -59,9 +59,9 @@ def test_a_module_removes_the_folders_of_killed_modules_only(tmp_path: Path) -> 
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]) as running:
         assert running.stdout is not None
         running.stdout.readline()
-        assert (alive / module_scratch.MARK).exists()
-        module_scratch.sweep(own)
+        assert (alive / leftovers.MARK).exists()
+        leftovers.sweep(own)
         assert all(folder.exists() for folder in folders)
         running.send_signal(signal.SIGKILL)
-    module_scratch.sweep(own)
+    leftovers.sweep(own)
     assert [folder.exists() for folder in (alive, foreign, own)] == [False, True, True]

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from plugins.module_utils.core.window import Window, parse_window, position
+from plugins.module_utils.core.phase.window import Window, parse_window, position
 
 
 def window(start: str, end: str, zone: str = "America/Guayaquil") -> Window:

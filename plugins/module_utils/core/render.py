@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from .backfill.carrying import function_statements, removal_statements
 from .catalogue import Catalogue
-from .copying import function_statements, removal_statements
-from .ddl import table_statements, twin_of
-from .forward import forward_sql
-from .mapping import Mapping, SpanishTable
-from .policies import left_out
-from .routes import Route, all_routes
+from .mapping.types import Mapping, SpanishTable
+from .rows.forward import forward_sql
+from .rows.routes import Route, all_routes
+from .schema.ddl import table_statements, twin_of
+from .schema.policies import left_out
 from .sqltext import comment_text
 
 

@@ -1,0 +1,166 @@
+"""Secondary indexes of a large empty table: taken away before its load, owed in the ledger, built without locks afterwards."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..core.errors import MigrationError
+from ..core.rows.routes import BOOKKEEPING, Route
+from ..core.sqltext import qname
+from ..ledger import lease
+from ..server import db
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+
+TABLE = f"{BOOKKEEPING}.indice_pendiente"
+DROP_TIMEOUT_MS = 100
+DROP_TRIES = 15
+# CREATE INDEX CONCURRENTLY waits for every transaction that began before it; waiting, it blocks nobody's writes.
+BUILD_LOCK_TIMEOUT = "10min"
+BUILD_TRIES = 2
+CLASHES = ("55P03", "40P01")
+WATCH_SECONDS = 2.0
+CREATE = "CREATE INDEX "
+# Those that neither a constraint nor the copy itself needs.
+SECONDARY = """
+SELECT c.relname, pg_get_indexdef(i.indexrelid) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+WHERE i.indrelid = to_regclass(%s) AND NOT (i.indisunique OR i.indisprimary OR i.indisexclusion OR i.indisreplident)
+  AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid)
+ORDER BY c.relname
+"""
+
+
+@dataclass(frozen=True)
+class Owed:
+    """An index that has to be there before its phase ends. ``definition``: as pg_get_indexdef() wrote it."""
+
+    table: str
+    name: str
+    definition: str
+
+
+def owed_indexes(conn: Connection, tables: Iterable[str] | None = None) -> list[Owed]:
+    """Return the owed indexes, of all tables or of some."""
+    if db.fetch_one(conn, "SELECT to_regclass(%s)", (TABLE,)) == (None,):
+        return []
+    rows = db.fetch_all(conn, f"SELECT tabla, indice, definicion FROM {TABLE} ORDER BY momento, tabla, indice")
+    wanted = None if tables is None else set(tables)
+    return [Owed(*row) for row in rows if wanted is None or row[0] in wanted]
+
+
+def defer(conn: Connection, route: Route, run_id: str) -> list[str]:
+    """Take the secondary indexes of the pair's Spanish table away while that is empty; return what there is to say."""
+    target = route.target_table
+    if not _is_empty(conn, target) or not db.fetch_one(conn, SECONDARY, (target,)):
+        return []
+
+    def act(connection: Connection) -> int:
+        lease.fence(connection, run_id)
+        db.run_sql(connection, f"LOCK TABLE {target} IN ACCESS EXCLUSIVE MODE")
+        if not _is_empty(connection, target):
+            return 0
+        found = db.fetch_all(connection, SECONDARY, (target,))
+        for name, definition in found:
+            db.execute(
+                connection,
+                f"INSERT INTO {TABLE} (tabla, indice, definicion, run_id) VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
+                (route.pair.target, name, definition, run_id),
+            )
+            db.run_sql(connection, f"DROP INDEX {qname(route.schema, name)}")
+        return len(found)
+
+    try:
+        dropped = db.with_lock_retries(conn, act, lock_timeout_ms=DROP_TIMEOUT_MS, tries=DROP_TRIES)
+    except MigrationError as error:
+        return [f"{route.pair.target}: se carga con sus índices, más despacio, porque no se dejan retirar. {error}"]
+    return [f"{route.pair.target}: {dropped} índices secundarios se construyen después de la carga"] if dropped else []
+
+
+def build(url: str, conn: Connection, owed: Owed, schema: str, run_id: str, watch: Callable[[], None]) -> str:
+    """Build one owed index beside running transactions, settle the debt and say how long it took.
+
+    ``watch`` is called every few seconds on the caller's own connection; what it raises ends the build. A kill leaves an
+    INVALID index: the next build takes it away first.
+    """
+    started, name = time.monotonic(), qname(schema, owed.name)
+    for last in range(BUILD_TRIES):
+        _drop_invalid(conn, name)
+        if _is_valid(conn, name) is None:
+            try:
+                _run_watched(url, run_id, owed.definition.replace(CREATE, f"{CREATE}CONCURRENTLY ", 1), watch)
+            except db.Error as error:
+                if error.pgcode not in CLASHES:
+                    raise
+                if last + 1 == BUILD_TRIES:
+                    raise _blocked(conn, owed) from error
+                continue
+            except MigrationError:
+                _drop_invalid(conn, name)
+                raise
+        break
+    with db.transaction(conn):
+        lease.fence(conn, run_id)
+        forget(conn, [owed])
+    return f"{owed.table}: índice {owed.name} construido en {time.monotonic() - started:.0f} s"
+
+
+def restore(conn: Connection, schema: str, tables: Iterable[str]) -> None:
+    """Put the owed indexes of empty tables back, inside the transaction that emptied them."""
+    for owed in owed_indexes(conn, tables):
+        db.run_sql(conn, f"DROP INDEX IF EXISTS {qname(schema, owed.name)}")
+        db.run_sql(conn, owed.definition)
+        forget(conn, [owed])
+
+
+def forget(conn: Connection, paid: Iterable[Owed]) -> None:
+    """Strike debts."""
+    for owed in paid:
+        db.execute(conn, f"DELETE FROM {TABLE} WHERE tabla = %s AND indice = %s", (owed.table, owed.name))
+
+
+def _is_empty(conn: Connection, target: str) -> bool:
+    return db.fetch_one(conn, f"SELECT FROM {target} LIMIT 1") is None
+
+
+def _is_valid(conn: Connection, name: str) -> bool | None:
+    """None where there is no such index."""
+    row = db.fetch_one(conn, "SELECT indisvalid AND indisready FROM pg_index WHERE indexrelid = to_regclass(%s)", (name,))
+    return bool(row[0]) if row else None
+
+
+def _drop_invalid(conn: Connection, name: str) -> None:
+    if _is_valid(conn, name) is False:
+        db.with_lock_retries(conn, lambda c: db.run_sql(c, f"DROP INDEX IF EXISTS {name}"), DROP_TIMEOUT_MS, DROP_TRIES)
+
+
+def _run_watched(url: str, run_id: str, statement: str, watch: Callable[[], None]) -> None:
+    """Run a long statement on a session of its own while this one watches: a stop request or the window's end cancels it.
+
+    The session carries the run's id: whoever takes a dead run over ends it.
+    """
+    with closing(db.connect(url, run_id)) as session, ThreadPoolExecutor(1) as pool:
+        db.fetch_one(session, "SELECT set_config('lock_timeout', %s, false)", (BUILD_LOCK_TIMEOUT,))
+        running = pool.submit(db.run_sql, session, statement)
+        try:
+            while wait([running], timeout=WATCH_SECONDS).not_done:
+                watch()
+        except BaseException:
+            session.cancel()
+            wait([running])
+            raise
+        running.result()
+
+
+def _blocked(conn: Connection, owed: Owed) -> MigrationError:
+    return MigrationError(
+        f"{owed.table}: el índice {owed.name} no se pudo construir, porque espera desde hace {BUILD_LOCK_TIMEOUT} a "
+        f"transacciones más antiguas. {db.oldest_transaction(conn)} Las filas copiadas quedan, y los servicios no esperan por "
+        "esto: repita la misma orden cuando esa transacción termine.",
+        code="locked",
+    )

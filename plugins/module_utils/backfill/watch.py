@@ -1,0 +1,176 @@
+"""What is looked at between two batches: who asked to stop, the window's end, read-only mode, others who suffer.
+
+A way back has no watch: nothing but the lease and the safety of the data holds it.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from ..core.backfill.load import Load, Slot, Standby, Transaction, Verdict, judge
+from ..core.errors import MigrationError
+from ..core.phase.settings import parse_overrides
+from ..core.phase.window import Window, parse_window, position
+from ..core.server.sqlstate import SENTENCES
+from ..ledger import lease
+from ..server import db
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+
+LOOK_SECONDS = 1.0  # between two looks at everybody else
+SIGN_SECONDS = 10.0  # between two signs of life
+RESERVE_SECONDS = 30.0  # before the window's end: the last batch and the summary fit in
+PATIENCE_SECONDS = 600.0  # without a single batch: a standby that is down would hold the run for ever
+READ_ONLY = "25006"
+STAYS = "Lo copiado queda; la misma orden continúa desde aquí"
+# What stands behind the batch that this transaction is about to commit.
+WAITERS = """
+SELECT count(*) FROM (SELECT DISTINCT pid FROM pg_locks WHERE NOT granted) w
+WHERE pg_backend_pid() = ANY (pg_blocking_pids(w.pid))
+"""
+
+STANDBYS = """
+SELECT coalesce(nullif(application_name, ''), 'pid ' || pid), extract(epoch FROM replay_lag)::float8,
+       pg_wal_lsn_diff(pg_current_wal_lsn(), coalesce(replay_lsn, flush_lsn))::bigint
+FROM pg_stat_replication WHERE state IS DISTINCT FROM 'backup'
+"""
+SLOTS = """
+SELECT slot_name, active, coalesce(wal_status, ''), safe_wal_size,
+       coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn), 0)::bigint
+FROM pg_replication_slots WHERE restart_lsn IS NOT NULL
+"""
+OLDEST = """
+SELECT pid, coalesce(usename, '?'), application_name, extract(epoch FROM clock_timestamp() - xact_start)::float8
+FROM pg_stat_activity
+WHERE backend_type = 'client backend' AND datname = current_database() AND xact_start IS NOT NULL
+  AND application_name NOT LIKE 'migracion:%'
+ORDER BY xact_start LIMIT 1
+"""
+
+
+def read_load(conn: Connection) -> Load:
+    """Look at standbys, slots and old transactions; what the role may not see is not there."""
+    limit = db.fetch_one(conn, "SELECT setting::bigint * 1048576 FROM pg_settings WHERE name = 'max_slot_wal_keep_size'")
+    oldest = db.fetch_one(conn, OLDEST)
+    return Load(
+        tuple(Standby(*row) for row in db.fetch_all(conn, STANDBYS)),
+        tuple(Slot(*row) for row in db.fetch_all(conn, SLOTS)),
+        int(limit[0]) if limit and limit[0] >= 0 else None,
+        Transaction(*oldest) if oldest else None,
+    )
+
+
+@dataclass
+class Watch:
+    """The looks of one module call. ``window``: None where there is none, or where it was passed by name."""
+
+    run_id: str
+    window: Window | None = None
+    lag_waived: bool = False
+    _looked: float = field(default=float("-inf"), init=False)
+    _signed: float = field(default_factory=time.monotonic, init=False)  # the call began with a sign
+    _verdict: Verdict = field(default_factory=Verdict, init=False)
+
+    @classmethod
+    def of(cls, params: Mapping[str, Any], run_id: str) -> Watch:
+        """From a module's parameters."""
+        try:
+            overrides = parse_overrides(params.get("overrides"))
+            window = None if "window" in overrides else parse_window(params.get("maintenance_window"))
+        except ValueError as error:
+            raise MigrationError(f"{error}. No se cambió nada.", code="refused") from error
+        return cls(run_id, window, "replication_lag" in overrides)
+
+    def before_batch(self, conn: Connection) -> Verdict:
+        """Raise ``paused`` where the run ends here; return what slows or holds the next batch."""
+        self._require_writable(conn)
+        self.require_time(conn)
+        now = time.monotonic()
+        if now - self._looked >= LOOK_SECONDS:
+            self._looked, self._verdict = now, judge(read_load(conn), self.lag_waived)
+        return self._verdict
+
+    def require_time(self, conn: Connection) -> None:
+        """Raise ``paused`` when somebody asked to stop or the window closes; give a sign of life now and then."""
+        if lease.stop_requested(conn, self.run_id):
+            raise paused("Parada pedida: la copia se detiene entre dos lotes")
+        if self.window is not None:
+            where = position(self.window, datetime.now(UTC))
+            if not where.inside or where.seconds <= RESERVE_SECONDS:
+                raise paused(
+                    f"La ventana de mantenimiento {self.window} se cierra (allí son las {where.local:%H:%M:%S}): la copia se "
+                    "detiene entre dos lotes",
+                    " cuando se abra de nuevo",
+                )
+        if time.monotonic() - self._signed >= SIGN_SECONDS:
+            self._signed = time.monotonic()
+            lease.heartbeat(conn, self.run_id)
+
+    def hold(self, conn: Connection) -> str:
+        """Wait until a batch may run, at most PATIENCE_SECONDS; for steps that are not cut into slices."""
+        started = time.monotonic()
+        while (verdict := self.before_batch(conn)).wait:
+            self.wait(verdict.wait, time.monotonic() - started)
+        return verdict.slow
+
+    def wait(self, why: str, waited: float, deadline: float = math.inf) -> None:
+        """Sleep until the next look or ``deadline``; raise ``paused`` after ``waited`` seconds that nobody's patience lasts."""
+        if waited > PATIENCE_SECONDS:
+            raise out_of_patience(why)
+        time.sleep(max(0.0, min(LOOK_SECONDS, deadline - time.monotonic())))
+
+    def _require_writable(self, conn: Connection) -> None:
+        row = db.fetch_one(conn, "SELECT current_setting('transaction_read_only')::bool")
+        if row and row[0]:
+            raise read_only()
+
+
+def paused(why: str, when: str = "") -> MigrationError:
+    """The end of a run between two batches: non-zero, and nothing is wrong."""
+    return MigrationError(f"{why}. {STAYS}{when}.", code="paused")
+
+
+def out_of_patience(why: str) -> MigrationError:
+    """The end of a run that others have held for too long."""
+    return MigrationError(
+        f"La copia lleva {PATIENCE_SECONDS / 60:.0f} min sin poder seguir: {why}. {STAYS}. Para no esperar por eso: "
+        '-e \'{"overrides": {"replication_lag": "MOTIVO"}}\'',
+        code="paused",
+    )
+
+
+def read_only() -> MigrationError:
+    """The server went into read-only mode: nothing overrides that."""
+    return paused(
+        f"La copia se detiene en su último lote confirmado: {SENTENCES[READ_ONLY]}. SQLSTATE {READ_ONLY}",
+        " cuando la base acepte escrituras",
+    )
+
+
+@contextmanager
+def telling(lines: list[str]) -> Iterator[None]:
+    """An error takes along what there was to say; read-only mode is told as the pause that it is."""
+    try:
+        yield
+    except MigrationError as error:
+        error.details.setdefault("lines", lines)
+        raise
+    except db.Error as error:
+        if error.pgcode != READ_ONLY:
+            raise
+        pause = read_only()
+        pause.details["lines"] = lines
+        raise pause from error
+
+
+def waiters(conn: Connection) -> int:
+    """How many sessions wait for the transaction that is open here."""
+    row = db.fetch_one(conn, WAITERS)
+    return int(row[0]) if row else 0

@@ -1,0 +1,65 @@
+"""The shell around every job: shared options, one place that turns an error into fail_json."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..core.errors import MigrationError
+from ..core.words import escape
+from ..server import db, lifeline
+from . import leftovers
+from .runlog import RunLog
+
+OPTIONS: dict[str, Any] = {
+    "database_url": {"type": "str", "required": True, "no_log": True},
+    "run_id": {"type": "str", "default": ""},
+    "phase": {"type": "str", "required": True},
+    "backup_dir": {"type": "str", "default": ""},
+}
+MAPPING_OPTIONS: dict[str, Any] = {
+    "mapping": {"type": "str", "required": True},
+    "mapping_path": {"type": "str", "default": "files/mapping/tinkubot.yml"},
+    "subphase": {"type": "str", "default": ""},
+}
+
+Job = Callable[[dict[str, Any], bool], dict[str, Any]]
+
+
+def run_module(spec: dict[str, Any], job: Job) -> None:
+    """Run ``job(params, check_mode)``; its ``lines`` are escaped for a terminal and kept in the run's log."""
+    lifeline.watch()
+    leftovers.sweep()
+    module = AnsibleModule(argument_spec={**OPTIONS, **spec}, supports_check_mode=True)
+    log = RunLog("" if module.check_mode else module.params["backup_dir"], module.params["run_id"])
+    try:
+        result = job(module.params, module.check_mode)
+        result["lines"] = [escape(line) for line in result.get("lines", [])]
+        log.write(result["lines"])
+    except (MigrationError, db.Error) as raised:
+        error = raised if isinstance(raised, MigrationError) else db.explain_error(raised, module.params["phase"])
+        message = "\n".join(escape(line) for line in str(error).splitlines())
+        if error.code != "log":
+            log.write(message.splitlines())
+        module.fail_json(msg=message, code=error.code, **error.details)
+    except Exception as bug:
+        with suppress(MigrationError):
+            log.write(traceback.format_exc().splitlines())
+        last = traceback.extract_tb(bug.__traceback__)[-1]
+        where = f"{type(bug).__name__} en {os.path.basename(last.filename)}:{last.lineno}"
+        message = (
+            f"{module.params['phase']}: error interno del runbook, que no previó este caso ({where}: {bug}). Lo ya confirmado "
+            "queda. Envíe esta línea y el registro de la ejecución a quien mantiene el runbook."
+        )
+        module.fail_json(msg=escape(message), code="internal")
+    except lifeline.Interrupted as end:
+        with suppress(MigrationError):
+            log.write([f"Interrumpida ({end})."])
+        module.fail_json(msg=f"Interrumpida ({end}). Lo confirmado queda; la misma orden continúa.", code="interrupted")
+    else:
+        module.exit_json(**{"changed": False, **result})

@@ -1,0 +1,43 @@
+"""The log of a run: <backup_dir>/registros/<run_id>.log, readable by its owner only."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ..core.errors import MigrationError
+from ..core.words import escape
+
+
+@dataclass(frozen=True)
+class RunLog:
+    """Where one run writes; nothing is written without a folder or a run."""
+
+    backup_dir: str
+    run_id: str
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return Path(self.backup_dir) / "registros" / f"{self.run_id}.log"
+
+    def write(self, lines: Iterable[str]) -> None:
+        """Append each line with the time; control characters are written out."""
+        moment = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        text = "".join(f"{moment} {escape(line)}\n" for line in lines)
+        if not text or not self.backup_dir or not self.run_id:
+            return
+        try:
+            for folder in (self.path.parent.parent, self.path.parent):
+                if not folder.is_dir():
+                    folder.mkdir(mode=0o700, parents=True)
+            handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+            with os.fdopen(handle, "a", encoding="utf-8", errors="backslashreplace") as file:
+                file.write(text)
+        except OSError as error:
+            raise MigrationError(
+                f"No se puede escribir el registro {self.path}: {error.strerror}. Revise backup_dir.", code="log"
+            ) from None

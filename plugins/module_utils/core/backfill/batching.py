@@ -1,0 +1,203 @@
+"""The rendered function ``copiar(stretch, rows, bytes)``, one per pair, and the progress rows that it goes by.
+
+It takes the next rows of the stretch that a progress row names, as many as its bounds allow, calls llevar and moves the
+checkpoint: one transaction, one batch. A plain table is read page after page, in the order in which it lies on disk: ids
+are random, so the order of the key would fetch a page once for each of its rows. A page's number means nothing once the
+file is another one (VACUUM FULL, CLUSTER), nor where there are several (partitions, heirs): there it goes by key.
+
+What was fixed when the copy began is ``fin``. By page: an object, ``hasta`` the last place, ``archivo`` the file, ``densidad``
+in rows a page; ``posicion`` is then the last place read. By key: the highest key, and the last one read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..rows.routes import BOOKKEEPING, Route, joined_key
+from ..rows.row_bytes import legacy_bytes
+from ..rows.row_locks import key_and_place, passed
+from ..sqltext import ident, literal
+
+# Rows are looked up, never searched for: a plan made while a table was small or never analysed would scan the whole of it in
+# every batch, and by PostgreSQL's own prices it is cheaper to read a parent table through than to look up as many rows as a
+# batch has. What has to be planned anew for each batch is EXECUTEd: a plan kept from when migracion.cuarentena was empty took
+# 25 s for a batch of 0.25 s. Forced for the whole function, the foreign keys' own checks would be planned for every row.
+HEAD = """LANGUAGE plpgsql SECURITY INVOKER
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_mergejoin = off SET enable_tidscan = on
+SET seq_page_cost = 0.01 SET random_page_cost = 0.01 SET cpu_operator_cost = 0.0001 SET jit = off SET plan_cache_mode = auto
+AS $funcion$
+#variable_conflict use_column
+"""
+
+
+def batch_function(route: Route) -> str:
+    """Return the statement that creates the pair's function copiar."""
+    keys, names = route.key, route.key_names
+    variables = "\n  ".join(f"p{k} {c.type}[]; v{k} {c.type}[];" for c, k in zip(keys, names, strict=True))
+    reached = joined_key([(f"p{k}[v_n]", c.base) for c, k in zip(keys, names, strict=True)])
+    if route.in_one_file:
+        by_page = f"  IF jsonb_typeof(v_p.fin) = 'object' THEN\n{_by_page(route)}  ELSE\n"
+        pick = f"{_begun_again(route)}{by_page}{_by_key(route)}  END IF;\n"
+    else:
+        pick = _by_key(route)
+    return f"""CREATE OR REPLACE FUNCTION {route.function("copiar")}(
+  p_tramo text, p_filas integer, p_bytes bigint, p_run text,
+  OUT leidas bigint, OUT copiadas bigint, OUT rechazadas bigint, OUT terminada boolean, OUT cortada boolean)
+{HEAD}DECLARE
+  v_p {BOOKKEEPING}.progreso_copia; v_n integer; v_vistas integer; v_desde tid; v_hasta tid; v_ultimo tid;
+  p_lugar tid[];
+  {variables}
+BEGIN
+  SELECT * INTO STRICT v_p FROM {BOOKKEEPING}.progreso_copia
+  WHERE tabla_origen = {literal(route.pair.source)} AND tabla_destino = {literal(route.pair.target)} AND tramo = p_tramo
+  FOR UPDATE;
+  -- locks wait for writers in flight; up to the end that was fixed, since what comes later is for the proof to find
+{pick}  leidas := v_n;
+  SELECT r.copiadas, r.rechazadas INTO copiadas, rechazadas FROM {route.function("llevar")}({passed(names)}, p_run, p_lugar) r;
+  UPDATE {BOOKKEEPING}.progreso_copia SET
+    posicion = v_p.posicion, fin = v_p.fin, filas_previstas = v_p.filas_previstas,
+    ultima_clave = CASE WHEN v_n > 0 THEN {reached} ELSE ultima_clave END,
+    filas_leidas = v_p.filas_leidas + v_n, filas_copiadas = v_p.filas_copiadas + copiadas,
+    filas_cuarentena = v_p.filas_cuarentena + rechazadas, actualizada_at = clock_timestamp(),
+    terminada_at = CASE WHEN terminada THEN clock_timestamp() END
+  WHERE tabla_origen = v_p.tabla_origen AND tabla_destino = v_p.tabla_destino AND tramo = v_p.tramo;
+END $funcion$"""
+
+
+def _file(route: Route) -> str:
+    return f"pg_relation_filenode({literal(route.source_table)})"
+
+
+def _page(place: str) -> str:
+    return f"({place}::text::point)[0]::bigint"
+
+
+def _begun_again(route: Route) -> str:
+    """Return the step that goes back to the start, by key, once the pages are another file's."""
+    return f"""  PERFORM 1 FROM {route.source_table} l LIMIT 0;  -- holds the table: nobody rewrites it until the batch is over
+  IF (v_p.fin->>'archivo')::oid <> {_file(route)} THEN
+    -- rewritten: from the start by key; what is copied already is equal and stays
+    SELECT NULL, u.fin, n.filas, 0, 0, 0 INTO v_p.posicion, v_p.fin, v_p.filas_previstas, v_p.filas_leidas,
+      v_p.filas_copiadas, v_p.filas_cuarentena
+    FROM {_rows_and_highest_key(route)};
+  END IF;
+"""
+
+
+def _by_page(route: Route) -> str:
+    """Return the steps that choose the rows of the next pages, then lock them in their places.
+
+    A row that a writer moved elsewhere while its lock was waited for is not found in its place: then all of them are locked by
+    key, by llevar.
+    """
+    names = route.key_names
+    stretch = f"FROM {route.source_table} l WHERE {route.where('l')} AND l.ctid > v_desde AND l.ctid <= v_hasta"
+    found = ", ".join(f"v{k}" for k in names)
+    both = " ".join(f"p{k} := p{k} || v{k};" for k in names)
+    return f"""    v_desde := coalesce(v_p.posicion #>> '{{}}', '(0,0)');
+    v_hasta := LEAST((v_p.fin->>'hasta')::tid, format('(%s,0)', {_page("v_desde")}
+      + 1 + ceil(p_filas / GREATEST((v_p.fin->>'densidad')::numeric, 0.01)))::tid);
+    SELECT {_arrays(names, "s", "s._lugar", "s.entra")}, count(*), max(s._lugar) FILTER (WHERE s.entra)
+    INTO {passed(names)}, v_vistas, v_ultimo FROM (
+      {_within_bounds("l._lugar", "p_filas", "p_bytes")} FROM (
+        SELECT {key_and_place(route)},
+          {legacy_bytes(route, "l")} AS peso
+        {stretch}) l) l) s;
+    v_n := cardinality(p{names[0]});
+    cortada := v_n < v_vistas;
+    IF cortada THEN v_hasta := v_ultimo; END IF;
+    SELECT {_arrays((*names, "_lugar"), "l", "l._lugar")} INTO {found}, p_lugar FROM (
+      SELECT {key_and_place(route)}
+      {stretch} FOR SHARE OF l) l;
+    IF ({passed(names)}) IS DISTINCT FROM ({found}) THEN
+      {both} p_lugar := NULL;
+    END IF;
+    v_p.posicion := to_jsonb(v_hasta);
+    terminada := v_hasta = (v_p.fin->>'hasta')::tid;
+"""
+
+
+def _by_key(route: Route) -> str:
+    """Return the steps that lock and take the next rows in the order of the key."""
+    row = "(" + ", ".join(f"l.{ident(c.name)}" for c in route.key) + ")"
+    order = ", ".join(f"l.{ident(c.name)}" for c in route.key)
+    last, end = ("(" + ", ".join(f"(${place}->>{n})::{c.type}" for n, c in enumerate(route.key)) + ")" for place in (1, 2))
+    names, order_taken = (", ".join(f"{alias}.{k}" for k in route.key_names) for alias in "ls")
+    reached = ", ".join(f"p{k}[v_n]::text" for k in route.key_names)
+    return f"""    EXECUTE $lote$
+    SELECT {_arrays((*route.key_names, "_lugar"), "s", order_taken, "s.entra")}, count(*)
+    FROM (
+      {_within_bounds(names, "$3", "$4")} FROM (
+        SELECT {key_and_place(route)},
+          {legacy_bytes(route, "l")} AS peso
+        FROM {route.source_table} l WHERE {route.where("l")}
+          AND ($1 IS NULL OR {row} > {last}) AND {row} <= {end}
+        ORDER BY {order} LIMIT $3 FOR SHARE OF l) l) l) s
+    $lote$ INTO {passed(route.key_names)}, p_lugar, v_vistas USING v_p.posicion, v_p.fin, p_filas, p_bytes;
+    v_n := cardinality(p{route.key_names[0]});
+    cortada := v_n < v_vistas;
+    v_p.posicion := CASE WHEN v_n > 0 THEN jsonb_build_array({reached}) ELSE v_p.posicion END;
+    terminada := NOT cortada AND v_vistas < p_filas;
+"""
+
+
+def _arrays(names: Sequence[str], alias: str, order: str, condition: str = "true") -> str:
+    """Return columns as arrays in this order, each empty where there is no row."""
+    return ", ".join(f"coalesce(array_agg({alias}.{n} ORDER BY {order}) FILTER (WHERE {condition}), '{{}}')" for n in names)
+
+
+def _within_bounds(order: str, rows: str, size: str) -> str:
+    """Return the head of a SELECT that says of each row whether it is within the bounds; one larger than them goes alone."""
+    window = f"OVER (ORDER BY {order} ROWS UNBOUNDED PRECEDING)"
+    return f"""SELECT l.*, l.fila = 1 OR l.fila <= {rows} AND l.suma <= {size} AS entra FROM (
+      SELECT l.*, row_number() {window} AS fila, sum(l.peso) {window} AS suma"""
+
+
+def _rows_and_highest_key(route: Route) -> str:
+    """Return the tables n (filas, and the last place of a row) and u (fin, NULL where there is no row)."""
+    keys = ", ".join(f"l.{ident(c.name)}::text" for c in route.key)
+    order = ", ".join(f"l.{ident(c.name)} DESC" for c in route.key)
+    rows = f"SELECT count(*) AS filas, max(l.ctid) AS lugar FROM {route.source_table} l WHERE {route.where('l')}"
+    return f"""({rows}) n
+    LEFT JOIN (SELECT jsonb_build_array({keys}) AS fin FROM {route.source_table} l ORDER BY {order} LIMIT 1) u ON true"""
+
+
+def fix_end(route: Route) -> str:
+    """Return the INSERT that opens the progress row and fixes the end of the copy at what the table holds at this moment."""
+    end = "u.fin"
+    if route.in_one_file:
+        end = (
+            f"jsonb_build_object('hasta', n.lugar, 'archivo', {_file(route)},"
+            f" 'densidad', round(n.filas / ({_page('n.lugar')} + 1)::numeric, 3))"
+        )
+    return f"""INSERT INTO {BOOKKEEPING}.progreso_copia
+  (tabla_origen, tabla_destino, tramo, fin, filas_previstas, terminada_at)
+SELECT {literal(route.pair.source)}, {literal(route.pair.target)}, '', {end}, n.filas, CASE WHEN n.filas = 0 THEN now() END
+FROM {_rows_and_highest_key(route)}
+ON CONFLICT (tabla_origen, tabla_destino, tramo) DO NOTHING"""
+
+
+def split_end(route: Route) -> str:
+    """Return the statement that cuts a copy which has not begun into two stretches, of equal pages or else of equal rows."""
+    keys = ", ".join(f"l.{ident(c.name)}::text" for c in route.key)
+    order = ", ".join(f"l.{ident(c.name)}" for c in route.key)
+    pair = f"p.tabla_origen = {literal(route.pair.source)} AND p.tabla_destino = {literal(route.pair.target)}"
+    if route.in_one_file:
+        middle = f"""SELECT to_jsonb(e.lugar) AS posicion, jsonb_set(e.fin, '{{hasta}}', to_jsonb(e.lugar)) AS fin
+  FROM (SELECT e.fin, format('(%s,0)', {_page("(e.fin->>'hasta')")} / 2) AS lugar FROM entero e) e"""
+    else:
+        middle = f"""SELECT k.clave AS posicion, k.clave AS fin FROM (
+    SELECT jsonb_build_array({keys}) AS clave FROM {route.source_table} l WHERE {route.where("l")}
+    ORDER BY {order} OFFSET (SELECT filas_previstas / 2 FROM entero) LIMIT 1) k"""
+    return f"""WITH entero AS (
+  SELECT p.* FROM {BOOKKEEPING}.progreso_copia p WHERE {pair} AND p.tramo = ''
+), medio AS (
+  {middle}
+), segundo AS (
+  INSERT INTO {BOOKKEEPING}.progreso_copia (tabla_origen, tabla_destino, tramo, posicion, fin, filas_previstas)
+  SELECT e.tabla_origen, e.tabla_destino, '2', m.posicion, e.fin, e.filas_previstas - e.filas_previstas / 2
+  FROM entero e CROSS JOIN medio m
+  RETURNING tramo
+)
+UPDATE {BOOKKEEPING}.progreso_copia p SET tramo = '1', fin = m.fin, filas_previstas = p.filas_previstas / 2
+FROM segundo s CROSS JOIN medio m WHERE {pair} AND p.tramo = ''"""

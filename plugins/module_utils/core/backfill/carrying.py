@@ -1,0 +1,300 @@
+"""The functions that carry rows, rendered so that a DBA can read and sign them.
+
+``llevar(keys)``, one per pair, makes the Spanish rows of those legacy keys equal to the forward SELECT and accounts for
+the refused and merged ones. ``quitar(keys)``, one per Spanish table, removes rows that no pair explains and keeps each in
+migracion.apartada. ``copiar``, which calls llevar for batch after batch, stands in batching.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..rows.refusals import accepted
+from ..rows.routes import BOOKKEEPING, Route, clave_sql, row_image, spanish_clave
+from ..rows.row_locks import by_key, key_and_place, parent_locks, passed, unnested
+from ..rows.values import TEXT_TYPES, type_family
+from ..sqltext import ident, idents, images_differ, literal
+from .batching import HEAD, batch_function
+
+UNFORESEEN = "PostgreSQL la rechaza: "  # the reason of a row that no expression foresaw begins so
+
+
+def function_statements(route: Route, routes: Sequence[Route]) -> tuple[str, ...]:
+    """Return the statements that create the pair's functions; ``routes``: all routes to its Spanish table."""
+    keys = ", ".join(f"{c.type}[]" for c in route.key)
+    revoke = (
+        f"REVOKE ALL ON FUNCTION {route.function('llevar')}({keys}, text, tid[]),"
+        f" {route.function('copiar')}(text, integer, bigint, text) FROM PUBLIC"
+    )
+    return (_carry(route, routes), batch_function(route), revoke)
+
+
+def removal_statements(routes: Sequence[Route]) -> tuple[str, ...]:
+    """Return the statements that create the Spanish table's function quitar; ``routes``: all routes to it."""
+    route = routes[0]
+    match = ", ".join(f"{c.type}[]" for c in route.match)
+    return (_remove(routes), f"REVOKE ALL ON FUNCTION {route.removal}({match}, text) FROM PUBLIC")
+
+
+def _arguments(names: Sequence[str], types: Sequence[str]) -> str:
+    return ", ".join(f"p{n} {t}[]" for n, t in zip(names, types, strict=True))
+
+
+def _carry(route: Route, routes: Sequence[Route]) -> str:
+    keys = route.key_names
+    held = "".join(f"\n  p{m} {c.type}[] := '{{}}';" for m, c in zip(_held(route), route.match, strict=True))
+    halving = "".join(
+        f"\n    SELECT r.copiadas, r.rechazadas INTO v_mas, v_peor"
+        f" FROM {route.function('llevar')}({', '.join(f'p{k}[{half}]' for k in keys)}, p_run, p_lugar[{half}]) r;"
+        "\n    copiadas := copiadas + v_mas; rechazadas := rechazadas + v_peor;"
+        for half in ("1:v_mitad", "v_mitad + 1:")
+    )
+    locked = ", ".join(f"coalesce(array_agg(l.{k}), '{{}}')" for k in (*keys, "_lugar"))
+    asked = f"(SELECT DISTINCT k.* FROM {unnested(keys)}) k"
+    own = f"SELECT {key_and_place(route)} FROM {route.source_table} l JOIN {asked} ON {by_key(route, 'k')}"
+    order = idents((c.name for c in route.key), "l.")
+    others = "".join(f"  PERFORM {lock};\n" for lock in parent_locks(route, _placed(route, "l", "ctid", "p_lugar", passed(keys))))
+    return f"""CREATE OR REPLACE FUNCTION {route.function("llevar")}(
+  {_arguments(keys, [c.type for c in route.key])}, p_run text, p_lugar tid[] DEFAULT NULL,
+  OUT copiadas bigint, OUT rechazadas bigint)
+{HEAD}DECLARE
+  v_mitad integer := cardinality(p{keys[0]}) / 2;
+  v_estado text; v_mensaje text; v_mas bigint; v_peor bigint; v_hubo boolean := false;
+  -- a copy goes where no Spanish row is yet: it looks for them once it has met one
+  v_mirar boolean := p_lugar IS NULL;{held}
+BEGIN
+  copiadas := 0; rechazadas := 0;
+  IF cardinality(p{keys[0]}) = 0 THEN RETURN; END IF;
+  PERFORM set_config('migracion.sync', 'copia', true);
+  -- each lock waits for writers in flight; the next statement then reads what they committed
+  IF p_lugar IS NULL THEN
+    SELECT {locked} INTO {passed(keys)}, p_lugar FROM (
+      {own}
+      ORDER BY {order} FOR SHARE OF l) l;
+  END IF;
+{others}  LOOP
+    BEGIN
+{_upsert(route)}
+      RETURN;
+    EXCEPTION
+      WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
+        GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT;
+    END;
+    EXIT WHEN v_mirar OR v_estado <> '23505';
+    v_mirar := true;
+  END LOOP;
+{_parking(route, routes)}  -- the net below the forward SELECT's own refusals: halve until the row that cannot go in stands alone
+  IF cardinality(p{keys[0]}) > 1 THEN{halving}
+    RETURN;
+  END IF;
+  -- a parent that is not there yet is no fault of the row: the proof names it and the repair brings both
+  IF v_estado = '23503' THEN RETURN; END IF;
+{_quarantine_alone(route)}
+  rechazadas := 1;
+END $funcion$"""
+
+
+def _placed(route: Route, alias: str, place: str, places: str, keys: str) -> str:
+    """Return whether a row is one of the locked ones: such a row stays in its place, and is found there without an index."""
+    placed = f"{alias}.{place} = ANY ({places})"
+    if route.in_one_file:
+        return placed
+    names = [
+        f"{alias}.{k}" if place == "_lugar" else f"{alias}.{ident(c.name)}"
+        for c, k in zip(route.key, route.key_names, strict=True)
+    ]
+    return f"{placed} AND ({', '.join(names)}) IN (SELECT * FROM unnest({keys}))"
+
+
+def _upsert(route: Route) -> str:
+    """Return the statement that writes a batch; a Spanish row that comes in between breaks it, and the retry sees it."""
+    columns = route.columns
+    others = tuple(c for c in columns if c not in route.pair.match)
+    source = literal(route.pair.source)
+    taken = idents((*route.key_names, "_clave", *columns, "_rechazo", "_fusion"), "f.")
+    twin = " AND ".join(f"t.{ident(m)} = f.{ident(m)}" for m in route.pair.match)
+    there = f"t.{ident(route.pair.match[0])} IS NOT NULL"
+    differs = images_differ(others, "t.", "f.") if others else "false"
+    corrected, written = "", "(SELECT count(*) FROM nuevas)"
+    if others:
+        update = ", ".join(f"{ident(c)} = f.{ident(c)}" for c in others)
+        corrected = f"""corregidas AS (
+      UPDATE {route.target_table} t SET {update}
+      FROM f WHERE f._distinta AND {accepted("f")} AND {twin}
+      RETURNING 1
+    ), """
+        written += " + (SELECT count(*) FROM corregidas)"
+    given = ", ".join(f"${n}" for n, _ in enumerate(route.key_names, 3))
+    values = ", ".join(["p_lugar", "v_mirar", *([] if route.in_one_file else [passed(route.key_names)])])
+    return f"""    EXECUTE $lote$
+    WITH f AS MATERIALIZED (
+      SELECT {taken},
+        {there} AS _esta, CASE WHEN {there} THEN {differs} END AS _distinta
+      FROM {route.view} f LEFT JOIN {route.target_table} t ON $2 AND {twin}
+      WHERE {_placed(route, "f", "_lugar", "$1", given)}
+    ), nuevas AS (
+      INSERT INTO {route.target_table} ({idents(columns)})
+      SELECT {idents(columns, "f.")} FROM f WHERE NOT f._esta AND {accepted("f")}
+      RETURNING 1
+    ), {corrected}abiertas AS (
+      INSERT INTO {BOOKKEEPING}.cuarentena AS c (tabla_origen, clave, fila, sqlstate, columna, motivo, origen)
+      SELECT {source}, f._clave, {row_image(route, "l")}, f._rechazo[1], f._rechazo[2], f._rechazo[3], 'copia'
+      FROM f JOIN {route.source_table} l ON {by_key(route, "f")}
+      WHERE f._rechazo IS NOT NULL
+      ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
+      DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, columna = excluded.columna, motivo = excluded.motivo
+        WHERE (c.fila, c.motivo) IS DISTINCT FROM (excluded.fila, excluded.motivo)
+      RETURNING 1
+    ), cerradas AS (
+      UPDATE {BOOKKEEPING}.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'corregida'
+      WHERE c.tabla_origen = {source} AND c.estado <> 'resuelta'
+        AND c.clave = ANY (ARRAY(SELECT f._clave FROM f WHERE f._rechazo IS NULL))
+        AND EXISTS (SELECT 1 FROM {BOOKKEEPING}.cuarentena x WHERE x.tabla_origen = {source} AND x.estado <> 'resuelta')
+      RETURNING 1
+    ){_merges(route)}
+    SELECT {written}, (SELECT count(*) FROM f WHERE f._rechazo IS NOT NULL)
+    $lote$ INTO copiadas, rechazadas USING {values};"""
+
+
+def merge_reason(route: Route) -> str:
+    """Return why rows of this pair are merged, in words, as migracion.fusion keeps it."""
+    if route.pair.merge_by:
+        winners = " o ".join(r.pair.source for r in route.earlier)
+        return f"mismo {route.pair.merge_by} que una fila de {winners}, que gana"
+    return f"repite {', '.join(route.pair.match)} de una fila anterior de {route.pair.source}, que gana"
+
+
+def may_merge(route: Route) -> bool:
+    """Whether rows of this pair can be merged at all."""
+    return bool(route.pair.merge_by and route.earlier) or route.pair.duplicates
+
+
+def _merges(route: Route) -> str:
+    if not may_merge(route):
+        return ""
+    source, target = literal(route.pair.source), literal(route.pair.target)
+    return f""", fusionadas AS (
+      INSERT INTO {BOOKKEEPING}.fusion AS m (tabla_origen, clave, tabla_destino, clave_destino, motivo)
+      SELECT {source}, f._clave, {target}, f._fusion, {literal(merge_reason(route))} FROM f WHERE f._fusion IS NOT NULL
+      ON CONFLICT (tabla_origen, clave, tabla_destino) DO UPDATE SET clave_destino = excluded.clave_destino
+        WHERE m.clave_destino <> excluded.clave_destino
+      RETURNING 1
+    ), separadas AS (
+      DELETE FROM {BOOKKEEPING}.fusion m
+      WHERE m.tabla_origen = {source} AND m.tabla_destino = {target}
+        AND m.clave = ANY (ARRAY(SELECT f._clave FROM f WHERE f._fusion IS NULL))
+        AND EXISTS (SELECT 1 FROM {BOOKKEEPING}.fusion x WHERE x.tabla_origen = {source} AND x.tabla_destino = {target})
+      RETURNING 1
+    )"""
+
+
+def _quarantine_alone(route: Route) -> str:
+    mine = " AND ".join(f"f.{k} = k.{k}" for k in route.key_names)
+    twin = " AND ".join(f"t.{ident(m)} = f.{ident(m)}" for m in route.pair.match)
+    return f"""  INSERT INTO {BOOKKEEPING}.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
+  SELECT {literal(route.pair.source)}, {clave_sql(route.key, "l")}, {row_image(route, "l")}, v_estado,
+         {literal(UNFORESEEN)} || v_mensaje, 'copia'
+  FROM {route.source_table} l JOIN {unnested(route.key_names)} ON {by_key(route, "k")}
+  ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
+  DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, columna = NULL, motivo = excluded.motivo;
+  -- what it was before is stale now and leaves, as with any refused row
+  WITH fuera AS (
+    DELETE FROM {route.target_table} t USING {route.view} f JOIN {unnested(route.key_names)} ON {mine}
+    WHERE {twin} AND {accepted("f")} RETURNING t.*
+  )
+  INSERT INTO {BOOKKEEPING}.apartada (run_id, tabla, clave, fila)
+  SELECT p_run, {literal(route.pair.target)}, {spanish_clave(route, "t")}, to_jsonb(t) FROM fuera t;"""
+
+
+def _parking(route: Route, routes: Sequence[Route]) -> str:
+    """Return the step that frees a unique value still held by a stale Spanish row, as when two rows swapped phones.
+
+    The holder gets a placeholder and is carried again right away, all in one transaction: nobody sees the placeholder.
+    """
+    types = {c.name: c.type for c in route.table.columns}
+    parkable = [
+        u[0]
+        for u in route.table.unique
+        if len(u) == 1 and u != route.pair.match and route.carried_as(u[0]) and type_family(types[u[0]])[0] in TEXT_TYPES
+    ]
+    if not parkable:
+        return ""
+    steps = "".join(_park(route, routes, name, types[name]) for name in parkable)
+    again = "".join(
+        f"""
+      PERFORM {r.function("llevar")}({", ".join(f"coalesce(array_agg(g.{k}), '{{}}')" for k in r.key_names)}, p_run)
+      FROM {unnested(_held(route))} JOIN {r.view} g ON {_same(route, "g", "k")};"""
+        for r in routes
+    )
+    return f"""  IF v_estado = '23505' THEN
+{steps}    IF v_hubo THEN
+      SELECT r.copiadas, r.rechazadas INTO copiadas, rechazadas
+      FROM {route.function("llevar")}({passed(route.key_names)}, p_run) r;{again}
+      RETURN;
+    END IF;
+  END IF;
+"""
+
+
+def _held(route: Route) -> list[str]:
+    return [f"_m{n}" for n in range(1, len(route.pair.match) + 1)]
+
+
+def _same(route: Route, alias: str, holder: str) -> str:
+    return " AND ".join(f"{alias}.{ident(c)} = {holder}.{m}" for m, c in zip(_held(route), route.pair.match, strict=True))
+
+
+def _park(route: Route, routes: Sequence[Route], name: str, spanish_type: str) -> str:
+    column, match = ident(name), _held(route)
+    _, size = type_family(spanish_type)
+    width = min(size[0], 33) if size else 33
+    found = ", ".join(f"t.{ident(c)} AS {m}" for m, c in zip(match, route.pair.match, strict=True))
+    other = " AND ".join(f"f.{ident(c)} = t.{ident(c)}" for c in route.pair.match)
+    holders = f"""SELECT {found}
+      FROM {unnested(route.key_names)} JOIN {route.view} f ON {" AND ".join(f"f.{k} = k.{k}" for k in route.key_names)}
+      JOIN {route.target_table} t ON t.{column} = f.{column} AND NOT ({other}) WHERE {accepted("f")}"""
+    arrays = ", ".join(f"coalesce(array_agg(h.{m}), '{{}}')" for m in match)
+    rightful = " OR ".join(
+        f"EXISTS (SELECT 1 FROM {r.view} g WHERE {_same(route, 'g', 'h')} AND {accepted('g')} AND g.{column} = t.{column})"
+        for r in routes
+    )
+    return f"""    -- a holder that no legacy row explains leaves; one that is merely stale makes room and is carried along
+    v_hubo := v_hubo OR (SELECT q.apartadas > 0 FROM (SELECT {arrays} FROM ({holders}) h) x({", ".join(match)}),
+      LATERAL {route.removal}({", ".join("x." + m for m in match)}, p_run) q(apartadas));
+    WITH h AS (
+      UPDATE {route.target_table} t SET {column} = left('~' || md5({spanish_clave(route, "t")}), {width})
+      FROM ({holders}) h WHERE {_same(route, "t", "h")} AND NOT ({rightful})
+      RETURNING {found}
+    )
+    SELECT {", ".join(f"p{m} || coalesce(array_agg(h.{m}), '{{}}')" for m in match)}, v_hubo OR count(*) > 0
+    INTO {passed(match)}, v_hubo FROM h;
+"""
+
+
+def _remove(routes: Sequence[Route]) -> str:
+    route = routes[0]
+    names = [f"_k{n}" for n in range(1, len(route.pair.match) + 1)]
+    mine = " AND ".join(f"t.{ident(c.name)} = k.{n}" for c, n in zip(route.match, names, strict=True))
+    return f"""CREATE OR REPLACE FUNCTION {route.removal}(
+  {_arguments(names, [c.type for c in route.match])}, p_run text, OUT apartadas bigint)
+{HEAD.replace("= auto", "= force_custom_plan")}BEGIN
+  PERFORM set_config('migracion.sync', 'copia', true);
+  WITH fuera AS (
+    DELETE FROM {route.target_table} t USING {unnested(names)}
+    WHERE {mine} AND NOT ({explained(routes, "t")})
+    RETURNING t.*
+  ), guardadas AS (
+    INSERT INTO {BOOKKEEPING}.apartada (run_id, tabla, clave, fila)
+    SELECT p_run, {literal(route.pair.target)}, {spanish_clave(route, "t")}, to_jsonb(t) FROM fuera t RETURNING 1
+  )
+  SELECT count(*) INTO apartadas FROM guardadas;
+END $funcion$"""
+
+
+def explained(routes: Sequence[Route], alias: str) -> str:
+    """Return whether one of the routes gives a row with the match columns of the Spanish row ``alias``."""
+    return " OR ".join(
+        f"EXISTS (SELECT 1 FROM {r.view} f WHERE {' AND '.join(f'f.{ident(m)} = {alias}.{ident(m)}' for m in r.pair.match)}"
+        f" AND {accepted('f')})"
+        for r in routes
+    )

@@ -1,0 +1,131 @@
+"""The command line, as the guard judges it and as the summary repeats it. Pure."""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from .settings import SECRET, nearest
+
+RUNNER = "migration_runner"
+PHASE_TAGS = (("all",), ("verify",), ("rollback",))
+STATUS_TAGS = (("all",), ("estado",), ("cuarentena",), ("cuarentena", "estado"), ("parar",))
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """What ansible-playbook was called with. ``runners``: the hosts of the group, None when there is no such group.
+
+    Ansible ends with 0 when nothing is selected (a mistyped tag, a limit, a missing group): each of these is refused.
+    """
+
+    run_tags: tuple[str, ...]
+    public_tags: tuple[tuple[str, ...], ...]
+    skip_tags: tuple[str, ...] = ()
+    limit: str = ""
+    start_at: str = ""
+    inventories: tuple[str, ...] = ()
+    missing_inventories: tuple[str, ...] = ()
+    runners: tuple[str, ...] | None = None
+
+    def problems(self) -> list[str]:
+        """One Spanish sentence for each thing that must not be."""
+        found = [*self._selection(), *self._inventory()]
+        given = tuple(sorted(self.run_tags))  # ansible gives a set: without order
+        if given not in self.public_tags:
+            public = [tag for tags in self.public_tags for tag in tags if tag != "all"]
+            wrong = [tag for tag in given if tag not in public]
+            hint = nearest(wrong[0], public) if wrong else ""
+            found.append(
+                f"--tags {','.join(given)}: no se puede{hint or '.'} Se llama sin --tags, o con uno solo de: {', '.join(public)}"
+            )
+        return found
+
+    def _selection(self) -> list[str]:
+        found = []
+        if self.limit:
+            found.append(f"--limit {self.limit}: no se puede limitar una fase a una parte de las máquinas")
+        if self.skip_tags:
+            found.append(f"--skip-tags {','.join(self.skip_tags)}: ninguna parte de una fase se puede saltar")
+        if self.start_at:
+            found.append("--start-at-task: una fase se llama entera; continúa por sí misma donde quedó")
+        return found
+
+    def _inventory(self) -> list[str]:
+        if self.missing_inventories:
+            return [f"-i {name}: ese inventario no existe" for name in self.missing_inventories]
+        if self.runners is None:
+            given = f"-i {' -i '.join(self.inventories)}" if self.inventories else "Sin -i"
+            return [f"{given}: el inventario no tiene el grupo {RUNNER}. Pruebe -i demo, -i staging o -i prod"]
+        if len(self.runners) != 1:
+            return [
+                f"El grupo {RUNNER} debe tener exactamente una máquina y tiene {len(self.runners)} "
+                f"({', '.join(self.runners) or 'ninguna'})"
+            ]
+        return []
+
+
+@dataclass(frozen=True)
+class Command:
+    """How this run was called, to say how to call the next: same -i, same -e without secrets, same vault options."""
+
+    playbook: str
+    options: tuple[str, ...] = ()
+    extra: tuple[str, ...] = ()
+    playbooks: tuple[str, ...] = ()
+    url_by_extra: bool = False
+
+    @classmethod
+    def of(cls, facts: Mapping[str, Any]) -> Command:
+        """From the parameters of a module."""
+        return cls(
+            str(facts.get("playbook", "fase.yml")),
+            tuple(facts.get("options", ())),
+            tuple(facts.get("extra", ())),
+            tuple(facts.get("playbooks", ())),
+            bool(facts.get("url_by_extra", False)),
+        )
+
+    def text(self, name: str, tags: str = "", more: Sequence[str] = (), without: Sequence[str] = ()) -> str:
+        """The command for the playbook of that name ('fase2', 'estado'), quoted for a shell."""
+        extra = [cleaned for raw in self.extra if (cleaned := clean_extra(raw, without))]
+        words = ["ansible-playbook", self._sibling(name), *self.options]
+        words += [word for value in extra for word in ("-e", value)]
+        words += ["--tags", tags] if tags else []
+        return " ".join([*map(shlex.quote, words), *more])
+
+    def _sibling(self, name: str) -> str:
+        folder, base = posixpath.split(self.playbook)
+        if "/" not in self.playbook and base.count(".") == 2 and not base.endswith((".yml", ".yaml")):
+            return f"{base.rpartition('.')[0]}.{name}"
+        return posixpath.join(folder, name + (posixpath.splitext(base)[1] or ".yml"))
+
+
+def clean_extra(raw: str, without: Sequence[str] = ()) -> str:
+    """One -e without secrets and without the given variables; '' when nothing is left."""
+
+    def kept(name: str) -> bool:
+        return name not in without and not SECRET.search(name)
+
+    if raw.startswith("@"):
+        return raw
+    if raw.lstrip().startswith(("{", "[")):
+        try:
+            loaded = yaml.safe_load(raw)
+        except yaml.YAMLError:
+            return ""
+        left = {str(name): value for name, value in loaded.items() if kept(str(name))} if isinstance(loaded, dict) else {}
+        return json.dumps(left, ensure_ascii=False) if left else ""
+    try:
+        words = shlex.split(raw)
+    except ValueError:
+        return ""
+    pairs = [re.split("=", word, maxsplit=1) for word in words if "=" in word]
+    return " ".join(f"{name}={shlex.quote(value)}" for name, value in pairs if kept(name))

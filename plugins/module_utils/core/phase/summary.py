@@ -1,0 +1,152 @@
+"""The last lines of a run, for a tired reader: what happened, what is left, how to undo it, what comes next. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from .command_line import Command
+from .gates import PHASES, REVERT
+
+Quarantine = Sequence[tuple[str, str, int, list[str]]]
+Waived = Sequence[tuple[str, str, str, int]]
+SHOWN = 10
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a run ended. ``verdict``: 'COMPLETADA', 'FALLIDA'…; ``proof``: the detail of its last event 'prueba'."""
+
+    phase: str
+    action: str
+    verdict: str
+    run_id: str
+    log: str
+    command: Command
+    subphase: str = ""
+    services: bool = True
+    proof: Mapping[str, Any] | None = None
+    quarantine: Quarantine = ()
+    waived: Waived = ()
+    pending: int = 0
+    notes: tuple[str, ...] = ()
+    can_undo: bool = False
+    repeat: bool = False
+    dry: bool = False
+    waiting: tuple[str, ...] = ()  # subphases of this phase that are still to be done
+    ready: bool = True  # whether the first of them has tables in the mapping
+
+    def lines(self, now: datetime) -> list[str]:
+        """The summary."""
+        part = f" {self.subphase}" if self.subphase else ""
+        took = duration(self.run_id, now)
+        found = ["", f"{self.phase}{part} · {self.action} · {self.verdict}{f' · {took}' if took else ''}"]
+        found += [f"  {note}" for note in self.notes]
+        found += accounting(self.proof or {})
+        found += quarantine_lines(self.quarantine) + waived_lines(self.waived)
+        if self.pending:
+            found.append(f"  Pendientes de propagar: {number(self.pending)}")
+        found.append(f"  Servicios: no participan en esta fase{'' if self.services else ' (services_enabled=false)'}")
+        if self.log:
+            found.append(f"  Registro: {self.log}")
+        return found + self._commands()
+
+    def _commands(self) -> list[str]:
+        keep = ["subfase"] if self.phase != "fase2" else []
+        found = []
+        if self.can_undo and self.phase == PHASES[0]:
+            found.append(f"  Para deshacer: nada: {self.phase} solo mira y anota")
+        elif self.can_undo:
+            found.append(f"  Para deshacer: {self.command.text(self.phase, 'rollback', without=keep)}")
+        if self.dry:
+            tags = "rollback" if self.action == REVERT else ""
+            found.append(f"  Para ejecutarla: {self.command.text(self.phase, tags, without=keep)}")
+        elif self.repeat:
+            tags = "rollback" if self.action == REVERT else ""
+            found.append(f"  Para continuar: corrija la causa y repita: {self.command.text(self.phase, tags, without=keep)}")
+        elif following := self._next():
+            found.append(f"  Siguiente: {following}")
+        if found and self.command.url_by_extra:
+            found.append("  (más su -e database_url=…, que aquí no se repite; mejor en la variable DATABASE_URL)")
+        return found
+
+    def _next(self) -> str:
+        if self.action == REVERT:
+            return self.command.text(self.phase) + "   (cuando la causa esté corregida)"
+        if self.waiting and not self.ready:
+            return f"{self.phase}, subfase {self.waiting[0]} (todavía no tiene tablas en el mapeo)"
+        if self.waiting:
+            again = ("-e", f"subfase={self.waiting[0]}")
+            return self.command.text(self.phase, more=again, without=["subfase"])
+        index = PHASES.index(self.phase) + 1
+        if index == len(PHASES):
+            return ""
+        if PHASES[index] not in self.command.playbooks:
+            return f"{PHASES[index]} (todavía no existe en este runbook)"
+        return self.command.text(PHASES[index], without=["subfase"])
+
+
+def accounting(proof: Mapping[str, Any]) -> list[str]:
+    """Legacy rows = equal + merged + quarantined + pending, per table; then every difference."""
+    found = [
+        f"  {table['origen']} → {table['destino']}: {number(table['total'])} filas = {number(table['iguales'])} iguales + "
+        f"{number(table['fusionadas'])} fusionadas + {number(table['cuarentena'])} en cuarentena + "
+        f"{number(table['pendientes'])} pendientes"
+        for table in proof.get("tablas", ())
+    ]
+    differences = list(proof.get("diferencias", ()))
+    if differences:
+        found.append(f"  Diferencias: {number(len(differences))}")
+        found += [f"  {str(line).strip()}" for line in differences[:SHOWN]]
+        if len(differences) > SHOWN:
+            found.append(f"  … y {number(len(differences) - SHOWN)} más (en el registro)")
+    return found
+
+
+def quarantine_lines(entries: Quarantine) -> list[str]:
+    """Open quarantine by reason, with keys as examples."""
+    if not entries:
+        return []
+    found = [f"  Cuarentena abierta: {number(sum(entry[2] for entry in entries))} filas (detalle: estado.yml --tags cuarentena)"]
+    for table, reason, count, keys in entries[:SHOWN]:
+        found.append(f"    {number(count)} × {table}: {reason} (por ejemplo {', '.join(keys)})")
+    if len(entries) > SHOWN:
+        found.append(f"    … y {len(entries) - SHOWN} motivos más")
+    return found
+
+
+def waived_lines(entries: Waived) -> list[str]:
+    """Waived quarantine by table and pattern, with the reason that was given."""
+    if not entries:
+        return []
+    found = [f"  Cuarentena dispensada: {number(sum(rows for *_, rows in entries))} filas (waived_quarantine)"]
+    found += [f"    {number(rows)} × {table} por {pattern}: {reason}" for table, pattern, reason, rows in entries[:SHOWN]]
+    if len(entries) > SHOWN:
+        found.append(f"    … y {len(entries) - SHOWN} patrones más")
+    return found
+
+
+def duration(run_id: str, now: datetime) -> str:
+    """How long the run took: its id begins with its start in UTC."""
+    try:
+        start = datetime.strptime(run_id[:15], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
+    except ValueError:
+        return ""
+    seconds = max(0, round((now - start).total_seconds()))
+    return f"{seconds} s" if seconds < 60 else f"{seconds // 60} min {seconds % 60:02d} s"
+
+
+def number(value: float) -> str:
+    """1234567 as people here write it: 1.234.567."""
+    return f"{value:,.0f}".replace(",", ".")
+
+
+def size(count: float) -> str:
+    """Bytes in the largest fitting unit."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}"
+        count /= 1024
+    return f"{count:.1f} TB"

@@ -1,0 +1,248 @@
+"""The comparison of a Spanish table with the forward SELECTs that fill it: both ways, every difference has a name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..backfill.carrying import UNFORESEEN, explained, may_merge
+from ..rows.refusals import accepted
+from ..rows.routes import BOOKKEEPING, Route, joined_key, spanish_clave
+from ..rows.values import type_family
+from ..sqltext import ident, idents, images_differ, literal
+
+EQUAL, MISSING, DIFFERENT, SURPLUS, MERGED = "igual", "falta", "difiere", "sobra", "fusionada"
+QUARANTINED, REFUSED = "cuarentena", "rechazada"  # refused: no entry in migracion.cuarentena that says so yet
+UNMERGED = "por fusionar"  # merged by the forward SELECT and not recorded in migracion.fusion yet
+PENDING = (MISSING, DIFFERENT, REFUSED, UNMERGED)
+SETTLED = (EQUAL, QUARANTINED, MERGED)
+ONE_IMAGE = ("uuid", "boolean", "smallint", "integer", "bigint", "timestamp without time zone")  # equal values, equal bytes
+
+
+def classified_sql(route: Route, detail: bool = False, keys: str = "") -> str:
+    """Return a SELECT that gives every legacy row of the pair its state, beside the Spanish row it matches.
+
+    ``keys``: rows k, where only these legacy rows are asked for; without them equal rows are left out. Columns: estado,
+    motivo, anotada (an entry is open), the legacy key (_k1 …), the Spanish row's match columns (_t1 …); with ``detail``
+    also ``columnas``: a JSON array of [column, expected, found] for rows that differ.
+    """
+    reason, twin = "f._rechazo[3]", f"CASE WHEN {accepted('f')} THEN f.{{0}} END AS {{0}}"
+    entered = f"c.motivo = {reason} AND c.fila = f._fila"
+    alone = f"starts_with(c.motivo, {literal(UNFORESEEN)}) AND c.fila = f._fila"
+    merge, merged = "", f"'{UNMERGED}'"
+    if may_merge(route):
+        merged = f"CASE WHEN m.clave_destino = f._fusion THEN '{MERGED}' ELSE '{UNMERGED}' END"
+        merge = (
+            f"\nLEFT JOIN {BOOKKEEPING}.fusion m ON m.tabla_origen = {literal(route.pair.source)}"
+            f" AND m.tabla_destino = {literal(route.pair.target)} AND m.clave = f._clave"
+        )
+    return f"""SELECT CASE
+    WHEN f._fusion IS NOT NULL THEN {merged}
+    WHEN f._rechazo IS NOT NULL THEN CASE WHEN {entered} THEN '{QUARANTINED}' ELSE '{REFUSED}' END
+    WHEN f._t1 IS NOT NULL THEN CASE WHEN f.distinta THEN '{DIFFERENT}' ELSE '{EQUAL}' END
+    WHEN {alone} THEN '{QUARANTINED}'
+    ELSE '{MISSING}' END AS estado,
+  CASE WHEN f._fusion IS NULL AND (f._rechazo IS NOT NULL OR f._t1 IS NULL) THEN coalesce({reason}, c.motivo) END AS motivo,
+  c.clave IS NOT NULL AS anotada, {idents(route.key_names, "f.")},
+  {", ".join(twin.format(name) for name in (*_twin(route), *(["columnas"] if detail else [])))}
+FROM ({_matched(route, detail, keys)}
+) f
+LEFT JOIN {_open_entries(route, " ON c.clave = f._clave AND")}{merge}"""
+
+
+def _open_entries(route: Route, condition: str = " WHERE") -> str:
+    return f"{BOOKKEEPING}.cuarentena c{condition} c.tabla_origen = {literal(route.pair.source)} AND c.estado <> 'resuelta'"
+
+
+def _matched(route: Route, detail: bool, keys: str) -> str:
+    """Return the rows of the forward SELECT beside the Spanish row with the same match.
+
+    An equal row is done with. Whether a row is carried is asked beside the comparison: as part of the join it would be
+    evaluated twice. Behind OFFSET 0 each expression is evaluated once. The row as JSON, the dearest of all, is there to be
+    compared with entries.
+    """
+    asked = " AND ".join(f"f.{k} = k.{k}" for k in route.key_names)
+    rows = f"{keys} JOIN {route.view} f ON {asked}" if keys else f"{route.view} f"
+    entered = f"EXISTS (SELECT FROM {_open_entries(route)})"
+    twin = ", ".join(f"t.{ident(m)} AS {name}" for m, name in zip(route.pair.match, _twin(route), strict=True))
+    missing = f"t.{ident(route.pair.match[0])} IS NULL"
+    unequal = "" if keys else f"\n  WHERE {missing} OR NOT {accepted('f')} OR {_differ(route)}"
+    extra = f",\n    CASE WHEN NOT {missing} THEN {_differences(route)} END AS columnas" if detail else ""
+    return f"""
+  SELECT {idents(route.key_names, "f.")}, {twin}, f._clave, f._rechazo, f._fusion,
+    CASE WHEN f._fusion IS NULL AND {entered} THEN f._fila END AS _fila,
+    {_differ(route)} AS distinta{extra}
+  FROM {rows}
+  LEFT JOIN {route.target_table} t ON {" AND ".join(f"t.{ident(m)} = f.{ident(m)}" for m in route.pair.match)}{unequal}
+  OFFSET 0"""
+
+
+def _twin(route: Route) -> list[str]:
+    return [f"_t{n}" for n in range(1, len(route.pair.match) + 1)]
+
+
+def _clave(route: Route) -> str:
+    return joined_key([(k, c.base) for c, k in zip(route.key, route.key_names, strict=True)])
+
+
+def _differ(route: Route) -> str:
+    """Return whether the rows f and t differ in any byte of a carried column that they were not matched by.
+
+    By value where equal values of the type have one image, by image elsewhere. COLLATE "C": two columns may have different
+    collations, and it is the quickest.
+    """
+    parts, images = [], []
+    for carried in route.carried:
+        if carried.target.name in route.pair.match:
+            continue
+        name, (family, size) = ident(carried.target.name), type_family(carried.target.type)
+        if family in ("text", "character varying"):
+            parts.append(f'f.{name} IS DISTINCT FROM t.{name} COLLATE "C"')
+        elif family in ONE_IMAGE or (family == "numeric" and size):
+            parts.append(f"f.{name} IS DISTINCT FROM t.{name}")
+        else:
+            images.append(carried.target.name)
+    return " OR ".join([*parts, *([images_differ(images, "f.", "t.")] if images else [])]) or "false"
+
+
+def surplus_sql(routes: Sequence[Route]) -> str:
+    """Return a SELECT of clave and the match columns of every Spanish row that no route (all that fill the table) gives."""
+    match = idents(routes[0].pair.match, "t.")
+    union = "\n  UNION ALL ".join(f"SELECT {idents(r.pair.match, 'f.')} FROM {r.view} f WHERE {accepted('f')}" for r in routes)
+    names = ", ".join(f"m{n}" for n in range(1, len(routes[0].pair.match) + 1))
+    on = " AND ".join(f"e.m{n} = t.{ident(m)}" for n, m in enumerate(routes[0].pair.match, 1))
+    return (
+        f"SELECT {spanish_clave(routes[0], 't')} AS clave, {match} FROM {routes[0].target_table} t\n"
+        f"LEFT JOIN (\n  {union}) e({names}) ON {on}\nWHERE e.m1 IS NULL"
+    )
+
+
+def _differences(route: Route) -> str:
+    parts = ",\n    ".join(
+        f"CASE WHEN {images_differ((c,), 'f.', 't.')}"
+        f" THEN jsonb_build_array({literal(c)}, f.{ident(c)}::text, t.{ident(c)}::text) END"
+        for c in route.columns
+    )
+    return f"(SELECT jsonb_agg(x) FROM unnest(ARRAY[\n    {parts}]) x WHERE x IS NOT NULL)"
+
+
+def rows_sql(route: Route) -> str:
+    """Return a SELECT of the number of the pair's legacy rows."""
+    return f"SELECT count(*) FROM {route.source_table} l WHERE {route.where('l')}"
+
+
+def accounting_sql(route: Route) -> str:
+    """Return a SELECT of the rows that are not equal: estado, motivo, how many, with an open entry, and the first key."""
+    return f"""SELECT estado, motivo, count(*) AS n, count(*) FILTER (WHERE anotada) AS anotadas,
+  min({_clave(route)} COLLATE "C") AS primera
+FROM ({classified_sql(route)}) d GROUP BY estado, motivo"""
+
+
+def _open_states() -> str:
+    return ", ".join(literal(s) for s in SETTLED)
+
+
+def examples_sql(route: Route, limit: int) -> str:
+    """Return a SELECT of the first ``limit`` differences of each kind: estado, motivo, clave, columnas."""
+    return f"""SELECT estado, motivo, clave, columnas FROM (
+  SELECT d.*, row_number() OVER (PARTITION BY estado ORDER BY clave COLLATE "C") AS puesto
+  FROM (SELECT *, {_clave(route)} AS clave FROM ({classified_sql(route, detail=True)}) d) d WHERE estado NOT IN ({_open_states()})
+) e WHERE puesto <= {limit} ORDER BY estado, puesto"""
+
+
+def refused_sql(route: Route) -> str:
+    """Return a SELECT of clave and motivo of every refused row whose entry does not say so yet."""
+    return f"SELECT {_clave(route)} AS clave, motivo FROM ({classified_sql(route)}) d WHERE estado = '{REFUSED}'"
+
+
+def candidates_sql(route: Route) -> str:
+    """Return a SELECT of every row to look at again, or to try again.
+
+    Its columns: estado, motivo, as texts the legacy key and the match columns of the Spanish row, NULL where there is none.
+    """
+    again = f"(estado = '{QUARANTINED}' AND starts_with(motivo, {literal(UNFORESEEN)}))"
+    keys = ", ".join(f"{k}::text" for k in (*route.key_names, *_twin(route)))
+    return f"SELECT estado, motivo, {keys}\nFROM ({classified_sql(route)}) d WHERE estado NOT IN ({_open_states()}) OR {again}"
+
+
+def second_look_sql(route: Route, keys: str, limit: int) -> str:
+    """Return a SELECT of estado, motivo, clave and columnas of those legacy rows, columnas for ``limit`` of each state."""
+    first = f'row_number() OVER (PARTITION BY estado ORDER BY clave COLLATE "C") <= {limit}'
+    return (
+        f"SELECT estado, motivo, clave, CASE WHEN {first} THEN columnas END AS columnas\n"
+        f"FROM (SELECT *, {_clave(route)} AS clave FROM ({classified_sql(route, detail=True, keys=keys)}) d) d"
+    )
+
+
+def surplus_candidates_sql(routes: Sequence[Route]) -> str:
+    """Return a SELECT of the match columns as texts of every Spanish row that no route (all that fill the table) gives."""
+    columns = ", ".join(f"{ident(m)}::text" for m in routes[0].pair.match)
+    return f"SELECT {columns} FROM ({surplus_sql(routes)}) s"
+
+
+def surplus_lock_sql(routes: Sequence[Route], keys: str) -> str:
+    """Return a SELECT that locks the Spanish rows with the match columns in k, and gives these columns as texts."""
+    columns = ", ".join(f"t.{ident(m)}::text" for m in routes[0].pair.match)
+    return f"SELECT {columns} {_spanish_rows(routes, keys)} FOR SHARE OF t"
+
+
+def surplus_judged_sql(routes: Sequence[Route], keys: str) -> str:
+    """Return a SELECT of clave of the Spanish rows with the match columns in k that no route (all that fill the table) gives."""
+    clave = spanish_clave(routes[0], "t")
+    return f"SELECT {clave} AS clave {_spanish_rows(routes, keys)} WHERE NOT ({explained(routes, 't')})"
+
+
+def _spanish_rows(routes: Sequence[Route], keys: str) -> str:
+    match = " AND ".join(f"t.{ident(m)} = k._k{n}" for n, m in enumerate(routes[0].pair.match, 1))
+    return f"FROM {routes[0].target_table} t JOIN {keys} ON {match}"
+
+
+def stale_entries_sql(routes: Sequence[Route]) -> str:
+    """Return a SELECT of tabla_origen and clave whose open quarantine entry no refused row explains any more.
+
+    ``routes``: all routes from one legacy table. A row that only PostgreSQL itself refused explains its entry while it is
+    there and has no Spanish row.
+    """
+    refused = "\n  UNION ALL ".join(
+        f"SELECT f._clave, f._motivo IS NULL AS imprevista FROM {r.view} f WHERE f._fusion IS NULL AND (f._motivo IS NOT NULL"
+        f" OR NOT EXISTS (SELECT 1 FROM {r.target_table} t"
+        f" WHERE {' AND '.join(f't.{ident(m)} = f.{ident(m)}' for m in r.pair.match)}))"
+        for r in routes
+    )
+    return f"""SELECT c.tabla_origen, c.clave FROM {BOOKKEEPING}.cuarentena c
+WHERE c.tabla_origen = {literal(routes[0].pair.source)} AND c.estado <> 'resuelta'
+  AND NOT EXISTS (SELECT 1 FROM ({refused}) r
+    WHERE r._clave = c.clave AND (NOT r.imprevista OR starts_with(c.motivo, {literal(UNFORESEEN)})))"""
+
+
+def stale_merges_sql(route: Route) -> str:
+    """Return a SELECT of tabla_origen, tabla_destino and clave of recorded merges that the forward SELECT makes no more."""
+    return f"""SELECT m.tabla_origen, m.tabla_destino, m.clave FROM {BOOKKEEPING}.fusion m
+WHERE m.tabla_origen = {literal(route.pair.source)} AND m.tabla_destino = {literal(route.pair.target)}
+  AND NOT EXISTS (SELECT 1 FROM {route.view} f WHERE f._clave = m.clave AND f._fusion IS NOT NULL)"""
+
+
+def unexplained_sql(routes: Sequence[Route]) -> str:
+    """Return a SELECT of clave and fila: rows that no route gives byte for byte, or that hold more than defaults."""
+    given = " OR ".join(
+        f"EXISTS (SELECT 1 FROM {r.view} f WHERE {' AND '.join(f'f.{ident(m)} = t.{ident(m)}' for m in r.pair.match)}"
+        f" AND {accepted('f')} AND NOT {images_differ(r.columns, 'f.', 't.')}{_own_defaults(r)})"
+        for r in routes
+    )
+    return (
+        f"SELECT {spanish_clave(routes[0], 't')} AS clave, to_jsonb(t) AS fila FROM {routes[0].target_table} t\n"
+        f"WHERE NOT ({given})"
+    )
+
+
+def _own_defaults(route: Route) -> str:
+    """Return whether the columns that the route does not carry still hold their constant defaults."""
+    return "".join(
+        f" AND NOT ROW(t.{ident(c.name)})::record *<> ROW(({c.default or 'NULL'})::{c.type})::record"
+        for c in route.table.columns
+        if c.name not in route.columns and not c.serial and not c.optional and "(" not in (c.default or "")
+    )
+
+
+def not_compared(route: Route) -> tuple[str, ...]:
+    """Return the Spanish columns that no legacy column gives: the proof names them, because it says nothing of them."""
+    return tuple(c.name for c in route.table.columns if c.name not in route.columns and not c.optional)

@@ -1,0 +1,33 @@
+"""The forward SELECT of a pair: the only place where a transformation is written.
+
+Its columns: ``_k1`` … the legacy primary key, ``_lugar`` where the row lies, ``_clave`` the key as one text, the carried
+Spanish columns; where the row cannot go in ``_rechazo``, an array of SQLSTATE, the legacy column to correct and the reason,
+which is ``_motivo`` too; ``_fusion`` (a Spanish key) where it is merged into another; ``_fila``, the legacy row as JSON, costs
+only who asks for it.
+A row with neither ``_rechazo`` nor ``_fusion`` is carried.
+"""
+
+from __future__ import annotations
+
+from ..sqltext import ident
+from .refusals import base_sql, case_of, double_refusals, duplicates_join, late_joins, merge_join, parent_refusals
+from .routes import Route, clave_sql, row_image
+
+
+def forward_sql(route: Route) -> str:
+    """Return the forward SELECT's text."""
+    keys = ",\n       ".join(f"l.{ident(c.name)} AS {k}" for c, k in zip(route.key, route.key_names, strict=True))
+    columns = ",\n       ".join(route.value_of(c) for c in route.carried)
+    late = case_of([*parent_refusals(route), *double_refusals(route)])
+    merge, duplicates = merge_join(route), duplicates_join(route)
+    merged = [alias for alias, join in (("m.fusion", merge), ("d.fusion", duplicates)) if join]
+    fusion = f"coalesce({', '.join(merged)})" if len(merged) > 1 else (merged or ["NULL::text"])[0]
+    reason = f"CASE WHEN {fusion} IS NULL THEN coalesce(r.rechazo, {late}) END" if merged else f"coalesce(r.rechazo, {late})"
+    return (
+        f"SELECT {keys},\n       l.ctid AS _lugar,\n       {clave_sql(route.key, 'l')} AS _clave,\n       {columns},\n"
+        f"       f.rechazo AS _rechazo,\n       f.rechazo[3] AS _motivo,\n"
+        f"       {fusion} AS _fusion,\n       {row_image(route, 'l')} AS _fila\n"
+        f"{base_sql(route, 'l')}{late_joins(route)}{merge}{duplicates}"
+        f"\nCROSS JOIN LATERAL (SELECT {reason} AS rechazo) f"
+        f"\nWHERE {route.where('l')}"
+    )

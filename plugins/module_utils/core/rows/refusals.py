@@ -1,0 +1,255 @@
+"""What the forward SELECT is made of: the converted values, and every reason why a row is refused or merged."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Sequence
+
+from ..errors import MigrationError
+from ..mapping.types import ForeignKey
+from ..sqltext import ident, idents, literal, qname
+from .routes import Carried, Route, clave_sql, joined_key
+from .values import Conversion, Refusal, convert, origin, type_family
+
+
+def accepted(alias: str) -> str:
+    """Return whether a row of a forward SELECT is carried.
+
+    As CASE the planner takes it for half of the rows; bare IS NULL on an expression it would take for one in 200.
+    """
+    return f"CASE WHEN {alias}._rechazo IS NULL AND {alias}._fusion IS NULL THEN true ELSE false END"
+
+
+def base_sql(route: Route, alias: str) -> str:
+    """Return FROM … with the legacy row, what it looks up, its values in v and its own refusal in r.rechazo."""
+    conversions = {c.target.name: conversion_of(route, c, alias) for c in route.carried if not c.spanish}
+    values = ",\n    ".join(f"{found.value} AS {ident(name)}" for name, found in conversions.items())
+    refusals = [r for found in conversions.values() for r in found.refusals]
+    legacy = "".join(_lookup_join(route, c, f"{alias}.") for c in route.carried if c.rule.lookup and not c.spanish)
+    spanish = "".join(_lookup_join(route, c, "v.") for c in route.carried if c.spanish)
+    if route.pair.otherwise:
+        refusals.insert(0, _leftover(route, alias))
+    return (
+        f"FROM {route.source_table} {alias}{legacy}\nCROSS JOIN LATERAL (SELECT\n    {values}) v{spanish}\n"
+        f"CROSS JOIN LATERAL (SELECT {case_of(refusals)} AS rechazo) r"
+    )
+
+
+def conversion_of(route: Route, carried: Carried, alias: str) -> Conversion:
+    """Return the conversion of one carried column. Raises MigrationError where drift would have refused it."""
+    conversion = convert(carried.rule, carried.source, carried.target, column_sql(carried, alias))
+    if conversion is None:
+        raise MigrationError(
+            f"{route.pair.source}.{carried.source.name} es {carried.source.type} y ninguna regla lo lleva a "
+            f"{route.pair.target}.{carried.target.name} ({carried.target.type}); ejecute fase0, que lo explica."
+        )
+    return conversion
+
+
+def column_sql(carried: Carried, alias: str) -> str:
+    """Return the legacy value as SQL: a column, or what a lookup finds, or else one of the JSON keys."""
+    found = f"{carried.alias if carried.rule.lookup else alias}.{ident(carried.source.name)}"
+    if not carried.rule.json_keys:
+        return found
+    keys = [f"{alias}.{ident(carried.rule.sources[0])} ->> {literal(key)}" for key in carried.rule.json_keys]
+    return f"coalesce({', '.join([f'{found}::text', *keys] if carried.rule.lookup else keys)})"
+
+
+def _lookup_join(route: Route, carried: Carried, prefix: str) -> str:
+    lookup = carried.lookup
+    return (
+        f"\nLEFT JOIN {qname(route.schema, lookup.table)} {carried.alias}"
+        f" ON {carried.alias}.{ident(lookup.column)} = {prefix}{ident(lookup.by)}"
+    )
+
+
+def _leftover(route: Route, alias: str) -> Refusal:
+    pairs = (route.pair, *route.siblings)
+    column = next(c for p in pairs for c, _ in p.where)
+    wanted = " ni ".join(dict.fromkeys(v for p in pairs for _, v in p.where))
+    shown = f"coalesce(quote_literal(left({alias}.{ident(column)}::text, 40)), 'NULL')"
+    reason = f"{literal(f'{column} no es {wanted}: ')} || {shown}"
+    return Refusal(f"NOT {route.claimed(alias)}", "'P0001'", column, reason)
+
+
+def case_of(refusals: Sequence[Refusal]) -> str:
+    """Return an array of SQLSTATE, column and reason of the first refusal that holds, else NULL."""
+    if not refusals:
+        return "NULL::text[]"
+    whens = "".join(
+        f"\n    WHEN {r.condition} THEN ARRAY[{r.sqlstate}, {literal(r.column).strip()}, {r.reason.strip()}]" for r in refusals
+    )
+    return f"CASE{whens}\n  END"
+
+
+def late_joins(route: Route) -> str:
+    """Return the joins with the rows of other pairs that decide about this one: its parents, and winners of the same match.
+
+    They are joins and no subselects, so that a batch looks its few rows up and a proof hashes all of them.
+    """
+    joins = [
+        f"\nLEFT JOIN {table} {alias} ON {alias}.{ident(key.references)} = v.{ident(key.column)}{accepts}"
+        for key, found in _parents(route)
+        for alias, table, accepts in found
+    ]
+    for number, other in enumerate(route.earlier, 1):
+        same = " AND ".join(f"g{number}.{ident(m)} = v.{ident(m)}" for m in route.pair.match)
+        joins.append(f"\nLEFT JOIN {other.view} g{number} ON {same} AND {accepted(f'g{number}')}")
+    return "".join(joins)
+
+
+def _parents(route: Route) -> Iterator[tuple[ForeignKey, list[tuple[str, str, str]]]]:
+    """By foreign key that is carried: alias, table and further condition of every place where the parent may be."""
+    for number, (key, parents) in enumerate(route.parents, 1):
+        if route.carried_as(key.column) is not None:
+            aliases = [f"a{number}_{n}" for n in range(1, len(parents) + 1)]
+            found = [(a, p.view, f" AND {accepted(a)}") for a, p in zip(aliases, parents, strict=True)]
+            yield key, found or [(f"a{number}_1", qname(route.schema, key.table), "")]
+
+
+def parent_refusals(route: Route) -> list[Refusal]:
+    """Return what refuses a row whose parent is not carried: children of a quarantined parent go and come back with it."""
+    refusals = []
+    named = {key: " ni ".join(dict.fromkeys(p.pair.source for p in parents)) or key.table for key, parents in route.parents}
+    for key, found in _parents(route):
+        carried, value = route.carried_as(key.column), f"v.{ident(key.column)}"
+        missing = " AND ".join(f"{alias}.{ident(key.references)} IS NULL" for alias, _, _ in found)
+        column = carried.source.name if carried is not None else key.column
+        reason = f"{column} apunta a una fila que no está o está en cuarentena en {named[key]}"
+        refusals.append(Refusal(f"{value} IS NOT NULL AND {missing}", "'23503'", column, literal(reason)))
+    return refusals
+
+
+def double_refusals(route: Route) -> list[Refusal]:
+    """Return what refuses a row because another acceptable row takes the same unique Spanish value."""
+    refusals = []
+    match = (route.pair.merge_by,) if route.pair.merge_by else route.pair.match  # with the same one it would be merged
+    for number, other in enumerate(route.earlier, 1):
+        reason = f"{other.pair.source} tiene otra fila con el mismo {', '.join(route.pair.match)}, que queda"
+        won = f"g{number}.{ident(route.pair.match[0])} IS NOT NULL"
+        refusals.append(Refusal(won, "'23505'", sources_of(route, match), literal(reason)))
+    for unique in (route.table.primary_key, *route.table.unique):
+        merged = route.pair.duplicates and set(unique) == set(route.pair.match)
+        if merged or any(route.carried_as(u) is None for u in unique):
+            continue
+        names = sources_of(route, unique)
+        reason = literal(f"{names.replace(', ', ' y ')} repite en {', '.join(unique)} el valor de otra fila, que queda")
+        guard = may_meet(route, unique)
+        if guard is not None:
+            losers = _losers(route, unique, guard)
+            # few can meet: an array is made once and not weighed by the planner at each row that is looked up
+            among = f"IN ({losers})" if guard == "true" else f"= ANY (ARRAY({losers}))"
+            losers = f"{guard} AND ({clave_sql(route.key, 'l')}) {among}"
+            refusals.append(Refusal(losers, "'23505'", names, reason))
+        for other in route.earlier if set(unique) != set(route.pair.match) else ():
+            refusals.append(Refusal(_taken_by(route, other, unique), "'23505'", names, reason))
+    return refusals
+
+
+def sources_of(route: Route, targets: Sequence[str]) -> str:
+    """Return the legacy columns that these Spanish ones come from, joined by ', ' as an entry in quarantine names them."""
+    return ", ".join(origin(c.rule, c.source) for t in targets if (c := route.carried_as(t)) is not None)
+
+
+def _matched_by(route: Route, other: Route) -> str:
+    """Whether an earlier route carries a row of the same match."""
+    same = " AND ".join(f"p.{ident(m)} = v.{ident(m)}" for m in route.pair.match)
+    return f"EXISTS (SELECT 1 FROM {other.view} p WHERE {same} AND {accepted('p')})"
+
+
+def _taken_by(route: Route, other: Route, unique: tuple[str, ...]) -> str:
+    """Whether an earlier route carries the same value: only where images meet, since equal originals were merged."""
+    cut = [
+        f"char_length(v.{ident(u)}) = {size[0]}"
+        for u in unique
+        for family, size in [type_family(next(c.type for c in route.table.columns if c.name == u))]
+        if family == "character varying" and size
+    ]
+    guard = " AND ".join(cut) if route.pair.merge_by and cut else "true"
+    values, theirs = idents(unique, "v."), idents(unique, "p.")
+    return f"{guard} AND ({values}) IN (SELECT {theirs} FROM {other.view} p WHERE {accepted('p')})"
+
+
+def may_meet(route: Route, unique: tuple[str, ...]) -> str | None:
+    """Return the condition under which two rows of this legacy table can meet in ``unique``; None where they never can."""
+    sources = [c for u in unique if (c := route.carried_as(u)) is not None]
+    keys = (*route.legacy.unique, route.legacy.primary_key)
+    plain = all(c.rule.lookup is None and c.rule.present is None for c in sources)
+    if not plain or not any(set(key) <= {c.source.name for c in sources} for key in keys):
+        return "true"
+    guards = []
+    for item in sources:
+        family, size = type_family(item.target.type)
+        if item.rule.values or item.rule.default is not None or item.source.base == "citext":
+            guards.append("true")
+        elif family == "character varying" and size:
+            # distinct texts meet only where one was cut at varchar(n), so both have exactly n characters
+            guards.append(f"char_length(v.{ident(item.target.name)}) = {size[0]}")
+        elif family not in ("text", item.source.base):
+            guards.append("true")
+    if "true" in guards:
+        return "true"
+    return f"({' OR '.join(guards)})" if guards else None
+
+
+def _losers(route: Route, unique: tuple[str, ...], guard: str) -> str:
+    """Return a SELECT of the keys that come second. It stands alone, so it is run once a query and only when asked."""
+    ranked = (
+        f"SELECT {clave_sql(route.key, 'o')} AS clave,\n"
+        f"       row_number() OVER (PARTITION BY {idents(unique, 'v.')} ORDER BY {_order(route, 'o')}) AS puesto\n"
+        f"{base_sql(route, 'o')}\n"
+        f"WHERE {route.where('o')} AND {guard} AND r.rechazo IS NULL\n"
+        f"  AND {' AND '.join(f'v.{ident(u)} IS NOT NULL' for u in unique)}"
+        + "".join(f"\n  AND NOT {_matched_by(route, other)}" for other in route.earlier)
+    )
+    return f"\n      SELECT d.clave FROM (\n{textwrap.indent(ranked, ' ' * 8)}\n      ) d WHERE d.puesto > 1"
+
+
+def _order(route: Route, alias: str) -> str:
+    return ", ".join(f"{alias}.{ident(c.name)}" for c in route.key)
+
+
+def merge_join(route: Route) -> str:
+    """Return the join that finds, as m.fusion, the Spanish key of an earlier route's row with the same original value."""
+    if not route.pair.merge_by or not route.earlier:
+        return ""
+    mine = route.carried_as(route.pair.merge_by)
+    joins, found = [], []
+    for number, other in enumerate(route.earlier, 1):
+        theirs = other.carried_as(route.pair.merge_by)
+        if mine is None or theirs is None:
+            continue
+        c, p = f"c{number}", f"p{number}"
+        key = " AND ".join(f"{p}.{k} = {c}.{ident(part.name)}" for part, k in zip(other.key, other.key_names, strict=True))
+        joins.append(
+            f"\nLEFT JOIN ({other.source_table} {c} JOIN {other.view} {p} ON {key} AND {accepted(p)})"
+            f"\n  ON {c}.{ident(theirs.source.name)} = l.{ident(mine.source.name)}"
+        )
+        found.append(joined_key([(f"p{number}.{ident(m.name)}", m.type.split("(")[0]) for m in other.match]))
+    if not found:
+        return ""
+    return "".join(joins) + f"\nCROSS JOIN LATERAL (SELECT coalesce({', '.join(found)}) AS fusion) m"
+
+
+def duplicates_join(route: Route) -> str:
+    """Return the join that finds, as d.fusion, the Spanish key of the acceptable row with a lower key and the same match."""
+    if not route.pair.duplicates or may_meet(route, route.pair.match) is None:
+        return ""
+    match = idents(route.pair.match, "v.")
+    keyed = route.table.primary_key if all(route.carried_as(k) for k in route.table.primary_key) else route.pair.match
+    types = {c.name: c.type.split("(")[0] for c in route.table.columns}
+    spanish = joined_key([(f"v.{ident(name)}", types[name]) for name in keyed])
+    ranked = (
+        f"SELECT {clave_sql(route.key, 'o')} AS clave, {spanish} AS destino,\n"
+        f"       coalesce(r.rechazo, {case_of(parent_refusals(route))}) AS rechazo, {match},\n"
+        f"       row_number() OVER (PARTITION BY {match} ORDER BY {_order(route, 'o')}) AS puesto\n"
+        f"{base_sql(route, 'o')}{late_joins(route)}\nWHERE {route.where('o')}"
+    )
+    names = idents(route.pair.match)
+    return (
+        "\nLEFT JOIN (\n  SELECT clave, puesto,"
+        f"\n         min(puesto) FILTER (WHERE rechazo IS NULL) OVER (PARTITION BY {names}) AS primero,"
+        f"\n         first_value(destino) OVER (PARTITION BY {names} ORDER BY rechazo IS NOT NULL, puesto) AS fusion"
+        f"\n  FROM (\n{textwrap.indent(ranked, ' ' * 4)}\n  ) o) d"
+        f"\n  ON d.clave = {clave_sql(route.key, 'l')} AND d.puesto > d.primero"
+    )

@@ -1,0 +1,232 @@
+"""A pair bound to the live catalogue: which columns it carries here, by which key, beside which other pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..catalogue import Catalogue, LegacyColumn, Relation
+from ..errors import MigrationError
+from ..mapping.types import ColumnRule, ForeignKey, Lookup, Mapping, Pair, SpanishColumn, SpanishTable
+from ..sqltext import derived_name, ident, literal, qname
+from .values import TEXT_TYPES
+
+BOOKKEEPING = "migracion"
+
+
+@dataclass(frozen=True)
+class Carried:
+    """One Spanish column that a pair fills. ``source``: the legacy column it comes from, for a lookup the column taken.
+
+    ``alias``: under which the row looked up is joined; ``spanish`` says that it is a row of a Spanish table.
+    """
+
+    rule: ColumnRule
+    source: LegacyColumn
+    target: SpanishColumn
+    alias: str = ""
+    spanish: bool = False
+
+    @property
+    def lookup(self) -> Lookup:
+        """The rule's lookup; only where there is one."""
+        if self.rule.lookup is None:
+            raise LookupError(self.rule.target)
+        return self.rule.lookup
+
+
+@dataclass(frozen=True)
+class Route:
+    """``earlier``: the routes to the same Spanish table that win over this one; ``parents``: by foreign key, the routes
+    that fill the table it names; ``siblings``: the other pairs of the same legacy table."""
+
+    pair: Pair
+    schema: str
+    legacy: Relation
+    table: SpanishTable
+    carried: tuple[Carried, ...]
+    earlier: tuple[Route, ...] = ()
+    parents: tuple[tuple[ForeignKey, tuple[Route, ...]], ...] = ()
+    siblings: tuple[Pair, ...] = ()
+
+    @property
+    def key(self) -> tuple[LegacyColumn, ...]:
+        """The legacy primary key's columns, in its order."""
+        by_name = {c.name: c for c in self.legacy.columns}
+        return tuple(by_name[n] for n in self.legacy.primary_key)
+
+    @property
+    def key_names(self) -> tuple[str, ...]:
+        """The names that the forward SELECT gives the key's columns: _k1, _k2 …"""
+        return tuple(f"_k{n}" for n in range(1, len(self.legacy.primary_key) + 1))
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The Spanish columns that are carried."""
+        return tuple(c.target.name for c in self.carried)
+
+    @property
+    def match(self) -> tuple[SpanishColumn, ...]:
+        """The Spanish columns by which a row is recognised."""
+        by_name = {c.target.name: c.target for c in self.carried}
+        return tuple(by_name[name] for name in self.pair.match)
+
+    @property
+    def source_table(self) -> str:
+        """Qualified name of the legacy table."""
+        return qname(self.schema, self.pair.source)
+
+    @property
+    def target_table(self) -> str:
+        """Qualified name of the Spanish table."""
+        return qname(self.schema, self.pair.target)
+
+    @property
+    def in_one_file(self) -> bool:
+        """Whether the legacy rows lie in one file, so that a place in it (ctid) is one row's alone."""
+        return self.legacy.kind == "r" and not self.legacy.heirs
+
+    @property
+    def view(self) -> str:
+        """Qualified name of the view that wraps the forward SELECT."""
+        return qname(BOOKKEEPING, derived_name("v", self.pair.source, self.pair.target))
+
+    def function_name(self, verb: str) -> str:
+        """Name of the pair's function for ``verb`` (copiar, llevar), in schema migracion."""
+        return derived_name(verb, self.pair.source, self.pair.target)
+
+    def function(self, verb: str) -> str:
+        """The same, qualified and quoted."""
+        return qname(BOOKKEEPING, self.function_name(verb))
+
+    @property
+    def removal_name(self) -> str:
+        """Name of the Spanish table's function that removes what no pair explains, in schema migracion."""
+        return derived_name("quitar", self.pair.target)
+
+    @property
+    def removal(self) -> str:
+        """The same, qualified and quoted."""
+        return qname(BOOKKEEPING, self.removal_name)
+
+    def carried_as(self, target: str) -> Carried | None:
+        """Return how the Spanish column of that name is carried, if it is."""
+        return next((c for c in self.carried if c.target.name == target), None)
+
+    def value_of(self, carried: Carried) -> str:
+        """Return the column's value inside the forward SELECT, under its Spanish name where v holds it."""
+        if carried.spanish:
+            return f"{carried.alias}.{ident(carried.source.name)} AS {ident(carried.target.name)}"
+        return f"v.{ident(carried.target.name)}"
+
+    def where(self, alias: str) -> str:
+        """Return the condition that makes a legacy row (``alias``) belong to this pair."""
+        mine = _condition(self.pair, alias)
+        if not self.pair.otherwise:
+            return mine
+        others = [f"({_condition(p, alias)}) IS NOT TRUE" for p in self.siblings]
+        return " AND ".join(others) or "true"
+
+    def claimed(self, alias: str) -> str:
+        """Return whether a row that belongs here was claimed by the pair's own ``where`` and not as a leftover."""
+        return f"({_condition(self.pair, alias)}) IS TRUE"
+
+
+def _condition(pair: Pair, alias: str) -> str:
+    return " AND ".join(f"{alias}.{ident(c)}::text = {literal(v)}" for c, v in pair.where) or "true"
+
+
+def source_of(rule: ColumnRule, legacy: Relation) -> LegacyColumn | None:
+    """Return the first legacy column of the rule that exists here."""
+    by_name = {c.name: c for c in legacy.columns}
+    return next((by_name[name] for name in rule.sources if name in by_name), None)
+
+
+def spanish_columns(mapping: Mapping, catalogue: Catalogue, table: SpanishTable) -> tuple[SpanishColumn, ...]:
+    """Return the columns that the table has here: an optional one only where its legacy column exists."""
+    names = {table.twin, *(pair.source for pair in mapping.pairs if pair.target == table.name)}
+    legacy = {c.name for name in names if (found := catalogue.relation(name)) is not None for c in found.columns}
+    return tuple(c for c in table.columns if not c.optional or c.optional in legacy)
+
+
+def all_routes(mapping: Mapping, catalogue: Catalogue) -> tuple[Route, ...]:
+    """Bind every pair, in the mapping's order: parents before children, winners before those who merge into them."""
+    routes: list[Route] = []
+    for pair in mapping.pairs:
+        routes.append(_route(mapping, catalogue, pair, tuple(routes)))
+    return tuple(routes)
+
+
+def _route(mapping: Mapping, catalogue: Catalogue, pair: Pair, before: tuple[Route, ...]) -> Route:
+    legacy = catalogue.relation(pair.source)
+    table = next(t for t in mapping.tables if t.name == pair.target)
+    if legacy is None or not legacy.primary_key:
+        raise MigrationError(f"{pair.source}: no existe o no tiene clave primaria; ejecute fase0, que lo explica.")
+    targets = {c.name: c for c in spanish_columns(mapping, catalogue, table)}
+    carried = tuple(
+        item
+        for number, rule in enumerate(pair.columns, 1)
+        if rule.target in targets
+        and (item := _carried(mapping, catalogue, rule, legacy, targets[rule.target], f"b{number}")) is not None
+    )
+    names = {c.target.name for c in carried if not c.spanish}
+    return Route(
+        pair,
+        mapping.schema,
+        legacy,
+        table,
+        carried,
+        earlier=tuple(r for r in before if r.pair.target == pair.target),
+        parents=tuple(
+            (key, tuple(r for r in before if r.pair.target == key.table)) for key in table.foreign_keys if key.column in names
+        ),
+        siblings=tuple(p for p in mapping.pairs if p.source == pair.source and p is not pair),
+    )
+
+
+def _carried(
+    mapping: Mapping, catalogue: Catalogue, rule: ColumnRule, legacy: Relation, target: SpanishColumn, alias: str
+) -> Carried | None:
+    if rule.lookup is None:
+        source = source_of(rule, legacy)
+        if source is not None and rule.json_keys:
+            source = LegacyColumn(source.name, "text", "text")
+        return None if source is None else Carried(rule, source, target)
+    spanish = next((t for t in mapping.tables if t.name == rule.lookup.table), None)
+    if spanish is not None:
+        taken = next(c for c in spanish.columns if c.name == rule.lookup.take)
+        return Carried(rule, LegacyColumn(taken.name, taken.type, taken.type), target, alias, spanish=True)
+    other = catalogue.relation(rule.lookup.table)
+    found = next((c for c in other.columns if c.name == rule.lookup.take), None) if other is not None else None
+    return None if found is None else Carried(rule, found, target, alias)
+
+
+def clave_sql(columns: Sequence[LegacyColumn], alias: str) -> str:
+    r"""Return the key as one text: values joined by '|', a '|' or '\' inside a value behind a '\'."""
+    return joined_key([(f"{alias}.{ident(c.name)}", c.base) for c in columns])
+
+
+def spanish_clave(route: Route, alias: str) -> str:
+    """Return the Spanish primary key of ``alias`` as one text, written as clave_sql writes it."""
+    types = {c.name: c.type for c in route.table.columns}
+    return joined_key([(f"{alias}.{ident(name)}", types[name].split("(")[0]) for name in route.table.primary_key])
+
+
+def joined_key(parts: Sequence[tuple[str, str]]) -> str:
+    """Return (expression, base type) pairs as one text."""
+    texts = []
+    for expression, base in parts:
+        text = f"{expression}::text"
+        if base in TEXT_TYPES:
+            text = rf"replace(replace({text}, E'\\', E'\\\\'), '|', E'\\|')"
+        texts.append(text)
+    return " || '|' || ".join(texts)
+
+
+def row_image(route: Route, alias: str) -> str:
+    """Return the row as JSON for safekeeping, column by column: a whole row would be built for every row that is read.
+
+    json is stored as text, since jsonb refuses some of what json accepts. A function takes 100 arguments at most.
+    """
+    pairs = [f"{literal(c.name)}, {alias}.{ident(c.name)}{'::text' if c.base == 'json' else ''}" for c in route.legacy.columns]
+    return " || ".join(f"jsonb_build_object({', '.join(pairs[n : n + 50])})" for n in range(0, len(pairs), 50))

@@ -1,0 +1,83 @@
+"""The row locks under which a pair is carried and looked at: nobody changes what the forward SELECT reads meanwhile.
+
+Each lock is a statement without its verb (SELECT, in plpgsql PERFORM). ``keys`` is what unnested() or given() return: rows k.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from ..sqltext import ident, idents, literal
+from .routes import Route
+
+
+def passed(names: Sequence[str]) -> str:
+    """Return a rendered function's array parameters of those names."""
+    return ", ".join("p" + n for n in names)
+
+
+def unnested(names: Sequence[str]) -> str:
+    """Return the keys that a function got as arrays, one for each column, as rows k."""
+    return f"unnest({passed(names)}) AS k({', '.join(names)})"
+
+
+def given(types: Sequence[str], keys: Sequence[Sequence[str]]) -> str:
+    """Return keys (texts) as rows k with columns _k1, _k2 … of these types."""
+    names = [f"_k{n}" for n in range(1, len(types) + 1)]
+    rows = json.dumps([dict(zip(names, key, strict=True)) for key in keys], ensure_ascii=False)
+    columns = ", ".join(f"{name} {kind}" for name, kind in zip(names, types, strict=True))
+    return f"json_to_recordset({literal(rows)}::json) AS k({columns})"
+
+
+def key_and_place(route: Route) -> str:
+    """Return what a legacy row l is known by, as columns: its key _k1 … and its place _lugar."""
+    keys = ", ".join(f"l.{ident(c.name)} AS {k}" for c, k in zip(route.key, route.key_names, strict=True))
+    return f"{keys}, l.ctid AS _lugar"
+
+
+def by_key(route: Route, other: str) -> str:
+    """Return the condition that makes the legacy row l the one of the key in ``other``."""
+    return " AND ".join(f"l.{ident(c.name)} = {other}.{k}" for c, k in zip(route.key, route.key_names, strict=True))
+
+
+def legacy_locks(route: Route, keys: str) -> tuple[str, ...]:
+    """Return the locks of the legacy rows and of every row that the forward SELECT reads beside them, in this order.
+
+    They wait for writers in flight; the statement that follows reads what those committed.
+    """
+    mine = f"FROM {route.source_table} l JOIN {keys} ON {by_key(route, 'k')}"
+    own = f"1 {mine}\n  ORDER BY {idents((c.name for c in route.key), 'l.')} FOR SHARE OF l"
+    return (own, *_locks_beside(route, mine))
+
+
+def parent_locks(route: Route, chosen: str) -> tuple[str, ...]:
+    """Return the locks of what the forward SELECT reads beside legacy rows l that are locked; ``chosen``: the condition on l."""
+    return _locks_beside(route, f"FROM {route.source_table} l WHERE {chosen}")
+
+
+def _locks_beside(route: Route, mine: str) -> tuple[str, ...]:
+    locks = {}
+    for carried in route.carried:
+        if carried.rule.lookup and not carried.spanish:
+            lookup = carried.lookup
+            # a unique column's UPDATE conflicts with KEY SHARE; nothing else of the row is read
+            locks[f"{ident(route.schema)}.{ident(lookup.table)}", lookup.column] = (lookup.by, "KEY SHARE")
+    for key, parents in route.parents:
+        child = route.carried_as(key.column)
+        for parent in parents:
+            column = parent.carried_as(key.references)
+            if child is not None and column is not None:
+                locks[parent.source_table, column.source.name] = (child.source.name, "SHARE")
+    return tuple(
+        f"1 FROM {table} p WHERE p.{ident(column)} IN (SELECT DISTINCT l.{ident(by)} {mine})"
+        f" ORDER BY p.{ident(column)} FOR {strength} OF p"
+        for (table, column), (by, strength) in locks.items()
+    )
+
+
+def twin_lock(route: Route, keys: str) -> str:
+    """Return the lock of the Spanish rows of those legacy keys; to be taken after the legacy rows'."""
+    mine = " AND ".join(f"f.{k} = k.{k}" for k in route.key_names)
+    twin = " AND ".join(f"t.{ident(m)} = f.{ident(m)}" for m in route.pair.match)
+    return f"1 FROM {keys} JOIN {route.view} f ON {mine} JOIN {route.target_table} t ON {twin} FOR SHARE OF t"

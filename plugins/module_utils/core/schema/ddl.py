@@ -1,0 +1,299 @@
+"""The Spanish tables as SQL: structure, then who may reach it, in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..catalogue import Catalogue, Grant, Relation
+from ..errors import MigrationError
+from ..mapping.types import ForeignKey, Mapping, SpanishColumn, SpanishTable
+from ..rows.routes import BOOKKEEPING, source_of, spanish_columns
+from ..sqltext import derived_name, ident, idents, literal, qname
+from .policies import policy_statements, rules_from
+
+TOUCH = f"{BOOKKEEPING}.tocar_actualizado"
+# all that decides what a date means which is written as text
+_READING_DATES = "SET TimeZone = 'UTC' SET DateStyle = 'ISO, MDY' SET timezone_abbreviations = 'Default'"
+# A day that exists, perhaps a time, perhaps a zone in digits or Z: no setting changes what it means and reading it cannot fail.
+_PLAIN_DATE = (
+    "^(19|20)[0-9]{2}-((0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])|(0[13-9]|1[0-2])-(29|30)|(0[13578]|1[02])-31)"
+    "([T ]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.][0-9]+)?)?(Z|[+-](0[0-9]|1[0-4])(:?[0-5][0-9])?)?)?$"
+)
+
+
+def helper_statements(version: int) -> tuple[str, ...]:
+    """Return the functions of schema migracion that tables and forward SELECTs call; ``version``: server_version_num."""
+    reading = {**_reading_json(version), **_reading_dates(version)}
+    names = ", ".join((*(f"{BOOKKEEPING}.{name}(text)" for name in reading), f"{TOUCH}()"))
+    return (
+        *reading.values(),
+        # stands aside when the copy or the sync writes, so that a twin keeps the time of its origin
+        f"""CREATE OR REPLACE FUNCTION {TOUCH}() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  RETURN jsonb_populate_record(NEW, jsonb_build_object(TG_ARGV[0], timezone('utc', now())));
+END $$""",
+        f"REVOKE ALL ON FUNCTION {names} FROM PUBLIC",
+    )
+
+
+def _reading_json(version: int) -> dict[str, str]:
+    """Return by name the functions that say whether a text is one that jsonb accepts, in the order in which they are made."""
+    tried = "es_jsonb" if version < 170000 else "leer_json"
+    # before 17 no parallel worker may open the subtransaction that a block with EXCEPTION is
+    attempt = f"""CREATE OR REPLACE FUNCTION {BOOKKEEPING}.{tried}(texto text) RETURNS boolean
+LANGUAGE plpgsql IMMUTABLE PARALLEL {"UNSAFE" if version < 170000 else "SAFE"} AS $$
+BEGIN
+  PERFORM texto::pg_catalog.jsonb;
+  RETURN true;
+EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
+  RETURN false;
+END $$"""
+    if version < 170000:
+        return {tried: attempt}
+    # pg_input_is_valid raises where the parser's stack ends: what could be nested that deep is tried instead
+    brackets = "octet_length(texto) - octet_length(translate(texto, '[{', ''))"
+    return {
+        tried: attempt,
+        "es_jsonb": f"""CREATE OR REPLACE FUNCTION {BOOKKEEPING}.es_jsonb(texto text) RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE
+RETURN CASE WHEN octet_length(texto) < 300 OR {brackets} < 300 THEN pg_input_is_valid(texto, 'pg_catalog.jsonb')
+  ELSE {BOOKKEEPING}.{tried}(texto) END""",
+    }
+
+
+def _reading_dates(version: int) -> dict[str, str]:
+    """Return by name the functions that give the instant that a text names, NULL where it names none that stays the same.
+
+    Without a zone the services mean UTC; words such as today would give another instant every day. Setting
+    timezone_abbreviations reads a file, 0.1 ms for every value: what needs no setting is read by an expression.
+    """
+    words = "texto ~* '(now|today|tomorrow|yesterday)'"
+    if version >= 160000:
+        body = f"""LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE AS $$
+BEGIN
+  IF {words} OR NOT pg_catalog.pg_input_is_valid(texto, 'pg_catalog.timestamptz') THEN
+    RETURN NULL;
+  END IF;
+  RETURN texto::pg_catalog.timestamptz;
+END $$"""
+    else:
+        body = f"""LANGUAGE plpgsql STABLE STRICT PARALLEL UNSAFE AS $$
+BEGIN
+  IF {words} THEN
+    RETURN NULL;
+  END IF;
+  RETURN texto::pg_catalog.timestamptz;
+EXCEPTION WHEN data_exception THEN
+  RETURN NULL;
+END $$"""
+    return {
+        "leer_fecha": f"""CREATE OR REPLACE FUNCTION {BOOKKEEPING}.leer_fecha(texto text) RETURNS timestamptz
+{_READING_DATES}
+{body}""",
+        "a_instante": f"""CREATE OR REPLACE FUNCTION {BOOKKEEPING}.a_instante(texto text) RETURNS timestamptz
+LANGUAGE sql STABLE PARALLEL {"SAFE" if version >= 160000 else "UNSAFE"}
+RETURN CASE WHEN texto ~ '{_PLAIN_DATE}' AND octet_length(texto) < 60
+  THEN (CASE WHEN substr(texto, 11) ~ '[-+]' THEN texto ELSE rtrim(texto, 'Z') || '+00' END)::timestamptz
+  ELSE {BOOKKEEPING}.leer_fecha(texto) END""",
+    }
+
+
+def table_statements(mapping: Mapping, catalogue: Catalogue, table: SpanishTable, schema: str) -> tuple[str, ...]:
+    """Return the statements that make one Spanish table in ``schema``, closed first and then opened like its twin."""
+    name = qname(schema, table.name)
+    columns = spanish_columns(mapping, catalogue, table)
+    statements = [_create_table(mapping, catalogue, table, columns, schema)]
+    statements += [_create_index(table, column, schema) for column in table.indexes]
+    if table.touched:
+        statements.append(_touch_trigger(table, table.touched, schema))
+    statements += access_statements(mapping, catalogue, table, schema)
+    return (*statements, *policy_statements(catalogue, table, name).values())
+
+
+def access_statements(mapping: Mapping, catalogue: Catalogue, table: SpanishTable, schema: str) -> list[str]:
+    """Return what may be said again at any time: comments, row security on or off as on the twin, privileges."""
+    name, twin = qname(schema, table.name), twin_of(catalogue, table)
+    comments = [
+        f"COMMENT ON COLUMN {name}.{ident(c.name)} IS {literal(c.comment)}"
+        for c in spanish_columns(mapping, catalogue, table)
+        if c.comment
+    ]
+    return [
+        f"COMMENT ON TABLE {name} IS {literal(table.comment)}",
+        *comments,
+        *_row_security(name, twin),
+        *_privileges(mapping, catalogue, table, twin, schema),
+    ]
+
+
+def twin_of(catalogue: Catalogue, table: SpanishTable) -> Relation:
+    """Return the legacy table whose privileges and row security the Spanish one takes over."""
+    twin = catalogue.relation(table.twin)
+    if twin is None:
+        raise MigrationError(f"{table.name}: falta la tabla legacy {table.twin}, de la que toma sus permisos.")
+    return twin
+
+
+def own_sequence(mapping: Mapping, catalogue: Catalogue, table: SpanishTable) -> str | None:
+    """Return the name of the sequence that the table brings along: only where no legacy sequence feeds its serial."""
+    for column in table.columns:
+        if column.serial and legacy_sequence(mapping, catalogue, table, column) is None:
+            return derived_name(table.name, column.name, "seq")
+    return None
+
+
+def legacy_sequence(mapping: Mapping, catalogue: Catalogue, table: SpanishTable, column: SpanishColumn) -> str | None:
+    """Return the qualified legacy sequence that a serial draws from, so that both sides never meet in an id."""
+    for pair in mapping.pairs:
+        legacy = catalogue.relation(pair.source)
+        if pair.target != table.name or legacy is None:
+            continue
+        for rule in pair.columns:
+            source = source_of(rule, legacy) if rule.target == column.name else None
+            if source is not None and source.sequence:
+                return source.sequence
+    return None
+
+
+def _create_table(
+    mapping: Mapping, catalogue: Catalogue, table: SpanishTable, columns: Iterable[SpanishColumn], schema: str
+) -> str:
+    lines = [_column(mapping, catalogue, table, column, schema) for column in columns]
+    lines += [
+        f"CONSTRAINT {ident(name)} {definition}" for name, definition in constraints(mapping, catalogue, table, schema).items()
+    ]
+    sequence = own_sequence(mapping, catalogue, table)
+    before = f"CREATE SEQUENCE {qname(schema, sequence)} AS integer;\n" if sequence else ""
+    serial = next((c.name for c in table.columns if c.serial), "")
+    after = (
+        f";\nALTER SEQUENCE {qname(schema, sequence)} OWNED BY {qname(schema, table.name)}.{ident(serial)}" if sequence else ""
+    )
+    return f"{before}CREATE TABLE {qname(schema, table.name)} (\n  " + ",\n  ".join(lines) + f"\n){after}"
+
+
+def constraints(mapping: Mapping, catalogue: Catalogue, table: SpanishTable, schema: str) -> dict[str, str]:
+    """Return the definition of each of the table's constraints by its name."""
+    found = {derived_name(table.name, "pkey"): f"PRIMARY KEY ({idents(table.primary_key)})"}
+    for unique in table.unique:
+        found[derived_name(table.name, *unique, "key")] = f"UNIQUE ({idents(unique)})"
+    for column in spanish_columns(mapping, catalogue, table):
+        check = _check(column)
+        if check:
+            found[derived_name(table.name, column.name, "check")] = f"CHECK ({check})"
+    for key in table.foreign_keys:
+        found[derived_name(table.name, key.column, "fkey")] = _foreign_key(key, schema)
+    return found
+
+
+def _column(mapping: Mapping, catalogue: Catalogue, table: SpanishTable, column: SpanishColumn, schema: str) -> str:
+    default = column_default(mapping, catalogue, table, column, schema)
+    return (
+        f"{ident(column.name)} {column.type}"
+        + (" NOT NULL" if column.not_null or column.serial else "")
+        + (f" DEFAULT {default}" if default else "")
+    )
+
+
+def column_default(mapping: Mapping, catalogue: Catalogue, table: SpanishTable, column: SpanishColumn, schema: str) -> str | None:
+    """Return the column's default as SQL; a serial draws from the legacy sequence where there is one."""
+    if not column.serial:
+        return column.default
+    own = qname(schema, derived_name(table.name, column.name, "seq"))
+    return f"nextval({literal(legacy_sequence(mapping, catalogue, table, column) or own)}::regclass)"
+
+
+def _check(column: SpanishColumn) -> str | None:
+    name = ident(column.name)
+    if column.allowed:
+        return f"{name} IN ({', '.join(literal(v) for v in column.allowed)})"
+    if column.minimum is not None and column.maximum is not None:
+        return f"{name} BETWEEN {column.minimum} AND {column.maximum}"
+    if column.minimum is not None:
+        return f"{name} >= {column.minimum}"
+    return f"{name} <= {column.maximum}" if column.maximum is not None else None
+
+
+def _foreign_key(key: ForeignKey, schema: str) -> str:
+    return (
+        f"FOREIGN KEY ({ident(key.column)}) REFERENCES {qname(schema, key.table)} ({ident(key.references)})"
+        f" ON DELETE {key.on_delete}"
+    )
+
+
+def index_name(table: SpanishTable, column: str) -> str:
+    """Return the name of the index on one column."""
+    return derived_name("idx", table.name, column)
+
+
+def _create_index(table: SpanishTable, column: str, schema: str) -> str:
+    return f"CREATE INDEX {ident(index_name(table, column))} ON {qname(schema, table.name)} ({ident(column)})"
+
+
+def _touch_trigger(table: SpanishTable, column: str, schema: str) -> str:
+    return (
+        f"CREATE TRIGGER {ident(derived_name('migracion', 'tocar', table.name))} BEFORE UPDATE"
+        f" ON {qname(schema, table.name)}\n  FOR EACH ROW"
+        " WHEN (coalesce(current_setting('migracion.sync', true), '') = '')\n"
+        f"  EXECUTE FUNCTION {TOUCH}({literal(column)})"
+    )
+
+
+def _row_security(name: str, twin: Relation) -> list[str]:
+    # said in both directions: a project's event trigger may switch it on for every new table
+    state = "ENABLE" if twin.row_security else "DISABLE"
+    force = "FORCE" if twin.force_row_security else "NO FORCE"
+    return [f"ALTER TABLE {name} {state} ROW LEVEL SECURITY", f"ALTER TABLE {name} {force} ROW LEVEL SECURITY"]
+
+
+def _role(name: str) -> str:
+    return "PUBLIC" if name == "PUBLIC" else ident(name)
+
+
+def _privileges(mapping: Mapping, catalogue: Catalogue, table: SpanishTable, twin: Relation, schema: str) -> list[str]:
+    grants = carried_grants(mapping, catalogue, table, twin)
+    closed = sorted({*catalogue.default_grantees, *(g.grantee for g in grants)} - {catalogue.role, "PUBLIC"})
+    roles = ", ".join(["PUBLIC", *(ident(r) for r in closed)])
+    name = qname(schema, table.name)
+    statements = [f"REVOKE ALL ON TABLE {name} FROM {roles}"]
+    statements += _grant_statements(grants, name)
+    sequence = own_sequence(mapping, catalogue, table)
+    if sequence:
+        statements.append(f"REVOKE ALL ON SEQUENCE {qname(schema, sequence)} FROM {roles}")
+        writers = sorted({_role(g.grantee) for g in grants if g.privilege == "INSERT"})
+        if writers:
+            statements.append(f"GRANT USAGE, SELECT ON SEQUENCE {qname(schema, sequence)} TO {', '.join(writers)}")
+    return statements
+
+
+def _grant_statements(grants: Iterable[Grant], name: str) -> list[str]:
+    grouped: dict[tuple[str, bool, str | None], list[str]] = {}
+    for grant in grants:
+        grouped.setdefault((grant.grantee, grant.grantable, grant.column), []).append(grant.privilege)
+    statements = []
+    for (grantee, grantable, column), privileges in sorted(grouped.items(), key=lambda item: str(item[0])):
+        on_column = f" ({ident(column)})" if column else ""
+        listed = ", ".join(p + on_column for p in sorted(privileges))
+        option = " WITH GRANT OPTION" if grantable else ""
+        statements.append(f"GRANT {listed} ON TABLE {name} TO {_role(grantee)}{option}")
+    return statements
+
+
+def carried_grants(mapping: Mapping, catalogue: Catalogue, table: SpanishTable, twin: Relation) -> tuple[Grant, ...]:
+    """Return the twin's grants to other roles, column grants under the Spanish names of the columns."""
+    names: dict[str, set[str]] = {}
+    for rule in rules_from(mapping, table, twin.name):
+        source = source_of(rule, twin)
+        if source is not None:
+            names.setdefault(source.name, set()).add(rule.target)
+    carried = []
+    for grant in twin.grants:
+        if grant.grantee == catalogue.role:
+            continue
+        if grant.column is None:
+            carried.append(grant)
+        else:
+            carried += [
+                Grant(grant.grantee, grant.privilege, grant.grantable, spanish) for spanish in sorted(names.get(grant.column, ()))
+            ]
+    return tuple(carried)

@@ -1,0 +1,196 @@
+"""fase0: judges the live database, renders the SQL for it and keeps what was approved."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping as Dict
+from typing import Any
+
+from ..backfill import disk_space
+from ..call.context import CATALOGUE_NAME, MAPPING_NAME, Context, approved_texts, as_if, opened, require_approved, sha256
+from ..core.errors import MigrationError
+from ..core.phase.gates import Refusal, override_argument
+from ..core.survey.drift import find_drift, unmapped_columns, unmapped_tables
+from ..ledger import runs
+from ..proof.accounting import Account, forecast_details, take_account
+from ..proof.findings import forecast_lines
+from ..schema.tables import install_helpers, made_by_us, missing_tables, names_taken, structure_of_existing
+from ..server import db
+from ..survey import surroundings
+from ..survey.rights import refused_rights
+
+RESERVE = 64 * 2**20  # bytes that backup_dir must have free beyond the size of the legacy tables
+
+
+def approve(params: dict[str, Any], check: bool) -> dict[str, Any]:
+    """Judge everything that fase0 judges; without refusals store the approval. Returns lines, forecast and diff."""
+    with opened(params, check) as context:
+        drift = [f"deriva: {d.message}" for d in find_drift(context.mapping, context.catalogue)]
+        refusals = drift + _column_refusals(context) + _role_refusals(context)
+        lines = _surrounding_lines(context)
+        forecast: list[Account] = []
+        if not drift:
+            refusals += _name_refusals(context)
+        refusals += refused_rights(context.conn, context.mapping, context.catalogue)
+        if not refusals:
+            forecast = _forecast(context)
+            lines += forecast_lines(forecast)
+            line, full = disk_space.outlook(context.conn, context.every_route(), params)
+            lines.append(line)
+            refusals += [f"{full}. {_pass_disk(params['overrides'])}"] if full else []
+        refusals += _disk_refusals(context, params["backup_dir"], params["overrides"])
+        if refusals:
+            raise refusal(refusals, lines)
+        texts = approved_texts(context)
+        lines += _reference_lines(texts, params["reference"])
+        _store(context, texts)
+        return {
+            "lines": lines,
+            "forecast": [forecast_details(a) for a in forecast],
+            "diff": _diff(texts, params["reference"]),
+        }
+
+
+def verify(params: dict[str, Any], check: bool) -> dict[str, Any]:
+    """Compare the approval with what the live database gives now."""
+    with opened(params, check) as context:
+        if runs.exists(context.conn):
+            require_approved(context)
+        else:
+            raise MigrationError("fase0: no hay nada aprobado todavía. Ejecute fase0.yml con el mismo -i.")
+        line = f"Aprobación vigente: {len(approved_texts(context))} textos, mapeo y catálogo sin cambios."
+        if not check:
+            runs.event(context.conn, context.run_id, "aprobacion", context.phase, {"vigente": True})
+        return {"lines": [line]}
+
+
+def refusal(refusals: list[str], lines: list[str]) -> MigrationError:
+    """Return the error that names every refusal at once."""
+    listed = "\n".join(f"  {n}. {text}" for n, text in enumerate(refusals, 1))
+    return MigrationError(
+        f"fase0: {len(refusals)} impedimentos; no se cambió nada. Corrija y repita fase0.yml con el mismo -i:\n{listed}",
+        code="refused",
+        details={"lines": lines, "refusals": refusals},
+    )
+
+
+def _column_refusals(context: Context) -> list[str]:
+    loose = dict(unmapped_columns(context.mapping, context.catalogue))
+    found = surroundings.filled_columns(context.conn, context.mapping.schema, loose)
+    return [f"deriva: {phrase}." for phrase in found]
+
+
+def _role_refusals(context: Context) -> list[str]:
+    forced = [r.name for r in context.catalogue.relations if r.force_row_security]
+    row = db.fetch_all(context.conn, "SELECT rolbypassrls OR rolsuper FROM pg_roles WHERE rolname = current_user")
+    if not forced or row[0][0]:
+        return []
+    return [
+        f'{", ".join(forced)} tiene FORCE ROW LEVEL SECURITY y el rol "{context.catalogue.role}" no tiene BYPASSRLS: vería '
+        "las tablas vacías. Use un rol con BYPASSRLS o pida: ALTER TABLE … NO FORCE ROW LEVEL SECURITY."
+    ]
+
+
+def _name_refusals(context: Context) -> list[str]:
+    conn, mapping, catalogue = context.conn, context.mapping, context.catalogue
+    found = [f"nombre ocupado: {phrase}." for phrase in names_taken(conn, mapping, catalogue)]
+    missing = {t.name for t in missing_tables(conn, mapping)}
+    existing = {t.name for t in mapping.tables} - missing - set(made_by_us(conn, mapping))
+    if existing and not found:
+        found += [
+            f"nombre ocupado: {mapping.schema}.{name} ya existe con otra forma: {'; '.join(d.phrase for d in differing[:5])}."
+            for name, differing in structure_of_existing(conn, mapping, catalogue).items()
+            if name in existing
+        ]
+    return found
+
+
+def _forecast(context: Context) -> list[Account]:
+    with as_if(context):
+        return take_account(context.conn, context.every_route(), context.every_route())
+
+
+def _surrounding_lines(context: Context) -> list[str]:
+    lines = [f"Aviso: {text}" for text in surroundings.warnings(context.conn)]
+    grouped: dict[str, list[str]] = {}
+    for kind, name in surroundings.dependents(context.conn, context.mapping, context.catalogue):
+        grouped.setdefault(kind, []).append(name)
+    if grouped:
+        lines.append("Depende de las tablas legacy y no se traslada solo; téngalo a la vista:")
+        lines += [f"  {kind}: {'; '.join(names)}" for kind, names in grouped.items()]
+    missing = unmapped_tables(context.mapping)
+    if missing:
+        lines.append(f"Sin mapeo todavía, así que su subfase no se puede ejecutar: {', '.join(missing)}")
+    return lines
+
+
+def _disk_refusals(context: Context, backup_dir: str, overrides: Dict[str, Any]) -> list[str]:
+    if not backup_dir:
+        return ["backup_dir está vacío: diga dónde guardar registros y respaldos (-e backup_dir=/ruta)."]
+    place = os.path.abspath(backup_dir)
+    while not os.path.exists(place):
+        place = os.path.dirname(place)
+    if not os.path.isdir(place) or not os.access(place, os.W_OK | os.X_OK):
+        return [f"backup_dir: no se puede escribir en {place}. Cree {backup_dir} con permiso para este usuario."]
+    needed = surroundings.legacy_bytes(context.conn, context.mapping, context.catalogue) + RESERVE
+    free = shutil.disk_usage(place).free
+    if free >= needed or "disk" in overrides:
+        return []
+    return [
+        f"disk: {backup_dir} tiene {free // 2**20} MiB libres y hacen falta {needed // 2**20} MiB. Libere espacio. "
+        f"{_pass_disk(overrides)}"
+    ]
+
+
+def _pass_disk(overrides: Dict[str, Any]) -> str:
+    return f"O pase esta comprobación: {override_argument([Refusal('disk', '')], overrides)}"
+
+
+def _reference_lines(texts: Dict[str, str], reference: Dict[str, str]) -> list[str]:
+    changed = _changed(texts, reference)
+    if not changed:
+        return ["El SQL para esta base es el de files/sql, letra por letra."]
+    return [f"El SQL para esta base difiere de files/sql (véalo con --diff): {', '.join(changed)}"]
+
+
+def _changed(texts: Dict[str, str], reference: Dict[str, str]) -> list[str]:
+    names = {n for n in (*texts, *reference) if n not in (MAPPING_NAME, CATALOGUE_NAME)}
+    return sorted(n for n in names if texts.get(n) != reference.get(n))
+
+
+def _diff(texts: Dict[str, str], reference: Dict[str, str]) -> list[dict[str, str]]:
+    return [
+        {
+            "before": reference.get(name, ""),
+            "after": texts.get(name, ""),
+            "before_header": f"files/sql/{name}",
+            "after_header": f"{name} para esta base",
+        }
+        for name in _changed(texts, reference)
+    ]
+
+
+def _store(context: Context, texts: Dict[str, str]) -> None:
+    """Keep the approval and the helper functions that everything later calls; an unchanged approval is left alone."""
+    if context.check:
+        return
+    conn = context.conn
+    with db.transaction(conn):
+        rows = db.fetch_all(conn, "SELECT nombre, sha256 FROM migracion.sql_aprobado")
+        stored: dict[str, str] = {row[0]: row[1] for row in rows}
+        wanted = {name: sha256(text) for name, text in texts.items()}
+        if stored != wanted:
+            context.begin()
+            db.execute(conn, "DELETE FROM migracion.sql_aprobado WHERE nombre <> ALL (%s)", (list(wanted),))
+            for name, text in texts.items():
+                db.execute(
+                    conn,
+                    "INSERT INTO migracion.sql_aprobado AS a (nombre, sha256, texto, run_id) VALUES (%s, %s, %s, %s)"
+                    " ON CONFLICT (nombre) DO UPDATE SET sha256 = excluded.sha256, texto = excluded.texto,"
+                    " run_id = excluded.run_id, momento = now() WHERE a.sha256 <> excluded.sha256",
+                    (name, wanted[name], text, context.run_id),
+                )
+        install_helpers(conn)
+        runs.seal(conn)
+        runs.event(conn, context.run_id, "aprobacion", context.phase, {"textos": len(wanted), "cambio": stored != wanted})

@@ -1,0 +1,209 @@
+"""What the module schema_state does: the Spanish tables present, verified or absent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..backfill import deferred_indexes
+from ..backfill.batches import uninstall
+from ..call.context import Context, opened, require_approved
+from ..core.errors import MigrationError
+from ..core.mapping.types import SpanishTable
+from ..core.rows.routes import spanish_columns
+from ..core.schema.policies import left_out
+from ..ledger import lease, runs
+from ..schema.access import access_problems, exposures
+from ..schema.repair import repair_structure, repairable
+from ..schema.second_sources import merged_notices
+from ..schema.structure import ACCESS, Difference
+from ..schema.tables import (
+    announce_schema,
+    drop_tables,
+    install_helpers,
+    made_by_us,
+    make_tables,
+    missing_tables,
+    names_taken,
+    structure_of_existing,
+)
+from ..server import db
+
+LOCK_TIMEOUT_MS, LOCK_TRIES = 500, 20  # whoever comes after a waiting DDL waits with it
+
+
+def present(params: dict[str, Any], check: bool) -> dict[str, Any]:
+    """Create what is missing in one transaction, with its privileges, and verify the whole against the mapping."""
+    with opened(params, check) as context:
+        conn, mapping = context.conn, context.mapping
+        if not check:
+            require_approved(context)
+        if taken := names_taken(conn, mapping, context.catalogue):
+            raise MigrationError(
+                f"fase1: {'; '.join(taken)}. No se cambió nada. Renombre o borre ese objeto y repita fase1.yml.",
+                code="refused",
+            )
+        missing = missing_tables(conn, mapping)
+        damage = _damage(context, {t.name for t in missing})
+        foreseen = _foreseen_repairs(context, damage)
+        exposed = exposures(conn)
+        changed = bool(missing or damage or exposed)
+        lines = [_made_line(context, table) for table in missing] + _redundant_lines(context)
+        if check:
+            lines += foreseen + [f"Se cerraría migracion: {phrase}" for phrase in exposed]
+            return {"lines": [*lines, *_policy_lines(context)], "changed": changed}
+        if changed:
+            context.begin()
+            lines += [*_make(context, missing, damage), *(f"migracion, cerrado de nuevo: {phrase}" for phrase in exposed)]
+            _require_shape(context)  # where nothing changed, it was compared just now
+        _require_access(context)
+        lines += [_verified_line(context), *_policy_lines(context)]
+        runs.event(conn, context.run_id, "verificacion_esquema", context.phase, {"tablas": len(mapping.tables)})
+        return {"lines": lines, "changed": changed}
+
+
+def _make(context: Context, missing: list[SpanishTable], damage: dict[str, list[Difference]]) -> list[str]:
+    def act(conn: Any) -> list[str]:
+        lease.fence(conn, context.run_id)
+        install_helpers(conn)
+        make_tables(conn, context.mapping, context.catalogue, missing)
+        repaired = repair_structure(conn, context.mapping, context.catalogue, damage)
+        if missing:
+            runs.event(conn, context.run_id, "tablas_creadas", context.phase, {"tablas": [t.name for t in missing]})
+        runs.seal(conn)
+        announce_schema(conn)
+        return repaired
+
+    return db.with_lock_retries(context.conn, act, lock_timeout_ms=LOCK_TIMEOUT_MS, tries=LOCK_TRIES)
+
+
+def _foreseen_repairs(context: Context, damage: dict[str, list[Difference]]) -> list[str]:
+    """Say what can be repaired; refuse what cannot, before anything is changed."""
+    lines: list[str] = []
+    shape: dict[str, list[Difference]] = {}
+    access: list[str] = []
+    for table in context.mapping.tables:
+        for difference in damage.get(table.name, ()):
+            if repairable(context.mapping, context.catalogue, table, difference):
+                lines.append(f"Se repararía {table.name}: {difference.phrase}")
+            elif difference.kind in ACCESS:
+                access.append(f"{table.name}: {difference.phrase}")
+            else:
+                shape.setdefault(table.name, []).append(difference)
+    _refuse_shape(context, shape)
+    _refuse_access(context, access)
+    return lines
+
+
+def _damage(context: Context, missing: set[str]) -> dict[str, list[Difference]]:
+    """Return the damage of tables that fase1 made; a table of somebody else with another shape is refused here."""
+    if missing == {t.name for t in context.mapping.tables}:
+        return {}
+    found = structure_of_existing(context.conn, context.mapping, context.catalogue)
+    damage = {name: differing for name, differing in found.items() if name not in missing}
+    ours = set(made_by_us(context.conn, context.mapping))
+    _refuse_shape(context, {name: differing for name, differing in damage.items() if name not in ours})
+    return damage
+
+
+def verify(params: dict[str, Any], check: bool) -> dict[str, Any]:
+    """Compare every Spanish table with what the mapping asks, fact by fact."""
+    with opened(params, check) as context:
+        if not runs.exists(context.conn):
+            raise MigrationError(
+                "fase1: no hay nada que verificar todavía. Ejecute antes fase0.yml y fase1.yml.", code="difference"
+            )
+        _require_shape(context)
+        _require_access(context)
+        if not check:
+            require_approved(context)
+            detail = {"tablas": len(context.mapping.tables)}
+            runs.event(context.conn, context.run_id, "verificacion_esquema", context.phase, detail)
+        return {"lines": [_verified_line(context), *_policy_lines(context)]}
+
+
+def absent(params: dict[str, Any], check: bool) -> dict[str, Any]:
+    """Drop the tables that fase1 made, while they are empty; what was there before fase1 stays."""
+    with opened(params, check) as context:
+        conn = context.conn
+        ours = made_by_us(context.conn, context.mapping)
+        if not ours:
+            if not check:
+                runs.event(conn, context.run_id, "tablas_borradas", context.phase, {"tablas": []})
+            return {"lines": ["fase1: no hay tablas suyas que borrar."]}
+        if check:
+            with db.rolled_back(conn, lock_timeout_ms=LOCK_TIMEOUT_MS):
+                drop_tables(conn, context.mapping, ours)
+            return {"lines": [f"Se borraría la tabla vacía {name}" for name in ours], "changed": True}
+        context.begin()
+
+        def act(connection: Any) -> None:
+            lease.fence(connection, context.run_id)
+            uninstall(connection, context.every_route())
+            drop_tables(connection, context.mapping, ours)
+            deferred_indexes.forget(connection, deferred_indexes.owed_indexes(connection, ours))
+            announce_schema(connection)
+            runs.event(connection, context.run_id, "tablas_borradas", context.phase, {"tablas": ours})
+
+        db.with_lock_retries(conn, act, lock_timeout_ms=LOCK_TIMEOUT_MS, tries=LOCK_TRIES)
+        return {"lines": [f"Borrada la tabla vacía {name}" for name in ours], "changed": True}
+
+
+def _require_shape(context: Context) -> None:
+    """Without the kinds of difference that the comparison with the legacy twins tells better."""
+    found = structure_of_existing(context.conn, context.mapping, context.catalogue)
+    shape = {name: [d for d in differing if d.kind not in ACCESS] for name, differing in found.items()}
+    _refuse_shape(context, {name: differing for name, differing in shape.items() if differing})
+
+
+def _refuse_shape(context: Context, wrong: dict[str, list[Difference]]) -> None:
+    if wrong:
+        listed = "\n".join(f"  {name}: {d.phrase}" for name, differing in wrong.items() for d in differing)
+        raise MigrationError(
+            f"{context.phase}: {', '.join(wrong)} no tiene la forma que pide el mapeo. Nada se borró. Si la tabla es de otro, "
+            "renómbrela. Si es de esta migración: fase1.yml repone lo que falta sin tocar filas; lo demás se corrige a mano, "
+            f"o con fase1.yml --tags rollback y fase1.yml mientras esté vacía.\n{listed}",
+            code="difference",
+        )
+
+
+def _made_line(context: Context, table: SpanishTable) -> str:
+    verb = "Se crearía" if context.check else "Creada"
+    columns = spanish_columns(context.mapping, context.catalogue, table)
+    checks = sum(bool(c.allowed) or c.minimum is not None for c in columns)
+    constraints = 1 + len(table.unique) + len(table.foreign_keys) + checks
+    return f"{verb} {table.name}: {len(columns)} columnas, {constraints} restricciones, {len(table.indexes)} índices"
+
+
+def _redundant_lines(context: Context) -> list[str]:
+    return [
+        f"  {table.name}: sin índice aparte sobre {column}, que ya tiene el de su UNIQUE"
+        for table in context.mapping.tables
+        for column in table.redundant_indexes
+    ]
+
+
+def _policy_lines(context: Context) -> list[str]:
+    return [
+        f"{table.name}: política que no se trasladó, así que cerrada: {phrase}"
+        for table in context.mapping.tables
+        for phrase in left_out(context.catalogue, table.name)
+    ] + merged_notices(context.conn, context.mapping, context.catalogue)
+
+
+def _require_access(context: Context) -> None:
+    _refuse_access(context, access_problems(context.conn, context.mapping, context.catalogue))
+
+
+def _refuse_access(context: Context, problems: list[str]) -> None:
+    if problems:
+        listed = "\n".join(f"  {p}" for p in problems)
+        raise MigrationError(
+            f"{context.phase}: los permisos no son los de las tablas legacy. Nada se borró. Los repone "
+            "ansible-playbook fase1.yml con el mismo -i; si los de legacy cambiaron a propósito, antes fase0.yml; una política "
+            f"añadida a mano, que fase1 no quita: DROP POLICY.\n{listed}",
+            code="difference",
+        )
+
+
+def _verified_line(context: Context) -> str:
+    return f"Estructura verificada con el catálogo: {len(context.mapping.tables)} tablas como las pide el mapeo."

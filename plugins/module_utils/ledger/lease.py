@@ -1,0 +1,205 @@
+"""Who may run now: one lease for the whole database. A second run is refused; a dead one is taken over."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ..core.errors import MigrationError
+from ..core.phase.gates import Run
+from ..core.words import escape
+from ..server import db
+from . import runs
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+
+SILENT_AFTER = 60  # seconds without a sign
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Who asks. ``process``: what the controller knows about its own process, to find out later whether it lives."""
+
+    run_id: str
+    phase: str
+    action: str
+    host: str
+    pid: int
+    operator: str
+    process: Mapping[str, Any] = field(default_factory=dict)
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who has it."""
+
+    run_id: str
+    phase: str
+    action: str
+    host: str
+    pid: int
+    operator: str
+    since: str
+    silent: float
+    process: dict[str, Any]
+    stopping: float | None = None  # seconds since somebody asked it to stop
+
+    def refusal(self) -> MigrationError:
+        """Who, where and since when; with what the controller needs to see whether that process lives."""
+        return MigrationError(
+            f"Otra ejecución está en marcha: {escape(self.operator)} en {escape(self.host)} (pid {self.pid}) desde "
+            f"{self.since} UTC, {self.phase} {self.action}, {self.run_id}; última señal hace {self.silent:.0f} s. "
+            "No se cambió nada. Espere a que termine.",
+            code="lease",
+            details={"holder": asdict(self)},
+        )
+
+
+def holder(conn: Connection) -> Holder | None:
+    """Who has the lease now."""
+    if not runs.exists(conn):
+        return None
+    row = db.fetch_one(
+        conn,
+        "SELECT run_id, fase, accion, servidor, pid, operador, to_char(tomado_at, 'YYYY-MM-DD HH24:MI:SS'), "
+        "extract(epoch FROM clock_timestamp() - ultima_senal)::float8, proceso, "
+        "extract(epoch FROM clock_timestamp() - parar_solicitado_at)::float8 FROM migracion.arriendo",
+    )
+    return Holder(*row) if row else None
+
+
+def acquire(conn: Connection, claim: Claim, dead_run: str = "") -> list[str]:
+    """Take the lease inside the caller's transaction; return what there is to say.
+
+    ``dead_run``: the run whose process the controller found dead. Raises the refusal otherwise.
+    """
+    runs.lock(conn)
+    said = []
+    found = holder(conn)
+    if found is not None and found.run_id != claim.run_id:
+        if not is_over(conn, found, dead_run):
+            raise found.refusal()
+        said += _take_over(conn, found, claim.run_id, found.run_id == dead_run)
+    _bury_rows_without_lease(conn, claim.run_id)
+    db.execute(
+        conn,
+        "INSERT INTO migracion.arriendo (run_id, servidor, pid, operador, fase, accion, proceso, detalle) "
+        "VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (id) DO UPDATE SET ultima_senal = now()",
+        (
+            claim.run_id,
+            claim.host,
+            claim.pid,
+            claim.operator,
+            claim.phase,
+            claim.action,
+            runs.to_json(claim.process),
+            runs.to_json(claim.detail),
+        ),
+    )
+    return said
+
+
+def is_over(conn: Connection, found: Holder, dead_run: str = "") -> bool:
+    """Whether the holder's run can be taken over: its process is dead, or it is silent and has no session any more."""
+    return found.run_id == dead_run or (found.silent > SILENT_AFTER and not _backends(conn, found.run_id))
+
+
+def _take_over(conn: Connection, found: Holder, run_id: str, dead: bool) -> list[str]:
+    ended = end_backends(conn, found.run_id)
+    why = "su proceso ya no existe" if dead else f"no da señales desde hace {found.silent:.0f} s"
+    runs.set_state(conn, found.run_id, "fallida", {"motivo": f"interrumpida: {why}", "tomada_por": run_id})
+    # DELETE, not UPDATE: it waits for transactions of the old run that hold the row (fence).
+    db.execute(conn, "DELETE FROM migracion.arriendo WHERE run_id = %s", (found.run_id,))
+    runs.event(conn, run_id, "arriendo_tomado", found.phase, {"de": found.run_id, "porque": why, "sesiones": ended})
+    tail = f" Se cerraron {ended} sesiones suyas en el servidor." if ended else ""
+    return [
+        f"Se toma el relevo de la ejecución interrumpida {found.run_id} ({escape(found.operator)} en "
+        f"{escape(found.host)}): {why}.{tail}"
+    ]
+
+
+def _bury_rows_without_lease(conn: Connection, run_id: str) -> None:
+    orphans = "SELECT run_id FROM migracion.fase_ejecucion WHERE estado = 'en_curso' AND run_id <> %s"
+    for (orphan,) in db.fetch_all(conn, orphans, (run_id,)):
+        runs.set_state(conn, orphan, "fallida", {"motivo": "interrumpida: perdió el arriendo", "tomada_por": run_id})
+
+
+def _backends(conn: Connection, run_id: str) -> list[int]:
+    db.fetch_one(conn, "SELECT pg_stat_clear_snapshot()")
+    query = "SELECT pid FROM pg_stat_activity WHERE application_name = %s AND pid <> pg_backend_pid()"
+    return [int(row[0]) for row in db.fetch_all(conn, query, (f"migracion:{run_id}",))]
+
+
+def end_backends(conn: Connection, run_id: str, seconds: float = 10) -> int:
+    """Terminate the sessions of a run and wait until they are gone; return how many there were."""
+    first = _backends(conn, run_id)
+    deadline = time.monotonic() + seconds
+    while left := _backends(conn, run_id):
+        db.fetch_all(conn, "SELECT pg_terminate_backend(pid) FROM unnest(%s::int[]) AS pid", (left,))
+        if time.monotonic() > deadline:
+            raise MigrationError(
+                f"La ejecución interrumpida {run_id} aún tiene sesiones en el servidor (pid {left}) que no se dejan "
+                "cerrar. No se cambió nada. Repita dentro de un momento.",
+                code="lease",
+            )
+        time.sleep(0.1)
+    return len(first)
+
+
+def release(conn: Connection, run_id: str) -> bool:
+    """Give the lease back."""
+    return bool(db.execute(conn, "DELETE FROM migracion.arriendo WHERE run_id = %s", (run_id,)))
+
+
+def heartbeat(conn: Connection, run_id: str) -> bool:
+    """A sign of life; False when the lease is not ours (any more)."""
+    if not run_id or not runs.exists(conn):
+        return False
+    return bool(db.execute(conn, "UPDATE migracion.arriendo SET ultima_senal = now() WHERE run_id = %s", (run_id,)))
+
+
+def require_run(conn: Connection, run_id: str, phase: str) -> Run:
+    """Every module that changes something calls this first: the lease is ours, the run has its row."""
+    with db.joined(conn):
+        if not heartbeat(conn, run_id):
+            raise _lost(conn, run_id)
+        run = runs.begin(conn, run_id)
+    if run.phase != phase or run.state != "en_curso":
+        raise MigrationError(
+            f"La ejecución {run_id} es de {run.phase} y está {run.state}: no puede cambiar nada en {phase}.",
+            code="no_run",
+        )
+    return run
+
+
+def fence(conn: Connection, run_id: str) -> None:
+    """Inside a transaction that writes: nobody takes the lease over before it ends, or it fails here."""
+    if db.fetch_one(conn, "SELECT FROM migracion.arriendo WHERE run_id = %s FOR KEY SHARE", (run_id,)) is None:
+        raise _lost(conn, run_id)
+
+
+def _lost(conn: Connection, run_id: str) -> MigrationError:
+    found = holder(conn) if run_id else None
+    if found is not None:
+        return MigrationError(
+            f"Esta ejecución ({run_id}) perdió el arriendo: ahora lo tiene {found.run_id} ({escape(found.operator)} en "
+            f"{escape(found.host)}). Se detiene sin cambiar nada más.",
+            code="lease_lost",
+        )
+    return MigrationError(runs.SKIPPED_GUARD, code="no_run")
+
+
+def request_stop(conn: Connection, run_id: str) -> bool:
+    """Ask that run to stop between two batches; False when it has ended meanwhile."""
+    asked = "UPDATE migracion.arriendo SET parar_solicitado_at = coalesce(parar_solicitado_at, now()) WHERE run_id = %s"
+    return bool(db.execute(conn, asked, (run_id,)))
+
+
+def stop_requested(conn: Connection, run_id: str) -> bool:
+    """Whether somebody asked this run to stop."""
+    row = db.fetch_one(conn, "SELECT parar_solicitado_at IS NOT NULL FROM migracion.arriendo WHERE run_id = %s", (run_id,))
+    return bool(row and row[0])

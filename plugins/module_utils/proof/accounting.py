@@ -1,0 +1,192 @@
+"""Proves that the Spanish tables are what the legacy tables say. Reads only; repairer.py makes equal what it names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ..backfill.deferred_indexes import owed_indexes
+from ..backfill.sequences import lagging_sequences
+from ..core.mapping.types import Mapping
+from ..core.proof import comparison
+from ..core.proof.comparison import DIFFERENT, EQUAL, MERGED, MISSING, PENDING, QUARANTINED, REFUSED, SURPLUS, UNMERGED
+from ..core.rows.routes import BOOKKEEPING, Route
+from ..core.sqltext import qname
+from ..server.db import fetch_all
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+
+EXAMPLES = 5
+# What joins a million rows with a million would otherwise be cut into dozens of temporary files. A small server says by
+# its effective_cache_size how little it has.
+MEMORY = """
+SELECT set_config('work_mem', least(65536, setting::bigint * 8 / 16) || 'kB', true) FROM pg_settings
+WHERE name = 'effective_cache_size'
+  AND least(65536, setting::bigint * 8 / 16) > (SELECT setting::bigint FROM pg_settings WHERE name = 'work_mem')
+"""
+
+
+@dataclass
+class Account:
+    """The accounting of one pair.
+
+    ``groups``: legacy rows by state and reason, with their number and first key. ``examples``: named differences.
+    ``entries``: refused rows with an open entry. ``surplus``: Spanish rows that no pair gives, counted with the first pair
+    of their table. ``stale_entries``: open quarantine entries that no row explains any more, counted with the first pair of
+    their legacy table. ``stale_merges``: recorded merges that are none any more.
+    """
+
+    route: Route
+    groups: dict[tuple[str, str | None], tuple[int, str]] = field(default_factory=dict)
+    examples: list[dict[str, Any]] = field(default_factory=list)
+    entries: int = 0
+    surplus: int = 0
+    stale_entries: int = 0
+    stale_merges: int = 0
+
+    def add(self, state: str, reason: str | None, rows: int, first: str) -> None:
+        """Count rows with that state and reason."""
+        before, earliest = self.groups.get((state, reason), (0, first))
+        self.groups[state, reason] = (before + rows, min(first, earliest))
+
+    def take(self, state: str, reason: str | None) -> None:
+        """Take one row out, to be counted anew."""
+        rows, first = self.groups.pop((state, reason))
+        if rows > 1:
+            self.groups[state, reason] = (rows - 1, first)
+
+    @property
+    def reasons(self) -> list[tuple[str, int, str]]:
+        """(reason, rows, first key) of refused rows, the most frequent first."""
+        refused = [(r or "", *group) for (state, r), group in self.groups.items() if state in (QUARANTINED, REFUSED)]
+        return sorted(refused, key=lambda item: (-item[1], item[0]))
+
+    def count(self, *states: str) -> int:
+        """Legacy rows in those states."""
+        return sum(rows for (state, _), (rows, _) in self.groups.items() if state in states)
+
+    @property
+    def legacy_rows(self) -> int:
+        """All rows of the legacy table that belong to the pair."""
+        return sum(rows for rows, _ in self.groups.values())
+
+    @property
+    def spanish_rows(self) -> int:
+        """Rows of the Spanish table that the pair gives, and those that none gives."""
+        return self.count(EQUAL, DIFFERENT) + self.surplus
+
+    @property
+    def clean(self) -> bool:
+        """Whether every row on both sides is explained."""
+        return self.count(*PENDING) == 0 and self.surplus == 0 and self.stale == 0
+
+    @property
+    def stale(self) -> int:
+        """Entries and merges that no row explains any more."""
+        return self.stale_entries + self.stale_merges
+
+
+def take_account(conn: Connection, routes: Sequence[Route], every_route: Sequence[Route]) -> list[Account]:
+    """Compare ``routes`` in the caller's transaction. Pairs that share a table with them are read too, not reported."""
+    fetch_all(conn, MEMORY)
+    sources, targets = ({getattr(r.pair, side) for r in routes} for side in ("source", "target"))
+    related = [r for r in every_route if r.pair.source in sources or r.pair.target in targets]
+    accounts = [_states(conn, r) for r in related]
+    for target in targets:
+        given = [a for a in accounts if a.route.pair.target == target]
+        rows = fetch_all(conn, f"SELECT count(*) FROM {given[0].route.target_table}")[0][0]
+        first = next(a for a in given if a.route in routes)
+        first.surplus = rows - sum(a.count(EQUAL, DIFFERENT) for a in given)
+    for source in sources:
+        taken = [a for a in accounts if a.route.pair.source == source]
+        first = next(a for a in taken if a.route in routes)
+        entered = sum(a.entries for a in taken)
+        first.stale_entries = max(0, _open_entries(conn, source) - entered)
+    reported = [a for a in accounts if a.route in routes]
+    for found in reported:
+        found.stale_merges = _stale_merges(conn, found)
+    return reported
+
+
+def _states(conn: Connection, route: Route) -> Account:
+    found = Account(route)
+    for state, reason, rows, entered, first in fetch_all(conn, comparison.accounting_sql(route)):
+        found.add(state, reason, rows, first)
+        if state in (QUARANTINED, REFUSED):
+            found.entries += entered
+    found.add(EQUAL, None, fetch_all(conn, comparison.rows_sql(route))[0][0] - found.legacy_rows, "")
+    return found
+
+
+def _open_entries(conn: Connection, source: str) -> int:
+    query = f"SELECT count(*) FROM {BOOKKEEPING}.cuarentena WHERE tabla_origen = %s AND estado <> 'resuelta'"
+    return int(fetch_all(conn, query, (source,))[0][0])
+
+
+def _stale_merges(conn: Connection, found: Account) -> int:
+    """Recorded merges that are none any more; looked for only where the numbers differ."""
+    query = f"SELECT count(*) FROM {BOOKKEEPING}.fusion WHERE tabla_origen = %s AND tabla_destino = %s"
+    if fetch_all(conn, query, (found.route.pair.source, found.route.pair.target))[0][0] == found.count(MERGED):
+        return 0
+    return int(fetch_all(conn, f"SELECT count(*) FROM ({comparison.stale_merges_sql(found.route)}) s")[0][0])
+
+
+def named_differences(conn: Connection, found: Account, every_route: Sequence[Route]) -> list[dict[str, Any]]:
+    """Return the first differences of each kind: estado, clave, motivo and [column, expected, found] where values differ."""
+    rows = fetch_all(conn, comparison.examples_sql(found.route, EXAMPLES)) if found.count(*PENDING) else []
+    examples = [example(*row) for row in rows]
+    if found.surplus:
+        fill = [r for r in every_route if r.pair.target == found.route.pair.target]
+        surplus = fetch_all(
+            conn, f'SELECT clave FROM ({comparison.surplus_sql(fill)}) s ORDER BY clave COLLATE "C" LIMIT {EXAMPLES}'
+        )
+        examples += [example(SURPLUS, None, clave, None) for (clave,) in surplus]
+    return examples
+
+
+def example(state: str, reason: str | None, clave: str, columns: list[Any] | None) -> dict[str, Any]:
+    """Return a named difference."""
+    return {"estado": state, "motivo": reason, "clave": clave, "columnas": columns or []}
+
+
+def unsound_objects(conn: Connection, mapping: Mapping, routes: Sequence[Route]) -> list[str]:
+    """Return a phrase for every constraint not validated, index not valid and sequence behind its column."""
+    names = [qname(mapping.schema, r.pair.target) for r in routes]
+    phrases = [
+        f"{table}: la restricción {name} no está validada"
+        for table, name in fetch_all(
+            conn,
+            "SELECT conrelid::regclass::text, conname FROM pg_constraint WHERE NOT convalidated"
+            " AND conrelid = ANY (SELECT to_regclass(n) FROM unnest(%s::text[]) n)",
+            (names,),
+        )
+    ]
+    phrases += [
+        f"{table}: el índice {name} no es válido"
+        for table, name in fetch_all(
+            conn,
+            "SELECT indrelid::regclass::text, indexrelid::regclass::text FROM pg_index WHERE NOT (indisvalid AND indisready)"
+            " AND indrelid = ANY (SELECT to_regclass(n) FROM unnest(%s::text[]) n)",
+            (names,),
+        )
+    ]
+    phrases += [f"{o.table}: falta construir el índice {o.name}" for o in owed_indexes(conn, (r.pair.target for r in routes))]
+    return phrases + [
+        f"la secuencia {lag.sequence} va por {lag.last} y los ids de {lag.table}.{lag.column} llegan a {lag.highest}"
+        for lag in lagging_sequences(conn, mapping, routes)
+    ]
+
+
+def forecast_details(found: Account) -> dict[str, Any]:
+    """Return what a run would do to this pair, in numbers; a run reports the same names."""
+    return {
+        "origen": found.route.pair.source,
+        "destino": found.route.pair.target,
+        "copiar": found.count(MISSING),
+        "cambiar": found.count(DIFFERENT),
+        "quitar": found.surplus,
+        "fusionar": found.count(MERGED, UNMERGED),
+        "cuarentena": found.count(REFUSED, QUARANTINED),
+    }

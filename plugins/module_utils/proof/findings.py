@@ -1,0 +1,144 @@
+"""What a person reads about rows: accounting, differences, forecast. Spanish sentences from the jobs' figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from ..core.proof.comparison import (
+    DIFFERENT,
+    EQUAL,
+    MERGED,
+    MISSING,
+    PENDING,
+    QUARANTINED,
+    REFUSED,
+    SURPLUS,
+    UNMERGED,
+    not_compared,
+)
+from .accounting import Account
+
+REASONS = 12
+VALUE = 60  # characters of a value that are shown
+
+
+def number(value: float) -> str:
+    """Return a count as it is written in Ecuador: 1.234.567."""
+    return f"{value:,.0f}".replace(",", ".")
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as '45 s' or '3 min 20 s'."""
+    whole = round(seconds)
+    return f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60:02d} s"
+
+
+def account_lines(accounts: Sequence[Account]) -> list[str]:
+    """Return the accounting of each pair, both sides, and what the comparison says nothing about."""
+    lines = []
+    for a in accounts:
+        lines.append(
+            f"{a.route.pair.source} → {a.route.pair.target}: {number(a.legacy_rows)} filas = {number(a.count(EQUAL))} iguales + "
+            f"{number(a.count(MERGED))} fusionadas + {number(a.count(QUARANTINED))} en cuarentena + "
+            f"{number(a.count(*PENDING))} pendientes"
+        )
+        lines += reason_lines(a)
+        if left_out := not_compared(a.route):
+            lines.append(f"  no se comparan, porque ninguna columna de {a.route.pair.source} las da: {', '.join(left_out)}")
+    for target in dict.fromkeys(a.route.pair.target for a in accounts):
+        given = [a for a in accounts if a.route.pair.target == target]
+        rows, equal = sum(a.spanish_rows for a in given), sum(a.count(EQUAL) for a in given)
+        different, surplus = sum(a.count(DIFFERENT) for a in given), sum(a.surplus for a in given)
+        lines.append(
+            f"{target}: {number(rows)} filas = {number(equal)} iguales + {number(different)} distintas + "
+            f"{number(surplus)} sin origen"
+        )
+    return lines
+
+
+def reason_lines(account: Account) -> list[str]:
+    """Return the refused rows by reason, each with its first key."""
+    lines = [
+        f"  cuarentena: {number(rows)} × {reason} (la primera: {account.route.pair.source} {first})"
+        for reason, rows, first in account.reasons[:REASONS]
+    ]
+    if len(account.reasons) > REASONS:
+        rest = account.reasons[REASONS:]
+        lines.append(f"  cuarentena: {number(sum(r for _, r, _ in rest))} filas más por otros {len(rest)} motivos")
+    return lines
+
+
+def difference_lines(accounts: Iterable[Account]) -> list[str]:
+    """Return one line per named difference: which row, which column, what was expected and what is there."""
+    words = {
+        MISSING: "falta en {t}",
+        SURPLUS: "sobra en {t}: ninguna fila de {s} la explica",
+        REFUSED: "rechazada y aún sin entrada al día en cuarentena",
+        UNMERGED: "se fusiona en {t} y aún no consta",
+        DIFFERENT: "difiere",
+    }
+    lines = []
+    for a in accounts:
+        source, target = a.route.pair.source, a.route.pair.target
+        for example in a.examples:
+            said = words[example["estado"]].format(s=source, t=target)
+            columns = "; ".join(
+                f"{name}: se esperaba {_shown(wanted)}, hay {_shown(found)}" for name, wanted, found in example["columnas"]
+            )
+            table = target if example["estado"] in (SURPLUS, DIFFERENT) else source
+            reason = f" ({example['motivo']})" if example["motivo"] else ""
+            lines.append(
+                f"  {table} {example['clave']}: {said}{reason}{': ' + columns if example['estado'] == DIFFERENT else ''}"
+            )
+        if a.stale_entries:
+            lines.append(f"  {source}: {a.stale_entries} entradas de cuarentena ya no corresponden a ninguna fila rechazada")
+        if a.stale_merges:
+            lines.append(f"  {source}: {a.stale_merges} fusiones en {target} constan y ya no lo son")
+    return lines
+
+
+def _shown(value: str | None) -> str:
+    if value is None:
+        return "NULL"
+    return repr(value if len(value) <= VALUE else value[:VALUE] + "…")
+
+
+def forecast_lines(accounts: Iterable[Account]) -> list[str]:
+    """Return what a run would do, table by table, with the rows that cannot go in and why."""
+    lines = []
+    for a in accounts:
+        figures = {
+            "se copiarían {}": a.count(MISSING),
+            "cambiarían {}": a.count(DIFFERENT),
+            "se retirarían {} (guardadas en migracion.apartada)": a.surplus,
+            "se fusionarían {}": a.count(MERGED, UNMERGED),
+            "irían a cuarentena {}": a.count(REFUSED, QUARANTINED),
+        }
+        said = ", ".join(words.format(number(rows)) for words, rows in figures.items() if rows) or "nada que hacer"
+        lines.append(f"{a.route.pair.source} → {a.route.pair.target}: {number(a.legacy_rows)} filas; {said}")
+        lines += reason_lines(a)
+    return lines
+
+
+def proof_detail(accounts: Sequence[Account], unsound: Sequence[str]) -> dict[str, Any]:
+    """Return the accounting as the event 'prueba' keeps it."""
+    return {
+        "tablas": [
+            {
+                "origen": a.route.pair.source,
+                "destino": a.route.pair.target,
+                "total": a.legacy_rows,
+                "iguales": a.count(EQUAL),
+                "fusionadas": a.count(MERGED),
+                "cuarentena": a.count(QUARANTINED),
+                "pendientes": a.count(*PENDING),
+                "espanolas": a.spanish_rows,
+                "sin_origen": a.surplus,
+                "no_comparadas": list(not_compared(a.route)),
+            }
+            for a in accounts
+        ],
+        "diferencias": difference_lines(accounts),
+        "objetos": list(unsound),
+    }

@@ -1,0 +1,229 @@
+"""The proof: every pair compared in one snapshot, and what looks like a difference there looked at again under a lock.
+
+Beside writers a snapshot alone is not enough: what is carried a moment after a legacy write is no difference. So each
+candidate is judged anew with its legacy row, that row's parents and its Spanish row locked, in small transactions that
+give way to writers. Only what still differs then is a difference, and the accounting counts the row as it was found then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ..core.proof import comparison
+from ..core.proof.comparison import DIFFERENT, PENDING, SURPLUS
+from ..core.rows.routes import Route
+from ..core.rows.row_bytes import legacy_bytes, spanish_bytes
+from ..core.rows.row_locks import given, legacy_locks, twin_lock
+from ..core.sqltext import derived_name, ident
+from ..server.db import Row, fetch_all, run_sql, transaction, with_lock_retries
+from .accounting import EXAMPLES, Account, example, take_account
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+
+    Key = Sequence[str]
+    Work = Callable[[Sequence[Key]], list[Row]]
+
+PORTION = 20_000  # keys held in memory at once
+ROWS = 1_000  # looked at in one transaction
+LOCK_TIMEOUT_MS = 200
+TRIES = 12
+BY_KEY = "SET LOCAL enable_seqscan = off; SET LOCAL jit = off"  # as the batches of the copy
+
+
+@dataclass(frozen=True)
+class Side:
+    """Where keys belong: a legacy table by its primary key, or a Spanish one by its match columns.
+
+    ``weight``: SQL for the bytes of a row t; ``function``: what makes these rows right, in schema migracion.
+    """
+
+    route: Route
+    table: str
+    columns: tuple[tuple[str, str], ...]
+    weight: str
+    function: str
+
+    @property
+    def types(self) -> list[str]:
+        """The columns' types."""
+        return [kind for _, kind in self.columns]
+
+
+def legacy_side(route: Route) -> Side:
+    """The pair's legacy rows."""
+    columns = tuple((c.name, c.type) for c in route.key)
+    return Side(route, route.source_table, columns, legacy_bytes(route, "t"), route.function_name("llevar"))
+
+
+def spanish_side(route: Route) -> Side:
+    """The rows of the pair's Spanish table."""
+    columns = tuple((c.name, c.type) for c in route.match)
+    return Side(route, route.target_table, columns, spanish_bytes(route, "t"), route.removal_name)
+
+
+class Looking:
+    """How a proof handles candidates: it looks, no more. A repair makes them right first, in the same transaction."""
+
+    def batches(self, conn: Connection, side: Side, keys: Sequence[Key], work: Work) -> Iterator[list[Row]]:
+        """Yield what ``work`` returns for some keys after the others, each in a transaction of its own."""
+        del side
+
+        def look(some: Sequence[Key]) -> list[Row]:
+            return with_lock_retries(conn, lambda _: work(some), LOCK_TIMEOUT_MS, TRIES)
+
+        for begin in range(0, len(keys), ROWS):
+            yield look(keys[begin : begin + ROWS])
+
+    def mend(self, conn: Connection, side: Side, keys: Sequence[Key]) -> None:
+        """Make these rows right, in the open transaction."""
+
+    def close_entries(self, conn: Connection, same_source: Sequence[Route]) -> None:
+        """Close the entries that no row explains, in the open transaction."""
+
+    def forget_merges(self, conn: Connection, route: Route) -> None:
+        """Forget the merges that are none any more, in the open transaction."""
+
+
+def prove(conn: Connection, routes: Sequence[Route], every_route: Sequence[Route]) -> list[Account]:
+    """Compare every pair; differences come with their column and both values."""
+    with snapshot(conn, routes, every_route) as accounts:
+        look_again(conn, accounts, every_route, Looking())
+    return accounts
+
+
+@contextmanager
+def snapshot(conn: Connection, routes: Sequence[Route], every_route: Sequence[Route]) -> Iterator[list[Account]]:
+    """Compare in one snapshot. The keys of all candidates stand on the server until the caller is done with them."""
+    with transaction(conn, isolation="REPEATABLE READ", read_only=True):
+        accounts = take_account(conn, routes, every_route)
+        for found in accounts:
+            if found.count(*PENDING):
+                _declare(conn, _rows_of(found), comparison.candidates_sql(found.route))
+            if found.surplus:
+                _declare(conn, _surplus_of(found), comparison.surplus_candidates_sql(_filling(found, every_route)))
+    try:
+        yield accounts
+    finally:
+        if not conn.closed:
+            run_sql(conn, "CLOSE ALL")
+
+
+def look_again(conn: Connection, accounts: Sequence[Account], every_route: Sequence[Route], hands: Looking) -> None:
+    """Judge every candidate anew: surplus rows first (children before parents), then legacy rows (parents first)."""
+    wrong = [found for found in accounts if not found.clean]
+    for found in reversed(wrong):
+        found.examples = []
+        if found.surplus:
+            found.surplus = 0
+            for keys in _portions(conn, _surplus_of(found)):
+                _look_at_surplus(conn, found, keys, every_route, hands)
+    for found in wrong:
+        if found.count(*PENDING):
+            for rows in _portions(conn, _rows_of(found)):
+                _look_at_rows(conn, found, rows, every_route, hands)
+        if found.stale_entries:
+            same_source = [r for r in every_route if r.pair.source == found.route.pair.source]
+            stale = f"{comparison.stale_entries_sql(same_source)} FOR SHARE OF c"
+            found.stale_entries = _still(conn, stale, partial(hands.close_entries, same_source=same_source))
+        if found.stale_merges:
+            stale = f"{comparison.stale_merges_sql(found.route)} FOR SHARE OF m"
+            found.stale_merges = _still(conn, stale, partial(hands.forget_merges, route=found.route))
+
+
+def _look_at_rows(
+    conn: Connection, found: Account, candidates: Sequence[Row], every_route: Sequence[Route], hands: Looking
+) -> None:
+    route, side, gone = found.route, legacy_side(found.route), len(candidates)
+    middle = 2 + len(side.types)
+    twins = [row[middle:] for row in candidates if row[0] == DIFFERENT]
+
+    def work(some: Sequence[Key]) -> list[Row]:
+        hands.mend(conn, side, some)
+        rows = given(side.types, some)
+        locks = (*legacy_locks(route, rows), twin_lock(route, rows))
+        return _locked(conn, locks, comparison.second_look_sql(route, rows, EXAMPLES))
+
+    for state, reason, *_ in candidates:
+        found.take(state, reason)
+    for judged in hands.batches(conn, side, [row[2:middle] for row in candidates], work):
+        gone -= len(judged)
+        for state, reason, clave, differing in judged:
+            found.add(state, reason, 1, clave)
+            if state in PENDING:
+                _keep(found, state, reason, clave, differing)
+    if gone and twins:  # a legacy row that was deleted meanwhile must not leave its Spanish row unseen
+        _look_at_surplus(conn, found, twins, every_route, hands)
+
+
+def _look_at_surplus(conn: Connection, found: Account, keys: Sequence[Key], every_route: Sequence[Route], hands: Looking) -> None:
+    side, fill = spanish_side(found.route), _filling(found, every_route)
+
+    def work(some: Sequence[Key]) -> list[Row]:
+        hands.mend(conn, side, some)
+        run_sql(conn, BY_KEY)
+        # a row that was not there to be locked may come back before it is judged, and then it is somebody's work in progress
+        there = fetch_all(conn, comparison.surplus_lock_sql(fill, given(side.types, some)))
+        return fetch_all(conn, comparison.surplus_judged_sql(fill, given(side.types, there)))
+
+    for rows in hands.batches(conn, side, keys, work):
+        found.surplus += len(rows)
+        for (clave,) in rows:
+            _keep(found, SURPLUS, None, clave, None)
+
+
+def _still(conn: Connection, query: str, mend: Callable[[Connection], None]) -> int:
+    """Return how many rows a query that locks them finds once more."""
+
+    def work(connection: Connection) -> int:
+        mend(connection)
+        run_sql(connection, query)
+        return len(fetch_all(connection, query))
+
+    return with_lock_retries(conn, work, LOCK_TIMEOUT_MS, TRIES)
+
+
+def _locked(conn: Connection, locks: Sequence[str], query: str) -> list[Row]:
+    """Take the locks, then read: a statement of its own sees what those who were waited for have committed."""
+    run_sql(conn, BY_KEY)
+    for lock in locks:
+        run_sql(conn, f"SELECT {lock}")
+    return fetch_all(conn, query)
+
+
+def _keep(found: Account, state: str, reason: str | None, clave: str, columns: list[object] | None) -> None:
+    """Keep the first differences of each kind as examples."""
+    same = [e for e in found.examples if e["estado"] == state]
+    if len(same) == EXAMPLES and clave >= same[-1]["clave"]:
+        return
+    same = sorted([*same, example(state, reason, clave, columns)], key=lambda e: str(e["clave"]))[:EXAMPLES]
+    found.examples = sorted([*(e for e in found.examples if e["estado"] != state), *same], key=_order)
+
+
+def _order(named: dict[str, object]) -> tuple[bool, str, str]:
+    return named["estado"] == SURPLUS, str(named["estado"]), str(named["clave"])
+
+
+def _filling(found: Account, every_route: Sequence[Route]) -> list[Route]:
+    return [r for r in every_route if r.pair.target == found.route.pair.target]
+
+
+def _rows_of(found: Account) -> str:
+    return ident(derived_name("filas", found.route.pair.source, found.route.pair.target))
+
+
+def _surplus_of(found: Account) -> str:
+    return ident(derived_name("sobras", found.route.pair.target))
+
+
+def _declare(conn: Connection, cursor: str, query: str) -> None:
+    run_sql(conn, f"DECLARE {cursor} NO SCROLL CURSOR WITH HOLD FOR {query}")
+
+
+def _portions(conn: Connection, cursor: str) -> Iterator[list[Row]]:
+    while rows := fetch_all(conn, f"FETCH {PORTION} FROM {cursor}"):
+        yield rows

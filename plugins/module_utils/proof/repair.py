@@ -1,0 +1,119 @@
+"""Makes equal what the proof names: surplus rows leave (children first), then rows are carried (parents first)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ..backfill.batches import BATCH_BYTES, run_batch
+from ..backfill.watch import Watch
+from ..core.proof import comparison
+from ..core.rows.routes import BOOKKEEPING, Route
+from ..core.sqltext import ident
+from ..ledger import lease
+from ..server.db import Row, compose, fetch_all, run_sql
+from .accounting import Account
+from .prove import Looking, Side, look_again, snapshot
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+
+    from .prove import Key, Work
+
+ROUNDS = 5
+
+
+def repair(
+    conn: Connection,
+    routes: Sequence[Route],
+    every_route: Sequence[Route],
+    mending: Mending,
+    begin: Callable[[list[Account]], None],
+) -> list[Account]:
+    """Prove, repair what the proof names and prove again, until it is clean or the rounds are used up.
+
+    ``begin`` is called before the first change. Beside writers no snapshot after the first is clean: what a later one names
+    was written since, and counts as repaired once it was carried and found equal under its lock.
+    """
+    for turn in range(ROUNDS):
+        with snapshot(conn, routes, every_route) as accounts:
+            if all(a.clean for a in accounts):
+                break
+            if turn == 0:
+                begin(accounts)
+            look_again(conn, accounts, every_route, mending)
+        if turn and all(a.clean for a in accounts):
+            break
+    return accounts
+
+
+@dataclass
+class Mending(Looking):
+    """Carries or removes candidates under the run's lease, then looks at them in the same transaction."""
+
+    watch: Watch
+    batch_rows: int
+
+    def batches(self, conn: Connection, side: Side, keys: Sequence[Key], work: Work) -> Iterator[list[Row]]:
+        """In transactions of at most ``batch_rows`` and BATCH_BYTES that give way to writers."""
+        for piece in _within_bytes(conn, side, keys):
+            done, size = 0, self.batch_rows
+            while done < len(piece):
+                self.watch.hold(conn)
+                found: list[Row] = []
+                attempt = partial(_some, found, work, piece[done:])
+                used, size = run_batch(conn, side.route, self.watch, (size, self.batch_rows), attempt)
+                done += used
+                yield found
+
+    def mend(self, conn: Connection, side: Side, keys: Sequence[Key]) -> None:
+        """Carry legacy rows; keep Spanish ones in migracion.apartada and remove them."""
+        function = compose("{f}", f=(BOOKKEEPING, side.function))
+        arrays = ", ".join(f"%s::{kind}[]" for kind in side.types)
+        fetch_all(conn, f"SELECT * FROM {function}({arrays}, %s)", (*_columns(keys), self.watch.run_id))
+
+    def close_entries(self, conn: Connection, same_source: Sequence[Route]) -> None:
+        """As corrected."""
+        lease.fence(conn, self.watch.run_id)
+        run_sql(
+            conn,
+            f"UPDATE {BOOKKEEPING}.cuarentena c SET estado = 'resuelta', resolucion = 'corregida',"
+            f" resuelta_at = now() FROM ({comparison.stale_entries_sql(same_source)}) s"
+            f" WHERE c.tabla_origen = s.tabla_origen AND c.clave = s.clave AND c.estado <> 'resuelta'",
+        )
+
+    def forget_merges(self, conn: Connection, route: Route) -> None:
+        """Under the lease."""
+        lease.fence(conn, self.watch.run_id)
+        run_sql(
+            conn,
+            f"DELETE FROM {BOOKKEEPING}.fusion m USING ({comparison.stale_merges_sql(route)}) s"
+            f" WHERE m.clave = s.clave AND (m.tabla_origen, m.tabla_destino) = (s.tabla_origen, s.tabla_destino)",
+        )
+
+
+def _some(found: list[Row], work: Work, keys: Sequence[Key], rows: int) -> None:
+    found[:] = work(keys[:rows])
+
+
+def _within_bytes(conn: Connection, side: Side, keys: Sequence[Key]) -> Iterator[Sequence[Key]]:
+    """Cut keys into pieces whose rows hold BATCH_BYTES at most; a larger row stands alone."""
+    arrays = ", ".join(f"%s::{kind}[]" for kind in side.types)
+    names = [f"k{n}" for n in range(len(side.columns))]
+    joined = " AND ".join(f"t.{ident(column)} = k.{name}" for (column, _), name in zip(side.columns, names, strict=True))
+    rest = f" WITH ORDINALITY AS k({', '.join(names)}, n) LEFT JOIN {side.table} t ON {joined} ORDER BY k.n"
+    query = f"SELECT coalesce({side.weight}, 0) FROM unnest(".replace("%", "%%") + f"{arrays})" + rest.replace("%", "%%")
+    begin, held = 0, 0
+    for position, (more,) in enumerate(fetch_all(conn, query, _columns(keys))):
+        if held and held + more > BATCH_BYTES:
+            yield keys[begin:position]
+            begin, held = position, 0
+        held += more
+    yield keys[begin:]
+
+
+def _columns(keys: Sequence[Key]) -> list[list[str]]:
+    """Columns of keys, each as an array of texts."""
+    return [list(column) for column in zip(*keys, strict=True)]

@@ -1,0 +1,129 @@
+"""What a table is, read from the catalogue so that two tables can be compared fact by fact."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..core.sqltext import ident
+from ..server.db import fetch_all
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+
+POLICY, SECURITY, GRANT = ACCESS = ("política", "seguridad por fila", "permiso")
+DEFAULT = "valor por defecto"
+NOT_VALIDATED, INVALID, NOT_NULL = " (sin validar)", " (INVALID)", " NOT NULL"
+# each query yields (table, kind, name, definition); definitions are PostgreSQL's own normal form
+_FACTS = f"""
+SELECT a.attrelid, 'columna', a.attname, format_type(a.atttypid, a.atttypmod)
+       || CASE WHEN a.attnotnull THEN '{NOT_NULL}' ELSE '' END
+FROM pg_attribute a WHERE a.attrelid = ANY (%(oids)s) AND a.attnum > 0 AND NOT a.attisdropped
+UNION ALL
+SELECT d.adrelid, '{DEFAULT}', a.attname, pg_get_expr(d.adbin, d.adrelid)
+FROM pg_attrdef d JOIN pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum WHERE d.adrelid = ANY (%(oids)s)
+UNION ALL
+SELECT conrelid, 'restricción', conname, pg_get_constraintdef(oid) || CASE WHEN convalidated THEN '' ELSE '{NOT_VALIDATED}' END
+FROM pg_constraint WHERE conrelid = ANY (%(oids)s) AND contype <> 'n'
+UNION ALL
+SELECT i.indrelid, 'índice', c.relname, pg_get_indexdef(i.indexrelid)
+       || CASE WHEN i.indisvalid AND i.indisready THEN '' ELSE '{INVALID}' END
+FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE i.indrelid = ANY (%(oids)s)
+UNION ALL
+SELECT tgrelid, 'disparador', tgname, pg_get_triggerdef(oid) || ' ' || tgenabled::text
+FROM pg_trigger WHERE tgrelid = ANY (%(oids)s) AND NOT tgisinternal
+UNION ALL
+SELECT d.objoid, 'comentario', coalesce(a.attname, 'tabla'), d.description
+FROM pg_description d LEFT JOIN pg_attribute a ON a.attrelid = d.objoid AND a.attnum = d.objsubid AND d.objsubid > 0
+WHERE d.classoid = 'pg_class'::regclass AND d.objoid = ANY (%(oids)s)
+UNION ALL
+SELECT oid, '{SECURITY}', 'tabla',
+       concat_ws(', ', CASE WHEN relrowsecurity THEN 'activa' END, CASE WHEN relforcerowsecurity THEN 'forzada' END)
+FROM pg_class WHERE oid = ANY (%(oids)s)
+UNION ALL
+SELECT c.oid, '{GRANT}', coalesce(r.rolname, 'PUBLIC') || ' ' || x.privilege_type,
+       CASE WHEN x.is_grantable THEN 'con GRANT OPTION' ELSE 'sí' END
+FROM pg_class c CROSS JOIN LATERAL aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) x
+LEFT JOIN pg_roles r ON r.oid = x.grantee WHERE c.oid = ANY (%(oids)s) AND x.grantee <> c.relowner
+UNION ALL
+SELECT a.attrelid, '{GRANT}', coalesce(r.rolname, 'PUBLIC') || ' ' || x.privilege_type || ' (' || a.attname || ')',
+       CASE WHEN x.is_grantable THEN 'con GRANT OPTION' ELSE 'sí' END
+FROM pg_attribute a CROSS JOIN LATERAL aclexplode(a.attacl) x LEFT JOIN pg_roles r ON r.oid = x.grantee
+WHERE a.attrelid = ANY (%(oids)s) AND NOT a.attisdropped
+UNION ALL
+SELECT o.refobjid, '{GRANT}', coalesce(r.rolname, 'PUBLIC') || ' ' || x.privilege_type || ' (' || s.relname || ')',
+       CASE WHEN x.is_grantable THEN 'con GRANT OPTION' ELSE 'sí' END
+FROM pg_class s JOIN pg_depend o ON o.classid = 'pg_class'::regclass AND o.objid = s.oid AND o.refobjid = ANY (%(oids)s)
+CROSS JOIN LATERAL aclexplode(s.relacl) x LEFT JOIN pg_roles r ON r.oid = x.grantee
+WHERE s.relkind = 'S' AND o.deptype = 'a' AND x.grantee <> s.relowner
+UNION ALL
+SELECT polrelid, '{POLICY}', polname, concat_ws(' ',
+       CASE polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE' ELSE 'ALL' END
+       || CASE WHEN polpermissive THEN ', permisiva' ELSE ', restrictiva' END || ', para '
+       || array_to_string(ARRAY(SELECT coalesce(r.rolname, 'PUBLIC') FROM unnest(polroles) u(oid)
+                                LEFT JOIN pg_roles r ON r.oid = u.oid ORDER BY 1), ', '),
+       'USING ' || pg_get_expr(polqual, polrelid), 'WITH CHECK ' || pg_get_expr(polwithcheck, polrelid))
+FROM pg_policy WHERE polrelid = ANY (%(oids)s)
+UNION ALL
+SELECT oid, 'dueño', 'tabla', pg_get_userbyid(relowner) FROM pg_class WHERE oid = ANY (%(oids)s)
+"""
+
+Fact = tuple[str, str]
+
+
+def table_oids(conn: Connection, schema: str, names: Iterable[str]) -> dict[str, int]:
+    """Return name → oid of those that are ordinary tables of the schema."""
+    rows = fetch_all(
+        conn,
+        "SELECT c.relname, c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " WHERE n.nspname = %s AND c.relname = ANY (%s) AND c.relkind = 'r'",
+        (schema, list(names)),
+    )
+    return dict(rows)
+
+
+def read_facts(conn: Connection, schema: str, names: Iterable[str]) -> dict[str, dict[Fact, str]]:
+    """Return for each table that is there (kind, name) → definition.
+
+    The schema's name is written as '·' so that two schemas compare.
+    """
+    oids = table_oids(conn, schema, names)
+    found: dict[int, dict[Fact, str]] = {oid: {} for oid in oids.values()}
+    for oid, kind, name, definition in fetch_all(conn, _FACTS, {"oids": list(found)}):
+        found[oid][kind, name] = without_schema(definition or "", schema)
+    return {name: found[oid] for name, oid in oids.items()}
+
+
+def without_schema(definition: str, schema: str) -> str:
+    """Return the text with '·' for the schema, in names and in literals that hold names."""
+    quoted = f"{ident(schema)}."
+    return definition.replace(quoted, "·.").replace(quoted.replace("'", "''"), "·.")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One fact of a table that is not as asked; ``wanted`` or ``actual`` is None where it is absent."""
+
+    kind: str
+    name: str
+    wanted: str | None
+    actual: str | None
+
+    @property
+    def phrase(self) -> str:
+        """The difference in words."""
+        if self.actual is None:
+            return f"falta {self.kind} {self.name}: {self.wanted}"
+        if self.wanted is None:
+            return f"sobra {self.kind} {self.name}: {self.actual}"
+        return f"{self.kind} {self.name}: hay {self.actual!r}, se pidió {self.wanted!r}"
+
+
+def differences(expected: dict[Fact, str], found: dict[Fact, str]) -> list[Difference]:
+    """Return every fact that is missing, different or not asked for."""
+    return [
+        Difference(kind, name, expected.get((kind, name)), found.get((kind, name)))
+        for kind, name in sorted(expected.keys() | found.keys())
+        if expected.get((kind, name)) != found.get((kind, name))
+    ]

@@ -1,0 +1,89 @@
+"""What stands around the legacy tables and does not move by itself: listed in fase0, so that nobody finds it at night."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..core.catalogue import Catalogue
+from ..core.mapping.types import Mapping
+from ..server.db import compose, fetch_all, fetch_one
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+
+_TABLES = """SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = %(schema)s AND c.relname = ANY (%(names)s)"""
+_DEPENDENTS = f"""
+SELECT 'clave foránea', conrelid::regclass::text || '.' || conname || ' → ' || confrelid::regclass::text
+FROM pg_constraint WHERE contype = 'f' AND confrelid IN ({_TABLES}) AND conrelid NOT IN ({_TABLES})
+UNION
+SELECT CASE v.relkind WHEN 'm' THEN 'vista materializada' ELSE 'vista' END, v.oid::regclass::text
+       || CASE WHEN v.relkind = 'v' AND NOT coalesce(v.reloptions::text, '') ~ 'security_invoker=(true|on|1)'
+          THEN ' (lee con los derechos de su dueño)' ELSE '' END
+FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid AND d.classid = 'pg_rewrite'::regclass
+JOIN pg_class v ON v.oid = r.ev_class
+WHERE d.refobjid IN ({_TABLES}) AND v.relkind IN ('v', 'm') AND v.relnamespace <> coalesce(to_regnamespace('migracion'), 0)
+UNION
+SELECT 'disparador', tgrelid::regclass::text || '.' || tgname FROM pg_trigger WHERE NOT tgisinternal AND tgrelid IN ({_TABLES})
+UNION
+SELECT 'política', polrelid::regclass::text || '.' || polname FROM pg_policy WHERE polrelid IN ({_TABLES})
+UNION
+SELECT 'publicación', p.pubname || ' → ' || r.prrelid::regclass::text
+FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid WHERE r.prrelid IN ({_TABLES})
+UNION
+SELECT 'event trigger', evtname || ' (' || evtevent || ')' FROM pg_event_trigger WHERE evtenabled <> 'D'
+ORDER BY 1, 2
+"""
+_ISOLATION = """
+SELECT coalesce(r.rolname, 'la base ' || d.datname), s.setting
+FROM pg_db_role_setting x LEFT JOIN pg_roles r ON r.oid = x.setrole LEFT JOIN pg_database d ON d.oid = x.setdatabase
+CROSS JOIN LATERAL unnest(x.setconfig) s(setting)
+WHERE s.setting ~ '^default_transaction_isolation=' AND s.setting !~ 'read committed'
+  AND (x.setdatabase = 0 OR d.datname = current_database()) ORDER BY 1
+"""
+
+
+def dependents(conn: Connection, mapping: Mapping, catalogue: Catalogue) -> list[tuple[str, str]]:
+    """Return (kind, name) of everything that hangs on the legacy tables and has no copy on the Spanish ones (traps 13, 26)."""
+    names = [r.name for r in catalogue.relations]
+    return [(row[0], row[1]) for row in fetch_all(conn, _DEPENDENTS, {"schema": mapping.schema, "names": names})]
+
+
+def warnings(conn: Connection) -> list[str]:
+    """Return settings of the database that the operator should know of; our own sessions set theirs."""
+    said = [
+        f"{who} tiene {setting}: lo escrito por encima de READ COMMITTED se repasa aparte cuando haya sincronización."
+        for who, setting in fetch_all(conn, _ISOLATION)
+    ]
+    zone = fetch_all(conn, "SELECT reset_val FROM pg_settings WHERE name = 'TimeZone'")[0][0]
+    if zone not in ("UTC", "Etc/UTC", "GMT"):
+        said.append(
+            f"La zona horaria de la base es {zone}; las columnas en español guardan UTC y la copia convierte de forma explícita."
+        )
+    return said
+
+
+def filled_columns(conn: Connection, schema: str, loose: dict[str, tuple[str, ...]]) -> list[str]:
+    """Return a phrase for every unmapped legacy column that holds data, with the number of rows."""
+    phrases = []
+    for table, columns in sorted(loose.items()):
+        counts = ", ".join(compose("count({c})", c=column) for column in columns)
+        row = fetch_one(conn, compose(f"SELECT {counts} FROM {{t}} WHERE %s", t=(schema, table)), (True,))
+        for column, filled in zip(columns, row or (), strict=True):
+            if filled:
+                phrases.append(
+                    f"{table}.{column} tiene datos en {filled} filas y el mapeo ni la lleva ni la descarta por su nombre (waived)"
+                )
+    return phrases
+
+
+def legacy_bytes(conn: Connection, mapping: Mapping, catalogue: Catalogue) -> int:
+    """Return the size on disk of the legacy tables with indexes and TOAST, in bytes."""
+    names = [r.name for r in catalogue.relations if r.kind in ("r", "p")]
+    row = fetch_one(
+        conn,
+        "SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint FROM pg_class c"
+        " WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = %s) AND c.relname = ANY (%s)",
+        (mapping.schema, names),
+    )
+    return int(row[0]) if row else 0
