@@ -15,7 +15,7 @@ from pathlib import Path
 from plugins.module_utils.core.catalogue import from_json, to_json
 from plugins.module_utils.core.mapping.file import load_mapping, schema_text
 from plugins.module_utils.core.render import render
-from plugins.module_utils.server import db
+from plugins.module_utils.server.connect import connect
 from plugins.module_utils.server.live_catalogue import read_catalogue
 from plugins.module_utils.server.policy_translation import translated
 
@@ -50,7 +50,7 @@ def read_reference() -> str:
     chosen = os.environ.get("TEST_POSTGRES_BIN")
     with launch(Path(chosen) if chosen else None, fsync=False) as server:
         build(server.url(), "referencia", rows=100, messages=10)
-        conn = db.connect(Database(server, "referencia").url, "referencia")
+        conn = connect(Database(server, "referencia").url, "referencia")
         try:
             return to_json(translated(conn, mapping, read_catalogue(conn, mapping)))
         finally:

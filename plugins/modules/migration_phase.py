@@ -92,7 +92,7 @@ code:
 """
 
 from ..module_utils.call.entry import MAPPING_OPTIONS, run_module
-from ..module_utils.phase.closing import run
+from ..module_utils.jobs.migration_phase import run
 
 
 def main() -> None:

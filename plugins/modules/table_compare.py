@@ -73,7 +73,7 @@ accounting:
 """
 
 from ..module_utils.call.entry import MAPPING_OPTIONS, run_module
-from ..module_utils.jobs.table_copy import compare
+from ..module_utils.jobs.table_compare import compare
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import psycopg2
 
 from plugins.module_utils.backfill import deferred_indexes
-from plugins.module_utils.backfill.batches import begin, finish, install, pending_routes, total, uninstall
+from plugins.module_utils.backfill.progress import begin, finish, pending_routes, total
 from plugins.module_utils.backfill.watch import Watch
 from plugins.module_utils.backfill.workers import copy_parts
 from plugins.module_utils.call.context import Context, opened
@@ -23,9 +23,10 @@ from plugins.module_utils.core.proof import comparison
 from plugins.module_utils.core.rows.refusals import accepted
 from plugins.module_utils.core.rows.routes import Route
 from plugins.module_utils.core.sqltext import idents
+from plugins.module_utils.ledger.owed_indexes import owed_indexes
 from plugins.module_utils.proof import prove
 from plugins.module_utils.proof.accounting import MEMORY
-from plugins.module_utils.schema.tables import install_helpers
+from plugins.module_utils.schema.routines import install, install_helpers, uninstall
 from plugins.module_utils.server import db
 from tests.support.databases import Database
 from tests.support.jobs import Jobs
@@ -121,7 +122,7 @@ class Round:
                         copy_parts(self.database.url, conn, parts, watch, workers, BATCH_ROWS, math.inf)
                     with self._clock("analyze", ""):  # no other contender does it
                         finish(conn, route)
-                for owed in deferred_indexes.owed_indexes(conn):
+                for owed in owed_indexes(conn):
                     with self._clock(contender, owed.table):
                         deferred_indexes.build(self.database.url, conn, owed, "public", run_id, lambda: None)
             self.jobs.equalise(phase)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from plugins.module_utils.server import db
+from plugins.module_utils.server.connect import connect
 from tests.support.databases import Begin, Database, Databases, Made
 from tests.support.jobs import Jobs, Stage
 from tests.support.phase import Phase, finish
@@ -46,7 +46,7 @@ def tables(request: pytest.FixtureRequest, databases: Databases, tmp_path_factor
 @pytest.fixture
 def conn(empty_database: Database) -> Iterator[Any]:
     """A connection as the modules have it."""
-    with closing(db.connect(empty_database.url, "prueba")) as connection:
+    with closing(connect(empty_database.url, "prueba")) as connection:
         yield connection
 
 

@@ -14,9 +14,10 @@ import pytest
 
 from plugins.module_utils.core.errors import MigrationError
 from plugins.module_utils.core.mapping.file import load_mapping
-from plugins.module_utils.jobs import migration_render, schema_state, table_copy
-from plugins.module_utils.ledger import lease, runs
+from plugins.module_utils.jobs import migration_render, schema_state, table_compare, table_copy
+from plugins.module_utils.ledger import bookkeeping, lease, runs
 from plugins.module_utils.server import db
+from plugins.module_utils.server.connect import connect
 
 ROOT = Path(__file__).resolve().parents[2]
 TINKUBOT = ROOT / "files/mapping/tinkubot.yml"
@@ -65,9 +66,9 @@ class Jobs:
     def run(self, phase: str, action: str = "aplicar") -> Iterator[str]:
         """An open run; completed at the end, failed when something is raised."""
         run_id = f"prueba-{next(_numbers)}"
-        conn = db.connect(self.url, run_id)
+        conn = connect(self.url, run_id)
         try:
-            runs.ensure_schema(conn)
+            bookkeeping.ensure_schema(conn)
             with db.transaction(conn):
                 claim = lease.Claim(run_id, phase, action, "host", 1, "tester", detail={"subfases": self.parts(phase)})
                 lease.acquire(conn, claim)
@@ -112,15 +113,15 @@ class Jobs:
 
     def equalise(self, phase: str = "fase2", **more: Any) -> dict[str, Any]:
         """fase2 or fase3: repair and proof."""
-        return self._call(phase, table_copy.compare, False, repair=True, **more)
+        return self._call(phase, table_compare.compare, False, repair=True, **more)
 
     def announce(self, **more: Any) -> dict[str, Any]:
         """fase2 --check: what its repair and proof say beside the forecast."""
-        return self._call("fase2", table_copy.compare, True, repair=True, **more)
+        return self._call("fase2", table_compare.compare, True, repair=True, **more)
 
     def prove(self, phase: str = "fase2") -> dict[str, Any]:
         """fase2 or fase3 --tags verify."""
-        return self._call(phase, table_copy.compare, False)
+        return self._call(phase, table_compare.compare, False)
 
     def differences(self, phase: str = "fase2") -> list[str]:
         """What a proof that fails names."""

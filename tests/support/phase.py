@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from plugins.module_utils.core.errors import MigrationError
+from plugins.module_utils.jobs import migration_phase
 from plugins.module_utils.ledger import runs
-from plugins.module_utils.phase import closing
+from plugins.module_utils.ledger.events import event
 
 MAPPING = Path(__file__).resolve().parents[2] / "files/mapping/tinkubot.yml"
 _numbers = itertools.count(1)
@@ -53,7 +54,7 @@ class Phase:
         }
         who = {"host": self.host, "pid": self.pid, "operator": self.operator, "process": {}, "command": command}
         params["controller"] = {**who, **params.pop("controller", {})}
-        return list(closing.run(params, check)["lines"])
+        return list(migration_phase.run(params, check)["lines"])
 
     def open(self, phase: str, run_id: str = "", **more: Any) -> str:
         """Open a run and return its id."""
@@ -65,7 +66,7 @@ class Phase:
 def finish(phase: Phase, conn: Any, name: str, **more: Any) -> list[str]:
     """Open and close a phase whose proof is the event alone; what the summary says."""
     run_id = phase.open(name, **more)
-    runs.event(conn, run_id, "prueba", name, {"tablas": [], "diferencias": []})
+    event(conn, run_id, "prueba", name, {"tablas": [], "diferencias": []})
     return phase.call("close", name, run_id, **more)
 
 

@@ -1,4 +1,4 @@
-"""Arrows point only downwards: playbooks → roles → modules → jobs and db → core."""
+"""Arrows point only downwards: playbooks → roles → modules → jobs → rooms → core, and inside these from room to room."""
 
 from __future__ import annotations
 
@@ -11,38 +11,59 @@ from pathlib import Path
 import pytest
 
 PLUGINS = Path(__file__).parents[2] / "plugins"
-SHELL = PLUGINS / "module_utils" / "call" / "entry.py"  # what all modules have in common; Ansible finds it nowhere else
+UTILS = PLUGINS / "module_utils"
+SHELL = UTILS / "call" / "entry.py"  # what all modules have in common; Ansible finds it nowhere else
 FILES = sorted(PLUGINS.rglob("*.py"))
 
-# Which parts of plugins/ a part may import, and which libraries beside the standard one.
+# Bottom up. What stands in one line does not import each other; a file at core's root is a room of its own.
+ROOMS: tuple[tuple[str, ...], ...] = (
+    ("core/words",),
+    ("core/errors",),
+    ("core/sqltext", "core/catalogue", "core/bookkeeping"),
+    ("core/mapping",),
+    ("core/rows",),
+    ("core/schema",),
+    ("core/backfill",),
+    ("core/proof", "core/quarantine"),
+    ("core/phase", "core/survey", "core/server"),
+    ("core/render",),
+    ("server",),
+    ("ledger",),
+    ("call",),
+    ("survey", "schema", "quarantine"),
+    ("backfill",),
+    ("phase", "proof"),
+    ("jobs",),
+)
+ORDER = {room: height for height, rooms in enumerate(ROOMS) for room in rooms}
+# Which parts of plugins/ beside module_utils a part may import; of module_utils, modules know the doors and the shell.
 MAY_USE: dict[str, set[str]] = {
-    "core": {"core"},
-    "jobs": {"core", "jobs"},
-    "modules": {"core", "jobs", "modules"},
+    "modules": {"modules", "jobs", "shell"},
     "plugin_utils": {"core", "plugin_utils"},
     "action": {"core", "plugin_utils"},
     "doc_fragments": set(),
 }
 LIBRARIES: dict[str, set[str]] = {
-    "core": {"yaml"},
-    "jobs": set(),
+    "core/mapping": {"yaml"},
+    "core/phase": {"yaml"},
+    "server": {"psycopg2"},
+    "shell": {"ansible"},
     "modules": {"ansible"},
     "plugin_utils": {"ansible"},
     "action": {"ansible"},
-    "doc_fragments": set(),
 }
 # Core decides; it does not look at the machine.
 NOT_IN_CORE = {"os", "pathlib", "io", "shutil", "socket", "subprocess", "tempfile"}
 
 
-def part(path: Path) -> str:
-    """Return the layer that a file, or a module by its path, belongs to."""
+def room_of(path: Path) -> str:
+    """Return the room of a file of module_utils as ROOMS spells it, 'shell', or the other part of plugins/ that it belongs to."""
     if path == SHELL:
-        return "modules"
-    inside = path.relative_to(PLUGINS).parts
+        return "shell"
+    inside = path.relative_to(PLUGINS).with_suffix("").parts
     if inside[0] != "module_utils":
         return inside[0]
-    return "core" if inside[1:2] == ("core",) else "jobs"
+    return "/".join(inside[1:3] if inside[1] == "core" else inside[1:2])
 
 
 def walk(tree: ast.AST) -> Iterator[ast.AST]:
@@ -79,30 +100,72 @@ def libraries(path: Path) -> set[str]:
     return {name.split(".")[0] for level, name in imports(path) if not level}
 
 
+def is_empty(path: Path) -> bool:
+    return not path.read_text(encoding="utf-8").strip()
+
+
+ROOM_FILES = [path for path in FILES if path.is_relative_to(UTILS) and not is_empty(path)]
+
+
+def allowed(path: Path, other: Path) -> bool:
+    """Whether the first file may import the second one."""
+    mine, theirs = room_of(path), room_of(other)
+    if mine in MAY_USE:
+        return theirs in MAY_USE[mine] or (theirs.startswith("core/") and "core" in MAY_USE[mine])
+    if mine == "jobs":  # one door for each module: none leads through another
+        return theirs != "jobs"
+    mine = "call" if mine == "shell" else mine
+    return theirs == mine or ORDER[theirs] < ORDER[mine]
+
+
+@pytest.mark.parametrize("path", ROOM_FILES, ids=lambda p: str(p.relative_to(UTILS)))
+def test_every_file_lies_in_a_room(path: Path) -> None:
+    assert room_of(path) == "shell" or room_of(path) in ORDER
+
+
+def test_every_room_that_the_order_names_exists() -> None:
+    rooms = {room_of(path) for path in ROOM_FILES}
+    assert set(ORDER) - rooms == set()
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PLUGINS)))
 def test_a_file_imports_only_what_lies_below_it(path: Path) -> None:
-    layer = part(path)
-    upwards = {str(file.relative_to(PLUGINS)) for file in own_imports(path) if part(file) not in MAY_USE[layer]}
-    assert not upwards, f"{layer} must not import {upwards}"
+    upwards = {str(file.relative_to(PLUGINS)) for file in own_imports(path) if not allowed(path, file)}
+    assert not upwards, f"{room_of(path)} must not import {upwards}"
+
+
+def test_the_integration_tests_mirror_the_rooms() -> None:
+    integration = Path(__file__).parents[1] / "integration"
+    rooms = {room.rpartition("/")[2] for room in ORDER}
+    loose = {path.relative_to(integration) for path in integration.rglob("test_*.py")}
+    assert {path.parts[0] for path in loose} <= rooms | {"tools"}  # tools: what the tests themselves stand on
+
+
+def test_every_module_has_a_door_of_its_name() -> None:
+    doors = {path.name for path in (UTILS / "jobs").glob("*.py")} - {"__init__.py"}
+    assert doors == {path.name for path in (PLUGINS / "modules").glob("*.py")}
+
+
+@pytest.mark.parametrize("path", sorted((PLUGINS / "modules").glob("*.py")), ids=lambda p: p.stem)
+def test_a_module_opens_its_own_door_only(path: Path) -> None:
+    assert {file.name for file in own_imports(path) if room_of(file) == "jobs"} == {path.name}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PLUGINS)))
-def test_a_file_uses_only_the_libraries_of_its_layer(path: Path) -> None:
-    layer = part(path)
-    allowed = set(sys.stdlib_module_names) | LIBRARIES[layer]
-    if path == PLUGINS / "module_utils" / "server" / "db.py":
-        allowed.add("psycopg2")
-    if layer == "core":
-        allowed -= NOT_IN_CORE
-    foreign = libraries(path) - allowed
-    assert not foreign, f"{layer} must not import {foreign} (and its own files only relatively)"
+def test_a_file_uses_only_the_libraries_of_its_room(path: Path) -> None:
+    room = room_of(path)
+    usable = set(sys.stdlib_module_names) | LIBRARIES.get(room, set())
+    if room.startswith("core/"):
+        usable -= NOT_IN_CORE
+    foreign = libraries(path) - usable
+    assert not foreign, f"{room} must not import {foreign} (and its own files only relatively)"
 
 
 def test_core_opens_no_file() -> None:
     opened = [
         f"{path.name}:{node.lineno}"
-        for path in FILES
-        if part(path) == "core"
+        for path in ROOM_FILES
+        if room_of(path).startswith("core/")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "open"
     ]

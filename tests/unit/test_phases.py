@@ -9,18 +9,8 @@ from typing import Any
 
 import pytest
 
-from plugins.module_utils.core.phase.gates import (
-    APPLY,
-    REVERT,
-    VERIFY,
-    Facts,
-    Plan,
-    Run,
-    decide,
-    is_complete,
-    override_argument,
-    standing,
-)
+from plugins.module_utils.core.phase.gates import Facts, decide, override_argument
+from plugins.module_utils.core.phase.history import APPLY, REVERT, VERIFY, Plan, Run, is_complete, standing
 from plugins.module_utils.core.phase.window import parse_window
 
 NOW = datetime(2026, 11, 25, 15, 0, tzinfo=UTC)  # 10:00 in Guayaquil

@@ -18,7 +18,9 @@ from ansible import constants
 from plugins.module_utils.call import leftovers
 from plugins.plugin_utils import controller, scratch
 
-LIVING_MODULE = "import sys; from plugins.module_utils.call import leftovers; from pathlib import Path; leftovers.sweep(Path(sys.argv[1]))"
+LIVING_MODULE = (
+    "import sys; from plugins.module_utils.call import leftovers; from pathlib import Path; leftovers.sweep(Path(sys.argv[1]))"
+)
 
 
 def facts_of(pid: int) -> dict[str, Any]:

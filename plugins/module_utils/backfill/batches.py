@@ -1,21 +1,20 @@
-"""Carries rows: installs the rendered views and functions, and runs batches."""
+"""Carries rows: batch after batch of one stretch, each a transaction that gives way to writers."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ..core.backfill.batching import fix_end, split_end
 from ..core.backfill.pace import blended, next_rows
+from ..core.bookkeeping import BOOKKEEPING
 from ..core.errors import MigrationError
-from ..core.render import route_statements
-from ..core.rows.routes import BOOKKEEPING, Route
-from ..core.sqltext import literal, qname
+from ..core.rows.routes import Route
 from ..ledger import lease
-from ..server.db import Error, compose, execute, explained, fetch_all, fetch_one, run_sql, transaction
+from ..server.db import Error, compose, fetch_all, transaction
+from .progress import Progress, progress_now, remember_rate, seconds_without_batch
 from .watch import Watch, waiters
 
 if TYPE_CHECKING:
@@ -23,116 +22,12 @@ if TYPE_CHECKING:
 
 LOCK_TIMEOUT_MS = 200  # above it writers are hurt by deadlocks with our batches (docs/decisions.md)
 BATCH_BYTES = 8 * 2**20  # of the legacy rows of one transaction: what it writes, remembers and lasts is bounded by it
-SPLIT_ROWS = 10_000  # below it a second worker is not worth its session
 TRIES = 40
 CLASHES = ("55P03", "40P01", "40001")  # a lock not available, a deadlock, a serialization failure: try again
 
 
 class BlockedError(MigrationError):
     """Other transactions hold the rows of the next batch for too long."""
-
-
-@dataclass
-class Progress:
-    """What a pair's copy has done so far, or one of its two stretches of the key (``part``).
-
-    ``rate``: rows per second of late; ``notes``: what held this call up.
-    """
-
-    route: Route
-    expected: int
-    read: int
-    copied: int
-    quarantined: int
-    finished: bool
-    rate: float | None = None
-    part: str = ""
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def where(self) -> tuple[str, str, str]:
-        """The key of its row in migracion.progreso_copia."""
-        return (self.route.pair.source, self.route.pair.target, self.part)
-
-    def note(self, sentence: str) -> None:
-        """Keep a sentence once, however often it holds."""
-        if sentence not in self.notes:
-            self.notes.append(sentence)
-
-
-def install(conn: Connection, routes: Sequence[Route]) -> None:
-    """Create every view and function in the caller's transaction; ``routes``: all of the mapping, since views build on views.
-
-    The first view's comment carries the fingerprint of all texts: what is installed already is left alone.
-    """
-    if not routes:
-        return
-    statements = [statement for route in routes for statement in route_statements(route, routes)]
-    stamp = str(fetch_all(conn, "SELECT md5(%s)", (";".join(statements),))[0][0])
-    current = fetch_one(conn, "SELECT obj_description(to_regclass(%s), 'pg_class')", (routes[0].view,))
-    if current is not None and current[0] == stamp:
-        return
-    uninstall(conn, routes)
-    run_sql(conn, *statements)
-    run_sql(conn, f"REVOKE ALL ON {', '.join(route.view for route in routes)} FROM PUBLIC")
-    run_sql(conn, f"COMMENT ON VIEW {routes[0].view} IS {literal(stamp)}")
-
-
-def uninstall(conn: Connection, routes: Sequence[Route]) -> None:
-    """Drop what install() made: a view on a legacy table would stand in the way of its owner's ALTER TABLE."""
-    names = [r.function_name(verb) for r in routes for verb in ("copiar", "llevar")] + [r.removal_name for r in routes]
-    for (signature,) in fetch_all(
-        conn,
-        "SELECT p.oid::regprocedure::text FROM pg_proc p WHERE p.pronamespace = %s::regnamespace AND p.proname = ANY (%s)",
-        (BOOKKEEPING, names),
-    ):
-        run_sql(conn, f"DROP FUNCTION {signature}")
-    if routes:
-        run_sql(conn, f"DROP VIEW IF EXISTS {', '.join(route.view for route in reversed(routes))}")
-
-
-def pending_routes(conn: Connection, routes: Sequence[Route]) -> list[Route]:
-    """Return the routes whose copy has not come to its end."""
-    ended = (
-        f"SELECT tabla_origen, tabla_destino FROM {BOOKKEEPING}.progreso_copia GROUP BY 1, 2"
-        " HAVING bool_and(terminada_at IS NOT NULL)"
-    )
-    done = {(source, target) for source, target in fetch_all(conn, ended)}
-    return [r for r in routes if (r.pair.source, r.pair.target) not in done]
-
-
-def begin(conn: Connection, route: Route, run_id: str, workers: int = 1) -> list[Progress]:
-    """Fix the end of a pair's copy at the keys of this moment, once; return how far its stretches have come."""
-    parts = _progress(conn, route)
-    if not parts:
-        with transaction(conn):
-            lease.fence(conn, run_id)
-            run_sql(conn, fix_end(route))
-            if workers > 1 and _progress(conn, route)[0].expected > SPLIT_ROWS:
-                run_sql(conn, split_end(route))
-            parts = _progress(conn, route)
-    return parts
-
-
-def total(parts: Sequence[Progress]) -> Progress:
-    """Return the progress of all stretches of one pair together."""
-    rates = [part.rate for part in parts if part.rate and not part.finished]
-    return Progress(
-        parts[0].route,
-        sum(part.expected for part in parts),
-        sum(part.read for part in parts),
-        sum(part.copied for part in parts),
-        sum(part.quarantined for part in parts),
-        all(part.finished for part in parts),
-        sum(rates) or None,
-        notes=list(dict.fromkeys(note for part in parts for note in part.notes)),
-    )
-
-
-def finish(conn: Connection, route: Route) -> None:
-    """Let the planner know what the Spanish table holds now."""
-    with explained(f"ANALYZE de {route.pair.target}"):
-        run_sql(conn, f"ANALYZE {qname(route.schema, route.pair.target)}")
 
 
 def copy_for(conn: Connection, progress: Progress, watch: Watch, batch_rows: int, deadline: float) -> Progress:
@@ -143,7 +38,7 @@ def copy_for(conn: Connection, progress: Progress, watch: Watch, batch_rows: int
         verdict = watch.before_batch(conn)
         if verdict.wait:
             progress.note(f"la copia espera: {verdict.wait}")
-            watch.wait(verdict.wait, _seconds_without_batch(conn, progress, watch.run_id), deadline)
+            watch.wait(verdict.wait, seconds_without_batch(conn, progress, watch.run_id), deadline)
         else:
             batch = Batch(conn, progress, watch.run_id)
             try:
@@ -154,7 +49,7 @@ def copy_for(conn: Connection, progress: Progress, watch: Watch, batch_rows: int
                 progress.note("otras transacciones tienen bloqueadas las filas que siguen")
                 break
             size = next_rows(batch.read if batch.cut else wanted, batch_rows, batch.seconds, batch.waiters)
-            progress = replace(_now(conn, progress), rate=progress.rate, notes=progress.notes)
+            progress = replace(progress_now(conn, progress), rate=progress.rate, notes=progress.notes)
             if batch.waiters:
                 progress.note(f"otras sesiones esperaban detrás de un lote: el siguiente lleva {size} filas")
             if verdict.slow:
@@ -163,7 +58,7 @@ def copy_for(conn: Connection, progress: Progress, watch: Watch, batch_rows: int
         if time.monotonic() >= deadline:
             break
     progress.rate = blended(progress.rate, progress.read - before, time.monotonic() - started)
-    _remember_rate(conn, progress)
+    remember_rate(conn, progress)
     return progress
 
 
@@ -238,41 +133,3 @@ def _lock_table(conn: Connection, route: Route, part: str) -> None:
             "ansible-playbook estado.yml y el mismo -i.",
             code="locked",
         )
-
-
-def _progress(conn: Connection, route: Route) -> list[Progress]:
-    rows = fetch_all(
-        conn,
-        "SELECT filas_previstas, filas_leidas, filas_copiadas, filas_cuarentena, terminada_at IS NOT NULL, ritmo, tramo"
-        f" FROM {BOOKKEEPING}.progreso_copia WHERE (tabla_origen, tabla_destino) = (%s, %s) ORDER BY tramo",
-        (route.pair.source, route.pair.target),
-    )
-    return [Progress(route, *row) for row in rows]
-
-
-def _now(conn: Connection, progress: Progress) -> Progress:
-    for part in _progress(conn, progress.route):
-        if part.part == progress.part:
-            return part
-    raise MigrationError(f"{progress.route.pair.source}: su fila de migracion.progreso_copia desapareció; repita la orden.")
-
-
-def _remember_rate(conn: Connection, progress: Progress) -> None:
-    """Keep the rate beside the checkpoint: the next slice is another process."""
-    execute(
-        conn,
-        f"UPDATE {BOOKKEEPING}.progreso_copia SET ritmo = %s WHERE (tabla_origen, tabla_destino, tramo) = (%s, %s, %s)",
-        (progress.rate, *progress.where),
-    )
-
-
-def _seconds_without_batch(conn: Connection, progress: Progress, run_id: str) -> float:
-    """How long this run has not copied anything of the stretch, over all its slices."""
-    row = fetch_one(
-        conn,
-        "SELECT extract(epoch FROM clock_timestamp() - greatest(p.actualizada_at, a.tomado_at))::float8"
-        f" FROM {BOOKKEEPING}.progreso_copia p, {BOOKKEEPING}.arriendo a"
-        " WHERE (p.tabla_origen, p.tabla_destino, p.tramo) = (%s, %s, %s) AND a.run_id = %s",
-        (*progress.where, run_id),
-    )
-    return float(row[0]) if row else 0.0

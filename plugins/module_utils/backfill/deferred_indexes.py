@@ -6,19 +6,19 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..core.errors import MigrationError
-from ..core.rows.routes import BOOKKEEPING, Route
+from ..core.rows.routes import Route
 from ..core.sqltext import qname
 from ..ledger import lease
+from ..ledger.owed_indexes import TABLE, Owed, forget, owed_indexes
 from ..server import db
+from ..server.connect import connect
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
-TABLE = f"{BOOKKEEPING}.indice_pendiente"
 DROP_TIMEOUT_MS = 100
 DROP_TRIES = 15
 # CREATE INDEX CONCURRENTLY waits for every transaction that began before it; waiting, it blocks nobody's writes.
@@ -34,24 +34,6 @@ WHERE i.indrelid = to_regclass(%s) AND NOT (i.indisunique OR i.indisprimary OR i
   AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid)
 ORDER BY c.relname
 """
-
-
-@dataclass(frozen=True)
-class Owed:
-    """An index that has to be there before its phase ends. ``definition``: as pg_get_indexdef() wrote it."""
-
-    table: str
-    name: str
-    definition: str
-
-
-def owed_indexes(conn: Connection, tables: Iterable[str] | None = None) -> list[Owed]:
-    """Return the owed indexes, of all tables or of some."""
-    if db.fetch_one(conn, "SELECT to_regclass(%s)", (TABLE,)) == (None,):
-        return []
-    rows = db.fetch_all(conn, f"SELECT tabla, indice, definicion FROM {TABLE} ORDER BY momento, tabla, indice")
-    wanted = None if tables is None else set(tables)
-    return [Owed(*row) for row in rows if wanted is None or row[0] in wanted]
 
 
 def defer(conn: Connection, route: Route, run_id: str) -> list[str]:
@@ -118,12 +100,6 @@ def restore(conn: Connection, schema: str, tables: Iterable[str]) -> None:
         forget(conn, [owed])
 
 
-def forget(conn: Connection, paid: Iterable[Owed]) -> None:
-    """Strike debts."""
-    for owed in paid:
-        db.execute(conn, f"DELETE FROM {TABLE} WHERE tabla = %s AND indice = %s", (owed.table, owed.name))
-
-
 def _is_empty(conn: Connection, target: str) -> bool:
     return db.fetch_one(conn, f"SELECT FROM {target} LIMIT 1") is None
 
@@ -144,7 +120,7 @@ def _run_watched(url: str, run_id: str, statement: str, watch: Callable[[], None
 
     The session carries the run's id: whoever takes a dead run over ends it.
     """
-    with closing(db.connect(url, run_id)) as session, ThreadPoolExecutor(1) as pool:
+    with closing(connect(url, run_id)) as session, ThreadPoolExecutor(1) as pool:
         db.fetch_one(session, "SELECT set_config('lock_timeout', %s, false)", (BUILD_LOCK_TIMEOUT,))
         running = pool.submit(db.run_sql, session, statement)
         try:

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..core.backfill.growth import GIGABYTE, Growth, Load, WalKept, forecast, forecast_line, forecast_refusal, running_refusal
+from ..core.bookkeeping import BOOKKEEPING
 from ..core.phase.settings import parse_overrides
-from ..core.rows.routes import BOOKKEEPING, Route
+from ..core.rows.routes import Route
 from ..server.db import fetch_all, fetch_one
 
 if TYPE_CHECKING:

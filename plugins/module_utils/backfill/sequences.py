@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..core.bookkeeping import BOOKKEEPING
 from ..core.mapping.types import Mapping
-from ..core.rows.routes import BOOKKEEPING, Route
+from ..core.rows.routes import Route
 from ..core.sqltext import ident, qname
-from ..ledger import runs
+from ..ledger.events import event
 from ..server.db import fetch_all, fetch_one
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def advance_sequences(conn: Connection, mapping: Mapping, routes: Sequence[Route
     moved = []
     for lag in lagging_sequences(conn, mapping, routes):
         detail = {"secuencia": lag.sequence, "antes": [lag.last, lag.called], "despues": [lag.highest, True]}
-        runs.event(conn, run_id, "secuencia", phase, detail)  # first: a kill in between must not lose the value before
+        event(conn, run_id, "secuencia", phase, detail)  # first: a kill in between must not lose the value before
         # in one statement, so that what services draw meanwhile is not taken back
         advance = f"SELECT setval(%s::regclass, %s, true) FROM {lag.sequence} WHERE last_value <= %s"
         fetch_all(conn, advance, (lag.sequence, lag.highest, lag.highest))

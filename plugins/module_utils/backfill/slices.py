@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ..call.context import Context
@@ -11,10 +11,12 @@ from ..core.backfill.load import judge
 from ..core.errors import MigrationError
 from ..core.phase.gates import Refusal, override_argument
 from ..core.phase.settings import parse_overrides
-from ..ledger import lease, runs
-from ..proof.findings import duration, number
+from ..ledger import lease
+from ..ledger.events import event, last_event
+from ..ledger.owed_indexes import owed_indexes
 from . import deferred_indexes, disk_space
-from .batches import BlockedError, Progress, begin, finish, pending_routes, total
+from .batches import BlockedError
+from .progress import begin, finish, pending_routes, progress_lines, total
 from .sequences import advance_sequences
 from .watch import Watch, read_load, telling
 from .workers import copy_parts
@@ -27,7 +29,7 @@ BEGUN = "inicio_copia"  # the event with which a run's first slice says what it 
 def something_to_do(context: Context) -> bool:
     """Whether rows or indexes of this phase are still to come."""
     tables = {r.pair.target for r in context.routes()}
-    return bool(pending_routes(context.conn, context.routes()) or deferred_indexes.owed_indexes(context.conn, tables))
+    return bool(pending_routes(context.conn, context.routes()) or owed_indexes(context.conn, tables))
 
 
 def run_slice(context: Context, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -61,7 +63,7 @@ def _slice(context: Context, params: Mapping[str, Any], watch: Watch, lines: lis
             return {"lines": lines, "more": True, "changed": changed}
         finish(conn, route)
     schema = context.mapping.schema
-    owed = deferred_indexes.owed_indexes(conn, {r.pair.target for r in context.routes()})
+    owed = owed_indexes(conn, {r.pair.target for r in context.routes()})
     for done, index in enumerate(owed):
         if lines and time.monotonic() >= deadline:  # a call that begins with a build does at least that
             lines.append(f"{index.table}: se construye el índice {index.name}; faltan {len(owed) - done} índices")
@@ -72,28 +74,11 @@ def _slice(context: Context, params: Mapping[str, Any], watch: Watch, lines: lis
     return {"lines": lines + moved, "more": False, "changed": changed or bool(owed or moved)}
 
 
-def progress_lines(progress: Progress) -> Iterator[str]:
-    """Return the live line (tables, rows, share, rate, time left), and below it what held the copy up."""
-    pair = progress.route.pair
-    share = 100 * progress.read / progress.expected if progress.expected else 100
-    head = (
-        f"{pair.source} → {pair.target}: {number(progress.read)} de {number(progress.expected)} filas ({min(share, 100):.0f} %)"
-    )
-    rate = progress.rate or 0.0
-    if progress.finished:
-        yield f"{head}, copiada; {number(progress.quarantined)} en cuarentena"
-    elif rate < 1:
-        yield f"{head}, detenida por ahora"
-    else:
-        yield f"{head}, {number(rate)} filas/s, faltan {duration(max((progress.expected - progress.read) / rate, 1))}"
-    yield from (f"  {note}" for note in progress.notes)
-
-
 def _look_at_the_server(context: Context, params: Mapping[str, Any]) -> list[str]:
     """Before the first batch of a run: what it adds to the disk_space, and whom it cannot see. Later: whether the disk holds."""
-    if runs.last_event(context.conn, (BEGUN,), context.run_id) is None:
+    if last_event(context.conn, (BEGUN,), context.run_id) is None:
         lines = lines_before(context, params)
-        runs.event(context.conn, context.run_id, BEGUN, context.phase, {"lineas": lines})
+        event(context.conn, context.run_id, BEGUN, context.phase, {"lineas": lines})
         return lines
     if full := disk_space.fullness(context.conn, params):
         raise MigrationError(full, code="paused")

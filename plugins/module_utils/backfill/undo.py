@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..core.backfill.carrying import explained
+from ..core.bookkeeping import BOOKKEEPING
 from ..core.errors import MigrationError
 from ..core.mapping.types import Mapping
 from ..core.proof.comparison import unexplained_sql
-from ..core.rows.routes import BOOKKEEPING, Route
+from ..core.rows.routes import Route
 from ..core.sqltext import qname
+from ..schema.routines import uninstall
 from ..server.db import compose, execute, fetch_all, fetch_one, run_sql
-from .batches import uninstall
 from .deferred_indexes import restore
 
 if TYPE_CHECKING:

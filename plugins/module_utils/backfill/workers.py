@@ -10,8 +10,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..core.errors import MigrationError
-from ..server import db
-from .batches import Progress, copy_for
+from ..server.connect import connect
+from .batches import copy_for
+from .progress import Progress
 from .watch import Watch
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def copy_parts(
     left = [part for part in parts if not part.finished]
     if workers > 1 and len(left) > 1:
         try:
-            second = db.connect(url, watch.run_id)
+            second = connect(url, watch.run_id)
         except MigrationError as error:
             left[0].note(f"un solo trabajador, porque la segunda conexión no se pudo abrir: {error}")
         else:

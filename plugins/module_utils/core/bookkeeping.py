@@ -183,3 +183,6 @@ COMMENT = """
 COMMENT ON SCHEMA migracion IS
     'Contabilidad de la migración de TinkuBot al español (tinkubot.migracion). No exponer en la API; no editar a mano.';
 """
+
+
+BOOKKEEPING = "migracion"

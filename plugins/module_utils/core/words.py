@@ -1,8 +1,10 @@
-"""Text from a database on its way to a terminal or a log."""
+"""What people read: text that cannot move a cursor, figures as they are written in Ecuador, a name that was meant."""
 
 from __future__ import annotations
 
+import difflib
 import unicodedata
+from collections.abc import Iterable
 
 
 def escape(text: str) -> str:
@@ -15,3 +17,34 @@ def _visible(char: str) -> str:
     if code < 0x100:
         return f"\\x{code:02x}"
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def number(value: float) -> str:
+    """1234567 as people here write it: 1.234.567."""
+    return f"{value:,.0f}".replace(",", ".")
+
+
+def size(count: float) -> str:
+    """Bytes in the largest fitting unit."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}"
+        count /= 1024
+    return f"{count:.1f} TB"
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as '45 s' or '3 min 20 s'."""
+    whole = round(seconds)
+    return f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60:02d} s"
+
+
+def closest(name: str, known: Iterable[str]) -> str:
+    """Return the known name most like this one, '' when none is."""
+    return next(iter(difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)), "")
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return the end of a sentence that offers the known name most like this one, '' when none is."""
+    found = closest(name, known)
+    return f"; ¿quiso decir {found}?" if found else ""

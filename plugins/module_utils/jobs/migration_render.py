@@ -8,14 +8,20 @@ from collections.abc import Mapping as Dict
 from typing import Any
 
 from ..backfill import disk_space
-from ..call.context import CATALOGUE_NAME, MAPPING_NAME, Context, approved_texts, as_if, opened, require_approved, sha256
+from ..call.approval import MAPPING_NAME, approved_texts, require_approved, sha256
+from ..call.context import CATALOGUE_NAME, Context, opened
 from ..core.errors import MigrationError
 from ..core.phase.gates import Refusal, override_argument
+from ..core.proof.accounts import Account, forecast_details
+from ..core.proof.findings import forecast_lines
 from ..core.survey.drift import find_drift, unmapped_columns, unmapped_tables
-from ..ledger import runs
-from ..proof.accounting import Account, forecast_details, take_account
-from ..proof.findings import forecast_lines
-from ..schema.tables import install_helpers, made_by_us, missing_tables, names_taken, structure_of_existing
+from ..ledger import bookkeeping
+from ..ledger.events import event
+from ..proof.accounting import take_account
+from ..schema.routines import install_helpers
+from ..schema.tables import missing_tables, names_taken, structure_of_existing
+from ..schema.undo import made_by_us
+from ..schema.virtual import as_if
 from ..server import db
 from ..survey import surroundings
 from ..survey.rights import refused_rights
@@ -55,13 +61,13 @@ def approve(params: dict[str, Any], check: bool) -> dict[str, Any]:
 def verify(params: dict[str, Any], check: bool) -> dict[str, Any]:
     """Compare the approval with what the live database gives now."""
     with opened(params, check) as context:
-        if runs.exists(context.conn):
+        if bookkeeping.exists(context.conn):
             require_approved(context)
         else:
             raise MigrationError("fase0: no hay nada aprobado todavía. Ejecute fase0.yml con el mismo -i.")
         line = f"Aprobación vigente: {len(approved_texts(context))} textos, mapeo y catálogo sin cambios."
         if not check:
-            runs.event(context.conn, context.run_id, "aprobacion", context.phase, {"vigente": True})
+            event(context.conn, context.run_id, "aprobacion", context.phase, {"vigente": True})
         return {"lines": [line]}
 
 
@@ -192,5 +198,5 @@ def _store(context: Context, texts: Dict[str, str]) -> None:
                     (name, wanted[name], text, context.run_id),
                 )
         install_helpers(conn)
-        runs.seal(conn)
-        runs.event(conn, context.run_id, "aprobacion", context.phase, {"textos": len(wanted), "cambio": stored != wanted})
+        bookkeeping.seal(conn)
+        event(conn, context.run_id, "aprobacion", context.phase, {"textos": len(wanted), "cambio": stored != wanted})

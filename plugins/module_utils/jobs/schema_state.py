@@ -4,28 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..backfill import deferred_indexes
-from ..backfill.batches import uninstall
-from ..call.context import Context, opened, require_approved
+from ..call.approval import require_approved
+from ..call.context import Context, opened
 from ..core.errors import MigrationError
 from ..core.mapping.types import SpanishTable
 from ..core.rows.routes import spanish_columns
 from ..core.schema.policies import left_out
-from ..ledger import lease, runs
+from ..ledger import bookkeeping, lease
+from ..ledger.events import event
+from ..ledger.owed_indexes import forget, owed_indexes
 from ..schema.access import access_problems, exposures
 from ..schema.repair import repair_structure, repairable
+from ..schema.routines import install_helpers, uninstall
 from ..schema.second_sources import merged_notices
 from ..schema.structure import ACCESS, Difference
-from ..schema.tables import (
-    announce_schema,
-    drop_tables,
-    install_helpers,
-    made_by_us,
-    make_tables,
-    missing_tables,
-    names_taken,
-    structure_of_existing,
-)
+from ..schema.tables import announce_schema, make_tables, missing_tables, names_taken, structure_of_existing
+from ..schema.undo import drop_tables, made_by_us
 from ..server import db
 
 LOCK_TIMEOUT_MS, LOCK_TRIES = 500, 20  # whoever comes after a waiting DDL waits with it
@@ -57,7 +51,7 @@ def present(params: dict[str, Any], check: bool) -> dict[str, Any]:
             _require_shape(context)  # where nothing changed, it was compared just now
         _require_access(context)
         lines += [_verified_line(context), *_policy_lines(context)]
-        runs.event(conn, context.run_id, "verificacion_esquema", context.phase, {"tablas": len(mapping.tables)})
+        event(conn, context.run_id, "verificacion_esquema", context.phase, {"tablas": len(mapping.tables)})
         return {"lines": lines, "changed": changed}
 
 
@@ -68,8 +62,8 @@ def _make(context: Context, missing: list[SpanishTable], damage: dict[str, list[
         make_tables(conn, context.mapping, context.catalogue, missing)
         repaired = repair_structure(conn, context.mapping, context.catalogue, damage)
         if missing:
-            runs.event(conn, context.run_id, "tablas_creadas", context.phase, {"tablas": [t.name for t in missing]})
-        runs.seal(conn)
+            event(conn, context.run_id, "tablas_creadas", context.phase, {"tablas": [t.name for t in missing]})
+        bookkeeping.seal(conn)
         announce_schema(conn)
         return repaired
 
@@ -108,7 +102,7 @@ def _damage(context: Context, missing: set[str]) -> dict[str, list[Difference]]:
 def verify(params: dict[str, Any], check: bool) -> dict[str, Any]:
     """Compare every Spanish table with what the mapping asks, fact by fact."""
     with opened(params, check) as context:
-        if not runs.exists(context.conn):
+        if not bookkeeping.exists(context.conn):
             raise MigrationError(
                 "fase1: no hay nada que verificar todavía. Ejecute antes fase0.yml y fase1.yml.", code="difference"
             )
@@ -117,7 +111,7 @@ def verify(params: dict[str, Any], check: bool) -> dict[str, Any]:
         if not check:
             require_approved(context)
             detail = {"tablas": len(context.mapping.tables)}
-            runs.event(context.conn, context.run_id, "verificacion_esquema", context.phase, detail)
+            event(context.conn, context.run_id, "verificacion_esquema", context.phase, detail)
         return {"lines": [_verified_line(context), *_policy_lines(context)]}
 
 
@@ -128,7 +122,7 @@ def absent(params: dict[str, Any], check: bool) -> dict[str, Any]:
         ours = made_by_us(context.conn, context.mapping)
         if not ours:
             if not check:
-                runs.event(conn, context.run_id, "tablas_borradas", context.phase, {"tablas": []})
+                event(conn, context.run_id, "tablas_borradas", context.phase, {"tablas": []})
             return {"lines": ["fase1: no hay tablas suyas que borrar."]}
         if check:
             with db.rolled_back(conn, lock_timeout_ms=LOCK_TIMEOUT_MS):
@@ -140,9 +134,9 @@ def absent(params: dict[str, Any], check: bool) -> dict[str, Any]:
             lease.fence(connection, context.run_id)
             uninstall(connection, context.every_route())
             drop_tables(connection, context.mapping, ours)
-            deferred_indexes.forget(connection, deferred_indexes.owed_indexes(connection, ours))
+            forget(connection, owed_indexes(connection, ours))
             announce_schema(connection)
-            runs.event(connection, context.run_id, "tablas_borradas", context.phase, {"tablas": ours})
+            event(connection, context.run_id, "tablas_borradas", context.phase, {"tablas": ours})
 
         db.with_lock_retries(conn, act, lock_timeout_ms=LOCK_TIMEOUT_MS, tries=LOCK_TRIES)
         return {"lines": [f"Borrada la tabla vacía {name}" for name in ours], "changed": True}

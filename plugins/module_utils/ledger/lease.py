@@ -8,10 +8,11 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import MigrationError
-from ..core.phase.gates import Run
+from ..core.phase.history import Run
 from ..core.words import escape
 from ..server import db
-from . import runs
+from . import bookkeeping, runs
+from .events import event, to_json
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -48,6 +49,15 @@ class Holder:
     process: dict[str, Any]
     stopping: float | None = None  # seconds since somebody asked it to stop
 
+    @property
+    def in_words(self) -> str:
+        """What runs, who runs it where and since when, and how long it has been silent."""
+        stop = "" if self.stopping is None else f"; se le pidió parar hace {self.stopping:.0f} s"
+        return (
+            f"{self.phase} {self.action}, {self.run_id}, {self.operator} en {self.host} (pid {self.pid}) desde "
+            f"{self.since} UTC, última señal hace {self.silent:.0f} s{stop}"
+        )
+
     def refusal(self) -> MigrationError:
         """Who, where and since when; with what the controller needs to see whether that process lives."""
         return MigrationError(
@@ -61,7 +71,7 @@ class Holder:
 
 def holder(conn: Connection) -> Holder | None:
     """Who has the lease now."""
-    if not runs.exists(conn):
+    if not bookkeeping.exists(conn):
         return None
     row = db.fetch_one(
         conn,
@@ -77,7 +87,7 @@ def acquire(conn: Connection, claim: Claim, dead_run: str = "") -> list[str]:
 
     ``dead_run``: the run whose process the controller found dead. Raises the refusal otherwise.
     """
-    runs.lock(conn)
+    bookkeeping.lock(conn)
     said = []
     found = holder(conn)
     if found is not None and found.run_id != claim.run_id:
@@ -96,8 +106,8 @@ def acquire(conn: Connection, claim: Claim, dead_run: str = "") -> list[str]:
             claim.operator,
             claim.phase,
             claim.action,
-            runs.to_json(claim.process),
-            runs.to_json(claim.detail),
+            to_json(claim.process),
+            to_json(claim.detail),
         ),
     )
     return said
@@ -114,7 +124,7 @@ def _take_over(conn: Connection, found: Holder, run_id: str, dead: bool) -> list
     runs.set_state(conn, found.run_id, "fallida", {"motivo": f"interrumpida: {why}", "tomada_por": run_id})
     # DELETE, not UPDATE: it waits for transactions of the old run that hold the row (fence).
     db.execute(conn, "DELETE FROM migracion.arriendo WHERE run_id = %s", (found.run_id,))
-    runs.event(conn, run_id, "arriendo_tomado", found.phase, {"de": found.run_id, "porque": why, "sesiones": ended})
+    event(conn, run_id, "arriendo_tomado", found.phase, {"de": found.run_id, "porque": why, "sesiones": ended})
     tail = f" Se cerraron {ended} sesiones suyas en el servidor." if ended else ""
     return [
         f"Se toma el relevo de la ejecución interrumpida {found.run_id} ({escape(found.operator)} en "
@@ -157,7 +167,7 @@ def release(conn: Connection, run_id: str) -> bool:
 
 def heartbeat(conn: Connection, run_id: str) -> bool:
     """A sign of life; False when the lease is not ours (any more)."""
-    if not run_id or not runs.exists(conn):
+    if not run_id or not bookkeeping.exists(conn):
         return False
     return bool(db.execute(conn, "UPDATE migracion.arriendo SET ultima_senal = now() WHERE run_id = %s", (run_id,)))
 

@@ -1,20 +1,18 @@
-"""The bookkeeping in schema ``migracion``: what ran, in which state, and the events. Who may run: lease.py.
+"""What ran, and in which state. Who may run: lease.py.
 
 Every function works inside the caller's transaction where there is one, else in one of its own.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from ..core.bookkeeping import COMMENT, CREATE, CREATE_SCHEMA, LOCK, SEAL, VERSION
 from ..core.errors import MigrationError
-from ..core.phase.gates import LEGAL_FROM, Run
+from ..core.phase.history import LEGAL_FROM, Run
 from ..server import db
-from ..server.identity import system_identifier
+from . import bookkeeping
+from .events import to_json
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -25,117 +23,9 @@ SKIPPED_GUARD = (
 )
 
 
-class Event(NamedTuple):
-    """A row of migracion.evento."""
-
-    kind: str
-    detail: dict[str, Any]
-    moment: datetime
-
-
-def exists(conn: Connection) -> bool:
-    """Whether the bookkeeping is there."""
-    row = db.fetch_one(conn, "SELECT to_regclass('migracion.fase_ejecucion') IS NOT NULL")
-    return bool(row and row[0])
-
-
-def lock(conn: Connection) -> None:
-    """Until the end of the transaction, nobody else decides about lease and runs. Works before the schema exists."""
-    db.fetch_one(conn, "SELECT pg_advisory_xact_lock(%s)", (LOCK,))
-
-
-def ensure_schema(conn: Connection) -> None:
-    """Create or complete the schema, closed to every role but its owner, and check that it belongs to this database."""
-    if _is_current(conn):  # the usual case needs no lock: a long dry run must not hold it
-        return
-    with db.joined(conn):
-        lock(conn)
-        if _is_current(conn):
-            return
-        if not exists(conn) and not _require_a_place(conn):
-            db.run_sql(conn, CREATE_SCHEMA)
-        db.run_sql(conn, CREATE)
-        db.execute(
-            conn,
-            "INSERT INTO migracion.identidad (sistema, base, esquema_oid, version) "
-            "SELECT %s, current_database(), 'migracion'::regnamespace, %s ON CONFLICT (id) DO UPDATE SET version = %s",
-            (system_identifier(conn), VERSION, VERSION),
-        )
-        seal(conn)
-
-
-def _is_current(conn: Connection) -> bool:
-    if not exists(conn):
-        return False
-    check_identity(conn)
-    return db.fetch_one(conn, "SELECT version FROM migracion.identidad") == (VERSION,)
-
-
-def _require_a_place(conn: Connection) -> bool:
-    """Whether an empty schema was prepared for us; refuses where there can be none."""
-    row = db.fetch_one(
-        conn,
-        "SELECT current_user, current_database(), has_database_privilege(current_database(), 'CREATE'), "
-        "n.oid IS NOT NULL, coalesce(has_schema_privilege(n.oid, 'CREATE'), false), "
-        "EXISTS (SELECT FROM pg_class WHERE relnamespace = n.oid) "
-        "FROM (SELECT) one LEFT JOIN pg_namespace n ON n.nspname = 'migracion'",
-    )
-    assert row is not None
-    role, database, may_create, present, may_use, filled = row
-    if filled:
-        raise MigrationError(
-            'Ya existe un esquema "migracion" que no es de este runbook. No se cambió nada: renómbrelo y repita.'
-        )
-    if not (may_use if present else may_create):
-        object_name = "el esquema migracion" if present else f'la base "{database}"'
-        grant = "SCHEMA migracion" if present else f'DATABASE "{database}"'
-        raise MigrationError(
-            f'El rol "{role}" no puede crear nada en {object_name} (falta CREATE). No se cambió nada. '
-            f'Pida al dueño: GRANT CREATE ON {grant} TO "{role}"; y repita.'
-        )
-    return bool(present)
-
-
-def check_identity(conn: Connection) -> None:
-    """Refuse a ledger that came here with a dump: it tells the story of another database."""
-    if db.fetch_one(conn, "SELECT to_regclass('migracion.identidad')") == (None,):
-        return
-    row = db.fetch_one(
-        conn,
-        "SELECT sistema, base, esquema_oid, current_database(), 'migracion'::regnamespace::oid, creada_at "
-        "FROM migracion.identidad",
-    )
-    if row is None:
-        return
-    system, database, oid, here, oid_here, since = row
-    system_here = system_identifier(conn)
-    same_system = system == system_here or not (system and system_here)
-    if same_system and database == here and (oid == oid_here or (system and system_here)):
-        return
-    raise MigrationError(
-        f'La contabilidad (esquema migracion) es de otra base: nació el {since:%Y-%m-%d} en "{database}" '
-        f'(sistema {system or "?"}), y esta es "{here}" (sistema {system_here or "?"}). Lo que dice no vale aquí, y no '
-        "se cambió nada. Si es una copia de pruebas: DROP SCHEMA migracion CASCADE (y las tablas en español). Si "
-        "es la misma base tras una actualización o un cambio de nombre: DELETE FROM migracion.identidad; y repita.",
-        code="identity",
-    )
-
-
-def seal(conn: Connection) -> None:
-    """Close all that is in ``migracion`` to everybody but its owner. Call after any DDL in it."""
-    with db.joined(conn):
-        db.run_sql(conn, SEAL)
-        owner = db.fetch_one(conn, "SELECT pg_has_role(nspowner, 'USAGE') FROM pg_namespace WHERE nspname = 'migracion'")
-        if owner and owner[0]:
-            db.run_sql(conn, COMMENT)
-
-
-# --- runs
-
-
 def recorded_runs(conn: Connection) -> tuple[Run, ...]:
     """All runs, oldest first; none when the bookkeeping does not exist yet."""
-    if not exists(conn):
+    if not bookkeeping.exists(conn):
         return ()
     rows = db.fetch_all(
         conn,
@@ -202,66 +92,3 @@ def mark_reverted(conn: Connection, phase: str, subphases: Sequence[str]) -> int
 
 
 # --- events and counts
-
-
-def event(conn: Connection, run_id: str, kind: str, phase: str, detail: Mapping[str, Any] | None = None) -> None:
-    """Write one event. Needs no open run, only the bookkeeping."""
-    db.execute(
-        conn,
-        "INSERT INTO migracion.evento (tipo, fase, detalle, run_id) VALUES (%s, %s, %s, %s)",
-        (kind, phase, to_json(detail or {}), run_id),
-    )
-
-
-def last_event(conn: Connection, kinds: Sequence[str], run_id: str = "") -> Event | None:
-    """The newest event of these types, of one run or of any."""
-    if not exists(conn):
-        return None
-    row = db.fetch_one(
-        conn,
-        "SELECT tipo, detalle, momento FROM migracion.evento WHERE tipo = ANY (%s) AND (%s = '' OR run_id = %s)"
-        " ORDER BY id DESC LIMIT 1",
-        (list(kinds), run_id, run_id),
-    )
-    return Event(*row) if row else None
-
-
-def open_quarantine(conn: Connection, tables: Sequence[str] | None = None) -> list[tuple[str, str, int, list[str]]]:
-    """Table, reason, how many rows, three keys as examples; most frequent first."""
-    if not exists(conn):
-        return []
-    return [
-        (row[0], row[1], row[2], row[3])
-        for row in db.fetch_all(
-            conn,
-            "SELECT tabla_origen, motivo, count(*), (array_agg(clave ORDER BY id))[1:3] FROM migracion.cuarentena "
-            "WHERE estado = 'abierta' AND (%s::text[] IS NULL OR tabla_origen = ANY (%s)) "
-            "GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2",
-            (list(tables) if tables is not None else None, list(tables or [])),
-        )
-    ]
-
-
-def waived_quarantine(conn: Connection) -> list[tuple[str, str, str, int]]:
-    """Table, pattern, reason and how many rows of the entries that are waived; most frequent first."""
-    if not _is_current(conn):
-        return []
-    return [
-        (row[0], row[1], row[2], row[3])
-        for row in db.fetch_all(
-            conn,
-            "SELECT tabla_origen, coalesce(dispensa ->> 'patron', '?'), coalesce(dispensa ->> 'motivo', '?'), count(*) "
-            "FROM migracion.cuarentena WHERE estado = 'dispensada' GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1, 2",
-        )
-    ]
-
-
-def pending(conn: Connection) -> int:
-    """How many propagations wait."""
-    row = db.fetch_one(conn, "SELECT count(*) FROM migracion.pendiente") if exists(conn) else None
-    return int(row[0]) if row else 0
-
-
-def to_json(value: Any) -> str:
-    """JSON text for a jsonb parameter; NUL, which jsonb refuses, is written out."""
-    return json.dumps(value, ensure_ascii=False, default=str).replace("\\u0000", "\\\\u0000")

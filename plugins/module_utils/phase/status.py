@@ -1,4 +1,4 @@
-"""Where the migration stands, and the request to stop: at any time, from any machine."""
+"""Where the migration stands: at any time, from any machine."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ..call.context import live_catalogue
-from ..call.request import Order, dead_run, identity_lines
-from ..core.errors import MigrationError
+from ..call.request import Order, identity_lines
 from ..core.mapping.file import load_mapping
-from ..core.phase.gates import APPLY, PHASES, REVERT, Plan, Run, completed_at, is_complete, standing
-from ..core.phase.summary import accounting, number, quarantine_lines, waived_lines
-from ..core.words import escape
-from ..ledger import lease, runs
+from ..core.phase.history import APPLY, PHASES, Plan, Run, completed_at, is_complete, standing
+from ..core.phase.summary import accounting, quarantine_lines, waived_lines
+from ..core.words import escape, number
+from ..ledger import bookkeeping, lease, runs
+from ..ledger.events import last_event, open_quarantine, pending, waived_quarantine
 from ..schema.access import access_problems
 from ..schema.second_sources import merged_notices
 from ..schema.tables import missing_tables
@@ -25,19 +25,19 @@ if TYPE_CHECKING:
 def status(conn: Connection, order: Order) -> list[str]:
     """Phases, who runs now, the last proof, quarantine, the next command."""
     lines = identity_lines(conn)
-    if not runs.exists(conn):
+    if not bookkeeping.exists(conn):
         return [*lines, "Todavía no se ha ejecutado nada.", f"Siguiente: {order.command.text('fase0')}"]
-    runs.check_identity(conn)
+    bookkeeping.check_identity(conn)
     recorded = runs.recorded_runs(conn)
     plan = Plan(PHASES[0], APPLY, subphases=order.plan.subphases)
     lines += ["Fases:", *(f"  {phase}: {phase_state(plan, recorded, phase)}" for phase in PHASES)]
     held = lease.holder(conn)
-    lines.append(f"En marcha: {_running(held)}" if held else "En marcha: nada")
-    if proof := runs.last_event(conn, ("prueba",)):
+    lines.append(f"En marcha: {held.in_words}" if held else "En marcha: nada")
+    if proof := last_event(conn, ("prueba",)):
         lines += [f"Última prueba, el {day(proof.moment)}:", *accounting(proof.detail)]
-    lines += quarantine_lines(runs.open_quarantine(conn)) or ["Cuarentena abierta: ninguna fila"]
-    lines += waived_lines(runs.waived_quarantine(conn))
-    lines.append(f"Pendientes de propagar: {number(runs.pending(conn))}")
+    lines += quarantine_lines(open_quarantine(conn)) or ["Cuarentena abierta: ninguna fila"]
+    lines += waived_lines(waived_quarantine(conn))
+    lines.append(f"Pendientes de propagar: {number(pending(conn))}")
     lines += _access_lines(conn, order)
     following = next((phase for phase in PHASES if not is_complete(plan, recorded, phase)), "")
     if following in order.command.playbooks:
@@ -45,14 +45,6 @@ def status(conn: Connection, order: Order) -> list[str]:
     elif following:
         lines.append(f"Siguiente: {following} (todavía no existe en este runbook)")
     return [escape(line) for line in lines]
-
-
-def _running(held: lease.Holder) -> str:
-    stop = "" if held.stopping is None else f"; se le pidió parar hace {held.stopping:.0f} s"
-    return (
-        f"{held.phase} {held.action}, {held.run_id}, {held.operator} en {held.host} (pid {held.pid}) desde "
-        f"{held.since} UTC, última señal hace {held.silent:.0f} s{stop}"
-    )
 
 
 def _access_lines(conn: Connection, order: Order) -> list[str]:
@@ -72,31 +64,6 @@ def _access_lines(conn: Connection, order: Order) -> list[str]:
     lines = ["Permisos y políticas que no son los de las tablas legacy:", *(f"  {problem}" for problem in problems)]
     lines += [f"  {notice}" for notice in notices]
     return [*lines, f"  Se reponen con: {again}; si los de legacy cambiaron a propósito, antes: {approve}"]
-
-
-def stop(conn: Connection, order: Order) -> list[str]:
-    """Ask the run that has the lease to stop at its next batch. It becomes ``pausada``; the same command goes on."""
-    lines = identity_lines(conn)
-    if runs.exists(conn):
-        runs.check_identity(conn)
-    held = lease.holder(conn)
-    if held is None:
-        return [*lines, "No hay ninguna fase en marcha: nada que parar."]
-    if lease.is_over(conn, held, dead_run(order)):
-        return [*lines, escape(f"{_running(held)}: esa ejecución ya no vive. La misma orden toma el relevo.")]
-    if held.action == REVERT:
-        raise MigrationError(
-            f"{_running(held)}: una vuelta atrás no se detiene a medias, es una sola transacción. No se cambió nada.",
-            code="refused",
-        )
-    if order.check:
-        return [*lines, escape(f"Se pediría parar a {_running(held)}.")]
-    with db.explained("pedir la parada"), db.transaction(conn):
-        if not lease.request_stop(conn, held.run_id):
-            return [*lines, escape(f"{held.run_id} acaba de terminar: nada que parar.")]
-        runs.event(conn, held.run_id, "parada_pedida", held.phase, {"por": order.params["controller"].get("operator", "?")})
-    where = order.command.text("estado")
-    return [*lines, escape(f"Parada pedida a {_running(held)}: se detiene entre dos lotes y queda pausada. Se ve con: {where}")]
 
 
 def phase_state(plan: Plan, recorded: tuple[Run, ...], phase: str) -> str:

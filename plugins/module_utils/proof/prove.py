@@ -14,13 +14,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ..core.proof import comparison
+from ..core.proof.accounts import Account, example
 from ..core.proof.comparison import DIFFERENT, PENDING, SURPLUS
 from ..core.rows.routes import Route
 from ..core.rows.row_bytes import legacy_bytes, spanish_bytes
 from ..core.rows.row_locks import given, legacy_locks, twin_lock
 from ..core.sqltext import derived_name, ident
 from ..server.db import Row, fetch_all, run_sql, transaction, with_lock_retries
-from .accounting import EXAMPLES, Account, example, take_account
+from .accounting import EXAMPLES, take_account
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 from ..backfill.batches import BATCH_BYTES, run_batch
 from ..backfill.watch import Watch
+from ..core.bookkeeping import BOOKKEEPING
 from ..core.proof import comparison
-from ..core.rows.routes import BOOKKEEPING, Route
+from ..core.proof.accounts import Account
+from ..core.rows.routes import Route
 from ..core.sqltext import ident
 from ..ledger import lease
 from ..server.db import Row, compose, fetch_all, run_sql
-from .accounting import Account
 from .prove import Looking, Side, look_again, snapshot
 
 if TYPE_CHECKING:

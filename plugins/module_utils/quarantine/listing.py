@@ -7,16 +7,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..call.request import Order, identity_lines
+from ..core.bookkeeping import BOOKKEEPING
 from ..core.errors import MigrationError
 from ..core.mapping.file import load_mapping
 from ..core.phase.settings import SECRET
-from ..core.phase.summary import number, waived_lines
+from ..core.phase.summary import waived_lines
 from ..core.quarantine.corrections import BLANK, FEW, Reason, advice, columns_at_fault, keyed, orphans, printable, update
 from ..core.rows.refusals import sources_of
-from ..core.rows.routes import BOOKKEEPING, Route, all_routes, spanish_clave
+from ..core.rows.routes import Route, all_routes, spanish_clave
 from ..core.sqltext import ident, idents
-from ..core.words import escape
-from ..ledger import runs
+from ..core.words import escape, number
+from ..ledger import bookkeeping
+from ..ledger.events import to_json, waived_quarantine
 from ..server import db
 from ..server.live_catalogue import read_catalogue
 
@@ -39,8 +41,8 @@ ENDING = (
 def quarantine(conn: Connection, order: Order) -> list[str]:
     """Every reason with its rows, the first of them, and how to correct it; then what is waived."""
     lines = identity_lines(conn)
-    if runs.exists(conn):
-        runs.check_identity(conn)
+    if bookkeeping.exists(conn):
+        bookkeeping.check_identity(conn)
     reasons = _reasons(conn)
     if not reasons:
         lines.append("Cuarentena abierta: ninguna fila")
@@ -53,12 +55,12 @@ def quarantine(conn: Connection, order: Order) -> list[str]:
         if len(reasons) > REASONS:
             lines += ["", f"… y {len(reasons) - REASONS} motivos más, con menos filas: SELECT * {OPEN};"]
         lines += ["", *ENDING]
-    lines += waived_lines(runs.waived_quarantine(conn))
+    lines += waived_lines(waived_quarantine(conn))
     return [escape(line) for line in lines]
 
 
 def _reasons(conn: Connection) -> list[Reason]:
-    if not runs.exists(conn):
+    if not bookkeeping.exists(conn):
         return []
     columns = "c.tabla_origen, c.motivo, coalesce(c.sqlstate, ''), coalesce(c.columna, '')"
     return [
@@ -165,7 +167,7 @@ def _below_parents(conn: Connection, reason: Reason, routes: Sequence[Route]) ->
         f" FROM {BOOKKEEPING}.cuarentena c LEFT JOIN padre p ON p.valor = c.fila ->> %s"
         " WHERE c.estado = 'abierta' AND c.tabla_origen = %s AND c.motivo = %s GROUP BY 1, 2, 3, 4 ORDER BY 5 DESC, 1",
         (
-            runs.to_json([{"tabla": table, "columna": column} for table, column in parents]),
+            to_json([{"tabla": table, "columna": column} for table, column in parents]),
             reason.column,
             reason.column,
             reason.source,

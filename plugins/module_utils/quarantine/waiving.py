@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..core.bookkeeping import BOOKKEEPING
 from ..core.errors import MigrationError
-from ..core.phase.summary import number
 from ..core.proof.comparison import refused_sql, stale_entries_sql
 from ..core.quarantine.waivers import Waiver, like, parse_waivers
-from ..core.rows.routes import BOOKKEEPING, Route
+from ..core.rows.routes import Route
 from ..core.sqltext import literal
-from ..ledger import lease, runs
+from ..core.words import number
+from ..ledger import lease
+from ..ledger.events import event, to_json, waived_quarantine
 from ..server import db
 
 if TYPE_CHECKING:
@@ -56,7 +58,7 @@ def apply(conn: Connection, waivers: Sequence[Waiver], routes: Sequence[Route], 
             detail = {"tabla": table, "filas": rows}
             if pattern is not None:
                 detail |= {"patron": pattern, "motivo": reason, "por": operator}
-            runs.event(conn, run_id, "dispensa_retirada" if pattern is None else "dispensa", phase, detail)
+            event(conn, run_id, "dispensa_retirada" if pattern is None else "dispensa", phase, detail)
     return _lines(settled, "dispensadas", "vuelven") + _idle(conn, waivers, routes)
 
 
@@ -85,7 +87,7 @@ def _settle(conn: Connection, waivers: Sequence[Waiver], routes: Sequence[Route]
         for n, w in enumerate(waivers)
     ]
     sources = [r.pair.source for r in routes]
-    return db.fetch_all(conn, _SETTLE, {"waivers": runs.to_json(patterns), "sources": sources, "run_id": run_id})
+    return db.fetch_all(conn, _SETTLE, {"waivers": to_json(patterns), "sources": sources, "run_id": run_id})
 
 
 def _lines(settled: Sequence[tuple[Any, ...]], waived: str, opened: str) -> list[str]:
@@ -99,7 +101,7 @@ def _lines(settled: Sequence[tuple[Any, ...]], waived: str, opened: str) -> list
 
 def _idle(conn: Connection, waivers: Sequence[Waiver], routes: Sequence[Route]) -> list[str]:
     """One line for each pattern of these tables by which no entry is waived now."""
-    used = {pattern for _, pattern, _, _ in runs.waived_quarantine(conn)}
+    used = {pattern for _, pattern, _, _ in waived_quarantine(conn)}
     sources = {r.pair.source for r in routes}
     return [
         f"waived_quarantine: {w.pattern} no dispensa ninguna fila"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ..core.bookkeeping import BOOKKEEPING
 from ..core.catalogue import Catalogue
 from ..core.mapping.types import Mapping, SpanishTable
-from ..core.rows.routes import BOOKKEEPING
 from ..core.schema.ddl import own_sequence
 from ..core.schema.policies import made_by_hand, policy_statements, renames
 from ..core.sqltext import qname

@@ -1,53 +1,33 @@
-"""The Spanish tables: made in one transaction, verified against a mould, dropped only while they are empty."""
+"""The Spanish tables: made in one transaction, verified against a mould."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ..backfill.deferred_indexes import owed_indexes
+from ..core.bookkeeping import BOOKKEEPING
 from ..core.catalogue import Catalogue
-from ..core.errors import MigrationError
 from ..core.mapping.types import Mapping, SpanishTable
-from ..core.rows.routes import BOOKKEEPING
-from ..core.schema.ddl import helper_statements, index_name, own_sequence, table_statements
+from ..core.schema.ddl import index_name, own_sequence, table_statements
 from ..core.schema.policies import made_by_hand
-from ..core.sqltext import derived_name, qname
+from ..core.sqltext import derived_name
 from ..core.survey.drift import TABLE_KINDS
-from ..ledger import runs
-from ..server.db import Error, fetch_all, fetch_one, rolled_back, run_sql
+from ..ledger import bookkeeping
+from ..ledger.owed_indexes import owed_indexes
+from ..server.db import fetch_all, fetch_one, rolled_back, run_sql
+from .routines import install_helpers
 from .structure import INVALID, POLICY, Difference, differences, read_facts, table_oids, without_schema
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
 MOULD = "migracion_molde"
-DEPENDENTS = "2BP01"  # dependent objects still exist
-
-
-def install_helpers(conn: Connection) -> None:
-    """Create or replace the functions of schema migracion that tables and forward SELECTs call."""
-    run_sql(conn, *helper_statements(conn.info.server_version))
 
 
 def missing_tables(conn: Connection, mapping: Mapping) -> list[SpanishTable]:
     """Return the Spanish tables that do not exist yet, in the order in which they are made."""
     there = table_oids(conn, mapping.schema, [t.name for t in mapping.tables])
     return [t for t in mapping.tables if t.name not in there]
-
-
-def made_by_us(conn: Connection, mapping: Mapping) -> list[str]:
-    """Return the existing tables that fase1 made and has not dropped since, children first."""
-    if not runs.exists(conn):
-        return []
-    made: set[str] = set()
-    for kind, detail in fetch_all(
-        conn,
-        "SELECT tipo, detalle FROM migracion.evento WHERE tipo IN ('tablas_creadas', 'tablas_borradas') ORDER BY id",
-    ):
-        made = made | set(detail["tablas"]) if kind == "tablas_creadas" else made - set(detail["tablas"])
-    missing = {t.name for t in missing_tables(conn, mapping)}
-    return [t.name for t in reversed(mapping.tables) if t.name in made - missing]
 
 
 def names_taken(conn: Connection, mapping: Mapping, catalogue: Catalogue) -> list[str]:
@@ -108,7 +88,7 @@ def check_structure(conn: Connection, mapping: Mapping, catalogue: Catalogue) ->
 def structure_of_existing(conn: Connection, mapping: Mapping, catalogue: Catalogue) -> dict[str, list[Difference]]:
     """Return check_structure() in a transaction of its own, with everything that the mould needs, rolled back."""
     with rolled_back(conn):
-        runs.ensure_schema(conn)
+        bookkeeping.ensure_schema(conn)
         install_helpers(conn)
         return check_structure(conn, mapping, catalogue)
 
@@ -123,39 +103,6 @@ def _built_later(difference: Difference, owed: set[str]) -> bool:
     """Whether an index is absent, or half built, because the copy owes it: it will build it."""
     absent = difference.actual is None or difference.actual.endswith(INVALID)
     return difference.kind == "índice" and difference.name in owed and absent
-
-
-def require_empty(conn: Connection, mapping: Mapping, names: Sequence[str]) -> None:
-    """Lock the tables against everybody and refuse when one of them holds rows (trap 11)."""
-    listed = ", ".join(qname(mapping.schema, name) for name in names)
-    run_sql(conn, f"LOCK TABLE {listed} IN ACCESS EXCLUSIVE MODE")
-    full = [n for n in names if fetch_one(conn, _any_row(mapping.schema, n)) is not None]
-    if full:
-        raise MigrationError(
-            f"fase1: {', '.join(full)} ya tiene filas; deshacer fase1 las borraría. No se cambió nada. "
-            "Deshaga antes la copia: ansible-playbook fase2.yml --tags rollback con el mismo -i.",
-            code="unsafe",
-        )
-
-
-def _any_row(schema: str, name: str) -> str:
-    return f"SELECT 1 FROM {qname(schema, name)} LIMIT 1"
-
-
-def drop_tables(conn: Connection, mapping: Mapping, names: Sequence[str]) -> None:
-    """Drop the tables in the caller's transaction, never CASCADE: what others built on them stops it."""
-    require_empty(conn, mapping, names)
-    try:
-        run_sql(conn, f"DROP TABLE {', '.join(qname(mapping.schema, name) for name in names)}")
-    except Error as error:
-        if error.pgcode != DEPENDENTS:
-            raise
-        users = "; ".join((error.diag.message_detail or "").splitlines())
-        raise MigrationError(
-            f"fase1: hay objetos que usan estas tablas, y nada se borra en cascada ({users}). No se cambió nada. Quite esos "
-            "objetos, guardando su definición, y repita fase1.yml --tags rollback con el mismo -i.",
-            code="unsafe",
-        ) from error
 
 
 def announce_schema(conn: Connection) -> None:

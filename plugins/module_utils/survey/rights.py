@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..core.bookkeeping import BOOKKEEPING
 from ..core.catalogue import Catalogue
 from ..core.mapping.types import Mapping
-from ..core.rows.routes import BOOKKEEPING
-from ..core.schema.ddl import TOUCH, helper_statements
+from ..core.rows.reading import TOUCH, helper_statements
 from ..core.sqltext import ident, qname
 from ..server import db
 

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..rows.routes import BOOKKEEPING, Route, joined_key
+from ..bookkeeping import BOOKKEEPING
+from ..rows.routes import Route, joined_key
 from ..rows.row_bytes import legacy_bytes
 from ..rows.row_locks import key_and_place, passed
 from ..sqltext import ident, literal

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..bookkeeping import BOOKKEEPING
 from ..rows.refusals import accepted
-from ..rows.routes import BOOKKEEPING, Route, clave_sql, row_image, spanish_clave
+from ..rows.routes import Route, clave_sql, row_image, spanish_clave
 from ..rows.row_locks import by_key, key_and_place, parent_locks, passed, unnested
 from ..rows.values import TEXT_TYPES, type_family
 from ..sqltext import ident, idents, images_differ, literal

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ..phase.summary import number, size
+from ..words import number, size
 
 LIMIT = 0.85  # of the disk: at 95 % a hosted project turns read-only, and its disk grows four times a day at most
 GIGABYTE = 2**30

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..phase.summary import size
+from ..words import size
 
 LAG_SECONDS = 10.0
 LAG_BYTES = 64 * 2**20

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from ..errors import MigrationError
+from ..words import closest
 
 Kind = Literal["text", "null", "boolean", "integer", "number", "list", "map", "other"]
 
@@ -83,10 +83,9 @@ def _one_line(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def nearest_or_all(name: str, known: Iterable[str]) -> str:
     """Return the end of a sentence that offers the known name most like this one, or all of them."""
     names = list(known)
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    if close:
-        return f"; ¿quiso decir «{close[0]}»?"
+    if close := closest(name, names):
+        return f"; ¿quiso decir «{close}»?"
     return f"; existen: {', '.join(names)}" if names else ""

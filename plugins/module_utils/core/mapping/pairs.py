@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from .column_types import TEXTS, family
-from .document import Entry, Problems, nearest
+from .document import Entry, Problems, nearest_or_all
 from .spanish_tables import check_reference, refusal, value_of
 from .types import ColumnRule, Lookup, Pair, SpanishColumn, SpanishTable
 
@@ -52,9 +52,9 @@ def build_pairs(root: Entry, tables: tuple[SpanishTable, ...], subphases: Subpha
         for target, entry in targets.fields.items():
             subphase = entry.get("subphase")
             if subphase.text and subphase.text not in phases:
-                problems.add(subphase, f"la subfase «{subphase.text}» no existe{nearest(subphase.text, phases)}")
+                problems.add(subphase, f"la subfase «{subphase.text}» no existe{nearest_or_all(subphase.text, phases)}")
             if target not in known:
-                problems.add(entry, f"la tabla española «{target}» no está declarada{nearest(target, known)}")
+                problems.add(entry, f"la tabla española «{target}» no está declarada{nearest_or_all(target, known)}")
                 continue
             phase = phases.get(subphase.text, "")
             pair = _pair(source, entry, known[target], phase, problems)
@@ -75,7 +75,7 @@ def _pair(source: str, entry: Entry, table: SpanishTable, phase: str, problems: 
         if name in columns:
             rules.append(_rule(columns[name], written, problems))
         elif columns:
-            problems.add(written, f"«{table.name}» no tiene la columna «{name}»{nearest(name, columns)}")
+            problems.add(written, f"«{table.name}» no tiene la columna «{name}»{nearest_or_all(name, columns)}")
     waived = tuple((column, reason.text) for column, reason in entry.get("waived").fields.items())
     match = entry.get("match").texts() or table.primary_key
     pair = Pair(
@@ -208,7 +208,7 @@ def _check_merge(entry: Entry, pair: Pair, table: SpanishTable, problems: Proble
     keys = [key[0] for key in table.unique if len(key) == 1 and key != pair.match]
     if pair.merge_by not in keys:
         sentence = f"«{pair.merge_by}» no es, además de match, única por sí sola en «{table.name}»"
-        problems.add(place, f"{sentence}{nearest(pair.merge_by, keys)}")
+        problems.add(place, f"{sentence}{nearest_or_all(pair.merge_by, keys)}")
     elif pair.merge_by not in _steady(pair.columns):
         problems.add(place, f"«{pair.merge_by}» no tiene regla {_STEADY}")
 
@@ -233,7 +233,7 @@ def _check_lookups(
             _check_take(place.get("take"), own[rule.target], known[table], problems)
         elif table not in legacy:
             sentence = f"«{table}» no es una tabla legada que el mapeo nombre, ni una española"
-            problems.add(place.get("table"), f"{sentence}{nearest(table, [*legacy, *known])}")
+            problems.add(place.get("table"), f"{sentence}{nearest_or_all(table, [*legacy, *known])}")
 
 
 def _check_by(place: Entry, pair: Pair, known: Mapping[str, SpanishTable], problems: Problems) -> None:
@@ -241,7 +241,7 @@ def _check_by(place: Entry, pair: Pair, known: Mapping[str, SpanishTable], probl
     spanish = {rule.target for rule in pair.columns if rule.lookup is not None and rule.lookup.table in known}
     certain = {rule.target for rule in pair.columns if not rule.optional}
     if place.text and place.text not in own:
-        problems.add(place, f"«{pair.target}» no tiene la columna «{place.text}»{nearest(place.text, own)}")
+        problems.add(place, f"«{pair.target}» no tiene la columna «{place.text}»{nearest_or_all(place.text, own)}")
     elif place.text and place.text not in certain - spanish:
         problems.add(place, f"«{place.text}» no tiene regla (que no sea opcional ni busque también en una tabla española)")
 
@@ -252,7 +252,7 @@ def _check_take(place: Entry, target: SpanishColumn, parent: SpanishTable, probl
         return
     taken = columns.get(place.text)
     if taken is None:
-        problems.add(place, f"la tabla «{parent.name}» no tiene la columna «{place.text}»{nearest(place.text, columns)}")
+        problems.add(place, f"la tabla «{parent.name}» no tiene la columna «{place.text}»{nearest_or_all(place.text, columns)}")
     elif taken.optional:
         problems.add(place, f"la columna «{place.text}» es opcional: no está en todas las instalaciones")
     elif taken.type and target.type and taken.type != target.type:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..sqltext import MAX_IDENTIFIER_BYTES
-from .document import Entry, Kind, Node, Problems, nearest
+from .document import Entry, Kind, Node, Problems, nearest_or_all
 
 Schema = dict[str, Any]
 
@@ -221,7 +221,7 @@ class Record(Shape):
         fields: dict[str, Entry] = {}
         for name, value, place in _children(node, at, "una clave se escribe una sola vez", problems):
             if name not in known:
-                problems.add(place, f"clave desconocida «{name}»{nearest(name, known)}")
+                problems.add(place, f"clave desconocida «{name}»{nearest_or_all(name, known)}")
                 continue
             # A key that is there but wrong is not missing as well.
             fields[name] = known[name].shape.read(value, place, problems) or replace(place, kind="null")

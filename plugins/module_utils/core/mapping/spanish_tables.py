@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from .column_types import JSON, KNOWN_TYPES, NUMBERS, SERIAL, TEXTS, TIMESTAMPS, canonical, family, misfit, sql_value, type_name
-from .document import Entry, Problems, nearest
+from .document import Entry, Problems, nearest_or_all
 from .types import ForeignKey, SpanishColumn, SpanishTable
 
 ON_DELETE = ("no action", "restrict", "cascade", "set null", "set default")
@@ -89,7 +89,7 @@ def _column(name: str, entry: Entry, table: Entry, problems: Problems) -> Spanis
         comment=entry.get("comment").text,
     )
     if written and not column.type:
-        problems.add(entry.get("type"), f"«{written}» no es un tipo conocido{nearest(written, KNOWN_TYPES)}")
+        problems.add(entry.get("type"), f"«{written}» no es un tipo conocido{nearest_or_all(written, KNOWN_TYPES)}")
     _check_column(column, entry, problems)
     default = _column_default(column, entry, problems)
     return SpanishColumn(**{**vars(column), "default": default})
@@ -129,7 +129,7 @@ def _declared(entry: Entry, columns: Mapping[str, SpanishColumn], problems: Prob
     for item in entry.items:
         column = columns.get(item.text)
         if column is None:
-            problems.add(item, f"la columna «{item.text}» no está declarada{nearest(item.text, columns)}")
+            problems.add(item, f"la columna «{item.text}» no está declarada{nearest_or_all(item.text, columns)}")
         elif column.optional:
             problems.add(item, f"la columna «{item.text}» es opcional: no puede estar en claves ni índices")
     return entry.texts()
@@ -140,7 +140,7 @@ def _touched(entry: Entry, columns: Mapping[str, SpanishColumn], problems: Probl
         return None
     column = columns.get(entry.text)
     if column is None:
-        problems.add(entry, f"la columna «{entry.text}» no está declarada{nearest(entry.text, columns)}")
+        problems.add(entry, f"la columna «{entry.text}» no está declarada{nearest_or_all(entry.text, columns)}")
     elif column.type and column.type not in TIMESTAMPS:
         problems.add(entry, f"la columna «{entry.text}» debe ser timestamp y es {column.type}")
     return entry.text
@@ -159,13 +159,13 @@ def _foreign_keys(
         parent, references = written.get("table"), written.get("column")
         on_delete = written.get("on_delete")
         if column not in columns:
-            problems.add(written, f"la columna «{column}» no está declarada{nearest(column, columns)}")
+            problems.add(written, f"la columna «{column}» no está declarada{nearest_or_all(column, columns)}")
         if on_delete.text and on_delete.text.lower() not in ON_DELETE:
-            problems.add(on_delete, f"«{on_delete.text}» no es una acción{nearest(on_delete.text.lower(), ON_DELETE)}")
+            problems.add(on_delete, f"«{on_delete.text}» no es una acción{nearest_or_all(on_delete.text.lower(), ON_DELETE)}")
         if on_delete.text.lower() == "set null" and column in columns and columns[column].not_null:
             problems.add(on_delete, f"la columna «{column}» es obligatoria: no puede quedar en NULL")
         if parent.text and parent.text not in root.fields:
-            problems.add(parent, f"la tabla «{parent.text}» no está declarada{nearest(parent.text, root.fields)}")
+            problems.add(parent, f"la tabla «{parent.text}» no está declarada{nearest_or_all(parent.text, root.fields)}")
         elif parent.text in earlier:
             check_reference(columns.get(column), references, earlier[parent.text], problems)
         elif parent.text == name:
@@ -183,7 +183,7 @@ def check_reference(child: SpanishColumn | None, entry: Entry, parent: SpanishTa
         return
     target = columns.get(entry.text)
     if target is None:
-        problems.add(entry, f"la tabla «{parent.name}» no tiene la columna «{entry.text}»{nearest(entry.text, columns)}")
+        problems.add(entry, f"la tabla «{parent.name}» no tiene la columna «{entry.text}»{nearest_or_all(entry.text, columns)}")
     elif (entry.text,) not in (parent.primary_key, *parent.unique):
         problems.add(entry, f"«{parent.name}.{entry.text}» no es clave primaria ni única")
     elif child and child.type and target.type and child.type != target.type:

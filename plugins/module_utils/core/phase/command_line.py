@@ -12,7 +12,8 @@ from typing import Any
 
 import yaml
 
-from .settings import SECRET, nearest
+from ..words import nearest
+from .settings import SECRET
 
 RUNNER = "migration_runner"
 PHASE_TAGS = (("all",), ("verify",), ("rollback",))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..quarantine.waivers import parse_waivers, unknown_table
+from ..words import nearest
 from .gates import GATES
 from .window import parse_window
 
@@ -131,12 +131,6 @@ VARIABLES: Mapping[str, Variable] = {
     "rollback_on_failure": Variable(parse_bool),
     "overrides": Variable(parse_overrides),
 }
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """'; ¿quiso decir x?' or nothing."""
-    found = difflib.get_close_matches(name, list(known), 1)
-    return f"; ¿quiso decir {found[0]}?" if found else ""
 
 
 def check_values(values: Mapping[str, Any], subphases: Sequence[str] = (), tables: Sequence[str] = ()) -> list[str]:

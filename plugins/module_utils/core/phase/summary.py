@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from ..words import duration, number
 from .command_line import Command
-from .gates import PHASES, REVERT
+from .history import PHASES, REVERT
 
 Quarantine = Sequence[tuple[str, str, int, list[str]]]
 Waived = Sequence[tuple[str, str, str, int]]
@@ -41,7 +42,7 @@ class Ending:
     def lines(self, now: datetime) -> list[str]:
         """The summary."""
         part = f" {self.subphase}" if self.subphase else ""
-        took = duration(self.run_id, now)
+        took = time_taken(self.run_id, now)
         found = ["", f"{self.phase}{part} · {self.action} · {self.verdict}{f' · {took}' if took else ''}"]
         found += [f"  {note}" for note in self.notes]
         found += accounting(self.proof or {})
@@ -128,25 +129,10 @@ def waived_lines(entries: Waived) -> list[str]:
     return found
 
 
-def duration(run_id: str, now: datetime) -> str:
-    """How long the run took: its id begins with its start in UTC."""
+def time_taken(run_id: str, now: datetime) -> str:
+    """How long the run took, '' where its id does not begin with its start in UTC."""
     try:
         start = datetime.strptime(run_id[:15], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
     except ValueError:
         return ""
-    seconds = max(0, round((now - start).total_seconds()))
-    return f"{seconds} s" if seconds < 60 else f"{seconds // 60} min {seconds % 60:02d} s"
-
-
-def number(value: float) -> str:
-    """1234567 as people here write it: 1.234.567."""
-    return f"{value:,.0f}".replace(",", ".")
-
-
-def size(count: float) -> str:
-    """Bytes in the largest fitting unit."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1024:
-            return f"{count:.0f} {unit}"
-        count /= 1024
-    return f"{count:.1f} TB"
+    return duration(max(0.0, (now - start).total_seconds()))

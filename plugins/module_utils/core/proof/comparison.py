@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..backfill.carrying import UNFORESEEN, explained, may_merge
+from ..bookkeeping import BOOKKEEPING
 from ..rows.refusals import accepted
-from ..rows.routes import BOOKKEEPING, Route, joined_key, spanish_clave
+from ..rows.routes import Route, joined_key, spanish_clave
 from ..rows.values import type_family
 from ..sqltext import ident, idents, images_differ, literal
 

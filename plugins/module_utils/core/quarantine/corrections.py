@@ -9,8 +9,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ..backfill.carrying import UNFORESEEN
+from ..bookkeeping import BOOKKEEPING
 from ..rows.refusals import sources_of
-from ..rows.routes import BOOKKEEPING, Carried, Route, clave_sql
+from ..rows.routes import Carried, Route, clave_sql
 from ..rows.values import origin
 from ..sqltext import ident, idents, literal, qname
 from ..words import escape

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
+
+from ..words import closest
 
 UNSAID = "sin motivo escrito"
 
@@ -55,8 +56,8 @@ def unknown_table(waivers: Iterable[Waiver], tables: Iterable[str]) -> str:
     known = sorted(set(tables))
     for waiver in waivers:
         if not any(waiver.concerns(table) for table in known):
-            near = get_close_matches(waiver.table, known, 1)
-            hint = f"¿quiso decir {near[0]}?" if near else f"las que hay son {', '.join(known)}"
+            near = closest(waiver.table, known)
+            hint = f"¿quiso decir {near}?" if near else f"las que hay son {', '.join(known)}"
             return f"{waiver.pattern!r} no nombra ninguna tabla de origen; {hint}"
     return ""
 

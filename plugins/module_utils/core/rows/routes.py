@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..bookkeeping import BOOKKEEPING
 from ..catalogue import Catalogue, LegacyColumn, Relation
 from ..errors import MigrationError
 from ..mapping.types import ColumnRule, ForeignKey, Lookup, Mapping, Pair, SpanishColumn, SpanishTable
 from ..sqltext import derived_name, ident, literal, qname
 from .values import TEXT_TYPES
-
-BOOKKEEPING = "migracion"
 
 
 @dataclass(frozen=True)

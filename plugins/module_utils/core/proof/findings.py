@@ -1,37 +1,16 @@
-"""What a person reads about rows: accounting, differences, forecast. Spanish sentences from the jobs' figures."""
+"""What a person reads about rows: accounting, differences, forecast. Spanish sentences from a proof's figures. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ..core.proof.comparison import (
-    DIFFERENT,
-    EQUAL,
-    MERGED,
-    MISSING,
-    PENDING,
-    QUARANTINED,
-    REFUSED,
-    SURPLUS,
-    UNMERGED,
-    not_compared,
-)
-from .accounting import Account
+from ..words import number
+from .accounts import Account
+from .comparison import DIFFERENT, EQUAL, MERGED, MISSING, PENDING, QUARANTINED, REFUSED, SURPLUS, UNMERGED, not_compared
 
 REASONS = 12
 VALUE = 60  # characters of a value that are shown
-
-
-def number(value: float) -> str:
-    """Return a count as it is written in Ecuador: 1.234.567."""
-    return f"{value:,.0f}".replace(",", ".")
-
-
-def duration(seconds: float) -> str:
-    """Return seconds as '45 s' or '3 min 20 s'."""
-    whole = round(seconds)
-    return f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60:02d} s"
 
 
 def account_lines(accounts: Sequence[Account]) -> list[str]:

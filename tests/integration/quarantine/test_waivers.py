@@ -11,8 +11,8 @@ import pytest
 
 from plugins.module_utils.core.errors import MigrationError
 from plugins.module_utils.core.phase.summary import waived_lines
-from plugins.module_utils.ledger import runs
-from plugins.module_utils.server import db
+from plugins.module_utils.ledger.events import open_quarantine, waived_quarantine
+from plugins.module_utils.server.connect import connect
 from tests.support.databases import Begin, Database, Made
 from tests.support.dump import dump
 from tests.support.jobs import Jobs
@@ -62,10 +62,10 @@ def test_waived_rows_stay_quarantined_in_the_accounting_and_are_counted_apart(ma
     after = equalised(jobs, TESTS)
     assert after["accounting"] == before
     assert after["changed"] is False
-    with closing(db.connect(database.url, "prueba")) as conn:
-        assert {entry[0] for entry in runs.open_quarantine(conn)} == {"customers"}
+    with closing(connect(database.url, "prueba")) as conn:
+        assert {entry[0] for entry in open_quarantine(conn)} == {"customers"}
         rows = len(database.query(ENTRIES))
-        assert waived_lines(runs.waived_quarantine(conn)) == [
+        assert waived_lines(waived_quarantine(conn)) == [
             f"  Cuarentena dispensada: {rows} filas (waived_quarantine)",
             f"    {rows} × professions por professions:*: datos de prueba",
         ]

@@ -15,7 +15,7 @@ from tests.support.observation import differences
 from tests.support.settings import HOSTILE, put, take_away
 from tests.support.variants import brief
 
-FAIR = Path(__file__).resolve().parents[1] / "support/fair.yml"
+FAIR = Path(__file__).resolve().parents[2] / "support/fair.yml"
 SCHEMA = '"Feria ""50%"" d\'Ñ"'
 OWNERS = f"""{SCHEMA}."Dueños d'""ocasión"" \\ {{x}} %s\""""
 VISITS = f"""{SCHEMA}."Visita's 100%\""""

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
-from plugins.module_utils.ledger import lease, runs
+from plugins.module_utils.ledger import bookkeeping, lease, runs
+from plugins.module_utils.ledger.events import event, last_event, to_json
 from plugins.module_utils.server import db
+from plugins.module_utils.server.connect import connect
 from tests.sample.supabase import API_ROLES
 from tests.support.databases import Database, Databases
 from tests.support.jobs import SHOP
@@ -29,10 +31,10 @@ def test_no_role_but_the_owner_reaches_the_bookkeeping_even_under_open_default_p
             empty_database.query(
                 f"ALTER DEFAULT PRIVILEGES FOR ROLE {empty_database.role} GRANT ALL ON {kind} TO PUBLIC, {roles}"
             )
-    with closing(db.connect(empty_database.url, "r1")) as conn:
-        runs.ensure_schema(conn)
+    with closing(connect(empty_database.url, "r1")) as conn:
+        bookkeeping.ensure_schema(conn)
         db.run_sql(conn, "CREATE FUNCTION migracion.ayuda() RETURNS int LANGUAGE sql RETURN 1")
-        runs.seal(conn)
+        bookkeeping.seal(conn)
     open_objects = empty_database.query(
         """
         SELECT r.rolname, o.name FROM pg_roles r, LATERAL (
@@ -52,7 +54,7 @@ def test_no_role_but_the_owner_reaches_the_bookkeeping_even_under_open_default_p
 
 def test_every_table_has_a_primary_key(empty_database: Database, conn: Any) -> None:
     """A published table without one refuses UPDATE and DELETE."""
-    runs.ensure_schema(conn)
+    bookkeeping.ensure_schema(conn)
     without = empty_database.query(
         "SELECT relname FROM pg_class c WHERE relnamespace = 'migracion'::regnamespace AND relkind = 'r' "
         "AND NOT EXISTS (SELECT FROM pg_index WHERE indrelid = c.oid AND indisprimary)"
@@ -61,11 +63,11 @@ def test_every_table_has_a_primary_key(empty_database: Database, conn: Any) -> N
 
 
 def test_making_it_again_changes_nothing(conn: Any) -> None:
-    runs.ensure_schema(conn)
-    runs.event(conn, "r1", "nota", "fase0", {"texto": "a\x00b"})
+    bookkeeping.ensure_schema(conn)
+    event(conn, "r1", "nota", "fase0", {"texto": "a\x00b"})
     db.run_sql(conn, "UPDATE migracion.identidad SET version = 0")
-    runs.ensure_schema(conn)
-    found = runs.last_event(conn, ["nota"])
+    bookkeeping.ensure_schema(conn)
+    found = last_event(conn, ["nota"])
     assert found is not None
     assert found.detail == {"texto": "a\\u0000b"}
 
@@ -97,10 +99,10 @@ def test_a_ledger_that_came_with_a_copy_of_the_database_is_refused(
 
 def test_a_dump_restored_where_the_system_identifier_is_secret_is_refused_too(empty_database: Database, conn: Any) -> None:
     empty_database.query("REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC")
-    runs.ensure_schema(conn)
-    runs.check_identity(conn)
+    bookkeeping.ensure_schema(conn)
+    bookkeeping.check_identity(conn)
     empty_database.query("UPDATE migracion.identidad SET esquema_oid = 1")  # a restored schema has another oid
-    assert refused(lambda: runs.check_identity(conn)).code == "identity"
+    assert refused(lambda: bookkeeping.check_identity(conn)).code == "identity"
 
 
 # --- runs
@@ -110,7 +112,7 @@ def test_a_refused_phase_leaves_nothing_behind(phase: Phase, conn: Any) -> None:
     error = refused(lambda: phase.open("fase1", maintenance_window=closed_window(), overrides={"disk": "ampliado"}))
     assert error.code == "refused"
     assert "[order] fase1 va después de: fase0" in str(error)
-    assert not runs.exists(conn)
+    assert not bookkeeping.exists(conn)
 
 
 def test_a_completed_phase_again_gets_no_row_until_something_changes(fase0: Phase, conn: Any) -> None:
@@ -155,11 +157,11 @@ def test_a_rollback_marks_what_it_undid(fase0: Phase, conn: Any) -> None:
     finish(fase0, conn, "fase1")
     back = fase0.open("fase1", direction="revertir")
     lease.require_run(conn, back, "fase1")
-    runs.event(conn, back, "tablas_borradas", "fase1", {"tablas": []})
+    event(conn, back, "tablas_borradas", "fase1", {"tablas": []})
     lines = fase0.call("close", "fase1", back, direction="revertir")
     assert any("DESHECHA" in line for line in lines)
     assert states(conn)[1:] == [("fase1", "aplicar", "revertida"), ("fase1", "revertir", "completada")]
-    assert runs.last_event(conn, ["reversion"], back) is not None
+    assert last_event(conn, ["reversion"], back) is not None
 
 
 def test_the_rollback_of_a_phase_is_refused_while_a_later_one_stands(fase0: Phase, conn: Any) -> None:
@@ -173,7 +175,7 @@ def test_fase0_has_nothing_to_undo_and_says_so_with_an_event(fase0: Phase, conn:
     lines = fase0.call("close", "fase0", back, direction="revertir")
     assert any("No había nada que deshacer de fase0" in line for line in lines)
     assert states(conn) == [("fase0", "aplicar", "completada")]
-    assert runs.last_event(conn, ["reversion"], back) is not None
+    assert last_event(conn, ["reversion"], back) is not None
 
 
 def test_fase2_without_a_subphase_does_what_is_there_and_ends_incomplete(fase0: Phase, conn: Any) -> None:
@@ -197,7 +199,7 @@ def test_only_legal_transitions_happen(fase0: Phase, conn: Any) -> None:
 
 def test_passing_a_gate_leaves_its_reason(phase: Phase, conn: Any) -> None:
     phase.open("fase0", run_id="noche", maintenance_window=closed_window(), overrides={"window": "acordado con soporte"})
-    found = runs.last_event(conn, ["puerta_saltada"], "noche")
+    found = last_event(conn, ["puerta_saltada"], "noche")
     assert found is not None
     assert (found.detail["puerta"], found.detail["motivo"]) == ("window", "acordado con soporte")
 
@@ -224,7 +226,7 @@ def test_a_dry_run_asks_every_gate_and_writes_nothing(phase: Phase, conn: Any) -
     assert any("se negaría [order]" in line for line in lines)
     assert any("se negaría [window]" in line for line in lines)
     phase.call("close", "fase1", "ensayo", check=True, maintenance_window=closed_window())
-    assert not runs.exists(conn)
+    assert not bookkeeping.exists(conn)
 
 
 def test_a_dry_run_beside_a_running_phase_ends_refused(fase0: Phase) -> None:
@@ -276,7 +278,7 @@ def test_quarantined_text_is_shown_literally_and_moves_no_cursor(fase0: Phase, c
     db.execute(
         conn,
         "INSERT INTO migracion.cuarentena (tabla_origen, clave, fila, motivo, origen) VALUES (%s, %s, %s, %s, 'copia')",
-        ("customers", "a|b", runs.to_json(row), "sin teléfono"),
+        ("customers", "a|b", to_json(row), "sin teléfono"),
     )
     said = "\n".join(fase0.call("quarantine", "estado", "ver"))
     assert "1 × customers: sin teléfono" in said

@@ -18,10 +18,11 @@ from hypothesis import strategies as st
 from plugins.module_utils.core.mapping.file import load_mapping
 from plugins.module_utils.core.mapping.types import Mapping
 from plugins.module_utils.core.rows.forward import forward_sql
+from plugins.module_utils.core.rows.reading import helper_statements
 from plugins.module_utils.core.rows.routes import all_routes
-from plugins.module_utils.core.schema.ddl import helper_statements
 from plugins.module_utils.core.survey.drift import find_drift
 from plugins.module_utils.server import db
+from plugins.module_utils.server.connect import connect
 from plugins.module_utils.server.live_catalogue import read_catalogue
 from tests.support.databases import Database, Databases
 from tests.support.hostile import DATES, JSONS, PLAIN_DATES, PLAIN_NOTES, SOURCES, STATUSES, TEXTS, UUIDS
@@ -75,7 +76,7 @@ class Bench:
     """A legacy table of one column and the judgement of both sides on whatever is put into it."""
 
     def __init__(self, database: Database) -> None:
-        self.conn = db.connect(database.url, "prueba")
+        self.conn = connect(database.url, "prueba")
         self.run(
             "CREATE SCHEMA migracion; CREATE TYPE public.letters AS ENUM ('a', 'abcde', 'abcdef', 'abcde ', 'null', 'ñandú')"
         )

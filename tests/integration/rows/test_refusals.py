@@ -14,10 +14,10 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from plugins.module_utils.backfill.batches import install
 from plugins.module_utils.backfill.sequences import advance_sequences
 from plugins.module_utils.call.context import Context, opened
 from plugins.module_utils.proof import prove
+from plugins.module_utils.schema.routines import install
 from plugins.module_utils.server import db
 from tests.support.accounting import take_accounting
 from tests.support.databases import Database, Databases

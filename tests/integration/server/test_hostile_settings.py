@@ -18,7 +18,7 @@ import psycopg2
 import pytest
 
 from plugins.module_utils.core.errors import MigrationError
-from plugins.module_utils.server import db
+from plugins.module_utils.server.connect import connect
 from tests.sample.supabase import DEFAULT_OWNER, NASTY_PASSWORD
 from tests.support.accounting import take_accounting
 from tests.support.databases import Database, Databases
@@ -146,4 +146,4 @@ def test_a_server_that_speaks_spanish_is_understood(spanish_server: PostgresServ
         spanish_server.url("no_existe", DEFAULT_OWNER, NASTY_PASSWORD): 'la base de datos "no_existe" no existe',
     }.items():
         with pytest.raises(MigrationError, match=said):
-            db.connect(address, "r1")
+            connect(address, "r1")

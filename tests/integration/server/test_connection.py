@@ -17,6 +17,7 @@ import pytest
 from plugins.module_utils.core.errors import MigrationError
 from plugins.module_utils.core.server.session import SETTINGS
 from plugins.module_utils.server import db, identity
+from plugins.module_utils.server.connect import _require_version, connect
 from tests.sample.supabase import DEFAULT_OWNER, NASTY_PASSWORD
 from tests.support.databases import Database
 from tests.support.pgbouncer import pgbouncer
@@ -33,7 +34,7 @@ def tls_url(empty_database: Database, tmp_path: Path) -> Iterator[str]:
 
 def refusal(url: str) -> MigrationError:
     with pytest.raises(MigrationError) as raised:
-        db.connect(url, "prueba").close()
+        connect(url, "prueba").close()
     return raised.value
 
 
@@ -45,7 +46,7 @@ def logins_refused(server: PostgresServer) -> int:
 
 
 def test_a_password_of_special_characters_works(empty_database: Database) -> None:
-    with closing(db.connect(empty_database.url, "r1")) as conn:
+    with closing(connect(empty_database.url, "r1")) as conn:
         info = identity.describe(conn)
     assert (info.database, info.role) == (empty_database.name, DEFAULT_OWNER)
     assert any(sign in NASTY_PASSWORD for sign in '%@:/#"ñ')
@@ -74,7 +75,7 @@ def test_a_wrong_password_costs_one_login_where_tls_is_offered_too(empty_databas
 
 
 def test_tls_is_taken_where_it_is_offered(tls_url: str) -> None:
-    with closing(db.connect(tls_url, "r1")) as conn:
+    with closing(connect(tls_url, "r1")) as conn:
         assert conn.info.ssl_in_use
 
 
@@ -90,7 +91,7 @@ def test_the_operators_environment_says_nothing(empty_database: Database, monkey
     monkeypatch.setenv("PGPASSWORD", "another")
     monkeypatch.setenv("PGSSLMODE", "verify-full")
     monkeypatch.setenv("PGSERVICE", "none")
-    with closing(db.connect(empty_database.url, "r1")) as conn:
+    with closing(connect(empty_database.url, "r1")) as conn:
         assert db.fetch_one(conn, "SELECT current_setting('application_name')") == ("migracion:r1",)
     bare = empty_database.url.replace(empty_database.url.split("@")[0], f"postgresql://{DEFAULT_OWNER}")
     assert refusal(bare).code == "login"
@@ -143,7 +144,7 @@ def test_something_else_on_that_port_is_not_taken_for_a_postgresql() -> None:
 
 def test_an_old_server_is_refused() -> None:
     with pytest.raises(MigrationError, match="PostgreSQL 13"):
-        db._require_version(SimpleNamespace(info=SimpleNamespace(server_version=130010)))
+        _require_version(SimpleNamespace(info=SimpleNamespace(server_version=130010)))
 
 
 # --- the session
@@ -161,7 +162,7 @@ def test_the_session_has_our_settings_whatever_role_and_database_say(empty_datab
         "client_encoding = 'LATIN1'",
     ):
         empty_database.query(f"ALTER DATABASE {name} SET {setting}")
-    with closing(db.connect(empty_database.url, "r1")) as conn:
+    with closing(connect(empty_database.url, "r1")) as conn:
         for setting, value in SETTINGS.items():
             assert db.fetch_one(conn, "SELECT current_setting(%s)", (setting,)) == (value,)
         assert db.fetch_one(conn, "SELECT 'ñandú €', pg_sleep(0.3)::text") == ("ñandú €", "")
@@ -177,12 +178,12 @@ def test_a_pooler_in_transaction_mode_is_refused_and_one_in_session_mode_accepte
         assert "pooler en modo transacción" in str(refusal(url))
     with pgbouncer(server, users, "session") as port:
         url = address(port, empty_database.name, DEFAULT_OWNER, NASTY_PASSWORD)
-        with closing(db.connect(url, "r1")) as conn:
+        with closing(connect(url, "r1")) as conn:
             assert db.fetch_one(conn, "SELECT current_setting('statement_timeout')") == ("0",)
 
 
 def test_a_standby_is_refused_for_writing(server: PostgresServer) -> None:
-    with standby(server) as copy, closing(db.connect(copy.url(), "r1")) as conn:
+    with standby(server) as copy, closing(connect(copy.url(), "r1")) as conn:
         with pytest.raises(MigrationError, match="réplica en espera"):
             identity.require_writable(conn)
         with pytest.raises(MigrationError, match="solo lectura"), db.explained("probar"):
@@ -191,7 +192,7 @@ def test_a_standby_is_refused_for_writing(server: PostgresServer) -> None:
 
 def test_the_read_only_mode_is_explained_and_not_overridden(empty_database: Database) -> None:
     empty_database.query(f'ALTER DATABASE "{empty_database.name}" SET default_transaction_read_only = on')
-    with closing(db.connect(empty_database.url, "r1")) as conn:
+    with closing(connect(empty_database.url, "r1")) as conn:
         with pytest.raises(MigrationError, match="95 %"):
             identity.require_writable(conn)
         with pytest.raises(psycopg2.errors.ReadOnlySqlTransaction), db.transaction(conn):
@@ -278,7 +279,7 @@ def test_a_folder_without_a_socket_is_named(tmp_path: Path) -> None:
 def test_a_text_arrives_as_it_is_whatever_the_login_found(empty_database: Database, conforming: str) -> None:
     empty_database.query(f'ALTER DATABASE "{empty_database.name}" SET standard_conforming_strings = {conforming}')
     texts = ["\\", "\\'", "a\\nb", "'; --", "%s %(x)s {}", "ñandú €", "", "\\\\", "E'\\'"]
-    with closing(db.connect(empty_database.url, "r1")) as conn:
+    with closing(connect(empty_database.url, "r1")) as conn:
         assert db.fetch_one(conn, "SELECT %s", (texts,)) == (texts,)
         for text in texts:
             assert db.fetch_one(conn, "SELECT %s::text, %s", (text, text)) == (text, text)

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from plugins.module_utils.core.errors import MigrationError
-from plugins.module_utils.ledger import lease, runs
+from plugins.module_utils.ledger import bookkeeping, lease
+from plugins.module_utils.ledger.events import last_event
 from plugins.module_utils.server import db
+from plugins.module_utils.server.connect import connect
 from tests.support.databases import Database
 from tests.support.phase import Phase, refused, states
 
@@ -46,19 +48,19 @@ def test_a_second_run_is_refused_with_who_where_and_since_when(fase0: Phase, con
 
 def test_a_run_found_dead_on_its_machine_is_taken_over_and_its_sessions_ended(fase0: Phase, conn: Any) -> None:
     dead = fase0.open("fase1")
-    orphan = db.connect(fase0.url, dead)
+    orphan = connect(fase0.url, dead)
     lines = fase0.call("open", "fase1", "siguiente", controller={"dead_run": dead})
     assert any("Se toma el relevo" in line and "Se cerraron 1 sesiones" in line for line in lines)
     with pytest.raises(db.Error):
         db.run_sql(orphan, "SELECT 1")
     assert [state for _, _, state in states(conn)[-2:]] == ["fallida", "en_curso"]
-    assert runs.last_event(conn, ["arriendo_tomado"], "siguiente") is not None
+    assert last_event(conn, ["arriendo_tomado"], "siguiente") is not None
 
 
 def test_a_silent_run_of_another_machine_is_taken_over_only_when_no_session_of_it_lives(fase0: Phase, conn: Any) -> None:
     silent = fase0.open("fase1")
     db.run_sql(conn, "UPDATE migracion.arriendo SET ultima_senal = now() - interval '61 s'")
-    with closing(db.connect(fase0.url, silent)):
+    with closing(connect(fase0.url, silent)):
         assert refused(lambda: fase0.open("fase1")).code == "lease"
     waited = threading.Event()
     for _ in range(100):  # the backend needs a moment to go
@@ -104,8 +106,8 @@ def test_an_order_that_went_past_the_guard_writes_nothing(phase: Phase, conn: An
     for operation in ("open", "close", "fail"):
         error = refused(lambda operation=operation: phase.call(operation, "fase0", ""))
         assert "se saltó la guardia" in str(error)
-    assert not runs.exists(conn)
-    runs.ensure_schema(conn)
+    assert not bookkeeping.exists(conn)
+    bookkeeping.ensure_schema(conn)
     assert refused(lambda: lease.require_run(conn, "inventada", "fase1")).code == "no_run"
     assert refused(lambda: lease.require_run(conn, "", "fase1")).code == "no_run"
 

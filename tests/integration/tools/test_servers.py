@@ -19,7 +19,7 @@ from tests.support.pgbouncer import PROGRAM, pgbouncer
 from tests.support.standby import standby
 from tools.postgres_server import ServerError, address, launch, make_home, wheel_binaries
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def ask(url: str, question: str) -> object:

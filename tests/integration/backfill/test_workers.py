@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from plugins.module_utils.backfill import batches
+from plugins.module_utils.backfill import progress
 from plugins.module_utils.core.errors import MigrationError
 from plugins.module_utils.jobs import table_copy
 from tests.support.accounting import take_accounting
@@ -26,7 +26,7 @@ CREATE TRIGGER anotar AFTER INSERT ON public.clientes FOR EACH STATEMENT EXECUTE
 @pytest.fixture
 def begin(begin: Begin, monkeypatch: pytest.MonkeyPatch) -> Begin:
     """A database with its Spanish tables, and jobs of two workers that find every table of more than 50 rows large."""
-    monkeypatch.setattr(batches, "SPLIT_ROWS", 50)
+    monkeypatch.setattr(progress, "SPLIT_ROWS", 50)
     return partial(begin, rows=300, up_to="fase1", batch_rows=20, copy_workers=2)
 
 

@@ -1,0 +1,67 @@
+"""What the module migration_phase does, by operation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from ..call.request import Order, Params, order_of, other_holder
+from ..core.errors import MigrationError
+from ..ledger import runs
+from ..phase.closing import close_phase
+from ..phase.failing import PREFIX, fail_phase, tell
+from ..phase.opening import open_phase
+from ..server.connect import connect
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+
+
+Operation = Callable[["Connection", Order], list[str]]
+
+
+def run(params: Params, check: bool) -> dict[str, Any]:
+    """The module's work, by operation."""
+    if not params["run_id"]:
+        raise MigrationError(runs.SKIPPED_GUARD, code="no_run")
+    order, operation = order_of(params, check), _operation(params["operation"])
+    with _connected(order) as conn:
+        lines = operation(conn, order)
+        asks = params["operation"] == "stop" or (check and params["operation"] == "open")
+        held = other_holder(conn, order) if asks else None
+        return {"changed": False, "lines": lines, **({"holder": asdict(held)} if held else {})}
+
+
+def _operation(name: str) -> Operation:
+    """What only reads is imported for those who ask for it: a module comes as a zip and is compiled each time it runs."""
+    if name == "quarantine":
+        from ..quarantine.listing import quarantine
+
+        return quarantine
+    if name in ("status", "stop"):
+        from ..phase.status import status
+        from ..phase.stopping import stop
+
+        return status if name == "status" else stop
+    return {"open": open_phase, "close": close_phase, "fail": fail_phase}[name]
+
+
+@contextmanager
+def _connected(order: Order) -> Iterator[Connection]:
+    """A connection; a failure that cannot be written down because the server is gone is still the one that is told."""
+    try:
+        conn = connect(order.params["database_url"], order.run_id)
+    except MigrationError as error:
+        if order.params["operation"] != "fail":
+            raise
+        reason = str(order.params["failure"].get("msg", "")).removeprefix(PREFIX)
+        tell(order, [reason, str(error)])
+        raise MigrationError(
+            f"{reason}\nEl fallo no se pudo anotar, lo anotará la próxima ejecución: {error}", code=error.code
+        ) from None
+    try:
+        yield conn
+    finally:
+        conn.close()

@@ -1,0 +1,109 @@
+"""What the module table_compare does: prove, and with ``repair`` make equal what the proof names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..backfill.sequences import advance_sequences, lagging_sequences
+from ..backfill.watch import Watch, telling
+from ..call.approval import require_approved
+from ..call.context import Context, opened
+from ..core.errors import MigrationError
+from ..core.proof.accounts import Account
+from ..core.proof.comparison import PENDING
+from ..core.proof.findings import account_lines, difference_lines, proof_detail
+from ..core.words import number
+from ..ledger import bookkeeping
+from ..ledger.events import event, waived_quarantine
+from ..proof.accounting import named_differences, unsound_objects
+from ..proof.prove import prove
+from ..proof.repair import Mending, repair
+from ..quarantine import waiving
+from ..schema.tables import missing_tables
+from ..schema.virtual import as_if
+from ..server import db
+
+
+def compare(params: dict[str, Any], check: bool) -> dict[str, Any]:
+    """Prove; with ``repair`` first make equal what the proof names. Differences fail the module, quarantine does not."""
+    with telling([]), opened(params, check) as context:
+        context.require_routes()
+        if params["repair"] and check:
+            return {"lines": _announce_waivers(context, params)}  # the copy's forecast has said the rest
+        _require_copied(context)
+        if not check:
+            require_approved(context)
+        return _compare(context, params)
+
+
+def _compare(context: Context, params: dict[str, Any]) -> dict[str, Any]:
+    conn, routes = context.conn, context.routes()
+    lines: list[str] = []
+
+    def begin(accounts: Sequence[Account]) -> None:
+        context.begin()
+        for found in accounts:
+            found.examples = named_differences(conn, found, context.every_route())
+        lines.extend(["Diferencias antes de reparar:", *difference_lines(accounts)])
+
+    if params["repair"]:
+        mending = Mending(Watch.of(params, context.run_id), params["batch_rows"])
+        accounts = repair(conn, routes, context.every_route(), mending, begin)
+        changed = bool(lines)
+        if lagging_sequences(conn, context.mapping, routes):
+            context.begin()
+            lines += advance_sequences(conn, context.mapping, routes, context.run_id, context.phase)
+            changed = True
+        lines += waiving.apply(conn, waiving.given(params), routes, context.run_id, context.phase)
+    else:
+        accounts, changed = prove(conn, routes, context.every_route()), False
+    unsound = unsound_objects(conn, context.mapping, routes)
+    detail = proof_detail(accounts, unsound)
+    if not context.check:
+        event(conn, context.run_id, "prueba", context.phase, detail)
+    lines += account_lines(accounts)
+    lines += [f"  objeto en mal estado: {phrase}" for phrase in unsound]
+    if all(a.clean for a in accounts) and not unsound:
+        lines.append("Prueba: restricciones validadas, índices válidos y secuencias al día; todo lo comparado es igual.")
+        return {"lines": lines, "changed": changed, "accounting": detail["tablas"]}
+    raise _difference_error(context, accounts, unsound, lines)
+
+
+def _announce_waivers(context: Context, params: dict[str, Any]) -> list[str]:
+    """What the run would waive and open again, found by doing it on the virtual schema."""
+    given = waiving.given(params)
+    if not given and not waived_quarantine(context.conn):
+        return []
+    with as_if(context):
+        return waiving.rehearse(context.conn, given, context.routes(), context.every_route())
+
+
+def _require_copied(context: Context) -> None:
+    missing = missing_tables(context.conn, context.mapping)
+    if missing:
+        raise MigrationError(
+            f"{context.phase}: no se puede probar, porque falta {', '.join(t.name for t in missing)}. Ejecute antes fase1.yml "
+            f"y {context.phase}.yml con el mismo -i.",
+            code="difference",
+        )
+    if not bookkeeping.exists(context.conn) or any(
+        db.fetch_one(context.conn, "SELECT 1 WHERE to_regclass(%s) IS NOT NULL", (r.view,)) is None for r in context.routes()
+    ):
+        raise MigrationError(
+            f"{context.phase}: aún no se ha copiado nada que probar. Ejecute antes {context.phase}.yml con el mismo -i.",
+            code="difference",
+        )
+
+
+def _difference_error(context: Context, accounts: Sequence[Account], unsound: Sequence[str], lines: list[str]) -> MigrationError:
+    pending = sum(a.count(*PENDING) + a.stale for a in accounts)
+    surplus = sum(a.surplus for a in accounts)
+    named = "\n".join(difference_lines(accounts) + [f"  {phrase}" for phrase in unsound])
+    return MigrationError(
+        f"{context.phase}: la prueba encuentra {number(pending)} filas legacy sin su igual, {number(surplus)} filas en español "
+        f"sin origen y {len(unsound)} objetos en mal estado. Nada se perdió: las tablas legacy no se tocan. "
+        f"Para igualar solo eso: ansible-playbook {context.phase}.yml con el mismo -i.\n{named}",
+        code="difference",
+        details={"lines": lines},
+    )

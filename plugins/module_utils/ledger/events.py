@@ -1,0 +1,85 @@
+"""What the bookkeeping remembers beside the runs: events, quarantine, propagations that wait."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..server import db
+from . import bookkeeping
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+
+
+class Event(NamedTuple):
+    """A row of migracion.evento."""
+
+    kind: str
+    detail: dict[str, Any]
+    moment: datetime
+
+
+def event(conn: Connection, run_id: str, kind: str, phase: str, detail: Mapping[str, Any] | None = None) -> None:
+    """Write one event. Needs no open run, only the bookkeeping."""
+    db.execute(
+        conn,
+        "INSERT INTO migracion.evento (tipo, fase, detalle, run_id) VALUES (%s, %s, %s, %s)",
+        (kind, phase, to_json(detail or {}), run_id),
+    )
+
+
+def last_event(conn: Connection, kinds: Sequence[str], run_id: str = "") -> Event | None:
+    """The newest event of these types, of one run or of any."""
+    if not bookkeeping.exists(conn):
+        return None
+    row = db.fetch_one(
+        conn,
+        "SELECT tipo, detalle, momento FROM migracion.evento WHERE tipo = ANY (%s) AND (%s = '' OR run_id = %s)"
+        " ORDER BY id DESC LIMIT 1",
+        (list(kinds), run_id, run_id),
+    )
+    return Event(*row) if row else None
+
+
+def open_quarantine(conn: Connection, tables: Sequence[str] | None = None) -> list[tuple[str, str, int, list[str]]]:
+    """Table, reason, how many rows, three keys as examples; most frequent first."""
+    if not bookkeeping.exists(conn):
+        return []
+    return [
+        (row[0], row[1], row[2], row[3])
+        for row in db.fetch_all(
+            conn,
+            "SELECT tabla_origen, motivo, count(*), (array_agg(clave ORDER BY id))[1:3] FROM migracion.cuarentena "
+            "WHERE estado = 'abierta' AND (%s::text[] IS NULL OR tabla_origen = ANY (%s)) "
+            "GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2",
+            (list(tables) if tables is not None else None, list(tables or [])),
+        )
+    ]
+
+
+def waived_quarantine(conn: Connection) -> list[tuple[str, str, str, int]]:
+    """Table, pattern, reason and how many rows of the entries that are waived; most frequent first."""
+    if not bookkeeping.is_current(conn):
+        return []
+    return [
+        (row[0], row[1], row[2], row[3])
+        for row in db.fetch_all(
+            conn,
+            "SELECT tabla_origen, coalesce(dispensa ->> 'patron', '?'), coalesce(dispensa ->> 'motivo', '?'), count(*) "
+            "FROM migracion.cuarentena WHERE estado = 'dispensada' GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1, 2",
+        )
+    ]
+
+
+def pending(conn: Connection) -> int:
+    """How many propagations wait."""
+    row = db.fetch_one(conn, "SELECT count(*) FROM migracion.pendiente") if bookkeeping.exists(conn) else None
+    return int(row[0]) if row else 0
+
+
+def to_json(value: Any) -> str:
+    """JSON text for a jsonb parameter; NUL, which jsonb refuses, is written out."""
+    return json.dumps(value, ensure_ascii=False, default=str).replace("\\u0000", "\\\\u0000")
