@@ -44,7 +44,7 @@ MARKS = {
         "test_size_indexes.py",
         "test_slices.py",
         "test_stop.py",
-        "test_throttle.py",
+        "test_watch.py",
         "test_two_operators.py",
         "test_workers.py",
     },

@@ -12,7 +12,7 @@ import os
 import sys
 from pathlib import Path
 
-from plugins.module_utils.core.catalogue import from_json, to_json
+from plugins.module_utils.core.catalogue import catalogue_from_json, catalogue_json
 from plugins.module_utils.core.mapping.file import load_mapping, schema_text
 from plugins.module_utils.core.render import render
 from plugins.module_utils.server.connect import connect
@@ -27,7 +27,7 @@ CATALOGUE = ROOT / "files/mapping/catalogo.json"
 def wanted_files() -> dict[Path, str]:
     """Return every rendered file's path and text."""
     mapping = load_mapping(MAPPING.read_text(encoding="utf-8"), str(MAPPING.relative_to(ROOT)))
-    texts = render(mapping, from_json(CATALOGUE.read_text(encoding="utf-8")))
+    texts = render(mapping, catalogue_from_json(CATALOGUE.read_text(encoding="utf-8")))
     files = {ROOT / "files/sql" / name: text for name, text in texts.items()}
     return {**files, ROOT / "files/mapping/schema.json": schema_text()}
 
@@ -52,7 +52,7 @@ def read_reference() -> str:
         build(server.url(), "referencia", rows=100, messages=10)
         conn = connect(Database(server, "referencia").url, "referencia")
         try:
-            return to_json(translated(conn, mapping, read_catalogue(conn, mapping)))
+            return catalogue_json(translated(conn, mapping, read_catalogue(conn, mapping)))
         finally:
             conn.close()
 

@@ -7,7 +7,7 @@ from typing import Any
 from ansible.utils.vars import load_extra_vars
 
 from ..module_utils.core.words import escape
-from ..plugin_utils import controller, guard, scratch
+from ..plugin_utils import controller, guard, playbook_leftovers
 from ..plugin_utils.reporting import ReportingAction, display, show
 
 NEVER_AGAIN = ("login", "connection")
@@ -42,13 +42,13 @@ class ActionModule(ReportingAction):
 
     def module_args(self, task_vars: dict[str, Any]) -> dict[str, Any]:
         """Add ``controller``."""
-        facts = controller.describe(str(task_vars.get("playbook_dir") or "."), load_extra_vars(self._loader))
+        facts = controller.describe_caller(str(task_vars.get("playbook_dir") or "."), load_extra_vars(self._loader))
         return {**self._task.args, "controller": facts}
 
     def _guard(self, task_vars: dict[str, Any]) -> dict[str, Any]:
         args, extra = self._task.args, load_extra_vars(self._loader)
-        scratch.sweep(controller.describe(str(task_vars.get("playbook_dir") or "."), extra))
-        problems = guard.judge(args, extra, task_vars)
+        playbook_leftovers.sweep_playbooks(controller.describe_caller(str(task_vars.get("playbook_dir") or "."), extra))
+        problems = guard.objections(args, extra, task_vars)
         if problems:
             said = "\n".join(f"  - {escape(problem)}" for problem in problems)
             return {"failed": True, "msg": f"{args['phase']}: la orden no se puede ejecutar. No se cambió nada.\n{said}"}

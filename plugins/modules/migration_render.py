@@ -68,7 +68,7 @@ forecast:
 """
 
 from ..module_utils.call.entry import MAPPING_OPTIONS, run_module
-from ..module_utils.jobs.migration_render import approve, verify
+from ..module_utils.jobs.migration_render import approve, verify_approval
 
 
 def main() -> None:
@@ -80,7 +80,7 @@ def main() -> None:
         "overrides": {"type": "dict", "default": {}},
         "database_disk_gb": {"type": "float", "default": 0},
     }
-    jobs = {"approved": approve, "verified": verify}
+    jobs = {"approved": approve, "verified": verify_approval}
     run_module(spec, lambda params, check: jobs[params["state"]](params, check))
 
 

@@ -50,12 +50,12 @@ lines:
 """
 
 from ..module_utils.call.entry import MAPPING_OPTIONS, run_module
-from ..module_utils.jobs.schema_state import absent, present, verify
+from ..module_utils.jobs.schema_state import absent, present, verify_tables
 
 
 def main() -> None:
     """Entry point."""
-    states = {"present": present, "verified": verify, "absent": absent}
+    states = {"present": present, "verified": verify_tables, "absent": absent}
     spec = {**MAPPING_OPTIONS, "state": {"type": "str", "choices": list(states), "default": "present"}}
     run_module(spec, lambda params, check: states[params["state"]](params, check))
 

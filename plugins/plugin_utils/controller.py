@@ -16,7 +16,7 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 MACHINE_ID = Path("/etc/machine-id")
 
 
-def describe(playbook_dir: str, extra: Mapping[str, Any]) -> dict[str, Any]:
+def describe_caller(playbook_dir: str, extra: Mapping[str, Any]) -> dict[str, Any]:
     """Operator, host and process of this ansible-playbook, and its command line without secrets."""
     pid = playbook_pid()
     return {

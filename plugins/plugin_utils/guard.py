@@ -16,7 +16,7 @@ from ..module_utils.core.phase.command_line import PHASE_TAGS, RUNNER, STATUS_TA
 from ..module_utils.core.phase.settings import VARIABLES, check_extra_vars, check_values
 
 
-def judge(args: Mapping[str, Any], extra: Mapping[str, Any], task_vars: Mapping[str, Any]) -> list[str]:
+def objections(args: Mapping[str, Any], extra: Mapping[str, Any], task_vars: Mapping[str, Any]) -> list[str]:
     """Everything that is wrong with this command, one Spanish sentence each."""
     phase = str(args["phase"])
     invocation = invocation_of(phase, task_vars)

@@ -15,7 +15,7 @@ from typing import Any
 import psycopg2
 
 from plugins.module_utils.backfill import deferred_indexes
-from plugins.module_utils.backfill.progress import begin, finish, pending_routes, total
+from plugins.module_utils.backfill.progress import analyze_target, open_progress, pending_routes, total_progress
 from plugins.module_utils.backfill.watch import Watch
 from plugins.module_utils.backfill.workers import copy_parts
 from plugins.module_utils.call.context import Context, opened
@@ -26,7 +26,7 @@ from plugins.module_utils.core.sqltext import idents
 from plugins.module_utils.ledger.owed_indexes import owed_indexes
 from plugins.module_utils.proof import prove
 from plugins.module_utils.proof.accounting import MEMORY
-from plugins.module_utils.schema.routines import install, install_helpers, uninstall
+from plugins.module_utils.schema.routines import install_helpers, install_routes, uninstall_routes
 from plugins.module_utils.server import db
 from tests.support.databases import Database
 from tests.support.jobs import Jobs
@@ -95,7 +95,7 @@ class Round:
     def _install(self, context: Context) -> None:
         with db.transaction(context.conn):
             install_helpers(context.conn)
-            install(context.conn, context.every_route())
+            install_routes(context.conn, context.every_route())
 
     def _statements(self, context: Context, contender: str, statement: Callable[[Route], str]) -> None:
         conn, routes = context.conn, context.every_route()
@@ -116,12 +116,12 @@ class Round:
                 self._install(context)
                 for route in pending_routes(conn, context.routes()):
                     with self._clock(contender, route.pair.target):
-                        parts = begin(conn, route, run_id, workers)
-                        if total(parts).expected > DEFERRED_ROWS:
+                        parts = open_progress(conn, route, run_id, workers)
+                        if total_progress(parts).expected > DEFERRED_ROWS:
                             deferred_indexes.defer(conn, route, run_id)
                         copy_parts(self.database.url, conn, parts, watch, workers, BATCH_ROWS, math.inf)
                     with self._clock("analyze", ""):  # no other contender does it
-                        finish(conn, route)
+                        analyze_target(conn, route)
                 for owed in owed_indexes(conn):
                     with self._clock(contender, owed.table):
                         deferred_indexes.build(self.database.url, conn, owed, "public", run_id, lambda: None)
@@ -161,13 +161,13 @@ def remove_what_stops_the_plan(database: Database, folder: Path) -> None:
     jobs = Jobs(database.url, folder)
     jobs.up_to_tables()
     with opened(jobs.params("medida", "fase2"), True) as context, db.transaction(context.conn):
-        install(context.conn, context.every_route())
+        install_routes(context.conn, context.every_route())
         db.run_sql(context.conn, "TRUNCATE public.consents, public.profession_synonyms, public.customer_service_requests")
         for route in context.every_route():  # parents first: their children go with them
             keys = " AND ".join(f"l.{c.name} = f.{k}" for c, k in zip(route.key, route.key_names, strict=True))
             refused = f"FROM {route.view} f WHERE {keys} AND NOT ({accepted('f')})"
             db.run_sql(context.conn, f"DELETE FROM {route.source_table} l WHERE EXISTS (SELECT {refused})")
-        uninstall(context.conn, context.every_route())
+        uninstall_routes(context.conn, context.every_route())
     jobs.drop_tables()
     database.query("DROP SCHEMA migracion CASCADE")  # the bookkeeping of a copy would be another database's
     with closing(psycopg2.connect(database.superuser_url)) as connection:

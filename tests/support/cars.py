@@ -6,7 +6,7 @@ import pytest
 
 from plugins.module_utils.core.errors import MigrationError
 from plugins.module_utils.core.mapping.file import load_mapping
-from plugins.module_utils.core.mapping.types import Mapping, SpanishColumn, SpanishTable
+from plugins.module_utils.core.mapping.types import SpanishColumn, SpanishTable, TableMapping
 
 GOOD = """\
 schema: public
@@ -152,9 +152,9 @@ def refused(old: str, new: str, key: str, sentence: str, at: str | None = None, 
     assert sentence in found
 
 
-def table(mapping: Mapping, name: str) -> SpanishTable:
+def table(mapping: TableMapping, name: str) -> SpanishTable:
     return next(t for t in mapping.tables if t.name == name)
 
 
-def column(mapping: Mapping, table_name: str, name: str) -> SpanishColumn:
+def column(mapping: TableMapping, table_name: str, name: str) -> SpanishColumn:
     return next(c for c in table(mapping, table_name).columns if c.name == name)

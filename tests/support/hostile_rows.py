@@ -17,7 +17,7 @@ Rows = dict[str, list[Row]]
 
 PARENTS = 9  # so many of the first rows have children
 PHONES = ["593100000001", "+593 1", "", " ", *("x" * n + " " * (20 - n + m) for n in (19, 20) for m in (0, 1, 2)), "x" * 21]
-WIDE = 3_000  # the giants of the pools stand in test_transform, and in GIANTS
+WIDE = 3_000  # the giants of the pools stand in test_values, and in GIANTS
 EDGES = [
     filler * size + tail
     for size in (19, 20, 49, 50, 99, 100, 254, 255, 499, 500)

@@ -94,7 +94,7 @@ class Jobs:
 
     def verify_tables(self) -> dict[str, Any]:
         """fase1 --tags verify."""
-        return self._call("fase1", schema_state.verify, False)
+        return self._call("fase1", schema_state.verify_tables, False)
 
     def drop_tables(self, check: bool = False) -> dict[str, Any]:
         """fase1 --tags rollback."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from plugins.module_utils.core.mapping.file import json_schema, load_mapping, schema_text
-from plugins.module_utils.core.mapping.types import ColumnRule, Lookup, Mapping, Pair, SpanishColumn, SpanishTable
+from plugins.module_utils.core.mapping.types import ColumnRule, Lookup, Pair, SpanishColumn, SpanishTable, TableMapping
 
 # legacy-system.md, both installations: which columns a row has that the mapping must keep or name.
 LEGACY = {
@@ -98,11 +98,11 @@ TINKUBOT = ROOT / "files" / "mapping" / "tinkubot.yml"
 SHOP = ROOT / "tests" / "support" / "shop.yml"
 
 
-def table(mapping: Mapping, name: str) -> SpanishTable:
+def table(mapping: TableMapping, name: str) -> SpanishTable:
     return next(t for t in mapping.tables if t.name == name)
 
 
-def column(mapping: Mapping, table_name: str, name: str) -> SpanishColumn:
+def column(mapping: TableMapping, table_name: str, name: str) -> SpanishColumn:
     return next(c for c in table(mapping, table_name).columns if c.name == name)
 
 
@@ -136,7 +136,7 @@ def test_tinkubot_keeps_time_in_utc_and_uuid_keys_by_the_database() -> None:
         assert each.touched == ("actualizado_at" if any(c.name == "actualizado_at" for c in each.columns) else None)
 
 
-def complete() -> Mapping:
+def complete() -> TableMapping:
     return load_mapping(TINKUBOT.read_text(encoding="utf-8"), "files/mapping/tinkubot.yml")
 
 

@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 
 from plugins.module_utils.core.mapping.file import load_mapping
-from plugins.module_utils.core.mapping.types import ColumnRule, Lookup, Mapping, Pair
+from plugins.module_utils.core.mapping.types import ColumnRule, Lookup, Pair, TableMapping
 from tests.support import cars
 from tests.support.cars import GARAGE, GOOD, problems
 
@@ -16,7 +16,7 @@ VISIT = "pairs.visits.visitas"
 OWNER_LOOKUP = f"{VISIT}.columns.dueno_id.lookup"
 
 
-def pair(mapping: Mapping, source: str, target: str) -> Pair:
+def pair(mapping: TableMapping, source: str, target: str) -> Pair:
     return next(p for p in mapping.pairs if (p.source, p.target) == (source, target))
 
 

@@ -9,15 +9,15 @@ import pytest
 from plugins.module_utils.core.backfill.growth import (
     GIGABYTE,
     Growth,
-    Load,
+    StillToCopy,
     WalKept,
     forecast,
     forecast_line,
     forecast_refusal,
     running_refusal,
 )
-from plugins.module_utils.core.backfill.load import Load as Others
-from plugins.module_utils.core.backfill.load import Slot, Standby, Transaction, judge
+from plugins.module_utils.core.backfill.load import ServerLoad as Others
+from plugins.module_utils.core.backfill.load import Slot, Standby, Transaction, verdict_on
 from plugins.module_utils.core.backfill.pace import BATCH_SECONDS, FEWEST, blended, next_rows
 from plugins.module_utils.core.phase.window import parse_window, position
 
@@ -71,8 +71,8 @@ def test_the_rate_follows_what_happened_of_late() -> None:
     ],
 )
 def test_a_standby_holds_the_copy_while_it_is_behind(standby: Standby, waits: bool) -> None:
-    assert bool(judge(Others((standby,))).wait) is waits
-    assert judge(Others((standby,)), lag_waived=True).wait == ""
+    assert bool(verdict_on(Others((standby,))).wait) is waits
+    assert verdict_on(Others((standby,)), lag_waived=True).wait == ""
 
 
 @pytest.mark.parametrize(
@@ -85,18 +85,18 @@ def test_a_standby_holds_the_copy_while_it_is_behind(standby: Standby, waits: bo
     ],
 )
 def test_39_a_slot_holds_the_copy_before_it_loses_what_nobody_has_read(slot: Slot, waits: bool) -> None:
-    assert bool(judge(Others(slots=(slot,), slot_limit=4096 * MIB)).wait) is waits
+    assert bool(verdict_on(Others(slots=(slot,), slot_limit=4096 * MIB)).wait) is waits
 
 
 def test_39_a_slot_without_limit_holds_the_copy_when_it_fills_the_disk() -> None:
     kept = Slot("s", False, "extended", None, 5000 * MIB)
-    assert "ranura de replicación s retiene 5 GB de WAL" in judge(Others(slots=(kept,))).wait
-    assert judge(Others(slots=(Slot("s", True, "extended", None, 900 * MIB),))).wait == ""
+    assert "ranura de replicación s retiene 5 GB de WAL" in verdict_on(Others(slots=(kept,))).wait
+    assert verdict_on(Others(slots=(Slot("s", True, "extended", None, 900 * MIB),))).wait == ""
 
 
 def test_a_transaction_open_for_long_slows_the_copy_and_is_named() -> None:
-    assert judge(Others(oldest=Transaction(7, "ana", "psql", 599.0))).slow == ""
-    said = judge(Others(oldest=Transaction(7, "ana", "psql", 1200.0))).slow
+    assert verdict_on(Others(oldest=Transaction(7, "ana", "psql", 599.0))).slow == ""
+    said = verdict_on(Others(oldest=Transaction(7, "ana", "psql", 1200.0))).slow
     assert "pid 7 (ana, «psql») está abierta desde hace 20 min" in said
 
 
@@ -104,7 +104,7 @@ def test_a_transaction_open_for_long_slows_the_copy_and_is_named() -> None:
 
 
 def test_the_forecast_counts_tables_indexes_the_largest_sort_and_wal_that_is_kept() -> None:
-    loads = [Load(1000 * MIB, 1_000_000, 6), Load(0, 10_000, 3)]
+    loads = [StillToCopy(1000 * MIB, 1_000_000, 6), StillToCopy(0, 10_000, 3)]
     bounded, free = forecast(loads, WalKept(1024 * MIB)), forecast(loads, WalKept(None))
     assert bounded.tables == 1000 * MIB
     assert bounded.indexes == 45 * (6_000_000 + 30_000 + 1_000_000)

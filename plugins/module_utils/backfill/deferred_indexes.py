@@ -12,7 +12,7 @@ from ..core.errors import MigrationError
 from ..core.rows.routes import Route
 from ..core.sqltext import qname
 from ..ledger import lease
-from ..ledger.owed_indexes import TABLE, Owed, forget, owed_indexes
+from ..ledger.owed_indexes import TABLE, Owed, forget_owed, owed_indexes
 from ..server import db
 from ..server.connect import connect
 
@@ -26,7 +26,7 @@ BUILD_LOCK_TIMEOUT = "10min"
 BUILD_TRIES = 2
 CLASHES = ("55P03", "40P01")
 WATCH_SECONDS = 2.0
-CREATE = "CREATE INDEX "
+CREATE_INDEX = "CREATE INDEX "
 # Those that neither a constraint nor the copy itself needs.
 SECONDARY = """
 SELECT c.relname, pg_get_indexdef(i.indexrelid) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
@@ -75,7 +75,7 @@ def build(url: str, conn: Connection, owed: Owed, schema: str, run_id: str, watc
         _drop_invalid(conn, name)
         if _is_valid(conn, name) is None:
             try:
-                _run_watched(url, run_id, owed.definition.replace(CREATE, f"{CREATE}CONCURRENTLY ", 1), watch)
+                _run_watched(url, run_id, owed.definition.replace(CREATE_INDEX, f"{CREATE_INDEX}CONCURRENTLY ", 1), watch)
             except db.Error as error:
                 if error.pgcode not in CLASHES:
                     raise
@@ -88,7 +88,7 @@ def build(url: str, conn: Connection, owed: Owed, schema: str, run_id: str, watc
         break
     with db.transaction(conn):
         lease.fence(conn, run_id)
-        forget(conn, [owed])
+        forget_owed(conn, [owed])
     return f"{owed.table}: índice {owed.name} construido en {time.monotonic() - started:.0f} s"
 
 
@@ -97,7 +97,7 @@ def restore(conn: Connection, schema: str, tables: Iterable[str]) -> None:
     for owed in owed_indexes(conn, tables):
         db.run_sql(conn, f"DROP INDEX IF EXISTS {qname(schema, owed.name)}")
         db.run_sql(conn, owed.definition)
-        forget(conn, [owed])
+        forget_owed(conn, [owed])
 
 
 def _is_empty(conn: Connection, target: str) -> bool:

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..core.backfill.growth import GIGABYTE, Growth, Load, WalKept, forecast, forecast_line, forecast_refusal, running_refusal
+from ..core.backfill.growth import (
+    GIGABYTE,
+    Growth,
+    StillToCopy,
+    WalKept,
+    forecast,
+    forecast_line,
+    forecast_refusal,
+    running_refusal,
+)
 from ..core.bookkeeping import BOOKKEEPING
 from ..core.phase.settings import parse_overrides
 from ..core.rows.routes import Route
@@ -63,7 +72,7 @@ def growth(conn: Connection, routes: Sequence[Route]) -> Growth:
         size, rows = _size(conn, route.source_table)
         left = _left(conn, route)
         indexes = 1 + len(route.table.unique) + len(route.table.indexes)
-        loads.append(Load(0 if route.pair.source in seen else size * left, rows * left, indexes))
+        loads.append(StillToCopy(0 if route.pair.source in seen else size * left, rows * left, indexes))
         seen.add(route.pair.source)
     return forecast(loads, _wal_kept(conn))
 

@@ -13,7 +13,7 @@ from ..core.rows.routes import Route
 from ..core.sqltext import qname
 from ..core.words import duration, number
 from ..ledger import lease
-from ..server.db import execute, explained, fetch_all, fetch_one, run_sql, transaction
+from ..server.db import execute, explaining, fetch_all, fetch_one, run_sql, transaction
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -59,7 +59,7 @@ def pending_routes(conn: Connection, routes: Sequence[Route]) -> list[Route]:
     return [r for r in routes if (r.pair.source, r.pair.target) not in done]
 
 
-def begin(conn: Connection, route: Route, run_id: str, workers: int = 1) -> list[Progress]:
+def open_progress(conn: Connection, route: Route, run_id: str, workers: int = 1) -> list[Progress]:
     """Fix the end of a pair's copy at the keys of this moment, once; return how far its stretches have come."""
     parts = _progress(conn, route)
     if not parts:
@@ -72,7 +72,7 @@ def begin(conn: Connection, route: Route, run_id: str, workers: int = 1) -> list
     return parts
 
 
-def total(parts: Sequence[Progress]) -> Progress:
+def total_progress(parts: Sequence[Progress]) -> Progress:
     """Return the progress of all stretches of one pair together."""
     rates = [part.rate for part in parts if part.rate and not part.finished]
     return Progress(
@@ -87,9 +87,9 @@ def total(parts: Sequence[Progress]) -> Progress:
     )
 
 
-def finish(conn: Connection, route: Route) -> None:
+def analyze_target(conn: Connection, route: Route) -> None:
     """Let the planner know what the Spanish table holds now."""
-    with explained(f"ANALYZE de {route.pair.target}"):
+    with explaining(f"ANALYZE de {route.pair.target}"):
         run_sql(conn, f"ANALYZE {qname(route.schema, route.pair.target)}")
 
 

@@ -7,25 +7,25 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..core.bookkeeping import BOOKKEEPING
-from ..core.mapping.types import Mapping
+from ..core.mapping.types import TableMapping
 from ..core.rows.routes import Route
 from ..core.sqltext import ident, qname
-from ..ledger.events import event
+from ..ledger.events import record_event
 from ..server.db import fetch_all, fetch_one
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
 
-def advance_sequences(conn: Connection, mapping: Mapping, routes: Sequence[Route], run_id: str, phase: str) -> list[str]:
+def advance_sequences(conn: Connection, mapping: TableMapping, routes: Sequence[Route], run_id: str, phase: str) -> list[str]:
     """Move each sequence behind a copied serial past the highest id; returns what was moved, in words.
 
-    The value before is kept as an event, so that the rollback can put it back when nobody has drawn since.
+    The value before is kept as an record_event, so that the rollback can put it back when nobody has drawn since.
     """
     moved = []
     for lag in lagging_sequences(conn, mapping, routes):
         detail = {"secuencia": lag.sequence, "antes": [lag.last, lag.called], "despues": [lag.highest, True]}
-        event(conn, run_id, "secuencia", phase, detail)  # first: a kill in between must not lose the value before
+        record_event(conn, run_id, "secuencia", phase, detail)  # first: a kill in between must not lose the value before
         # in one statement, so that what services draw meanwhile is not taken back
         advance = f"SELECT setval(%s::regclass, %s, true) FROM {lag.sequence} WHERE last_value <= %s"
         fetch_all(conn, advance, (lag.sequence, lag.highest, lag.highest))
@@ -45,7 +45,7 @@ class Lag:
     highest: int
 
 
-def lagging_sequences(conn: Connection, mapping: Mapping, routes: Sequence[Route]) -> list[Lag]:
+def lagging_sequences(conn: Connection, mapping: TableMapping, routes: Sequence[Route]) -> list[Lag]:
     """Return each sequence behind a copied serial that is behind the ids of either side: a refused row keeps its id too."""
     found = []
     for sequence, table, column in _serials(conn, mapping, routes):
@@ -61,7 +61,7 @@ def lagging_sequences(conn: Connection, mapping: Mapping, routes: Sequence[Route
     return found
 
 
-def _serials(conn: Connection, mapping: Mapping, routes: Sequence[Route]) -> list[tuple[str, str, str]]:
+def _serials(conn: Connection, mapping: TableMapping, routes: Sequence[Route]) -> list[tuple[str, str, str]]:
     """Return (sequence as SQL, Spanish table, column) of every serial that the routes fill."""
     tables = {r.table.name: r.table for r in routes}
     found = []
@@ -82,7 +82,7 @@ def _serials(conn: Connection, mapping: Mapping, routes: Sequence[Route]) -> lis
     return found
 
 
-def restore_sequences(conn: Connection, mapping: Mapping, routes: Sequence[Route]) -> None:
+def restore_sequences(conn: Connection, mapping: TableMapping, routes: Sequence[Route]) -> None:
     """Put back each sequence that these routes' copy moved and nobody has used since; no rollback undoes this."""
     ours = [sequence for sequence, _, _ in _serials(conn, mapping, routes)]
     rows = fetch_all(

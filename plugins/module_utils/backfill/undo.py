@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..core.backfill.carrying import explained
+from ..core.backfill.carrying import explained_by
 from ..core.bookkeeping import BOOKKEEPING
 from ..core.errors import MigrationError
-from ..core.mapping.types import Mapping
+from ..core.mapping.types import TableMapping
 from ..core.proof.comparison import unexplained_sql
 from ..core.rows.routes import Route
 from ..core.sqltext import qname
-from ..schema.routines import uninstall
+from ..schema.routines import uninstall_routes
 from ..server.db import compose, execute, fetch_all, fetch_one, run_sql
 from .deferred_indexes import restore
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
 
-def take_back(
-    conn: Connection, mapping: Mapping, routes: Sequence[Route], every_route: Sequence[Route], run_id: str
+def take_rows_back(
+    conn: Connection, mapping: TableMapping, routes: Sequence[Route], every_route: Sequence[Route], run_id: str
 ) -> dict[str, int]:
     """Take the rows of ``routes`` out of the Spanish tables in the caller's transaction; returns counts by table.
 
@@ -41,7 +41,7 @@ def take_back(
         outcome[f"{target}: retiradas"] = fetch_all(conn, f"SELECT count(*) FROM {qname(mapping.schema, target)}")[0][0]
         if staying[target]:
             name = qname(mapping.schema, target)
-            run_sql(conn, f"DELETE FROM {name} t WHERE NOT ({explained(staying[target], 't')})")
+            run_sql(conn, f"DELETE FROM {name} t WHERE NOT ({explained_by(staying[target], 't')})")
             outcome[f"{target}: retiradas"] -= fetch_all(conn, f"SELECT count(*) FROM {name}")[0][0]
     if emptied:
         tables = [t for t in locked if t not in targets or t in emptied]
@@ -49,7 +49,7 @@ def take_back(
         restore(conn, mapping.schema, tables)
     _forget(conn, routes)
     if not any(_was_copied(conn, r) for r in every_route):
-        uninstall(conn, every_route)
+        uninstall_routes(conn, every_route)
     return outcome
 
 
@@ -72,7 +72,7 @@ def _was_copied(conn: Connection, route: Route) -> bool:
     return row is not None
 
 
-def _referencing(conn: Connection, mapping: Mapping, names: list[str]) -> list[str]:
+def _referencing(conn: Connection, mapping: TableMapping, names: list[str]) -> list[str]:
     """Return the tables whose foreign keys point at these: TRUNCATE wants them too, so they must be empty."""
     others: list[str] = []
     for table in mapping.tables:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from ..core.backfill.load import Load, Slot, Standby, Transaction, Verdict, judge
+from ..core.backfill.load import ServerLoad, Slot, Standby, Transaction, Verdict, verdict_on
 from ..core.errors import MigrationError
 from ..core.phase.settings import parse_overrides
 from ..core.phase.window import Window, parse_window, position
@@ -46,7 +46,7 @@ SELECT slot_name, active, coalesce(wal_status, ''), safe_wal_size,
        coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn), 0)::bigint
 FROM pg_replication_slots WHERE restart_lsn IS NOT NULL
 """
-OLDEST = """
+OLDEST_TRANSACTION = """
 SELECT pid, coalesce(usename, '?'), application_name, extract(epoch FROM clock_timestamp() - xact_start)::float8
 FROM pg_stat_activity
 WHERE backend_type = 'client backend' AND datname = current_database() AND xact_start IS NOT NULL
@@ -55,11 +55,11 @@ ORDER BY xact_start LIMIT 1
 """
 
 
-def read_load(conn: Connection) -> Load:
+def read_load(conn: Connection) -> ServerLoad:
     """Look at standbys, slots and old transactions; what the role may not see is not there."""
     limit = db.fetch_one(conn, "SELECT setting::bigint * 1048576 FROM pg_settings WHERE name = 'max_slot_wal_keep_size'")
-    oldest = db.fetch_one(conn, OLDEST)
-    return Load(
+    oldest = db.fetch_one(conn, OLDEST_TRANSACTION)
+    return ServerLoad(
         tuple(Standby(*row) for row in db.fetch_all(conn, STANDBYS)),
         tuple(Slot(*row) for row in db.fetch_all(conn, SLOTS)),
         int(limit[0]) if limit and limit[0] >= 0 else None,
@@ -94,7 +94,7 @@ class Watch:
         self.require_time(conn)
         now = time.monotonic()
         if now - self._looked >= LOOK_SECONDS:
-            self._looked, self._verdict = now, judge(read_load(conn), self.lag_waived)
+            self._looked, self._verdict = now, verdict_on(read_load(conn), self.lag_waived)
         return self._verdict
 
     def require_time(self, conn: Connection) -> None:
@@ -155,7 +155,7 @@ def read_only() -> MigrationError:
 
 
 @contextmanager
-def telling(lines: list[str]) -> Iterator[None]:
+def with_lines(lines: list[str]) -> Iterator[None]:
     """An error takes along what there was to say; read-only mode is told as the pause that it is."""
     try:
         yield

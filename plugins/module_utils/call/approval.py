@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from ..core.catalogue import to_json
+from ..core.catalogue import catalogue_json
 from ..core.errors import MigrationError
 from ..core.render import render
 from ..core.survey.drift import column_changes
@@ -17,7 +17,7 @@ MAPPING_NAME = "mapeo"
 def approved_texts(context: Context) -> dict[str, str]:
     """Return what fase0 stores as approved: every rendered file, the mapping and the catalogue they come from."""
     texts = render(context.mapping, context.catalogue)
-    return {**texts, MAPPING_NAME: context.mapping_text, CATALOGUE_NAME: to_json(context.catalogue)}
+    return {**texts, MAPPING_NAME: context.mapping_text, CATALOGUE_NAME: catalogue_json(context.catalogue)}
 
 
 def require_approved(context: Context) -> None:

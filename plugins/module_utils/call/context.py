@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from collections.abc import Mapping as Dict
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ..core.catalogue import Catalogue, from_json
+from ..core.catalogue import Catalogue, catalogue_from_json
 from ..core.errors import MigrationError
 from ..core.mapping.file import load_mapping
-from ..core.mapping.types import Mapping
+from ..core.mapping.types import TableMapping
 from ..core.rows.routes import Route, all_routes
 from ..ledger import bookkeeping, lease, runs
 from ..server import db
@@ -34,7 +33,7 @@ class Context:
     phase: str
     subphase: str
     check: bool
-    mapping: Mapping
+    mapping: TableMapping
     mapping_text: str
     catalogue: Catalogue
 
@@ -60,7 +59,7 @@ class Context:
 
 
 @contextmanager
-def opened(params: Dict[str, Any], check: bool) -> Iterator[Context]:
+def opened(params: Mapping[str, Any], check: bool) -> Iterator[Context]:
     """Connect, read mapping and catalogue, and close at the end. An empty run_id was never announced by the guard."""
     if not params["run_id"]:
         raise MigrationError(runs.SKIPPED_GUARD, code="no_run")
@@ -85,7 +84,7 @@ def _stop_if_asked(conn: Connection, run_id: str) -> None:
         )
 
 
-def live_catalogue(conn: Connection, mapping: Mapping) -> Catalogue:
+def live_catalogue(conn: Connection, mapping: TableMapping) -> Catalogue:
     """Return the live catalogue with the policies' translations: fase0's, while what they came from is the same."""
     found = read_catalogue(conn, mapping)
     if bookkeeping.exists(conn):
@@ -99,6 +98,6 @@ def live_catalogue(conn: Connection, mapping: Mapping) -> Catalogue:
 def readable_catalogue(text: str) -> Catalogue | None:
     """The approved catalogue; None where another version of the runbook wrote it."""
     try:
-        return from_json(text)
+        return catalogue_from_json(text)
     except ValueError:
         return None

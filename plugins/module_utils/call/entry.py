@@ -34,7 +34,7 @@ Job = Callable[[dict[str, Any], bool], dict[str, Any]]
 def run_module(spec: dict[str, Any], job: Job) -> None:
     """Run ``job(params, check_mode)``; its ``lines`` are escaped for a terminal and kept in the run's log."""
     lifeline.watch()
-    leftovers.sweep()
+    leftovers.sweep_modules()
     module = AnsibleModule(argument_spec={**OPTIONS, **spec}, supports_check_mode=True)
     log = RunLog("" if module.check_mode else module.params["backup_dir"], module.params["run_id"])
     try:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.errors import MigrationError
 from ..core.mapping.file import load_mapping
-from ..core.mapping.types import Mapping as TableMapping
+from ..core.mapping.types import TableMapping
 from ..core.phase.command_line import Command
 from ..core.phase.gates import Decision, Facts, decide
 from ..core.phase.history import Plan
@@ -18,7 +18,7 @@ from ..core.phase.summary import Ending
 from ..core.phase.window import parse_window
 from ..core.words import escape, size
 from ..ledger import lease, runs
-from ..server.identity import describe
+from ..server.identity import describe_database
 from .runlog import RunLog
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ Params = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Order:
+class Request:
     """What one call of the module is about."""
 
     params: Params
@@ -61,7 +61,7 @@ class Order:
         return Ending(phase, action, verdict, self.run_id, self.log, self.command, part, services, **more)
 
 
-def order_of(params: Params, check: bool) -> Order:
+def request_of(params: Params, check: bool) -> Request:
     """Read mapping and subphase: which parts this command covers and which have no tables yet."""
     mapping = load_mapping(params["mapping"], params["mapping_path"])
     subphases = dict(mapping.subphases)
@@ -78,7 +78,7 @@ def order_of(params: Params, check: bool) -> Order:
         )
     parts = (asked,) if asked else ready if own else ("",)
     missing = tuple(part for part in own if part not in ready and not asked)
-    return Order(params, Plan(params["phase"], params["direction"], parts, subphases), ready, missing, check)
+    return Request(params, Plan(params["phase"], params["direction"], parts, subphases), ready, missing, check)
 
 
 def parts_with_pairs(mapping: TableMapping, phase: str) -> tuple[str, ...]:
@@ -87,34 +87,34 @@ def parts_with_pairs(mapping: TableMapping, phase: str) -> tuple[str, ...]:
     return tuple(part for part in dict(mapping.subphases).get(phase, ()) if part in filled)
 
 
-def decision(conn: Connection, order: Order) -> Decision:
+def decision(conn: Connection, request: Request) -> Decision:
     """What the gates say now."""
     facts = Facts(
         now=datetime.now(UTC),
         runs=runs.recorded_runs(conn),
-        window=parse_window(order.params["maintenance_window"]),
-        stabilization_days=parse_number(order.params["stabilization_days"]),
-        overrides=parse_overrides(order.params["overrides"]),
+        window=parse_window(request.params["maintenance_window"]),
+        stabilization_days=parse_number(request.params["stabilization_days"]),
+        overrides=parse_overrides(request.params["overrides"]),
     )
-    return decide(order.plan, facts)
+    return decide(request.plan, facts)
 
 
 def identity_lines(conn: Connection) -> list[str]:
     """Which database this is."""
-    info = describe(conn)
+    info = describe_database(conn)
     where = f"{info.database} en {info.host}:{info.port}"
     system = f", sistema {info.system}" if info.system else ""
     return [escape(f"Base de datos: {where} (PostgreSQL {info.version}{system}, {size(info.size)}), con el rol {info.role}")]
 
 
-def other_holder(conn: Connection, order: Order) -> lease.Holder | None:
+def other_holder(conn: Connection, request: Request) -> lease.Holder | None:
     """Somebody else who runs now, and from whom the lease would not be taken."""
     held = lease.holder(conn)
-    if held is None or held.run_id == order.run_id or lease.is_over(conn, held, dead_run(order)):
+    if held is None or held.run_id == request.run_id or lease.is_over(conn, held, dead_run(request)):
         return None
     return held
 
 
-def dead_run(order: Order) -> str:
+def dead_run(request: Request) -> str:
     """The run whose process the controller found dead."""
-    return str(order.params["controller"].get("dead_run", ""))
+    return str(request.params["controller"].get("dead_run", ""))

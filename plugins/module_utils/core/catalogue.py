@@ -89,13 +89,13 @@ class Catalogue:
         return next((r for r in self.relations if r.name == name), None)
 
 
-def to_json(catalogue: Catalogue) -> str:
+def catalogue_json(catalogue: Catalogue) -> str:
     """Return the catalogue as JSON text, one relation's facts below each other, stable under reordering."""
     return json.dumps(asdict(catalogue), indent=1, ensure_ascii=False) + "\n"
 
 
-def from_json(text: str) -> Catalogue:
-    """Read what to_json() wrote. Raises ValueError on anything else, such as what an earlier version wrote."""
+def catalogue_from_json(text: str) -> Catalogue:
+    """Read what catalogue_json() wrote. Raises ValueError on anything else, such as what an earlier version wrote."""
     try:
         return _catalogue(json.loads(text))
     except (KeyError, TypeError) as error:

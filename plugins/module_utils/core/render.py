@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from .backfill.carrying import function_statements, removal_statements
 from .catalogue import Catalogue
-from .mapping.types import Mapping, SpanishTable
+from .mapping.types import SpanishTable, TableMapping
 from .rows.forward import forward_sql
 from .rows.routes import Route, all_routes
 from .schema.ddl import table_statements, twin_of
@@ -14,7 +14,7 @@ from .schema.policies import left_out
 from .sqltext import comment_text
 
 
-def render(mapping: Mapping, catalogue: Catalogue) -> dict[str, str]:
+def render(mapping: TableMapping, catalogue: Catalogue) -> dict[str, str]:
     """Return the text of every file below files/sql, by its name."""
     files = {}
     for number, table in enumerate(mapping.tables, 1):

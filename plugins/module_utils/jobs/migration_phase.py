@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from ..call.request import Order, Params, order_of, other_holder
+from ..call.request import Params, Request, other_holder, request_of
 from ..core.errors import MigrationError
 from ..ledger import runs
 from ..phase.closing import close_phase
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
 
-Operation = Callable[["Connection", Order], list[str]]
+Operation = Callable[["Connection", Request], list[str]]
 
 
 def run(params: Params, check: bool) -> dict[str, Any]:
     """The module's work, by operation."""
     if not params["run_id"]:
         raise MigrationError(runs.SKIPPED_GUARD, code="no_run")
-    order, operation = order_of(params, check), _operation(params["operation"])
-    with _connected(order) as conn:
-        lines = operation(conn, order)
+    request, operation = request_of(params, check), _operation(params["operation"])
+    with _connected(request) as conn:
+        lines = operation(conn, request)
         asks = params["operation"] == "stop" or (check and params["operation"] == "open")
-        held = other_holder(conn, order) if asks else None
+        held = other_holder(conn, request) if asks else None
         return {"changed": False, "lines": lines, **({"holder": asdict(held)} if held else {})}
 
 
@@ -49,15 +49,15 @@ def _operation(name: str) -> Operation:
 
 
 @contextmanager
-def _connected(order: Order) -> Iterator[Connection]:
+def _connected(request: Request) -> Iterator[Connection]:
     """A connection; a failure that cannot be written down because the server is gone is still the one that is told."""
     try:
-        conn = connect(order.params["database_url"], order.run_id)
+        conn = connect(request.params["database_url"], request.run_id)
     except MigrationError as error:
-        if order.params["operation"] != "fail":
+        if request.params["operation"] != "fail":
             raise
-        reason = str(order.params["failure"].get("msg", "")).removeprefix(PREFIX)
-        tell(order, [reason, str(error)])
+        reason = str(request.params["failure"].get("msg", "")).removeprefix(PREFIX)
+        tell(request, [reason, str(error)])
         raise MigrationError(
             f"{reason}\nEl fallo no se pudo anotar, lo anotará la próxima ejecución: {error}", code=error.code
         ) from None

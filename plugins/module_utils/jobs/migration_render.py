@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping as Dict
+from collections.abc import Mapping
 from typing import Any
 
 from ..backfill import disk_space
 from ..call.approval import MAPPING_NAME, approved_texts, require_approved, sha256
 from ..call.context import CATALOGUE_NAME, Context, opened
 from ..core.errors import MigrationError
-from ..core.phase.gates import Refusal, override_argument
+from ..core.phase.gates import ClosedGate, override_argument
 from ..core.proof.accounts import Account, forecast_details
 from ..core.proof.findings import forecast_lines
 from ..core.survey.drift import find_drift, unmapped_columns, unmapped_tables
 from ..ledger import bookkeeping
-from ..ledger.events import event
+from ..ledger.events import record_event
 from ..proof.accounting import take_account
 from ..schema.routines import install_helpers
 from ..schema.tables import missing_tables, names_taken, structure_of_existing
 from ..schema.undo import made_by_us
-from ..schema.virtual import as_if
+from ..schema.virtual import virtual_schema
 from ..server import db
 from ..survey import surroundings
 from ..survey.rights import refused_rights
@@ -47,7 +47,7 @@ def approve(params: dict[str, Any], check: bool) -> dict[str, Any]:
             refusals += [f"{full}. {_pass_disk(params['overrides'])}"] if full else []
         refusals += _disk_refusals(context, params["backup_dir"], params["overrides"])
         if refusals:
-            raise refusal(refusals, lines)
+            raise refused_for(refusals, lines)
         texts = approved_texts(context)
         lines += _reference_lines(texts, params["reference"])
         _store(context, texts)
@@ -58,7 +58,7 @@ def approve(params: dict[str, Any], check: bool) -> dict[str, Any]:
         }
 
 
-def verify(params: dict[str, Any], check: bool) -> dict[str, Any]:
+def verify_approval(params: dict[str, Any], check: bool) -> dict[str, Any]:
     """Compare the approval with what the live database gives now."""
     with opened(params, check) as context:
         if bookkeeping.exists(context.conn):
@@ -67,11 +67,11 @@ def verify(params: dict[str, Any], check: bool) -> dict[str, Any]:
             raise MigrationError("fase0: no hay nada aprobado todavía. Ejecute fase0.yml con el mismo -i.")
         line = f"Aprobación vigente: {len(approved_texts(context))} textos, mapeo y catálogo sin cambios."
         if not check:
-            event(context.conn, context.run_id, "aprobacion", context.phase, {"vigente": True})
+            record_event(context.conn, context.run_id, "aprobacion", context.phase, {"vigente": True})
         return {"lines": [line]}
 
 
-def refusal(refusals: list[str], lines: list[str]) -> MigrationError:
+def refused_for(refusals: list[str], lines: list[str]) -> MigrationError:
     """Return the error that names every refusal at once."""
     listed = "\n".join(f"  {n}. {text}" for n, text in enumerate(refusals, 1))
     return MigrationError(
@@ -113,7 +113,7 @@ def _name_refusals(context: Context) -> list[str]:
 
 
 def _forecast(context: Context) -> list[Account]:
-    with as_if(context):
+    with virtual_schema(context):
         return take_account(context.conn, context.every_route(), context.every_route())
 
 
@@ -131,7 +131,7 @@ def _surrounding_lines(context: Context) -> list[str]:
     return lines
 
 
-def _disk_refusals(context: Context, backup_dir: str, overrides: Dict[str, Any]) -> list[str]:
+def _disk_refusals(context: Context, backup_dir: str, overrides: Mapping[str, Any]) -> list[str]:
     if not backup_dir:
         return ["backup_dir está vacío: diga dónde guardar registros y respaldos (-e backup_dir=/ruta)."]
     place = os.path.abspath(backup_dir)
@@ -139,7 +139,7 @@ def _disk_refusals(context: Context, backup_dir: str, overrides: Dict[str, Any])
         place = os.path.dirname(place)
     if not os.path.isdir(place) or not os.access(place, os.W_OK | os.X_OK):
         return [f"backup_dir: no se puede escribir en {place}. Cree {backup_dir} con permiso para este usuario."]
-    needed = surroundings.legacy_bytes(context.conn, context.mapping, context.catalogue) + RESERVE
+    needed = surroundings.legacy_disk_bytes(context.conn, context.mapping, context.catalogue) + RESERVE
     free = shutil.disk_usage(place).free
     if free >= needed or "disk" in overrides:
         return []
@@ -149,23 +149,23 @@ def _disk_refusals(context: Context, backup_dir: str, overrides: Dict[str, Any])
     ]
 
 
-def _pass_disk(overrides: Dict[str, Any]) -> str:
-    return f"O pase esta comprobación: {override_argument([Refusal('disk', '')], overrides)}"
+def _pass_disk(overrides: Mapping[str, Any]) -> str:
+    return f"O pase esta comprobación: {override_argument([ClosedGate('disk', '')], overrides)}"
 
 
-def _reference_lines(texts: Dict[str, str], reference: Dict[str, str]) -> list[str]:
+def _reference_lines(texts: Mapping[str, str], reference: Mapping[str, str]) -> list[str]:
     changed = _changed(texts, reference)
     if not changed:
         return ["El SQL para esta base es el de files/sql, letra por letra."]
     return [f"El SQL para esta base difiere de files/sql (véalo con --diff): {', '.join(changed)}"]
 
 
-def _changed(texts: Dict[str, str], reference: Dict[str, str]) -> list[str]:
+def _changed(texts: Mapping[str, str], reference: Mapping[str, str]) -> list[str]:
     names = {n for n in (*texts, *reference) if n not in (MAPPING_NAME, CATALOGUE_NAME)}
     return sorted(n for n in names if texts.get(n) != reference.get(n))
 
 
-def _diff(texts: Dict[str, str], reference: Dict[str, str]) -> list[dict[str, str]]:
+def _diff(texts: Mapping[str, str], reference: Mapping[str, str]) -> list[dict[str, str]]:
     return [
         {
             "before": reference.get(name, ""),
@@ -177,7 +177,7 @@ def _diff(texts: Dict[str, str], reference: Dict[str, str]) -> list[dict[str, st
     ]
 
 
-def _store(context: Context, texts: Dict[str, str]) -> None:
+def _store(context: Context, texts: Mapping[str, str]) -> None:
     """Keep the approval and the helper functions that everything later calls; an unchanged approval is left alone."""
     if context.check:
         return
@@ -199,4 +199,4 @@ def _store(context: Context, texts: Dict[str, str]) -> None:
                 )
         install_helpers(conn)
         bookkeeping.seal(conn)
-        event(conn, context.run_id, "aprobacion", context.phase, {"textos": len(wanted), "cambio": stored != wanted})
+        record_event(conn, context.run_id, "aprobacion", context.phase, {"textos": len(wanted), "cambio": stored != wanted})

@@ -11,11 +11,11 @@ from ..core.mapping.types import SpanishTable
 from ..core.rows.routes import spanish_columns
 from ..core.schema.policies import left_out
 from ..ledger import bookkeeping, lease
-from ..ledger.events import event
-from ..ledger.owed_indexes import forget, owed_indexes
+from ..ledger.events import record_event
+from ..ledger.owed_indexes import forget_owed, owed_indexes
 from ..schema.access import access_problems, exposures
 from ..schema.repair import repair_structure, repairable
-from ..schema.routines import install_helpers, uninstall
+from ..schema.routines import install_helpers, uninstall_routes
 from ..schema.second_sources import merged_notices
 from ..schema.structure import ACCESS, Difference
 from ..schema.tables import announce_schema, make_tables, missing_tables, names_taken, structure_of_existing
@@ -51,7 +51,7 @@ def present(params: dict[str, Any], check: bool) -> dict[str, Any]:
             _require_shape(context)  # where nothing changed, it was compared just now
         _require_access(context)
         lines += [_verified_line(context), *_policy_lines(context)]
-        event(conn, context.run_id, "verificacion_esquema", context.phase, {"tablas": len(mapping.tables)})
+        record_event(conn, context.run_id, "verificacion_esquema", context.phase, {"tablas": len(mapping.tables)})
         return {"lines": lines, "changed": changed}
 
 
@@ -62,7 +62,7 @@ def _make(context: Context, missing: list[SpanishTable], damage: dict[str, list[
         make_tables(conn, context.mapping, context.catalogue, missing)
         repaired = repair_structure(conn, context.mapping, context.catalogue, damage)
         if missing:
-            event(conn, context.run_id, "tablas_creadas", context.phase, {"tablas": [t.name for t in missing]})
+            record_event(conn, context.run_id, "tablas_creadas", context.phase, {"tablas": [t.name for t in missing]})
         bookkeeping.seal(conn)
         announce_schema(conn)
         return repaired
@@ -99,7 +99,7 @@ def _damage(context: Context, missing: set[str]) -> dict[str, list[Difference]]:
     return damage
 
 
-def verify(params: dict[str, Any], check: bool) -> dict[str, Any]:
+def verify_tables(params: dict[str, Any], check: bool) -> dict[str, Any]:
     """Compare every Spanish table with what the mapping asks, fact by fact."""
     with opened(params, check) as context:
         if not bookkeeping.exists(context.conn):
@@ -111,7 +111,7 @@ def verify(params: dict[str, Any], check: bool) -> dict[str, Any]:
         if not check:
             require_approved(context)
             detail = {"tablas": len(context.mapping.tables)}
-            event(context.conn, context.run_id, "verificacion_esquema", context.phase, detail)
+            record_event(context.conn, context.run_id, "verificacion_esquema", context.phase, detail)
         return {"lines": [_verified_line(context), *_policy_lines(context)]}
 
 
@@ -122,7 +122,7 @@ def absent(params: dict[str, Any], check: bool) -> dict[str, Any]:
         ours = made_by_us(context.conn, context.mapping)
         if not ours:
             if not check:
-                event(conn, context.run_id, "tablas_borradas", context.phase, {"tablas": []})
+                record_event(conn, context.run_id, "tablas_borradas", context.phase, {"tablas": []})
             return {"lines": ["fase1: no hay tablas suyas que borrar."]}
         if check:
             with db.rolled_back(conn, lock_timeout_ms=LOCK_TIMEOUT_MS):
@@ -132,11 +132,11 @@ def absent(params: dict[str, Any], check: bool) -> dict[str, Any]:
 
         def act(connection: Any) -> None:
             lease.fence(connection, context.run_id)
-            uninstall(connection, context.every_route())
+            uninstall_routes(connection, context.every_route())
             drop_tables(connection, context.mapping, ours)
-            forget(connection, owed_indexes(connection, ours))
+            forget_owed(connection, owed_indexes(connection, ours))
             announce_schema(connection)
-            event(connection, context.run_id, "tablas_borradas", context.phase, {"tablas": ours})
+            record_event(connection, context.run_id, "tablas_borradas", context.phase, {"tablas": ours})
 
         db.with_lock_retries(conn, act, lock_timeout_ms=LOCK_TIMEOUT_MS, tries=LOCK_TRIES)
         return {"lines": [f"Borrada la tabla vacía {name}" for name in ours], "changed": True}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..backfill.sequences import advance_sequences, lagging_sequences
-from ..backfill.watch import Watch, telling
+from ..backfill.watch import Watch, with_lines
 from ..call.approval import require_approved
 from ..call.context import Context, opened
 from ..core.errors import MigrationError
@@ -15,19 +15,19 @@ from ..core.proof.comparison import PENDING
 from ..core.proof.findings import account_lines, difference_lines, proof_detail
 from ..core.words import number
 from ..ledger import bookkeeping
-from ..ledger.events import event, waived_quarantine
+from ..ledger.events import record_event, waived_quarantine
 from ..proof.accounting import named_differences, unsound_objects
 from ..proof.prove import prove
-from ..proof.repair import Mending, repair
+from ..proof.repair import Mender, repair
 from ..quarantine import waiving
 from ..schema.tables import missing_tables
-from ..schema.virtual import as_if
+from ..schema.virtual import virtual_schema
 from ..server import db
 
 
 def compare(params: dict[str, Any], check: bool) -> dict[str, Any]:
     """Prove; with ``repair`` first make equal what the proof names. Differences fail the module, quarantine does not."""
-    with telling([]), opened(params, check) as context:
+    with with_lines([]), opened(params, check) as context:
         context.require_routes()
         if params["repair"] and check:
             return {"lines": _announce_waivers(context, params)}  # the copy's forecast has said the rest
@@ -48,20 +48,20 @@ def _compare(context: Context, params: dict[str, Any]) -> dict[str, Any]:
         lines.extend(["Diferencias antes de reparar:", *difference_lines(accounts)])
 
     if params["repair"]:
-        mending = Mending(Watch.of(params, context.run_id), params["batch_rows"])
+        mending = Mender(Watch.of(params, context.run_id), params["batch_rows"])
         accounts = repair(conn, routes, context.every_route(), mending, begin)
         changed = bool(lines)
         if lagging_sequences(conn, context.mapping, routes):
             context.begin()
             lines += advance_sequences(conn, context.mapping, routes, context.run_id, context.phase)
             changed = True
-        lines += waiving.apply(conn, waiving.given(params), routes, context.run_id, context.phase)
+        lines += waiving.apply(conn, waiving.waivers_of(params), routes, context.run_id, context.phase)
     else:
         accounts, changed = prove(conn, routes, context.every_route()), False
     unsound = unsound_objects(conn, context.mapping, routes)
     detail = proof_detail(accounts, unsound)
     if not context.check:
-        event(conn, context.run_id, "prueba", context.phase, detail)
+        record_event(conn, context.run_id, "prueba", context.phase, detail)
     lines += account_lines(accounts)
     lines += [f"  objeto en mal estado: {phrase}" for phrase in unsound]
     if all(a.clean for a in accounts) and not unsound:
@@ -72,10 +72,10 @@ def _compare(context: Context, params: dict[str, Any]) -> dict[str, Any]:
 
 def _announce_waivers(context: Context, params: dict[str, Any]) -> list[str]:
     """What the run would waive and open again, found by doing it on the virtual schema."""
-    given = waiving.given(params)
+    given = waiving.waivers_of(params)
     if not given and not waived_quarantine(context.conn):
         return []
-    with as_if(context):
+    with virtual_schema(context):
         return waiving.rehearse(context.conn, given, context.routes(), context.every_route())
 
 

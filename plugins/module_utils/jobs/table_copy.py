@@ -7,8 +7,8 @@ from typing import Any
 from ..backfill.sequences import restore_sequences
 from ..backfill.slices import lines_before, run_slice, something_to_do
 from ..backfill.undo import nothing_to_take_back
-from ..backfill.undo import take_back as take_back_rows
-from ..backfill.watch import telling
+from ..backfill.undo import take_rows_back as take_back_rows
+from ..backfill.watch import with_lines
 from ..call.approval import require_approved
 from ..call.context import Context, opened
 from ..core.proof.accounts import forecast_details
@@ -16,10 +16,10 @@ from ..core.proof.comparison import DIFFERENT, MISSING, REFUSED
 from ..core.proof.findings import difference_lines, forecast_lines
 from ..core.words import duration, number
 from ..ledger import bookkeeping, lease
-from ..ledger.events import event
+from ..ledger.events import record_event
 from ..proof.accounting import named_differences, take_account
-from ..schema.routines import install, install_helpers
-from ..schema.virtual import as_if
+from ..schema.routines import install_helpers, install_routes
+from ..schema.virtual import virtual_schema
 from ..server import db
 
 ROWS_PER_SECOND = 8_000  # until this database has its own figure: the slowest pair of the benchmark, halved
@@ -27,7 +27,7 @@ ROWS_PER_SECOND = 8_000  # until this database has its own figure: the slowest p
 
 def copy(params: dict[str, Any], check: bool) -> dict[str, Any]:
     """Copy for one slice; ``more`` asks to be called again. In check mode: the forecast, changing nothing."""
-    with telling([]), opened(params, check) as context:
+    with with_lines([]), opened(params, check) as context:
         context.require_routes()
         if check:
             return _forecast(context, params)
@@ -37,13 +37,13 @@ def copy(params: dict[str, Any], check: bool) -> dict[str, Any]:
         context.begin()
         with db.transaction(context.conn):
             install_helpers(context.conn)
-            install(context.conn, context.every_route())
+            install_routes(context.conn, context.every_route())
             bookkeeping.seal(context.conn)
         return run_slice(context, params)
 
 
 def _forecast(context: Context, params: dict[str, Any]) -> dict[str, Any]:
-    with as_if(context):
+    with virtual_schema(context):
         before = lines_before(context, params)
         accounts = take_account(context.conn, context.routes(), context.every_route())
         for found in accounts:
@@ -83,10 +83,10 @@ def take_back(params: dict[str, Any], check: bool) -> dict[str, Any]:
         if not bookkeeping.exists(conn) or nothing_to_take_back(conn, routes, context.every_route()):
             if not check:
                 restore_sequences(conn, context.mapping, routes)
-                event(conn, context.run_id, "vaciado", context.phase)
+                record_event(conn, context.run_id, "vaciado", context.phase)
             return {"lines": [f"{context.phase}: no se ha copiado nada, así que no hay filas que retirar."]}
         if check:
-            with as_if(context):
+            with virtual_schema(context):
                 outcome = take_back_rows(conn, context.mapping, routes, context.every_route(), context.run_id)
         else:
             context.begin()
@@ -94,9 +94,9 @@ def take_back(params: dict[str, Any], check: bool) -> dict[str, Any]:
             def act(connection: Any) -> dict[str, int]:
                 lease.fence(connection, context.run_id)
                 install_helpers(connection)
-                install(connection, context.every_route())
+                install_routes(connection, context.every_route())
                 figures = take_back_rows(connection, context.mapping, routes, context.every_route(), context.run_id)
-                event(connection, context.run_id, "vaciado", context.phase, figures)
+                record_event(connection, context.run_id, "vaciado", context.phase, figures)
                 return figures
 
             outcome = db.with_lock_retries(conn, act, lock_timeout_ms=500, tries=20)

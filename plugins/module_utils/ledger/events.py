@@ -22,12 +22,12 @@ class Event(NamedTuple):
     moment: datetime
 
 
-def event(conn: Connection, run_id: str, kind: str, phase: str, detail: Mapping[str, Any] | None = None) -> None:
+def record_event(conn: Connection, run_id: str, kind: str, phase: str, detail: Mapping[str, Any] | None = None) -> None:
     """Write one event. Needs no open run, only the bookkeeping."""
     db.execute(
         conn,
         "INSERT INTO migracion.evento (tipo, fase, detalle, run_id) VALUES (%s, %s, %s, %s)",
-        (kind, phase, to_json(detail or {}), run_id),
+        (kind, phase, jsonb_text(detail or {}), run_id),
     )
 
 
@@ -74,12 +74,12 @@ def waived_quarantine(conn: Connection) -> list[tuple[str, str, str, int]]:
     ]
 
 
-def pending(conn: Connection) -> int:
+def pending_propagations(conn: Connection) -> int:
     """How many propagations wait."""
     row = db.fetch_one(conn, "SELECT count(*) FROM migracion.pendiente") if bookkeeping.exists(conn) else None
     return int(row[0]) if row else 0
 
 
-def to_json(value: Any) -> str:
+def jsonb_text(value: Any) -> str:
     """JSON text for a jsonb parameter; NUL, which jsonb refuses, is written out."""
     return json.dumps(value, ensure_ascii=False, default=str).replace("\\u0000", "\\\\u0000")

@@ -12,7 +12,7 @@ from ..core.phase.history import Run
 from ..core.words import escape
 from ..server import db
 from . import bookkeeping, runs
-from .events import event, to_json
+from .events import jsonb_text, record_event
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -106,8 +106,8 @@ def acquire(conn: Connection, claim: Claim, dead_run: str = "") -> list[str]:
             claim.operator,
             claim.phase,
             claim.action,
-            to_json(claim.process),
-            to_json(claim.detail),
+            jsonb_text(claim.process),
+            jsonb_text(claim.detail),
         ),
     )
     return said
@@ -124,7 +124,7 @@ def _take_over(conn: Connection, found: Holder, run_id: str, dead: bool) -> list
     runs.set_state(conn, found.run_id, "fallida", {"motivo": f"interrumpida: {why}", "tomada_por": run_id})
     # DELETE, not UPDATE: it waits for transactions of the old run that hold the row (fence).
     db.execute(conn, "DELETE FROM migracion.arriendo WHERE run_id = %s", (found.run_id,))
-    event(conn, run_id, "arriendo_tomado", found.phase, {"de": found.run_id, "porque": why, "sesiones": ended})
+    record_event(conn, run_id, "arriendo_tomado", found.phase, {"de": found.run_id, "porque": why, "sesiones": ended})
     tail = f" Se cerraron {ended} sesiones suyas en el servidor." if ended else ""
     return [
         f"Se toma el relevo de la ejecución interrumpida {found.run_id} ({escape(found.operator)} en "
@@ -177,7 +177,7 @@ def require_run(conn: Connection, run_id: str, phase: str) -> Run:
     with db.joined(conn):
         if not heartbeat(conn, run_id):
             raise _lost(conn, run_id)
-        run = runs.begin(conn, run_id)
+        run = runs.begin_run(conn, run_id)
     if run.phase != phase or run.state != "en_curso":
         raise MigrationError(
             f"La ejecución {run_id} es de {run.phase} y está {run.state}: no puede cambiar nada en {phase}.",

@@ -33,7 +33,7 @@ def owed_indexes(conn: Connection, tables: Iterable[str] | None = None) -> list[
     return [Owed(*row) for row in rows if wanted is None or row[0] in wanted]
 
 
-def forget(conn: Connection, paid: Iterable[Owed]) -> None:
+def forget_owed(conn: Connection, paid: Iterable[Owed]) -> None:
     """Strike debts."""
     for owed in paid:
         db.execute(conn, f"DELETE FROM {TABLE} WHERE tabla = %s AND indice = %s", (owed.table, owed.name))

@@ -12,7 +12,7 @@ from ..core.errors import MigrationError
 from ..core.phase.history import LEGAL_FROM, Run
 from ..server import db
 from . import bookkeeping
-from .events import to_json
+from .events import jsonb_text
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -40,7 +40,7 @@ def run_of(conn: Connection, run_id: str) -> Run | None:
     return next((run for run in recorded_runs(conn) if run.run_id == run_id), None)
 
 
-def begin(conn: Connection, run_id: str) -> Run:
+def begin_run(conn: Connection, run_id: str) -> Run:
     """Insert the row of the run that holds the lease; a paused one of the same work goes on in its own row."""
     with db.joined(conn):
         if (run := run_of(conn, run_id)) is not None:
@@ -75,7 +75,7 @@ def set_state(conn: Connection, run_id: str, state: str, detail: Mapping[str, An
             conn,
             f"UPDATE migracion.fase_ejecucion SET estado = %s, terminada_at = {ended}, detalle = detalle || %s "
             "WHERE run_id = %s AND estado = ANY (%s)",
-            (state, to_json(detail or {}), run_id, list(LEGAL_FROM[state])),
+            (state, jsonb_text(detail or {}), run_id, list(LEGAL_FROM[state])),
         )
     )
 
@@ -87,7 +87,7 @@ def mark_reverted(conn: Connection, phase: str, subphases: Sequence[str]) -> int
         "UPDATE migracion.fase_ejecucion SET estado = 'revertida', terminada_at = coalesce(terminada_at, now()) "
         "WHERE fase = %s AND accion = 'aplicar' AND estado = ANY (%s) "
         "AND coalesce(detalle -> 'subfases', '[]') <@ %s",
-        (phase, list(LEGAL_FROM["revertida"]), to_json(list(subphases))),
+        (phase, list(LEGAL_FROM["revertida"]), jsonb_text(list(subphases))),
     )
 
 

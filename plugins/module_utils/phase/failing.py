@@ -6,7 +6,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from ..call.request import Order
+from ..call.request import Request
 from ..call.runlog import RunLog
 from ..core.errors import MigrationError
 from ..core.phase.history import APPLY, VERIFY
@@ -34,41 +34,41 @@ ALREADY_TOLD = ("incomplete", "dry_run")
 PREFIX = "Task failed: Module failed: "
 
 
-def fail_phase(conn: Connection, order: Order) -> list[str]:
+def fail_phase(conn: Connection, request: Request) -> list[str]:
     """Write down that the run failed, give the lease back, say what to do; and fail, or the exit code would be 0."""
-    failure = order.params["failure"]
+    failure = request.params["failure"]
     code, reason = str(failure.get("code", "")), str(failure.get("msg", "")).removeprefix(PREFIX) or "falló una tarea"
     if code in ALREADY_TOLD:
         raise MigrationError(reason, code=code)
-    begun, notes = _record_failure(conn, order, code, reason)
+    begun, notes = _record_failure(conn, request, code, reason)
     verdict = "PAUSADA" if code == "paused" else "NO EMPEZÓ" if code in NOT_BEGUN and not begun else "FALLIDA"
-    proof = last_event(conn, ("prueba",), order.run_id)
-    ending = order.ending(
+    proof = last_event(conn, ("prueba",), request.run_id)
+    ending = request.ending(
         verdict,
         proof=proof.detail if proof else None,
         quarantine=open_quarantine(conn) if begun else (),
         waived=waived_quarantine(conn) if begun else (),
         notes=(*escape_lines(reason), *notes),
-        can_undo=begun and order.plan.action == APPLY,
-        repeat=not order.check,
-        dry=order.check,
+        can_undo=begun and request.plan.action == APPLY,
+        repeat=not request.check,
+        dry=request.check,
     )
     lines = [escape(line) for line in ending.lines(datetime.now(UTC))]
-    tell(order, lines)
+    tell(request, lines)
     raise MigrationError(f"{escape_lines(reason)[0]} (El resumen está arriba.)", code=code or "error", details={"lines": lines})
 
 
-def _record_failure(conn: Connection, order: Order, code: str, reason: str) -> tuple[bool, list[str]]:
+def _record_failure(conn: Connection, request: Request, code: str, reason: str) -> tuple[bool, list[str]]:
     """Whether the run had begun, and what there is to say about it."""
-    if order.check or order.plan.action == VERIFY:
+    if request.check or request.plan.action == VERIFY:
         return False, []
     if code in NO_LEDGER or not bookkeeping.exists(conn):
         return False, []
     state = "pausada" if code == "paused" else "fallida"
     try:
-        with db.explained(), db.transaction(conn):
-            begun = runs.set_state(conn, order.run_id, state, {"motivo": reason})
-            lease.release(conn, order.run_id)
+        with db.explaining(), db.transaction(conn):
+            begun = runs.set_state(conn, request.run_id, state, {"motivo": reason})
+            lease.release(conn, request.run_id)
     except MigrationError as error:
         return True, [f"El fallo no se pudo anotar ({error}); lo anotará la próxima ejecución."]
     return begun, [] if begun or code in NOT_BEGUN else ["No llegó a cambiar nada."]
@@ -79,7 +79,7 @@ def escape_lines(text: str) -> list[str]:
     return [escape(line) for line in text.splitlines()]
 
 
-def tell(order: Order, lines: list[str]) -> None:
+def tell(request: Request, lines: list[str]) -> None:
     """Into the log too, where the error alone would be written. A log that cannot be written hides no other failure."""
     with suppress(MigrationError):
-        RunLog("" if order.check else order.params["backup_dir"], order.run_id).write(lines)
+        RunLog("" if request.check else request.params["backup_dir"], request.run_id).write(lines)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..call.request import Order, dead_run, decision, identity_lines, other_holder
+from ..call.request import Request, dead_run, decision, identity_lines, other_holder
 from ..core.errors import MigrationError
 from ..core.phase.gates import Decision, override_argument
-from ..core.phase.history import APPLY, REVERT, VERIFY, Plan, standing
+from ..core.phase.history import APPLY, REVERT, VERIFY, Plan, standing_parts
 from ..core.phase.settings import parse_overrides
 from ..core.words import escape
 from ..ledger import bookkeeping, lease, runs
-from ..ledger.events import event
+from ..ledger.events import record_event
 from ..server import db
 from ..server.identity import require_writable
 
@@ -19,99 +19,99 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
 
-def open_phase(conn: Connection, order: Order) -> list[str]:
+def open_phase(conn: Connection, request: Request) -> list[str]:
     """Say which database this is, ask all gates, take the lease, begin the row."""
     lines = identity_lines(conn)
     require_writable(conn)  # a proof leaves its event
-    if order.plan.action == VERIFY:
+    if request.plan.action == VERIFY:
         if not bookkeeping.exists(conn):
-            raise MigrationError(f"{order.plan.phase}: todavía no hay nada que verificar. Empiece por fase0.", code="refused")
+            raise MigrationError(f"{request.plan.phase}: todavía no hay nada que verificar. Empiece por fase0.", code="refused")
         bookkeeping.check_identity(conn)
         return lines
-    if order.check:
-        return lines + check_lines(conn, order)
-    with db.explained(f"{order.plan.phase}: abrir la fase"), db.transaction(conn):
+    if request.check:
+        return lines + check_lines(conn, request)
+    with db.explaining(f"{request.plan.phase}: abrir la fase"), db.transaction(conn):
         bookkeeping.lock(conn)
         if bookkeeping.exists(conn):
             bookkeeping.check_identity(conn)
-        decided = decision(conn, order)
+        decided = decision(conn, request)
         if decided.refusals:
-            raise MigrationError(refusal_text(order, decided), code="refused", details={"lines": lines})
+            raise MigrationError(refusal_text(request, decided), code="refused", details={"lines": lines})
         bookkeeping.ensure_schema(conn)
         try:
-            lines += lease.acquire(conn, claim_of(order), dead_run(order))
+            lines += lease.acquire(conn, claim_of(request), dead_run(request))
         except MigrationError as refusal:
             raise MigrationError(str(refusal), code=refusal.code, details={**refusal.details, "lines": lines}) from None
-        lines += record_overrides(conn, order, decided)
-        if has_work(conn, order.plan):
-            runs.begin(conn, order.run_id)
+        lines += record_overrides(conn, request, decided)
+        if has_work(conn, request.plan):
+            runs.begin_run(conn, request.run_id)
     return lines
 
 
-def claim_of(order: Order) -> lease.Claim:
+def claim_of(request: Request) -> lease.Claim:
     """Who asks for the lease."""
-    who, plan = order.params["controller"], order.plan
+    who, plan = request.params["controller"], request.plan
     parts = [part for part in plan.parts if part]
     return lease.Claim(
-        run_id=order.run_id,
+        run_id=request.run_id,
         phase=plan.phase,
         action=plan.action,
         host=str(who.get("host", "?")),
         pid=int(who.get("pid", 0)),
         operator=str(who.get("operator", "?")),
         process=who.get("process", {}),
-        detail={"subfases": parts, "subfase": order.params["subphase"]},
+        detail={"subfases": parts, "subfase": request.params["subphase"]},
     )
 
 
 def has_work(conn: Connection, plan: Plan) -> bool:
     """Whether the run gets its row at once: a completed phase only gets one when a module finds something to change."""
     recorded = runs.recorded_runs(conn)
-    stands = standing(recorded, plan.phase)
+    stands = standing_parts(recorded, plan.phase)
     if plan.action == APPLY:
         return not set(plan.parts) <= stands
     unfinished = any(r.phase == plan.phase and r.action == APPLY and r.state in ("fallida", "pausada") for r in recorded)
     return plan.phase != "fase0" and (unfinished or bool(set(plan.parts) & stands))
 
 
-def record_overrides(conn: Connection, order: Order, decided: Decision) -> list[str]:
+def record_overrides(conn: Connection, request: Request, decided: Decision) -> list[str]:
     """Passing a gate leaves a trace."""
     lines = []
     for refusal, reason in decided.overridden:
         detail = {"puerta": refusal.gate, "motivo": reason, "decia": refusal.message}
-        event(conn, order.run_id, "puerta_saltada", order.plan.phase, detail)
+        record_event(conn, request.run_id, "puerta_saltada", request.plan.phase, detail)
         lines.append(f"Puerta {refusal.gate} saltada: {escape(reason)}. Decía: {refusal.message}")
     return lines
 
 
-def refusal_text(order: Order, decided: Decision) -> str:
+def refusal_text(request: Request, decided: Decision) -> str:
     """All gates that refuse, and the exact -e that passes those that may be passed."""
-    plan = order.plan
+    plan = request.plan
     text = [f"{plan.phase} {plan.action}: no se puede ahora. No se cambió nada."]
     for refusal in decided.refusals:
         text.append(f"  [{refusal.gate}] {refusal.message}")
         if refusal.first:
             phase, tags, part = refusal.first
             more = ("-e", f"subfase={part}") if part else ()
-            text.append(f"      {order.command.text(phase, tags, more=more, without=('subfase', 'overrides'))}")
-    overrides = parse_overrides(order.params["overrides"])
+            text.append(f"      {request.command.text(phase, tags, more=more, without=('subfase', 'overrides'))}")
+    overrides = parse_overrides(request.params["overrides"])
     if argument := override_argument(decided.refusals, overrides):
         tags = "rollback" if plan.action == REVERT else ""
-        call = order.command.text(plan.phase, tags, more=(argument,), without=("overrides",))
+        call = request.command.text(plan.phase, tags, more=(argument,), without=("overrides",))
         closed = any(not refusal.overridable for refusal in decided.refusals)
         text.append(f"  {'Lo demás se pasaría así' if closed else 'Si aun así debe ser'}, con su motivo: {call}")
     return "\n".join(text)
 
 
-def check_lines(conn: Connection, order: Order) -> list[str]:
+def check_lines(conn: Connection, request: Request) -> list[str]:
     """A dry run says every refusal and goes on."""
-    decided = decision(conn, order)
+    decided = decision(conn, request)
     lines = ["Simulación (--check): no se cambia nada."]
     lines += [f"  se negaría [{r.gate}] {r.message}" for r in decided.refusals]
     lines += [f"  puerta {refusal.gate} saltada: {escape(reason)}" for refusal, reason in decided.overridden]
     if any(refusal.not_yet_run for refusal in decided.refusals):
         lines.append("  Se supone que las fases anteriores ya se ejecutaron.")
-    if (held := other_holder(conn, order)) is not None:
+    if (held := other_holder(conn, request)) is not None:
         lines.append(f"  se negaría [lease] {held.refusal()}")
     elif (found := lease.holder(conn)) is not None:
         lines.append(f"  Se tomaría el relevo de la ejecución interrumpida {found.run_id}.")

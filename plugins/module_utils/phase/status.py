@@ -6,13 +6,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ..call.context import live_catalogue
-from ..call.request import Order, identity_lines
+from ..call.request import Request, identity_lines
 from ..core.mapping.file import load_mapping
-from ..core.phase.history import APPLY, PHASES, Plan, Run, completed_at, is_complete, standing
+from ..core.phase.history import APPLY, PHASES, Plan, Run, completed_at, is_complete, standing_parts
 from ..core.phase.summary import accounting, quarantine_lines, waived_lines
 from ..core.words import escape, number
 from ..ledger import bookkeeping, lease, runs
-from ..ledger.events import last_event, open_quarantine, pending, waived_quarantine
+from ..ledger.events import last_event, open_quarantine, pending_propagations, waived_quarantine
 from ..schema.access import access_problems
 from ..schema.second_sources import merged_notices
 from ..schema.tables import missing_tables
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
 
-def status(conn: Connection, order: Order) -> list[str]:
+def status(conn: Connection, request: Request) -> list[str]:
     """Phases, who runs now, the last proof, quarantine, the next command."""
     lines = identity_lines(conn)
     if not bookkeeping.exists(conn):
-        return [*lines, "Todavía no se ha ejecutado nada.", f"Siguiente: {order.command.text('fase0')}"]
+        return [*lines, "Todavía no se ha ejecutado nada.", f"Siguiente: {request.command.text('fase0')}"]
     bookkeeping.check_identity(conn)
     recorded = runs.recorded_runs(conn)
-    plan = Plan(PHASES[0], APPLY, subphases=order.plan.subphases)
+    plan = Plan(PHASES[0], APPLY, subphases=request.plan.subphases)
     lines += ["Fases:", *(f"  {phase}: {phase_state(plan, recorded, phase)}" for phase in PHASES)]
     held = lease.holder(conn)
     lines.append(f"En marcha: {held.in_words}" if held else "En marcha: nada")
@@ -37,19 +37,19 @@ def status(conn: Connection, order: Order) -> list[str]:
         lines += [f"Última prueba, el {day(proof.moment)}:", *accounting(proof.detail)]
     lines += quarantine_lines(open_quarantine(conn)) or ["Cuarentena abierta: ninguna fila"]
     lines += waived_lines(waived_quarantine(conn))
-    lines.append(f"Pendientes de propagar: {number(pending(conn))}")
-    lines += _access_lines(conn, order)
+    lines.append(f"Pendientes de propagar: {number(pending_propagations(conn))}")
+    lines += _access_lines(conn, request)
     following = next((phase for phase in PHASES if not is_complete(plan, recorded, phase)), "")
-    if following in order.command.playbooks:
-        lines.append(f"Siguiente: {order.command.text(following)}")
+    if following in request.command.playbooks:
+        lines.append(f"Siguiente: {request.command.text(following)}")
     elif following:
         lines.append(f"Siguiente: {following} (todavía no existe en este runbook)")
     return [escape(line) for line in lines]
 
 
-def _access_lines(conn: Connection, order: Order) -> list[str]:
+def _access_lines(conn: Connection, request: Request) -> list[str]:
     """What a role may do or see on a Spanish table and not on its legacy twin, or the other way round, now."""
-    mapping = load_mapping(order.params["mapping"], order.params["mapping_path"])
+    mapping = load_mapping(request.params["mapping"], request.params["mapping_path"])
     if missing_tables(conn, mapping):
         return []
     try:
@@ -60,7 +60,7 @@ def _access_lines(conn: Connection, order: Order) -> list[str]:
         return [f"Permisos y políticas: no se pudieron comparar. {db.explain_error(error)}"]
     if not problems:
         return ["Permisos y políticas: los mismos que en las tablas legacy", *(f"  {notice}" for notice in notices)]
-    again, approve = order.command.text("fase1"), order.command.text("fase0")
+    again, approve = request.command.text("fase1"), request.command.text("fase0")
     lines = ["Permisos y políticas que no son los de las tablas legacy:", *(f"  {problem}" for problem in problems)]
     lines += [f"  {notice}" for notice in notices]
     return [*lines, f"  Se reponen con: {again}; si los de legacy cambiaron a propósito, antes: {approve}"]
@@ -68,7 +68,7 @@ def _access_lines(conn: Connection, order: Order) -> list[str]:
 
 def phase_state(plan: Plan, recorded: tuple[Run, ...], phase: str) -> str:
     """One phase in words."""
-    done = standing(recorded, phase)
+    done = standing_parts(recorded, phase)
     last = next((run for run in reversed(recorded) if run.phase == phase), None)
     if last is None:
         return "no ejecutada"

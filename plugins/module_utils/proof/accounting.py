@@ -1,4 +1,4 @@
-"""Proves that the Spanish tables are what the legacy tables say. Reads only; repairer.py makes equal what it names."""
+"""Proves that the Spanish tables are what the legacy tables say. Reads only; repair.py makes equal what it names."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..backfill.sequences import lagging_sequences
 from ..core.bookkeeping import BOOKKEEPING
-from ..core.mapping.types import Mapping
+from ..core.mapping.types import TableMapping
 from ..core.proof import comparison
-from ..core.proof.accounts import Account, example
+from ..core.proof.accounts import Account, named_difference
 from ..core.proof.comparison import DIFFERENT, EQUAL, MERGED, PENDING, QUARANTINED, REFUSED, SURPLUS
 from ..core.rows.routes import Route
 from ..core.sqltext import qname
@@ -77,17 +77,17 @@ def _stale_merges(conn: Connection, found: Account) -> int:
 def named_differences(conn: Connection, found: Account, every_route: Sequence[Route]) -> list[dict[str, Any]]:
     """Return the first differences of each kind: estado, clave, motivo and [column, expected, found] where values differ."""
     rows = fetch_all(conn, comparison.examples_sql(found.route, EXAMPLES)) if found.count(*PENDING) else []
-    examples = [example(*row) for row in rows]
+    examples = [named_difference(*row) for row in rows]
     if found.surplus:
         fill = [r for r in every_route if r.pair.target == found.route.pair.target]
         surplus = fetch_all(
             conn, f'SELECT clave FROM ({comparison.surplus_sql(fill)}) s ORDER BY clave COLLATE "C" LIMIT {EXAMPLES}'
         )
-        examples += [example(SURPLUS, None, clave, None) for (clave,) in surplus]
+        examples += [named_difference(SURPLUS, None, clave, None) for (clave,) in surplus]
     return examples
 
 
-def unsound_objects(conn: Connection, mapping: Mapping, routes: Sequence[Route]) -> list[str]:
+def unsound_objects(conn: Connection, mapping: TableMapping, routes: Sequence[Route]) -> list[str]:
     """Return a phrase for every constraint not validated, index not valid and sequence behind its column."""
     names = [qname(mapping.schema, r.pair.target) for r in routes]
     phrases = [

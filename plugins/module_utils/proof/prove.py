@@ -14,11 +14,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ..core.proof import comparison
-from ..core.proof.accounts import Account, example
+from ..core.proof.accounts import Account, named_difference
 from ..core.proof.comparison import DIFFERENT, PENDING, SURPLUS
 from ..core.rows.routes import Route
-from ..core.rows.row_bytes import legacy_bytes, spanish_bytes
-from ..core.rows.row_locks import given, legacy_locks, twin_lock
+from ..core.rows.row_bytes import legacy_row_bytes, spanish_row_bytes
+from ..core.rows.row_locks import as_rows, legacy_locks, twin_lock
 from ..core.sqltext import derived_name, ident
 from ..server.db import Row, fetch_all, run_sql, transaction, with_lock_retries
 from .accounting import EXAMPLES, take_account
@@ -58,16 +58,16 @@ class Side:
 def legacy_side(route: Route) -> Side:
     """The pair's legacy rows."""
     columns = tuple((c.name, c.type) for c in route.key)
-    return Side(route, route.source_table, columns, legacy_bytes(route, "t"), route.function_name("llevar"))
+    return Side(route, route.source_table, columns, legacy_row_bytes(route, "t"), route.function_name("llevar"))
 
 
 def spanish_side(route: Route) -> Side:
     """The rows of the pair's Spanish table."""
     columns = tuple((c.name, c.type) for c in route.match)
-    return Side(route, route.target_table, columns, spanish_bytes(route, "t"), route.removal_name)
+    return Side(route, route.target_table, columns, spanish_row_bytes(route, "t"), route.removal_name)
 
 
-class Looking:
+class Looker:
     """How a proof handles candidates: it looks, no more. A repair makes them right first, in the same transaction."""
 
     def batches(self, conn: Connection, side: Side, keys: Sequence[Key], work: Work) -> Iterator[list[Row]]:
@@ -93,7 +93,7 @@ class Looking:
 def prove(conn: Connection, routes: Sequence[Route], every_route: Sequence[Route]) -> list[Account]:
     """Compare every pair; differences come with their column and both values."""
     with snapshot(conn, routes, every_route) as accounts:
-        look_again(conn, accounts, every_route, Looking())
+        look_again(conn, accounts, every_route, Looker())
     return accounts
 
 
@@ -114,7 +114,7 @@ def snapshot(conn: Connection, routes: Sequence[Route], every_route: Sequence[Ro
             run_sql(conn, "CLOSE ALL")
 
 
-def look_again(conn: Connection, accounts: Sequence[Account], every_route: Sequence[Route], hands: Looking) -> None:
+def look_again(conn: Connection, accounts: Sequence[Account], every_route: Sequence[Route], handler: Looker) -> None:
     """Judge every candidate anew: surplus rows first (children before parents), then legacy rows (parents first)."""
     wrong = [found for found in accounts if not found.clean]
     for found in reversed(wrong):
@@ -122,56 +122,58 @@ def look_again(conn: Connection, accounts: Sequence[Account], every_route: Seque
         if found.surplus:
             found.surplus = 0
             for keys in _portions(conn, _surplus_of(found)):
-                _look_at_surplus(conn, found, keys, every_route, hands)
+                _look_at_surplus(conn, found, keys, every_route, handler)
     for found in wrong:
         if found.count(*PENDING):
             for rows in _portions(conn, _rows_of(found)):
-                _look_at_rows(conn, found, rows, every_route, hands)
+                _look_at_rows(conn, found, rows, every_route, handler)
         if found.stale_entries:
             same_source = [r for r in every_route if r.pair.source == found.route.pair.source]
             stale = f"{comparison.stale_entries_sql(same_source)} FOR SHARE OF c"
-            found.stale_entries = _still(conn, stale, partial(hands.close_entries, same_source=same_source))
+            found.stale_entries = _still(conn, stale, partial(handler.close_entries, same_source=same_source))
         if found.stale_merges:
             stale = f"{comparison.stale_merges_sql(found.route)} FOR SHARE OF m"
-            found.stale_merges = _still(conn, stale, partial(hands.forget_merges, route=found.route))
+            found.stale_merges = _still(conn, stale, partial(handler.forget_merges, route=found.route))
 
 
 def _look_at_rows(
-    conn: Connection, found: Account, candidates: Sequence[Row], every_route: Sequence[Route], hands: Looking
+    conn: Connection, found: Account, candidates: Sequence[Row], every_route: Sequence[Route], handler: Looker
 ) -> None:
     route, side, gone = found.route, legacy_side(found.route), len(candidates)
     middle = 2 + len(side.types)
     twins = [row[middle:] for row in candidates if row[0] == DIFFERENT]
 
     def work(some: Sequence[Key]) -> list[Row]:
-        hands.mend(conn, side, some)
-        rows = given(side.types, some)
+        handler.mend(conn, side, some)
+        rows = as_rows(side.types, some)
         locks = (*legacy_locks(route, rows), twin_lock(route, rows))
         return _locked(conn, locks, comparison.second_look_sql(route, rows, EXAMPLES))
 
     for state, reason, *_ in candidates:
         found.take(state, reason)
-    for judged in hands.batches(conn, side, [row[2:middle] for row in candidates], work):
+    for judged in handler.batches(conn, side, [row[2:middle] for row in candidates], work):
         gone -= len(judged)
         for state, reason, clave, differing in judged:
             found.add(state, reason, 1, clave)
             if state in PENDING:
                 _keep(found, state, reason, clave, differing)
     if gone and twins:  # a legacy row that was deleted meanwhile must not leave its Spanish row unseen
-        _look_at_surplus(conn, found, twins, every_route, hands)
+        _look_at_surplus(conn, found, twins, every_route, handler)
 
 
-def _look_at_surplus(conn: Connection, found: Account, keys: Sequence[Key], every_route: Sequence[Route], hands: Looking) -> None:
+def _look_at_surplus(
+    conn: Connection, found: Account, keys: Sequence[Key], every_route: Sequence[Route], handler: Looker
+) -> None:
     side, fill = spanish_side(found.route), _filling(found, every_route)
 
     def work(some: Sequence[Key]) -> list[Row]:
-        hands.mend(conn, side, some)
+        handler.mend(conn, side, some)
         run_sql(conn, BY_KEY)
         # a row that was not there to be locked may come back before it is judged, and then it is somebody's work in progress
-        there = fetch_all(conn, comparison.surplus_lock_sql(fill, given(side.types, some)))
-        return fetch_all(conn, comparison.surplus_judged_sql(fill, given(side.types, there)))
+        there = fetch_all(conn, comparison.surplus_lock_sql(fill, as_rows(side.types, some)))
+        return fetch_all(conn, comparison.surplus_judged_sql(fill, as_rows(side.types, there)))
 
-    for rows in hands.batches(conn, side, keys, work):
+    for rows in handler.batches(conn, side, keys, work):
         found.surplus += len(rows)
         for (clave,) in rows:
             _keep(found, SURPLUS, None, clave, None)
@@ -201,7 +203,7 @@ def _keep(found: Account, state: str, reason: str | None, clave: str, columns: l
     same = [e for e in found.examples if e["estado"] == state]
     if len(same) == EXAMPLES and clave >= same[-1]["clave"]:
         return
-    same = sorted([*same, example(state, reason, clave, columns)], key=lambda e: str(e["clave"]))[:EXAMPLES]
+    same = sorted([*same, named_difference(state, reason, clave, columns)], key=lambda e: str(e["clave"]))[:EXAMPLES]
     found.examples = sorted([*(e for e in found.examples if e["estado"] != state), *same], key=_order)
 
 

@@ -16,7 +16,7 @@ from ..core.rows.routes import Route
 from ..core.sqltext import ident
 from ..ledger import lease
 from ..server.db import Row, compose, fetch_all, run_sql
-from .prove import Looking, Side, look_again, snapshot
+from .prove import Looker, Side, look_again, snapshot
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -30,7 +30,7 @@ def repair(
     conn: Connection,
     routes: Sequence[Route],
     every_route: Sequence[Route],
-    mending: Mending,
+    mending: Mender,
     begin: Callable[[list[Account]], None],
 ) -> list[Account]:
     """Prove, repair what the proof names and prove again, until it is clean or the rounds are used up.
@@ -51,7 +51,7 @@ def repair(
 
 
 @dataclass
-class Mending(Looking):
+class Mender(Looker):
     """Carries or removes candidates under the run's lease, then looks at them in the same transaction."""
 
     watch: Watch

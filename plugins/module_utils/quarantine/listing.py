@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ..call.request import Order, identity_lines
+from ..call.request import Request, identity_lines
 from ..core.bookkeeping import BOOKKEEPING
 from ..core.errors import MigrationError
 from ..core.mapping.file import load_mapping
@@ -18,15 +18,15 @@ from ..core.rows.routes import Route, all_routes, spanish_clave
 from ..core.sqltext import ident, idents
 from ..core.words import escape, number
 from ..ledger import bookkeeping
-from ..ledger.events import to_json, waived_quarantine
+from ..ledger.events import jsonb_text, waived_quarantine
 from ..server import db
 from ..server.live_catalogue import read_catalogue
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
-EXAMPLES = 3
-REASONS = 60
+EXAMPLES_SHOWN = 3
+REASONS_SHOWN = 60
 ROW_SHOWN = 200  # characters of a row
 VALUE_SHOWN = 60
 OPEN = f"FROM {BOOKKEEPING}.cuarentena c WHERE c.estado = 'abierta'"
@@ -38,7 +38,7 @@ ENDING = (
 )
 
 
-def quarantine(conn: Connection, order: Order) -> list[str]:
+def quarantine(conn: Connection, request: Request) -> list[str]:
     """Every reason with its rows, the first of them, and how to correct it; then what is waived."""
     lines = identity_lines(conn)
     if bookkeeping.exists(conn):
@@ -48,12 +48,12 @@ def quarantine(conn: Connection, order: Order) -> list[str]:
         lines.append("Cuarentena abierta: ninguna fila")
     else:
         lines.append(f"Cuarentena abierta: {number(sum(reason.rows for reason in reasons))} filas, {len(reasons)} motivos")
-        routes, problem = _routes(conn, order)
+        routes, problem = _routes(conn, request)
         lines += [problem] if problem else []
-        for reason in reasons[:REASONS]:
+        for reason in reasons[:REASONS_SHOWN]:
             lines += ["", *_lines(conn, reason, [r for r in routes if r.pair.source == reason.source])]
-        if len(reasons) > REASONS:
-            lines += ["", f"… y {len(reasons) - REASONS} motivos más, con menos filas: SELECT * {OPEN};"]
+        if len(reasons) > REASONS_SHOWN:
+            lines += ["", f"… y {len(reasons) - REASONS_SHOWN} motivos más, con menos filas: SELECT * {OPEN};"]
         lines += ["", *ENDING]
     lines += waived_lines(waived_quarantine(conn))
     return [escape(line) for line in lines]
@@ -68,9 +68,9 @@ def _reasons(conn: Connection) -> list[Reason]:
     ]
 
 
-def _routes(conn: Connection, order: Order) -> tuple[tuple[Route, ...], str]:
+def _routes(conn: Connection, request: Request) -> tuple[tuple[Route, ...], str]:
     """The pairs on the live catalogue; none, and why, where the database is no longer what the mapping says."""
-    mapping = load_mapping(order.params["mapping"], order.params["mapping_path"])
+    mapping = load_mapping(request.params["mapping"], request.params["mapping_path"])
     try:
         return all_routes(mapping, read_catalogue(conn, mapping)), ""
     except MigrationError as error:
@@ -82,9 +82,9 @@ def _lines(conn: Connection, reason: Reason, routes: Sequence[Route]) -> list[st
     rows = _rows(conn, reason, routes)
     if routes and reason.rows <= FEW:
         reason = replace(reason, keys=tuple(tuple(key) for _, key, _ in rows))
-    winners = _winners(conn, reason, rows[:EXAMPLES], routes) if reason.sqlstate == "23505" else {}
+    winners = _winners(conn, reason, rows[:EXAMPLES_SHOWN], routes) if reason.sqlstate == "23505" else {}
     lines = [f"{number(reason.rows)} × {reason.source}: {reason.text}{state}"]
-    lines += [f"    {clave}: {shown}{winners.get(clave, '')}" for clave, _, shown in rows[:EXAMPLES]]
+    lines += [f"    {clave}: {shown}{winners.get(clave, '')}" for clave, _, shown in rows[:EXAMPLES_SHOWN]]
     if not routes:
         return lines
     if reason.sqlstate == "23503" and (found := _below_parents(conn, reason, routes)) is not None:
@@ -167,7 +167,7 @@ def _below_parents(conn: Connection, reason: Reason, routes: Sequence[Route]) ->
         f" FROM {BOOKKEEPING}.cuarentena c LEFT JOIN padre p ON p.valor = c.fila ->> %s"
         " WHERE c.estado = 'abierta' AND c.tabla_origen = %s AND c.motivo = %s GROUP BY 1, 2, 3, 4 ORDER BY 5 DESC, 1",
         (
-            to_json([{"tabla": table, "columna": column} for table, column in parents]),
+            jsonb_text([{"tabla": table, "columna": column} for table, column in parents]),
             reason.column,
             reason.column,
             reason.source,
@@ -178,15 +178,15 @@ def _below_parents(conn: Connection, reason: Reason, routes: Sequence[Route]) ->
     lost = [row for row in found if row[1] is None]
     lines = [
         f"Corrija antes la fila {clave} de {table} ({motive}). Filas que la esperan: {number(count)}."
-        for _, table, clave, motive, count in waiting[:EXAMPLES]
+        for _, table, clave, motive, count in waiting[:EXAMPLES_SHOWN]
     ]
-    if len(waiting) > EXAMPLES:
-        rest = waiting[EXAMPLES:]
+    if len(waiting) > EXAMPLES_SHOWN:
+        rest = waiting[EXAMPLES_SHOWN:]
         lines.append(f"… y {number(len(rest))} filas más. Filas que las esperan: {number(sum(row[4] for row in rest))}.")
     tables = " ni ".join(dict.fromkeys(table for table, _ in parents))
     lines += [
         f"{reason.column} = {_value(value)}: no la da ninguna fila de {tables}. Filas así: {number(count)}."
-        for value, *_, count in lost[:EXAMPLES]
+        for value, *_, count in lost[:EXAMPLES_SHOWN]
     ]
     if lost:
         also = orphans(route, reason.column, parents) if waiting else ""

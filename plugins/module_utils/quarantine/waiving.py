@@ -13,7 +13,7 @@ from ..core.rows.routes import Route
 from ..core.sqltext import literal
 from ..core.words import number
 from ..ledger import lease
-from ..ledger.events import event, to_json, waived_quarantine
+from ..ledger.events import jsonb_text, record_event, waived_quarantine
 from ..server import db
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ SELECT tabla_origen, patron, motivo, por, count(*) FROM settled GROUP BY 1, 2, 3
 """
 
 
-def given(params: Mapping[str, Any]) -> tuple[Waiver, ...]:
+def waivers_of(params: Mapping[str, Any]) -> tuple[Waiver, ...]:
     """The patterns that a module was called with."""
     try:
         return parse_waivers(params.get("waived_quarantine") or [])
@@ -58,7 +58,7 @@ def apply(conn: Connection, waivers: Sequence[Waiver], routes: Sequence[Route], 
             detail = {"tabla": table, "filas": rows}
             if pattern is not None:
                 detail |= {"patron": pattern, "motivo": reason, "por": operator}
-            event(conn, run_id, "dispensa_retirada" if pattern is None else "dispensa", phase, detail)
+            record_event(conn, run_id, "dispensa_retirada" if pattern is None else "dispensa", phase, detail)
     return _lines(settled, "dispensadas", "vuelven") + _idle(conn, waivers, routes)
 
 
@@ -87,7 +87,7 @@ def _settle(conn: Connection, waivers: Sequence[Waiver], routes: Sequence[Route]
         for n, w in enumerate(waivers)
     ]
     sources = [r.pair.source for r in routes]
-    return db.fetch_all(conn, _SETTLE, {"waivers": to_json(patterns), "sources": sources, "run_id": run_id})
+    return db.fetch_all(conn, _SETTLE, {"waivers": jsonb_text(patterns), "sources": sources, "run_id": run_id})
 
 
 def _lines(settled: Sequence[tuple[Any, ...]], waived: str, opened: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Who may do what: no role may do more, or less, on a Spanish table than on its legacy twin (traps 29 to 31)."""
+"""Who may do what: no role may do more, or less, on a Spanish table than on its legacy twin."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..core.bookkeeping import BOOKKEEPING
 from ..core.catalogue import Catalogue
-from ..core.mapping.types import Mapping, SpanishTable
+from ..core.mapping.types import SpanishTable, TableMapping
 from ..core.schema.ddl import own_sequence
 from ..core.schema.policies import made_by_hand, policy_statements, renames
 from ..core.sqltext import qname
@@ -76,7 +76,7 @@ def exposures(conn: Connection) -> list[str]:
     return [row[0] for row in fetch_all(conn, _EXPOSED)]
 
 
-def access_problems(conn: Connection, mapping: Mapping, catalogue: Catalogue) -> list[str]:
+def access_problems(conn: Connection, mapping: TableMapping, catalogue: Catalogue) -> list[str]:
     """Return a phrase for each thing that some role may do or see on one side only, and for each exposure of migracion.
 
     ``catalogue`` holds the twins as they are and their policies as translated. Outside any transaction.
@@ -89,7 +89,7 @@ def access_problems(conn: Connection, mapping: Mapping, catalogue: Catalogue) ->
     return problems
 
 
-def _table_problems(conn: Connection, mapping: Mapping, catalogue: Catalogue, table: SpanishTable) -> list[str]:
+def _table_problems(conn: Connection, mapping: TableMapping, catalogue: Catalogue, table: SpanishTable) -> list[str]:
     twin = catalogue.relation(table.twin)
     if twin is None:
         return []
@@ -121,7 +121,7 @@ def _with_grant_option(privileges: Sequence[str]) -> list[str]:
     return [privilege + option for privilege in privileges for option in ("", " WITH GRANT OPTION")]
 
 
-def _policy_differences(conn: Connection, mapping: Mapping, catalogue: Catalogue) -> dict[str, list[Difference]]:
+def _policy_differences(conn: Connection, mapping: TableMapping, catalogue: Catalogue) -> dict[str, list[Difference]]:
     """Return which policies of each Spanish table are not its twin's: compared on empty copies of them, always rolled back."""
     there = table_oids(conn, mapping.schema, [t.name for t in mapping.tables if catalogue.relation(t.twin) is not None])
     tables = [t for t in mapping.tables if t.name in there]
@@ -136,7 +136,7 @@ def _policy_differences(conn: Connection, mapping: Mapping, catalogue: Catalogue
 
 
 def _added_or_lost(
-    mapping: Mapping, catalogue: Catalogue, table: SpanishTable, wanted: dict[Fact, str], found: dict[Fact, str]
+    mapping: TableMapping, catalogue: Catalogue, table: SpanishTable, wanted: dict[Fact, str], found: dict[Fact, str]
 ) -> list[Difference]:
     differing = differences(_policies(wanted, mapping.schema), _policies(found, mapping.schema))
     return [d for d in differing if not made_by_hand(catalogue, table, d.name, d.actual)]

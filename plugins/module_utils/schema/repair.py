@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..core.catalogue import Catalogue
-from ..core.mapping.types import Mapping, SpanishTable
+from ..core.mapping.types import SpanishTable, TableMapping
 from ..core.schema.ddl import access_statements, column_default, constraints
 from ..core.schema.policies import policy_statements
 from ..core.sqltext import ident, qname
@@ -28,7 +28,9 @@ WHERE c.relkind IN ('r', 'S') AND x.grantee <> c.relowner
 """
 
 
-def repair_structure(conn: Connection, mapping: Mapping, catalogue: Catalogue, found: dict[str, list[Difference]]) -> list[str]:
+def repair_structure(
+    conn: Connection, mapping: TableMapping, catalogue: Catalogue, found: dict[str, list[Difference]]
+) -> list[str]:
     """Repair in the caller's transaction what an interrupted or manual DDL left; returns what was done, in words.
 
     Anything that repairable() denies is left, and the comparison that follows names it.
@@ -54,12 +56,12 @@ def repair_structure(conn: Connection, mapping: Mapping, catalogue: Catalogue, f
     return done
 
 
-def repairable(mapping: Mapping, catalogue: Catalogue, table: SpanishTable, difference: Difference) -> bool:
+def repairable(mapping: TableMapping, catalogue: Catalogue, table: SpanishTable, difference: Difference) -> bool:
     """Whether it can be put right without touching a row or a column's type."""
     return difference.kind in _SAID_AGAIN or _repair(mapping, catalogue, table, difference) is not None
 
 
-def _repair(mapping: Mapping, catalogue: Catalogue, table: SpanishTable, difference: Difference) -> str | None:
+def _repair(mapping: TableMapping, catalogue: Catalogue, table: SpanishTable, difference: Difference) -> str | None:
     wanted = (difference.wanted or "").replace("·.", f"{ident(mapping.schema)}.")
     actual, name = difference.actual or "", ident(difference.name)
     target = qname(mapping.schema, table.name)
@@ -88,7 +90,7 @@ def _repair(mapping: Mapping, catalogue: Catalogue, table: SpanishTable, differe
     }.get(difference.kind)
 
 
-def _revoke_everything(conn: Connection, mapping: Mapping, table: SpanishTable) -> None:
+def _revoke_everything(conn: Connection, mapping: TableMapping, table: SpanishTable) -> None:
     """From everybody who holds a grant on the table, a column of it or its own sequence, and whoever has it from them."""
     for kind, name, grantee in fetch_all(conn, _GRANTEES, {"name": qname(mapping.schema, table.name)}):
         run_sql(conn, f"REVOKE ALL ON {kind} {name} FROM {grantee} CASCADE")
@@ -99,5 +101,5 @@ def _is_invalid(difference: Difference) -> bool:
     return difference.kind == "índice" and (difference.actual or "").endswith(INVALID)
 
 
-def _exists(conn: Connection, mapping: Mapping, difference: Difference) -> bool:
+def _exists(conn: Connection, mapping: TableMapping, difference: Difference) -> bool:
     return fetch_one(conn, "SELECT 1 WHERE to_regclass(%s) IS NOT NULL", (qname(mapping.schema, difference.name),)) is not None

@@ -21,7 +21,7 @@ def install_helpers(conn: Connection) -> None:
     run_sql(conn, *helper_statements(conn.info.server_version))
 
 
-def install(conn: Connection, routes: Sequence[Route]) -> None:
+def install_routes(conn: Connection, routes: Sequence[Route]) -> None:
     """Create every view and function in the caller's transaction; ``routes``: all of the mapping, since views build on views.
 
     The first view's comment carries the fingerprint of all texts: what is installed already is left alone.
@@ -33,14 +33,14 @@ def install(conn: Connection, routes: Sequence[Route]) -> None:
     current = fetch_one(conn, "SELECT obj_description(to_regclass(%s), 'pg_class')", (routes[0].view,))
     if current is not None and current[0] == stamp:
         return
-    uninstall(conn, routes)
+    uninstall_routes(conn, routes)
     run_sql(conn, *statements)
     run_sql(conn, f"REVOKE ALL ON {', '.join(route.view for route in routes)} FROM PUBLIC")
     run_sql(conn, f"COMMENT ON VIEW {routes[0].view} IS {literal(stamp)}")
 
 
-def uninstall(conn: Connection, routes: Sequence[Route]) -> None:
-    """Drop what install() made: a view on a legacy table would stand in the way of its owner's ALTER TABLE."""
+def uninstall_routes(conn: Connection, routes: Sequence[Route]) -> None:
+    """Drop what install_routes() made: a view on a legacy table would stand in the way of its owner's ALTER TABLE."""
     names = [r.function_name(verb) for r in routes for verb in ("copiar", "llevar")] + [r.removal_name for r in routes]
     for (signature,) in fetch_all(
         conn,

@@ -10,8 +10,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..core.catalogue import Catalogue, Policy, Relation
-from ..core.mapping.types import Lookup, Mapping, SpanishTable
-from ..core.schema.policies import renames, rules_from, standing
+from ..core.mapping.types import Lookup, SpanishTable, TableMapping
+from ..core.schema.policies import policy_here, renames, rules_from
 from ..core.sqltext import qname
 from ..server.db import fetch_all
 from ..server.policy_translation import judged_policies
@@ -46,7 +46,7 @@ WHERE has_table_privilege(r.rolname, to_regclass(%(new)s), 'SELECT') ORDER BY 1
 """
 
 
-def merged_notices(conn: Connection, mapping: Mapping, catalogue: Catalogue) -> list[str]:
+def merged_notices(conn: Connection, mapping: TableMapping, catalogue: Catalogue) -> list[str]:
     """Return a sentence for each second source whose rows become more open, or more closed, than they were there.
 
     And for each looked-up column that more people may read. Compared with the twin, so it can be said before the tables
@@ -62,7 +62,7 @@ def merged_notices(conn: Connection, mapping: Mapping, catalogue: Catalogue) -> 
     return [notice for notice in notices if notice]
 
 
-def _notice(conn: Connection, mapping: Mapping, catalogue: Catalogue, table: SpanishTable, source: str) -> str:
+def _notice(conn: Connection, mapping: TableMapping, catalogue: Catalogue, table: SpanishTable, source: str) -> str:
     twin, legacy = catalogue.relation(table.twin), catalogue.relation(source)
     if twin is None or legacy is None:
         return ""
@@ -77,7 +77,9 @@ def _notice(conn: Connection, mapping: Mapping, catalogue: Catalogue, table: Spa
     return " ".join([start, *said]) if said else ""
 
 
-def _looked_up(conn: Connection, mapping: Mapping, catalogue: Catalogue, table: SpanishTable, column: str, lookup: Lookup) -> str:
+def _looked_up(
+    conn: Connection, mapping: TableMapping, catalogue: Catalogue, table: SpanishTable, column: str, lookup: Lookup
+) -> str:
     """A column of another legacy table is now read with the rights to this one."""
     twin, origin = catalogue.relation(table.twin), catalogue.relation(lookup.table)
     if twin is None or origin is None:
@@ -98,7 +100,7 @@ def _looked_up(conn: Connection, mapping: Mapping, catalogue: Catalogue, table: 
 
 
 def _rights(
-    conn: Connection, mapping: Mapping, table: SpanishTable, twin: Relation, legacy: Relation
+    conn: Connection, mapping: TableMapping, table: SpanishTable, twin: Relation, legacy: Relation
 ) -> tuple[list[str], list[str]]:
     """What roles may do here and not there, and what they may there and not here."""
     theirs = {spanish: old for old, spanish in renames(mapping, table, legacy).items()}
@@ -117,7 +119,7 @@ def _rights(
 
 
 def _row_security(
-    conn: Connection, mapping: Mapping, catalogue: Catalogue, table: SpanishTable, twin: Relation, legacy: Relation
+    conn: Connection, mapping: TableMapping, catalogue: Catalogue, table: SpanishTable, twin: Relation, legacy: Relation
 ) -> tuple[list[str], list[str]]:
     """What opens the rows here and what closes them, by name; policies are the same when the server writes them alike."""
     if twin.row_security != legacy.row_security:
@@ -135,7 +137,7 @@ def _row_security(
 
 
 def _here(catalogue: Catalogue, table: SpanishTable) -> list[Policy]:
-    return [p for c in catalogue.carried_policies if c.table == table.name and (p := standing(c)) is not None]
+    return [p for c in catalogue.carried_policies if c.table == table.name and (p := policy_here(c)) is not None]
 
 
 def _without(some: Sequence[Policy], others: Sequence[Policy]) -> list[Policy]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..core.bookkeeping import BOOKKEEPING
 from ..core.catalogue import Catalogue
-from ..core.mapping.types import Mapping, SpanishTable
+from ..core.mapping.types import SpanishTable, TableMapping
 from ..core.schema.ddl import index_name, own_sequence, table_statements
 from ..core.schema.policies import made_by_hand
 from ..core.sqltext import derived_name
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 MOULD = "migracion_molde"
 
 
-def missing_tables(conn: Connection, mapping: Mapping) -> list[SpanishTable]:
+def missing_tables(conn: Connection, mapping: TableMapping) -> list[SpanishTable]:
     """Return the Spanish tables that do not exist yet, in the order in which they are made."""
     there = table_oids(conn, mapping.schema, [t.name for t in mapping.tables])
     return [t for t in mapping.tables if t.name not in there]
 
 
-def names_taken(conn: Connection, mapping: Mapping, catalogue: Catalogue) -> list[str]:
+def names_taken(conn: Connection, mapping: TableMapping, catalogue: Catalogue) -> list[str]:
     """Return a phrase for every other object that stands where a Spanish table, index or sequence has to be made."""
     wanted: dict[str, str] = {}
     for table in missing_tables(conn, mapping):
@@ -53,13 +53,13 @@ def names_taken(conn: Connection, mapping: Mapping, catalogue: Catalogue) -> lis
     ]
 
 
-def make_tables(conn: Connection, mapping: Mapping, catalogue: Catalogue, tables: Sequence[SpanishTable]) -> None:
+def make_tables(conn: Connection, mapping: TableMapping, catalogue: Catalogue, tables: Sequence[SpanishTable]) -> None:
     """Create the tables inside the caller's transaction: all of them with their privileges, or none."""
     for table in tables:
         run_sql(conn, *table_statements(mapping, catalogue, table, mapping.schema))
 
 
-def check_structure(conn: Connection, mapping: Mapping, catalogue: Catalogue) -> dict[str, list[Difference]]:
+def check_structure(conn: Connection, mapping: TableMapping, catalogue: Catalogue) -> dict[str, list[Difference]]:
     """Return what differs, by table, from what the mapping asks; an absent table is a difference itself.
 
     The mould is the same DDL run in a schema of its own and always rolled back by the caller's transaction, so
@@ -85,7 +85,7 @@ def check_structure(conn: Connection, mapping: Mapping, catalogue: Catalogue) ->
     return found
 
 
-def structure_of_existing(conn: Connection, mapping: Mapping, catalogue: Catalogue) -> dict[str, list[Difference]]:
+def structure_of_existing(conn: Connection, mapping: TableMapping, catalogue: Catalogue) -> dict[str, list[Difference]]:
     """Return check_structure() in a transaction of its own, with everything that the mould needs, rolled back."""
     with rolled_back(conn):
         bookkeeping.ensure_schema(conn)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..core.errors import MigrationError
-from ..core.mapping.types import Mapping
+from ..core.mapping.types import TableMapping
 from ..core.sqltext import qname
 from ..ledger import bookkeeping
 from ..server.db import Error, fetch_all, fetch_one, run_sql
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 DEPENDENTS = "2BP01"  # dependent objects still exist
 
 
-def made_by_us(conn: Connection, mapping: Mapping) -> list[str]:
+def made_by_us(conn: Connection, mapping: TableMapping) -> list[str]:
     """Return the existing tables that fase1 made and has not dropped since, children first."""
     if not bookkeeping.exists(conn):
         return []
@@ -32,8 +32,8 @@ def made_by_us(conn: Connection, mapping: Mapping) -> list[str]:
     return [t.name for t in reversed(mapping.tables) if t.name in made - missing]
 
 
-def require_empty(conn: Connection, mapping: Mapping, names: Sequence[str]) -> None:
-    """Lock the tables against everybody and refuse when one of them holds rows (trap 11)."""
+def require_empty(conn: Connection, mapping: TableMapping, names: Sequence[str]) -> None:
+    """Lock the tables against everybody and refuse when one of them holds rows."""
     listed = ", ".join(qname(mapping.schema, name) for name in names)
     run_sql(conn, f"LOCK TABLE {listed} IN ACCESS EXCLUSIVE MODE")
     full = [n for n in names if fetch_one(conn, _any_row(mapping.schema, n)) is not None]
@@ -49,7 +49,7 @@ def _any_row(schema: str, name: str) -> str:
     return f"SELECT 1 FROM {qname(schema, name)} LIMIT 1"
 
 
-def drop_tables(conn: Connection, mapping: Mapping, names: Sequence[str]) -> None:
+def drop_tables(conn: Connection, mapping: TableMapping, names: Sequence[str]) -> None:
     """Drop the tables in the caller's transaction, never CASCADE: what others built on them stops it."""
     require_empty(conn, mapping, names)
     try:

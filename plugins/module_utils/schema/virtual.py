@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from ..call.context import Context
 from ..ledger import bookkeeping
 from ..server import db
-from .routines import install, install_helpers
+from .routines import install_helpers, install_routes
 from .tables import make_tables, missing_tables
 
 
 @contextmanager
-def as_if(context: Context) -> Iterator[None]:
+def virtual_schema(context: Context) -> Iterator[None]:
     """A transaction that is always rolled back, in which everything earlier phases make exists.
 
     A dry run is the same path on this virtual schema: bookkeeping, helper functions, missing Spanish tables, views.
@@ -23,5 +23,5 @@ def as_if(context: Context) -> Iterator[None]:
         bookkeeping.ensure_schema(conn)
         install_helpers(conn)
         make_tables(conn, context.mapping, context.catalogue, missing_tables(conn, context.mapping))
-        install(conn, context.every_route())
+        install_routes(conn, context.every_route())
         yield

@@ -26,7 +26,7 @@ except ImportError:  # said by connect(), in words
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
-OLDEST = 140000
+OLDEST_SERVER = 140000
 SETTINGS_TABLE = "FROM pg_catalog.jsonb_each_text(%s)"
 
 
@@ -83,7 +83,7 @@ def _without_libpq_environment() -> Iterator[None]:
 
 
 def _require_version(conn: Connection) -> None:
-    if (version := conn.info.server_version) < OLDEST:
+    if (version := conn.info.server_version) < OLDEST_SERVER:
         raise refused(f"El servidor es PostgreSQL {version // 10000}; este runbook necesita la versión 14 o una posterior.")
 
 

@@ -34,7 +34,7 @@ Row = tuple[Any, ...]
 T = TypeVar("T")
 
 
-class Text:
+class QuotedText:
     """A parameter as a literal that means the same under both settings of standard_conforming_strings.
 
     psycopg2 decides at the login how it quotes, and would halve backslashes once our SET has changed the setting.
@@ -56,7 +56,7 @@ class Text:
 
 
 if psycopg2 is not None:
-    psycopg2.extensions.register_adapter(str, Text)
+    psycopg2.extensions.register_adapter(str, QuotedText)
 
 
 def execute(conn: Connection, query: Query, params: Params = None) -> int:
@@ -195,7 +195,7 @@ def explain_error(error: psycopg2.Error, step: str = "") -> MigrationError:
 
 
 @contextmanager
-def explained(step: str = "") -> Iterator[None]:
+def explaining(step: str = "") -> Iterator[None]:
     """Turn psycopg2's errors into MigrationError; ``step`` says in Spanish what was being done."""
     try:
         yield

@@ -25,7 +25,7 @@ class DatabaseInfo:
     size: int
 
 
-def describe(conn: Connection) -> DatabaseInfo:
+def describe_database(conn: Connection) -> DatabaseInfo:
     """Which database this is."""
     row = db.fetch_one(
         conn,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..core.catalogue import WHOLE_ROW, Catalogue, Grant, LegacyColumn, Policy, Relation
-from ..core.mapping.types import Mapping
+from ..core.mapping.types import TableMapping
 from .db import fetch_all
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ ORDER BY 1
 """
 
 
-def read_catalogue(conn: Connection, mapping: Mapping) -> Catalogue:
+def read_catalogue(conn: Connection, mapping: TableMapping) -> Catalogue:
     """Read every legacy table that the mapping names, as a twin or as a source, as the database has it now."""
     names = sorted({t.twin for t in mapping.tables} | {p.source for p in mapping.pairs})
     relations = fetch_all(conn, _RELATIONS, (mapping.schema, names))

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..core.catalogue import CarriedPolicy, Catalogue, Policy, Relation
-from ..core.mapping.types import Mapping, SpanishTable
+from ..core.mapping.types import SpanishTable, TableMapping
 from ..core.schema.policies import create_policy, obstacle, renames
 from ..core.sqltext import ident, qname
 from . import db
@@ -19,7 +19,7 @@ _OF_THE_POLICY = ("0A", "22", "42")  # not supported, bad data, names and rights
 _SCHEMA_THERE = "42P06"
 
 
-def translated(conn: Connection, mapping: Mapping, catalogue: Catalogue) -> Catalogue:
+def translated(conn: Connection, mapping: TableMapping, catalogue: Catalogue) -> Catalogue:
     """Return the catalogue with every twin's policies in Spanish words; what is made for it is rolled back."""
     carried: list[CarriedPolicy] = []
     for table in mapping.tables:
@@ -30,13 +30,15 @@ def translated(conn: Connection, mapping: Mapping, catalogue: Catalogue) -> Cata
     return replace(catalogue, carried_policies=tuple(carried))
 
 
-def judged_policies(conn: Connection, mapping: Mapping, table: SpanishTable, legacy: Relation) -> list[CarriedPolicy]:
+def judged_policies(conn: Connection, mapping: TableMapping, table: SpanishTable, legacy: Relation) -> list[CarriedPolicy]:
     """Return each policy of a legacy table that fills the Spanish one, in its words or with what stands against it."""
     judged = [CarriedPolicy(table.name, p, obstacle(mapping, table, legacy, p)) for p in legacy.policies]
     return [c if c.obstacle else _translate(conn, mapping, table, legacy, c) for c in judged]
 
 
-def _translate(conn: Connection, mapping: Mapping, table: SpanishTable, twin: Relation, carried: CarriedPolicy) -> CarriedPolicy:
+def _translate(
+    conn: Connection, mapping: TableMapping, table: SpanishTable, twin: Relation, carried: CarriedPolicy
+) -> CarriedPolicy:
     copy = qname(WORKSHOP, twin.name)
     # all columns first get names that meet nobody: a Spanish name may be another legacy column's
     steps = list(enumerate(renames(mapping, table, twin).items()))

@@ -1,4 +1,4 @@
-"""Tries each kind of command that the phases need, each in a transaction of its own that is always rolled back (trap 44).
+"""Tries each kind of command that the phases need, each in a transaction of its own that is always rolled back.
 
 What a superuser may do is refused to a hosted project's owner in ways that no privilege function tells; so it is tried.
 """
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..core.bookkeeping import BOOKKEEPING
 from ..core.catalogue import Catalogue
-from ..core.mapping.types import Mapping
+from ..core.mapping.types import TableMapping
 from ..core.rows.reading import TOUCH, helper_statements
 from ..core.sqltext import ident, qname
 from ..server import db
@@ -39,7 +39,7 @@ class Trial:
     after: tuple[str, ...] = ()
 
 
-def refused_rights(conn: Connection, mapping: Mapping, catalogue: Catalogue) -> list[str]:
+def refused_rights(conn: Connection, mapping: TableMapping, catalogue: Catalogue) -> list[str]:
     """Return one sentence for every command that this role may not run here, or that could not be tried."""
     sentences: list[str] = []
     refused: set[str] = set()
@@ -69,7 +69,7 @@ def _attempt(conn: Connection, trial: Trial) -> str | None:
     )
 
 
-def _trials(conn: Connection, mapping: Mapping, catalogue: Catalogue) -> Iterator[Trial]:
+def _trials(conn: Connection, mapping: TableMapping, catalogue: Catalogue) -> Iterator[Trial]:
     schema, role = mapping.schema, ident(catalogue.role)
     helpers = helper_statements(conn.info.server_version)
     bookkeeping = (f"CREATE SCHEMA IF NOT EXISTS {BOOKKEEPING}", *helpers)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..core.catalogue import Catalogue
-from ..core.mapping.types import Mapping
+from ..core.mapping.types import TableMapping
 from ..server.db import compose, fetch_all, fetch_one
 
 if TYPE_CHECKING:
@@ -43,8 +43,8 @@ WHERE s.setting ~ '^default_transaction_isolation=' AND s.setting !~ 'read commi
 """
 
 
-def dependents(conn: Connection, mapping: Mapping, catalogue: Catalogue) -> list[tuple[str, str]]:
-    """Return (kind, name) of everything that hangs on the legacy tables and has no copy on the Spanish ones (traps 13, 26)."""
+def dependents(conn: Connection, mapping: TableMapping, catalogue: Catalogue) -> list[tuple[str, str]]:
+    """Return (kind, name) of everything that hangs on the legacy tables and has no copy on the Spanish ones."""
     names = [r.name for r in catalogue.relations]
     return [(row[0], row[1]) for row in fetch_all(conn, _DEPENDENTS, {"schema": mapping.schema, "names": names})]
 
@@ -77,7 +77,7 @@ def filled_columns(conn: Connection, schema: str, loose: dict[str, tuple[str, ..
     return phrases
 
 
-def legacy_bytes(conn: Connection, mapping: Mapping, catalogue: Catalogue) -> int:
+def legacy_disk_bytes(conn: Connection, mapping: TableMapping, catalogue: Catalogue) -> int:
     """Return the size on disk of the legacy tables with indexes and TOAST, in bytes."""
     names = [r.name for r in catalogue.relations if r.kind in ("r", "p")]
     row = fetch_one(

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from plugins.module_utils.ledger import bookkeeping, lease, runs
-from plugins.module_utils.ledger.events import event, last_event, to_json
+from plugins.module_utils.ledger.events import jsonb_text, last_event, record_event
 from plugins.module_utils.server import db
 from plugins.module_utils.server.connect import connect
 from tests.sample.supabase import API_ROLES
@@ -64,7 +64,7 @@ def test_every_table_has_a_primary_key(empty_database: Database, conn: Any) -> N
 
 def test_making_it_again_changes_nothing(conn: Any) -> None:
     bookkeeping.ensure_schema(conn)
-    event(conn, "r1", "nota", "fase0", {"texto": "a\x00b"})
+    record_event(conn, "r1", "nota", "fase0", {"texto": "a\x00b"})
     db.run_sql(conn, "UPDATE migracion.identidad SET version = 0")
     bookkeeping.ensure_schema(conn)
     found = last_event(conn, ["nota"])
@@ -157,7 +157,7 @@ def test_a_rollback_marks_what_it_undid(fase0: Phase, conn: Any) -> None:
     finish(fase0, conn, "fase1")
     back = fase0.open("fase1", direction="revertir")
     lease.require_run(conn, back, "fase1")
-    event(conn, back, "tablas_borradas", "fase1", {"tablas": []})
+    record_event(conn, back, "tablas_borradas", "fase1", {"tablas": []})
     lines = fase0.call("close", "fase1", back, direction="revertir")
     assert any("DESHECHA" in line for line in lines)
     assert states(conn)[1:] == [("fase1", "aplicar", "revertida"), ("fase1", "revertir", "completada")]
@@ -278,7 +278,7 @@ def test_quarantined_text_is_shown_literally_and_moves_no_cursor(fase0: Phase, c
     db.execute(
         conn,
         "INSERT INTO migracion.cuarentena (tabla_origen, clave, fila, motivo, origen) VALUES (%s, %s, %s, %s, 'copia')",
-        ("customers", "a|b", to_json(row), "sin teléfono"),
+        ("customers", "a|b", jsonb_text(row), "sin teléfono"),
     )
     said = "\n".join(fase0.call("quarantine", "estado", "ver"))
     assert "1 × customers: sin teléfono" in said

@@ -72,7 +72,7 @@ def test_a_snapshot_alone_would_have_named_them(made: Made) -> None:
         while not unclean and time.monotonic() < deadline:
             with prove.snapshot(context.conn, routes, routes) as accounts:
                 unclean += sum(not a.clean for a in accounts)
-                prove.look_again(context.conn, accounts, routes, prove.Looking())
+                prove.look_again(context.conn, accounts, routes, prove.Looker())
             assert [a.groups for a in accounts if not a.clean] == []
     assert unclean
 
@@ -119,7 +119,7 @@ def test_a_spanish_row_that_was_not_there_to_be_locked_is_not_judged(made: Made,
             database.query("DELETE FROM clientes WHERE id = %s", (CUSTOMER,))
             for name in ("fetch_all", "run_sql"):
                 monkeypatch.setattr(prove, name, comes_back(getattr(prove, name)))
-            prove.look_again(context.conn, accounts, routes, prove.Looking())
+            prove.look_again(context.conn, accounts, routes, prove.Looker())
     assert [a.route.pair.source for a in accounts if not a.clean] == []
     assert database.value("SELECT count(*) FROM clientes WHERE id = %s", (CUSTOMER,)) == 1
 
@@ -131,6 +131,6 @@ def test_a_legacy_row_that_goes_between_the_two_looks_does_not_hide_its_spanish_
         database.query("UPDATE customers SET city = 'Tena' WHERE id = %s", (CUSTOMER,))
         with prove.snapshot(context.conn, routes, routes) as accounts:
             database.query("DELETE FROM customers WHERE id = %s", (CUSTOMER,))
-            prove.look_again(context.conn, accounts, routes, prove.Looking())
+            prove.look_again(context.conn, accounts, routes, prove.Looker())
         [found] = [a for a in accounts if not a.clean]
     assert (found.surplus, [e["clave"] for e in found.examples]) == (1, [CUSTOMER])

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from plugins.module_utils.backfill.sequences import advance_sequences
 from plugins.module_utils.call.context import Context, opened
 from plugins.module_utils.proof import prove
-from plugins.module_utils.schema.routines import install
+from plugins.module_utils.schema.routines import install_routes
 from plugins.module_utils.server import db
 from tests.support.accounting import take_accounting
 from tests.support.databases import Database, Databases
@@ -99,7 +99,7 @@ def benches(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> I
             jobs = Jobs(database.url, tmp_path_factory.mktemp("respaldos"))
             context = stack.enter_context(opened(jobs.params("prueba", "fase2"), False))
             with db.transaction(context.conn):
-                install(context.conn, context.every_route())
+                install_routes(context.conn, context.every_route())
             made[installation] = Bench(database, context)
         yield made
 

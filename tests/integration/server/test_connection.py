@@ -47,7 +47,7 @@ def logins_refused(server: PostgresServer) -> int:
 
 def test_a_password_of_special_characters_works(empty_database: Database) -> None:
     with closing(connect(empty_database.url, "r1")) as conn:
-        info = identity.describe(conn)
+        info = identity.describe_database(conn)
     assert (info.database, info.role) == (empty_database.name, DEFAULT_OWNER)
     assert any(sign in NASTY_PASSWORD for sign in '%@:/#"ñ')
 
@@ -186,7 +186,7 @@ def test_a_standby_is_refused_for_writing(server: PostgresServer) -> None:
     with standby(server) as copy, closing(connect(copy.url(), "r1")) as conn:
         with pytest.raises(MigrationError, match="réplica en espera"):
             identity.require_writable(conn)
-        with pytest.raises(MigrationError, match="solo lectura"), db.explained("probar"):
+        with pytest.raises(MigrationError, match="solo lectura"), db.explaining("probar"):
             db.run_sql(conn, "CREATE SCHEMA nada")
 
 
@@ -223,7 +223,7 @@ def test_a_lost_session_is_explained_and_hides_nothing(empty_database: Database,
     pid = db.fetch_one(conn, "SELECT pg_backend_pid()")
     assert pid is not None
     empty_database.query("SELECT pg_terminate_backend(%s)", pid)
-    with pytest.raises(MigrationError, match="la misma orden continúa") as raised, db.explained("copiar"), db.transaction(conn):
+    with pytest.raises(MigrationError, match="la misma orden continúa") as raised, db.explaining("copiar"), db.transaction(conn):
         db.fetch_one(conn, "SELECT 1")
     assert raised.value.code == "lost"
     assert str(raised.value).startswith("copiar: ")
@@ -231,7 +231,7 @@ def test_a_lost_session_is_explained_and_hides_nothing(empty_database: Database,
 
 def test_a_missing_privilege_is_explained_with_step_and_sqlstate(empty_database: Database, conn: Any) -> None:
     empty_database.query("CREATE TABLE public.ajena (id int)")
-    with pytest.raises(MigrationError) as raised, db.explained("fase1: escribir"):
+    with pytest.raises(MigrationError) as raised, db.explaining("fase1: escribir"):
         db.execute(conn, "INSERT INTO public.ajena VALUES (1)")
     assert "le falta un permiso" in str(raised.value)
     assert raised.value.details == {"sqlstate": "42501"}

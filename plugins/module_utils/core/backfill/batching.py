@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from ..bookkeeping import BOOKKEEPING
 from ..rows.routes import Route, joined_key
-from ..rows.row_bytes import legacy_bytes
+from ..rows.row_bytes import legacy_row_bytes
 from ..rows.row_locks import key_and_place, passed
 from ..sqltext import ident, literal
 
@@ -102,7 +102,7 @@ def _by_page(route: Route) -> str:
     INTO {passed(names)}, v_vistas, v_ultimo FROM (
       {_within_bounds("l._lugar", "p_filas", "p_bytes")} FROM (
         SELECT {key_and_place(route)},
-          {legacy_bytes(route, "l")} AS peso
+          {legacy_row_bytes(route, "l")} AS peso
         {stretch}) l) l) s;
     v_n := cardinality(p{names[0]});
     cortada := v_n < v_vistas;
@@ -130,7 +130,7 @@ def _by_key(route: Route) -> str:
     FROM (
       {_within_bounds(names, "$3", "$4")} FROM (
         SELECT {key_and_place(route)},
-          {legacy_bytes(route, "l")} AS peso
+          {legacy_row_bytes(route, "l")} AS peso
         FROM {route.source_table} l WHERE {route.where("l")}
           AND ($1 IS NULL OR {row} > {last}) AND {row} <= {end}
         ORDER BY {order} LIMIT $3 FOR SHARE OF l) l) l) s

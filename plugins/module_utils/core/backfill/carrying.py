@@ -282,7 +282,7 @@ def _remove(routes: Sequence[Route]) -> str:
   PERFORM set_config('migracion.sync', 'copia', true);
   WITH fuera AS (
     DELETE FROM {route.target_table} t USING {unnested(names)}
-    WHERE {mine} AND NOT ({explained(routes, "t")})
+    WHERE {mine} AND NOT ({explained_by(routes, "t")})
     RETURNING t.*
   ), guardadas AS (
     INSERT INTO {BOOKKEEPING}.apartada (run_id, tabla, clave, fila)
@@ -292,7 +292,7 @@ def _remove(routes: Sequence[Route]) -> str:
 END $funcion$"""
 
 
-def explained(routes: Sequence[Route], alias: str) -> str:
+def explained_by(routes: Sequence[Route], alias: str) -> str:
     """Return whether one of the routes gives a row with the match columns of the Spanish row ``alias``."""
     return " OR ".join(
         f"EXISTS (SELECT 1 FROM {r.view} f WHERE {' AND '.join(f'f.{ident(m)} = {alias}.{ident(m)}' for m in r.pair.match)}"

@@ -14,7 +14,7 @@ WAL_SHARE = 1.2  # WAL written for what goes into tables and indexes, in whole-p
 
 
 @dataclass(frozen=True)
-class Load:
+class StillToCopy:
     """What one pair still has to carry: ``bytes`` of legacy rows with their TOAST, ``indexes`` of the Spanish table."""
 
     bytes: float
@@ -47,7 +47,7 @@ class Growth:
         return f"{size(self.peak)} (tablas {size(self.tables)}, índices {size(self.indexes)}, WAL {size(self.wal)})"
 
 
-def forecast(loads: Iterable[Load], kept: WalKept) -> Growth:
+def forecast(loads: Iterable[StillToCopy], kept: WalKept) -> Growth:
     """Return how much the disk takes at the copy's peak: sorting the largest index wants its size once more."""
     listed = list(loads)
     tables = sum(load.bytes for load in listed)

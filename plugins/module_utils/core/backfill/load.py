@@ -46,7 +46,7 @@ class Transaction:
 
 
 @dataclass(frozen=True)
-class Load:
+class ServerLoad:
     """What a look at the server found. ``slot_limit``: max_slot_wal_keep_size in bytes, None for no limit."""
 
     standbys: tuple[Standby, ...] = ()
@@ -68,7 +68,7 @@ class Verdict:
     slow: str = ""
 
 
-def judge(load: Load, lag_waived: bool = False) -> Verdict:
+def verdict_on(load: ServerLoad, lag_waived: bool = False) -> Verdict:
     """Return what the load asks of the next batch; ``lag_waived``: the gate replication_lag was passed by name."""
     waits = [] if lag_waived else [*_standbys(load), *_slots(load)]
     slow = ""
@@ -81,7 +81,7 @@ def judge(load: Load, lag_waived: bool = False) -> Verdict:
     return Verdict("; ".join(waits), slow)
 
 
-def _standbys(load: Load) -> Iterator[str]:
+def _standbys(load: ServerLoad) -> Iterator[str]:
     for standby in load.standbys:
         behind, seconds = standby.bytes, standby.seconds or 0.0
         if behind is None:
@@ -92,7 +92,7 @@ def _standbys(load: Load) -> Iterator[str]:
             yield f"la réplica {standby.name} va {late}{size(behind)} por detrás"
 
 
-def _slots(load: Load) -> Iterator[str]:
+def _slots(load: ServerLoad) -> Iterator[str]:
     for slot in load.slots:
         idle = "" if slot.active else ", y ahora no la lee nadie"
         if slot.status == "lost":

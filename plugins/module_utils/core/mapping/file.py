@@ -1,4 +1,4 @@
-"""The mapping file: what may stand in it, and how its text becomes a Mapping."""
+"""The mapping file: what may stand in it, and how its text becomes a TableMapping."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .document import Entry, Kind, Node, Problems
 from .pairs import build_pairs, build_subphases
 from .shapes import Field, Flag, Items, Names, Record, Text, Value, Whole
 from .spanish_tables import ON_DELETE, build_tables
-from .types import Mapping
+from .types import TableMapping
 
 _COLUMN = Record(
     "A Spanish column. Its type alone is enough: `ciudad: varchar(100)`.",
@@ -151,8 +151,8 @@ _TAG = "tag:yaml.org,2002:"
 _FAST = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml is no part of every PyYAML
 
 
-@functools.lru_cache(maxsize=8)  # a Mapping never changes
-def load_mapping(text: str, path: str) -> Mapping:
+@functools.lru_cache(maxsize=8)  # a mapping never changes
+def load_mapping(text: str, path: str) -> TableMapping:
     """Return the mapping written in ``text``; every mistake in it is named with file, line and key."""
     problems = Problems(path)
     root = _FILE.read(_parse(text, problems), Entry(1, ""), problems) or Entry(1, "")
@@ -160,7 +160,7 @@ def load_mapping(text: str, path: str) -> Mapping:
     tables = build_tables(root.get("tables"), problems)
     pairs = build_pairs(root.get("pairs"), tables, subphases, problems)
     problems.stop_if_any()
-    return Mapping(
+    return TableMapping(
         schema=root.get("schema").text,
         tables=tables,
         pairs=pairs,

@@ -110,7 +110,7 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Mapping:
+class TableMapping:
     """The whole mapping file. ``subphases``: phase to its parts, in order, also those without pairs yet."""
 
     schema: str

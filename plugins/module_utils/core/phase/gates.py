@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from .history import APPLY, PHASES, REVERT, VERIFY, Plan, Run, completed_at, is_complete, standing
+from .history import APPLY, PHASES, REVERT, VERIFY, Plan, Run, completed_at, is_complete, standing_parts
 from .window import Window, position
 
 GATES = (
@@ -37,7 +37,7 @@ class Facts:
 
 
 @dataclass(frozen=True)
-class Refusal:
+class ClosedGate:
     """One gate that stays closed. ``of_time`` or ``not_yet_run``: a dry run goes on as if it were open.
 
     ``first``: what has to be run before, as (phase, tags, subphase).
@@ -59,8 +59,8 @@ class Refusal:
 class Decision:
     """All gates: those that refuse, and those passed by name with their reason."""
 
-    refusals: tuple[Refusal, ...]
-    overridden: tuple[tuple[Refusal, str], ...] = ()
+    refusals: tuple[ClosedGate, ...]
+    overridden: tuple[tuple[ClosedGate, str], ...] = ()
 
     @property
     def holds_a_dry_run(self) -> bool:
@@ -80,7 +80,7 @@ def decide(plan: Plan, facts: Facts) -> Decision:
     return Decision(tuple(r for r in refusals if r.gate not in named), tuple(passed))
 
 
-def override_argument(refusals: Iterable[Refusal], overrides: Mapping[str, str]) -> str:
+def override_argument(refusals: Iterable[ClosedGate], overrides: Mapping[str, str]) -> str:
     """The exact -e that passes all gates that may be passed, '' when none may."""
     gates = [refusal.gate for refusal in refusals if refusal.overridable]
     if not gates:
@@ -89,13 +89,13 @@ def override_argument(refusals: Iterable[Refusal], overrides: Mapping[str, str])
     return "-e " + shlex.quote(json.dumps({"overrides": wanted}, ensure_ascii=False))
 
 
-def _order(plan: Plan, runs: tuple[Run, ...]) -> Iterable[Refusal]:
+def _order(plan: Plan, runs: tuple[Run, ...]) -> Iterable[ClosedGate]:
     earlier = PHASES[: PHASES.index(plan.phase)]
     missing = [phase for phase in earlier if not is_complete(plan, runs, phase)]
     if missing:
         states = {phase: _last_state(runs, phase) for phase in missing}
         said = ", ".join(f"{phase} ({_in_words(plan, runs, phase, states[phase])})" for phase in missing)
-        yield Refusal(
+        yield ClosedGate(
             "order",
             f"{plan.phase} va después de: {said}. Siguiente paso: {missing[0]}.",
             not_yet_run=all(state in ("", "revertida") for state in states.values()),
@@ -103,16 +103,16 @@ def _order(plan: Plan, runs: tuple[Run, ...]) -> Iterable[Refusal]:
         )
     own = plan.all_parts(plan.phase)
     first = next((i for i, part in enumerate(own) if part in plan.parts), 0)
-    waiting = [part for part in own[:first] if part not in plan.parts and part not in standing(runs, plan.phase)]
+    waiting = [part for part in own[:first] if part not in plan.parts and part not in standing_parts(runs, plan.phase)]
     if waiting:
         said = f"La subfase {plan.parts[0]} va después de {', '.join(waiting)}."
-        yield Refusal("order", said, not_yet_run=True, first=(plan.phase, "", waiting[0]))
+        yield ClosedGate("order", said, not_yet_run=True, first=(plan.phase, "", waiting[0]))
 
 
-def _later_phase_stands(plan: Plan, runs: tuple[Run, ...]) -> Iterable[Refusal]:
+def _later_phase_stands(plan: Plan, runs: tuple[Run, ...]) -> Iterable[ClosedGate]:
     for phase in reversed(PHASES[PHASES.index(plan.phase) + 1 :]):
-        if standing(runs, phase):
-            yield Refusal(
+        if standing_parts(runs, phase):
+            yield ClosedGate(
                 "order",
                 f"{plan.phase} no se deshace mientras {phase} esté hecha: deshaga primero {phase} (--tags rollback).",
                 first=(phase, "rollback", ""),
@@ -120,10 +120,10 @@ def _later_phase_stands(plan: Plan, runs: tuple[Run, ...]) -> Iterable[Refusal]:
             return
     own = plan.all_parts(plan.phase)
     last = max((i for i, part in enumerate(own) if part in plan.parts), default=len(own))
-    later = [part for part in own[last + 1 :] if part in standing(runs, plan.phase)]
+    later = [part for part in own[last + 1 :] if part in standing_parts(runs, plan.phase)]
     if later:
         said = f"Deshaga primero la subfase {later[-1]}: sus filas dependen de las de {plan.parts[-1]}."
-        yield Refusal("order", said, first=(plan.phase, "rollback", later[-1]))
+        yield ClosedGate("order", said, first=(plan.phase, "rollback", later[-1]))
 
 
 def _last_state(runs: tuple[Run, ...], phase: str) -> str:
@@ -131,18 +131,18 @@ def _last_state(runs: tuple[Run, ...], phase: str) -> str:
 
 
 def _in_words(plan: Plan, runs: tuple[Run, ...], phase: str, state: str) -> str:
-    done = standing(runs, phase)
+    done = standing_parts(runs, phase)
     if done and state in ("completada", ""):
         return "falta la subfase " + " y la ".join(part for part in plan.all_parts(phase) if part not in done)
     return {"": "no se ha ejecutado", "revertida": "se deshizo", "completada": "no se ha ejecutado"}.get(state, state)
 
 
-def _window(facts: Facts) -> Iterable[Refusal]:
+def _window(facts: Facts) -> Iterable[ClosedGate]:
     if facts.window is None:
         return
     now = position(facts.window, facts.now)
     if not now.inside:
-        yield Refusal(
+        yield ClosedGate(
             "window",
             f"Fuera de la ventana de mantenimiento {facts.window}: allí son las {now.local:%H:%M}; abre dentro de "
             f"{now.minutes // 60} h {now.minutes % 60:02d} min.",
@@ -150,7 +150,7 @@ def _window(facts: Facts) -> Iterable[Refusal]:
         )
 
 
-def _stabilization(plan: Plan, facts: Facts) -> Iterable[Refusal]:
+def _stabilization(plan: Plan, facts: Facts) -> Iterable[ClosedGate]:
     index = PHASES.index(plan.phase)
     ended = completed_at(facts.runs, PHASES[index - 1]) if index else None
     if ended is None or facts.stabilization_days <= 0:
@@ -158,7 +158,7 @@ def _stabilization(plan: Plan, facts: Facts) -> Iterable[Refusal]:
     left = ended + timedelta(days=facts.stabilization_days) - facts.now
     if left > timedelta(0):
         hours = math.ceil(left.total_seconds() / 3600)
-        yield Refusal(
+        yield ClosedGate(
             "stabilization",
             f"{PHASES[index - 1]} terminó el {ended:%Y-%m-%d %H:%M} UTC y pide {facts.stabilization_days:g} días de "
             f"reposo: faltan {hours // 24} d {hours % 24} h.",

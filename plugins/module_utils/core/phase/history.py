@@ -55,7 +55,7 @@ class Plan:
         return self.subphases.get(phase) or ("",)
 
 
-def standing(runs: Iterable[Run], phase: str) -> set[str]:
+def standing_parts(runs: Iterable[Run], phase: str) -> set[str]:
     """The parts of a phase that are completed and not undone ('' for a phase without parts)."""
     parts: set[str] = set()
     for run in runs:
@@ -66,7 +66,7 @@ def standing(runs: Iterable[Run], phase: str) -> set[str]:
 
 def is_complete(plan: Plan, runs: Iterable[Run], phase: str) -> bool:
     """Whether every part of the phase stands."""
-    return set(plan.all_parts(phase)) <= standing(runs, phase)
+    return set(plan.all_parts(phase)) <= standing_parts(runs, phase)
 
 
 def completed_at(runs: Iterable[Run], phase: str) -> datetime | None:

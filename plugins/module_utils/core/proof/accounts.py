@@ -69,7 +69,7 @@ class Account:
         return self.stale_entries + self.stale_merges
 
 
-def example(state: str, reason: str | None, clave: str, columns: list[Any] | None) -> dict[str, Any]:
+def named_difference(state: str, reason: str | None, clave: str, columns: list[Any] | None) -> dict[str, Any]:
     """Return a named difference."""
     return {"estado": state, "motivo": reason, "clave": clave, "columnas": columns or []}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..backfill.carrying import UNFORESEEN, explained, may_merge
+from ..backfill.carrying import UNFORESEEN, explained_by, may_merge
 from ..bookkeeping import BOOKKEEPING
 from ..rows.refusals import accepted
 from ..rows.routes import Route, joined_key, spanish_clave
@@ -189,7 +189,7 @@ def surplus_lock_sql(routes: Sequence[Route], keys: str) -> str:
 def surplus_judged_sql(routes: Sequence[Route], keys: str) -> str:
     """Return a SELECT of clave of the Spanish rows with the match columns in k that no route (all that fill the table) gives."""
     clave = spanish_clave(routes[0], "t")
-    return f"SELECT {clave} AS clave {_spanish_rows(routes, keys)} WHERE NOT ({explained(routes, 't')})"
+    return f"SELECT {clave} AS clave {_spanish_rows(routes, keys)} WHERE NOT ({explained_by(routes, 't')})"
 
 
 def _spanish_rows(routes: Sequence[Route], keys: str) -> str:

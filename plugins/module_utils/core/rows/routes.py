@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ..bookkeeping import BOOKKEEPING
 from ..catalogue import Catalogue, LegacyColumn, Relation
 from ..errors import MigrationError
-from ..mapping.types import ColumnRule, ForeignKey, Lookup, Mapping, Pair, SpanishColumn, SpanishTable
+from ..mapping.types import ColumnRule, ForeignKey, Lookup, Pair, SpanishColumn, SpanishTable, TableMapping
 from ..sqltext import derived_name, ident, literal, qname
 from .values import TEXT_TYPES
 
@@ -141,14 +141,14 @@ def source_of(rule: ColumnRule, legacy: Relation) -> LegacyColumn | None:
     return next((by_name[name] for name in rule.sources if name in by_name), None)
 
 
-def spanish_columns(mapping: Mapping, catalogue: Catalogue, table: SpanishTable) -> tuple[SpanishColumn, ...]:
+def spanish_columns(mapping: TableMapping, catalogue: Catalogue, table: SpanishTable) -> tuple[SpanishColumn, ...]:
     """Return the columns that the table has here: an optional one only where its legacy column exists."""
     names = {table.twin, *(pair.source for pair in mapping.pairs if pair.target == table.name)}
     legacy = {c.name for name in names if (found := catalogue.relation(name)) is not None for c in found.columns}
     return tuple(c for c in table.columns if not c.optional or c.optional in legacy)
 
 
-def all_routes(mapping: Mapping, catalogue: Catalogue) -> tuple[Route, ...]:
+def all_routes(mapping: TableMapping, catalogue: Catalogue) -> tuple[Route, ...]:
     """Bind every pair, in the mapping's order: parents before children, winners before those who merge into them."""
     routes: list[Route] = []
     for pair in mapping.pairs:
@@ -156,7 +156,7 @@ def all_routes(mapping: Mapping, catalogue: Catalogue) -> tuple[Route, ...]:
     return tuple(routes)
 
 
-def _route(mapping: Mapping, catalogue: Catalogue, pair: Pair, before: tuple[Route, ...]) -> Route:
+def _route(mapping: TableMapping, catalogue: Catalogue, pair: Pair, before: tuple[Route, ...]) -> Route:
     legacy = catalogue.relation(pair.source)
     table = next(t for t in mapping.tables if t.name == pair.target)
     if legacy is None or not legacy.primary_key:
@@ -184,7 +184,7 @@ def _route(mapping: Mapping, catalogue: Catalogue, pair: Pair, before: tuple[Rou
 
 
 def _carried(
-    mapping: Mapping, catalogue: Catalogue, rule: ColumnRule, legacy: Relation, target: SpanishColumn, alias: str
+    mapping: TableMapping, catalogue: Catalogue, rule: ColumnRule, legacy: Relation, target: SpanishColumn, alias: str
 ) -> Carried | None:
     if rule.lookup is None:
         source = source_of(rule, legacy)

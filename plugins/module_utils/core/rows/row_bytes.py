@@ -23,12 +23,12 @@ _SHORT = frozenset(
 )
 
 
-def legacy_bytes(route: Route, alias: str) -> str:
+def legacy_row_bytes(route: Route, alias: str) -> str:
     """Return the size of a legacy row (``alias``) as an SQL integer."""
     return _row_bytes(((c.name, c.base, type_family(c.type)[1]) for c in route.legacy.columns), alias)
 
 
-def spanish_bytes(route: Route, alias: str) -> str:
+def spanish_row_bytes(route: Route, alias: str) -> str:
     """Return the size of a row of the Spanish table (``alias``) as an SQL integer."""
     return _row_bytes(((c.name, *type_family(c.type)) for c in route.table.columns if c.name in route.columns), alias)
 

@@ -1,6 +1,6 @@
 """The row locks under which a pair is carried and looked at: nobody changes what the forward SELECT reads meanwhile.
 
-Each lock is a statement without its verb (SELECT, in plpgsql PERFORM). ``keys`` is what unnested() or given() return: rows k.
+Each lock is a statement without its verb (SELECT, in plpgsql PERFORM). ``keys`` is what unnested() or as_rows() return: rows k.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def unnested(names: Sequence[str]) -> str:
     return f"unnest({passed(names)}) AS k({', '.join(names)})"
 
 
-def given(types: Sequence[str], keys: Sequence[Sequence[str]]) -> str:
+def as_rows(types: Sequence[str], keys: Sequence[Sequence[str]]) -> str:
     """Return keys (texts) as rows k with columns _k1, _k2 … of these types."""
     names = [f"_k{n}" for n in range(1, len(types) + 1)]
     rows = json.dumps([dict(zip(names, key, strict=True)) for key in keys], ensure_ascii=False)

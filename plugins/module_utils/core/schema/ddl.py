@@ -6,14 +6,14 @@ from collections.abc import Iterable
 
 from ..catalogue import Catalogue, Grant, Relation
 from ..errors import MigrationError
-from ..mapping.types import ForeignKey, Mapping, SpanishColumn, SpanishTable
+from ..mapping.types import ForeignKey, SpanishColumn, SpanishTable, TableMapping
 from ..rows.reading import TOUCH
 from ..rows.routes import source_of, spanish_columns
 from ..sqltext import derived_name, ident, idents, literal, qname
 from .policies import policy_statements, rules_from
 
 
-def table_statements(mapping: Mapping, catalogue: Catalogue, table: SpanishTable, schema: str) -> tuple[str, ...]:
+def table_statements(mapping: TableMapping, catalogue: Catalogue, table: SpanishTable, schema: str) -> tuple[str, ...]:
     """Return the statements that make one Spanish table in ``schema``, closed first and then opened like its twin."""
     name = qname(schema, table.name)
     columns = spanish_columns(mapping, catalogue, table)
@@ -25,7 +25,7 @@ def table_statements(mapping: Mapping, catalogue: Catalogue, table: SpanishTable
     return (*statements, *policy_statements(catalogue, table, name).values())
 
 
-def access_statements(mapping: Mapping, catalogue: Catalogue, table: SpanishTable, schema: str) -> list[str]:
+def access_statements(mapping: TableMapping, catalogue: Catalogue, table: SpanishTable, schema: str) -> list[str]:
     """Return what may be said again at any time: comments, row security on or off as on the twin, privileges."""
     name, twin = qname(schema, table.name), twin_of(catalogue, table)
     comments = [
@@ -49,7 +49,7 @@ def twin_of(catalogue: Catalogue, table: SpanishTable) -> Relation:
     return twin
 
 
-def own_sequence(mapping: Mapping, catalogue: Catalogue, table: SpanishTable) -> str | None:
+def own_sequence(mapping: TableMapping, catalogue: Catalogue, table: SpanishTable) -> str | None:
     """Return the name of the sequence that the table brings along: only where no legacy sequence feeds its serial."""
     for column in table.columns:
         if column.serial and legacy_sequence(mapping, catalogue, table, column) is None:
@@ -57,7 +57,7 @@ def own_sequence(mapping: Mapping, catalogue: Catalogue, table: SpanishTable) ->
     return None
 
 
-def legacy_sequence(mapping: Mapping, catalogue: Catalogue, table: SpanishTable, column: SpanishColumn) -> str | None:
+def legacy_sequence(mapping: TableMapping, catalogue: Catalogue, table: SpanishTable, column: SpanishColumn) -> str | None:
     """Return the qualified legacy sequence that a serial draws from, so that both sides never meet in an id."""
     for pair in mapping.pairs:
         legacy = catalogue.relation(pair.source)
@@ -71,7 +71,7 @@ def legacy_sequence(mapping: Mapping, catalogue: Catalogue, table: SpanishTable,
 
 
 def _create_table(
-    mapping: Mapping, catalogue: Catalogue, table: SpanishTable, columns: Iterable[SpanishColumn], schema: str
+    mapping: TableMapping, catalogue: Catalogue, table: SpanishTable, columns: Iterable[SpanishColumn], schema: str
 ) -> str:
     lines = [_column(mapping, catalogue, table, column, schema) for column in columns]
     lines += [
@@ -86,7 +86,7 @@ def _create_table(
     return f"{before}CREATE TABLE {qname(schema, table.name)} (\n  " + ",\n  ".join(lines) + f"\n){after}"
 
 
-def constraints(mapping: Mapping, catalogue: Catalogue, table: SpanishTable, schema: str) -> dict[str, str]:
+def constraints(mapping: TableMapping, catalogue: Catalogue, table: SpanishTable, schema: str) -> dict[str, str]:
     """Return the definition of each of the table's constraints by its name."""
     found = {derived_name(table.name, "pkey"): f"PRIMARY KEY ({idents(table.primary_key)})"}
     for unique in table.unique:
@@ -100,7 +100,7 @@ def constraints(mapping: Mapping, catalogue: Catalogue, table: SpanishTable, sch
     return found
 
 
-def _column(mapping: Mapping, catalogue: Catalogue, table: SpanishTable, column: SpanishColumn, schema: str) -> str:
+def _column(mapping: TableMapping, catalogue: Catalogue, table: SpanishTable, column: SpanishColumn, schema: str) -> str:
     default = column_default(mapping, catalogue, table, column, schema)
     return (
         f"{ident(column.name)} {column.type}"
@@ -109,7 +109,9 @@ def _column(mapping: Mapping, catalogue: Catalogue, table: SpanishTable, column:
     )
 
 
-def column_default(mapping: Mapping, catalogue: Catalogue, table: SpanishTable, column: SpanishColumn, schema: str) -> str | None:
+def column_default(
+    mapping: TableMapping, catalogue: Catalogue, table: SpanishTable, column: SpanishColumn, schema: str
+) -> str | None:
     """Return the column's default as SQL; a serial draws from the legacy sequence where there is one."""
     if not column.serial:
         return column.default
@@ -164,7 +166,7 @@ def _role(name: str) -> str:
     return "PUBLIC" if name == "PUBLIC" else ident(name)
 
 
-def _privileges(mapping: Mapping, catalogue: Catalogue, table: SpanishTable, twin: Relation, schema: str) -> list[str]:
+def _privileges(mapping: TableMapping, catalogue: Catalogue, table: SpanishTable, twin: Relation, schema: str) -> list[str]:
     grants = carried_grants(mapping, catalogue, table, twin)
     closed = sorted({*catalogue.default_grantees, *(g.grantee for g in grants)} - {catalogue.role, "PUBLIC"})
     roles = ", ".join(["PUBLIC", *(ident(r) for r in closed)])
@@ -193,7 +195,7 @@ def _grant_statements(grants: Iterable[Grant], name: str) -> list[str]:
     return statements
 
 
-def carried_grants(mapping: Mapping, catalogue: Catalogue, table: SpanishTable, twin: Relation) -> tuple[Grant, ...]:
+def carried_grants(mapping: TableMapping, catalogue: Catalogue, table: SpanishTable, twin: Relation) -> tuple[Grant, ...]:
     """Return the twin's grants to other roles, column grants under the Spanish names of the columns."""
     names: dict[str, set[str]] = {}
     for rule in rules_from(mapping, table, twin.name):

@@ -9,18 +9,18 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..catalogue import WHOLE_ROW, CarriedPolicy, Catalogue, Policy, Relation
-from ..mapping.types import ColumnRule, Mapping, SpanishTable
+from ..mapping.types import ColumnRule, SpanishTable, TableMapping
 from ..rows.routes import source_of
 from ..rows.values import TEXT_TYPES, type_family
 from ..sqltext import ident
 
 
-def rules_from(mapping: Mapping, table: SpanishTable, source: str) -> tuple[ColumnRule, ...]:
+def rules_from(mapping: TableMapping, table: SpanishTable, source: str) -> tuple[ColumnRule, ...]:
     """Return the rules by which a legacy table, most often the twin, fills the Spanish one."""
     return tuple(r for p in mapping.pairs if p.target == table.name and p.source == source for r in p.columns)
 
 
-def renames(mapping: Mapping, table: SpanishTable, legacy: Relation) -> dict[str, str]:
+def renames(mapping: TableMapping, table: SpanishTable, legacy: Relation) -> dict[str, str]:
     """Return legacy column → Spanish column, for every column that the legacy table gives the Spanish one."""
     found = {}
     for rule in rules_from(mapping, table, legacy.name):
@@ -30,7 +30,7 @@ def renames(mapping: Mapping, table: SpanishTable, legacy: Relation) -> dict[str
     return found
 
 
-def obstacle(mapping: Mapping, table: SpanishTable, legacy: Relation, policy: Policy) -> str:
+def obstacle(mapping: TableMapping, table: SpanishTable, legacy: Relation, policy: Policy) -> str:
     """Return in words why the policy cannot be carried, '' where the server may translate it."""
     migrated = {t.twin for t in mapping.tables} | {p.source for p in mapping.pairs}
     named = [name for name in policy.tables if name in migrated]
@@ -48,7 +48,7 @@ def obstacle(mapping: Mapping, table: SpanishTable, legacy: Relation, policy: Po
     return ""
 
 
-def _unchanged(mapping: Mapping, table: SpanishTable, legacy: Relation, name: str) -> bool:
+def _unchanged(mapping: TableMapping, table: SpanishTable, legacy: Relation, name: str) -> bool:
     """Whether every carried value of the column is the same value on both sides, NULL included."""
     target_name = renames(mapping, table, legacy)[name]
     rule = next(r for r in rules_from(mapping, table, legacy.name) if r.target == target_name)
@@ -64,13 +64,13 @@ def policy_statements(catalogue: Catalogue, table: SpanishTable, name: str) -> d
     """Return the CREATE POLICY statements of one Spanish table (``name``: qualified and quoted), by the policy's name."""
     found = {}
     for carried in catalogue.carried_policies:
-        policy = standing(carried) if carried.table == table.name else None
+        policy = policy_here(carried) if carried.table == table.name else None
         if policy is not None:
             found[policy.name] = create_policy(policy, name)
     return found
 
 
-def standing(carried: CarriedPolicy) -> Policy | None:
+def policy_here(carried: CarriedPolicy) -> Policy | None:
     """Return what stands on the Spanish side for a policy; None where it is left out."""
     if not carried.obstacle:
         return carried.policy

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from collections.abc import Mapping as Dict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ..catalogue import Catalogue, Relation
-from ..mapping.types import ColumnRule, Mapping, Pair
+from ..mapping.types import ColumnRule, Pair, TableMapping
 from ..rows.routes import source_of, spanish_columns
 from ..rows.values import convert
 from ..sqltext import ident
@@ -34,7 +33,7 @@ class Drift:
     pair: Pair | None = None
 
 
-def find_drift(mapping: Mapping, catalogue: Catalogue) -> tuple[Drift, ...]:
+def find_drift(mapping: TableMapping, catalogue: Catalogue) -> tuple[Drift, ...]:
     """Return every disagreement that the catalogue alone shows."""
     found: list[Drift] = []
     for name in sorted({t.twin for t in mapping.tables} | {p.source for p in mapping.pairs}):
@@ -51,7 +50,7 @@ def find_drift(mapping: Mapping, catalogue: Catalogue) -> tuple[Drift, ...]:
     return tuple(found)
 
 
-def _pair_drift(mapping: Mapping, catalogue: Catalogue, pair: Pair, legacy: Relation) -> Iterable[Drift]:
+def _pair_drift(mapping: TableMapping, catalogue: Catalogue, pair: Pair, legacy: Relation) -> Iterable[Drift]:
     if not legacy.primary_key:
         yield Drift(f"{pair.source} no tiene clave primaria: sus filas no se pueden reconocer.", pair)
     table = next(t for t in mapping.tables if t.name == pair.target)
@@ -75,7 +74,7 @@ def _pair_drift(mapping: Mapping, catalogue: Catalogue, pair: Pair, legacy: Rela
                 )
 
 
-def _lookup_drift(mapping: Mapping, catalogue: Catalogue, pair: Pair, rule: ColumnRule, legacy: Relation) -> Iterable[Drift]:
+def _lookup_drift(mapping: TableMapping, catalogue: Catalogue, pair: Pair, rule: ColumnRule, legacy: Relation) -> Iterable[Drift]:
     """A lookup needs its columns, and at most one row for each value: otherwise any row's value would be taken."""
     lookup = rule.lookup
     if lookup is None or any(t.name == lookup.table for t in mapping.tables):
@@ -91,7 +90,7 @@ def _lookup_drift(mapping: Mapping, catalogue: Catalogue, pair: Pair, rule: Colu
         yield Drift(f"{lookup.table}.{lookup.column} no es única: {pair.target}.{rule.target} no sabría qué fila tomar.", pair)
 
 
-def _merge_drift(mapping: Mapping, catalogue: Catalogue, pair: Pair) -> Iterable[Drift]:
+def _merge_drift(mapping: TableMapping, catalogue: Catalogue, pair: Pair) -> Iterable[Drift]:
     for other in mapping.pairs[: mapping.pairs.index(pair)] if pair.merge_by else ():
         found = catalogue.relation(other.source)
         theirs = next((r for r in other.columns if r.target == pair.merge_by), None)
@@ -100,7 +99,7 @@ def _merge_drift(mapping: Mapping, catalogue: Catalogue, pair: Pair) -> Iterable
             yield Drift(f"{other.source}.{source.name} no es única: no se sabría con cuál fusionar las de {pair.source}.", pair)
 
 
-def unmapped_columns(mapping: Mapping, catalogue: Catalogue) -> Dict[str, tuple[str, ...]]:
+def unmapped_columns(mapping: TableMapping, catalogue: Catalogue) -> Mapping[str, tuple[str, ...]]:
     """Return, by mapped legacy table, the columns that no pair carries and nobody waived: they must hold no data."""
     loose: dict[str, tuple[str, ...]] = {}
     for source in dict.fromkeys(p.source for p in mapping.pairs):
@@ -118,7 +117,7 @@ def unmapped_columns(mapping: Mapping, catalogue: Catalogue) -> Dict[str, tuple[
     return loose
 
 
-def unmapped_tables(mapping: Mapping) -> tuple[str, ...]:
+def unmapped_tables(mapping: TableMapping) -> tuple[str, ...]:
     """Return the legacy tables that are some Spanish table's twin but have no pair yet."""
     sources = {p.source for p in mapping.pairs}
     return tuple(t.twin for t in mapping.tables if t.twin not in sources)

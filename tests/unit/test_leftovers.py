@@ -16,15 +16,14 @@ import pytest
 from ansible import constants
 
 from plugins.module_utils.call import leftovers
-from plugins.plugin_utils import controller, scratch
+from plugins.plugin_utils import controller, playbook_leftovers
 
-LIVING_MODULE = (
-    "import sys; from plugins.module_utils.call import leftovers; from pathlib import Path; leftovers.sweep(Path(sys.argv[1]))"
-)
+LIVING_MODULE = """import sys; from pathlib import Path; from plugins.module_utils.call import leftovers
+leftovers.sweep_modules(Path(sys.argv[1]))"""
 
 
 def facts_of(pid: int) -> dict[str, Any]:
-    process = {**controller.describe(".", {})["process"], "start": controller._start(pid)}
+    process = {**controller.describe_caller(".", {})["process"], "start": controller._start(pid)}
     return {"host": socket.gethostname(), "pid": pid, "process": process}
 
 
@@ -32,7 +31,7 @@ def local_folder(parent: Path, name: str, facts: Mapping[str, Any] | None) -> Pa
     folder = parent / f"ansible-local-{name}"
     folder.mkdir()
     if facts is not None:
-        (folder / scratch.MARK).write_text(json.dumps(facts), encoding="utf-8")
+        (folder / playbook_leftovers.OWNER_MARK).write_text(json.dumps(facts), encoding="utf-8")
     return folder
 
 
@@ -44,10 +43,10 @@ def test_the_guard_removes_the_folders_of_dead_runs_of_ours_only(tmp_path: Path,
         elsewhere = local_folder(tmp_path, "elsewhere", {**facts, "pid": 2**22 - 1, "host": "otra"})
         unmarked, own = local_folder(tmp_path, "unmarked", None), local_folder(tmp_path, "own", None)
         monkeypatch.setattr(constants, "DEFAULT_LOCAL_TMP", str(own))
-        scratch.sweep(facts_of(os.getpid()))
+        playbook_leftovers.sweep_playbooks(facts_of(os.getpid()))
         assert [folder.exists() for folder in (alive, dead, elsewhere, unmarked, own)] == [True, False, True, True, True]
         running.communicate(b"\n")
-    scratch.sweep(facts_of(os.getpid()))
+    playbook_leftovers.sweep_playbooks(facts_of(os.getpid()))
     assert not alive.exists()
 
 
@@ -61,9 +60,9 @@ def test_a_module_removes_the_folders_of_killed_modules_only(tmp_path: Path) -> 
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]) as running:
         assert running.stdout is not None
         running.stdout.readline()
-        assert (alive / leftovers.MARK).exists()
-        leftovers.sweep(own)
+        assert (alive / leftovers.LOCK_MARK).exists()
+        leftovers.sweep_modules(own)
         assert all(folder.exists() for folder in folders)
         running.send_signal(signal.SIGKILL)
-    leftovers.sweep(own)
+    leftovers.sweep_modules(own)
     assert [folder.exists() for folder in (alive, foreign, own)] == [False, True, True]

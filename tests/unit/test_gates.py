@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from plugins.module_utils.core.phase.gates import Facts, decide, override_argument
-from plugins.module_utils.core.phase.history import APPLY, REVERT, VERIFY, Plan, Run, is_complete, standing
+from plugins.module_utils.core.phase.history import APPLY, REVERT, VERIFY, Plan, Run, is_complete, standing_parts
 from plugins.module_utils.core.phase.window import parse_window
 
 NOW = datetime(2026, 11, 25, 15, 0, tzinfo=UTC)  # 10:00 in Guayaquil
@@ -78,13 +78,13 @@ def test_the_second_subphase_waits_for_the_first() -> None:
 
 def test_a_rolled_back_phase_does_not_count() -> None:
     back = runs(DONE0, DONE1, ("fase1", REVERT, "completada"))
-    assert standing(back, "fase1") == set()
+    assert standing_parts(back, "fase1") == set()
     assert refusing(plan("fase2", parts=("2.1",)), runs=back) == ["order"]
 
 
 def test_a_rolled_back_subphase_leaves_the_other_standing() -> None:
     both = ("fase2", APPLY, "completada", ("2.1", "2.2"))
-    assert standing(runs(both, ("fase2", REVERT, "completada", ("2.2",))), "fase2") == {"2.1"}
+    assert standing_parts(runs(both, ("fase2", REVERT, "completada", ("2.2",))), "fase2") == {"2.1"}
 
 
 def test_no_override_passes_the_order() -> None:
@@ -158,4 +158,4 @@ def test_a_dry_run_is_held_by_a_failed_phase_but_not_by_one_that_never_ran() -> 
 
 @pytest.mark.parametrize("state", ["en_curso", "fallida", "pausada", "revertida"])
 def test_only_a_completed_run_stands(state: str) -> None:
-    assert standing(runs(("fase1", APPLY, state)), "fase1") == set()
+    assert standing_parts(runs(("fase1", APPLY, state)), "fase1") == set()

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from plugins.module_utils.core.mapping.file import load_mapping
-from plugins.module_utils.core.mapping.types import Mapping
+from plugins.module_utils.core.mapping.types import TableMapping
 from plugins.module_utils.core.rows.forward import forward_sql
 from plugins.module_utils.core.rows.reading import helper_statements
 from plugins.module_utils.core.rows.routes import all_routes
@@ -91,7 +91,7 @@ class Bench:
         if source == "citext" and db.fetch_all(self.conn, "SELECT to_regtype('public.citext')") == [(None,)]:
             pytest.skip("this server has no citext")
 
-    def prepare(self, field: Field) -> Mapping:
+    def prepare(self, field: Field) -> TableMapping:
         """Make the two tables; the Spanish one and its refusals are filled by plain INSERTs alone."""
         self.run("DROP TABLE IF EXISTS public.origen, public.destino, public.rechazo")
         self.run("SET search_path = public")  # the types of the test live there
