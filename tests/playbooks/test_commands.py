@@ -70,7 +70,7 @@ def test_every_playbook_command_of_the_readme_is_understood(words: list[str], tm
 
 @pytest.mark.parametrize(("name", "tag"), ASKED)
 def test_a_public_tag_runs_the_guard_and_the_play_that_it_names(name: str, tag: str, playbooks: Callable[..., Playbooks]) -> None:
-    """C11: a tag that selects nothing, or more than it says, would end with 0 all the same."""
+    """A tag that selects nothing, or more than it says, would end with 0 all the same."""
     listed = ended_well(playbooks(None).run(name, *(("--tags", tag) if tag else ()), "--list-tasks")).stdout
     parts = listed.split("\n  play #")[1:]
     with_tasks = [re.findall(r"\(\d/4\) (?:fase\d: )?(\w+)", part)[0] for part in parts if "TAGS" in part.split("tasks:")[1]]

@@ -222,7 +222,7 @@ UPDATE users SET city = 'Tena' WHERE id IN (SELECT id FROM users WHERE user_type
 """
 
 
-@pytest.mark.slow  # by the jobs alone: trap 17 in test_proof.py
+@pytest.mark.slow  # by the jobs alone: test_the_forecast_changes_nothing_and_is_what_the_run_then_does in test_proof.py
 @pytest.mark.parametrize("installation", INSTALLATIONS)
 def test_a_simulation_announces_what_the_run_then_does(
     installation: str, new_database: NewDatabase, playbooks: MakePlaybooks

@@ -1,4 +1,4 @@
-"""Ctrl-C, a kill, a lost terminal in the middle of a copy: everything ends in seconds, nothing runs after it (C29, trap 22)."""
+"""Ctrl-C, a kill, a lost terminal in the middle of a copy: everything ends in seconds, nothing runs after it."""
 
 from __future__ import annotations
 

@@ -172,7 +172,7 @@ class _Accountant:
         return sorted(wanted & real)
 
     def _check_sequence(self, target: str) -> None:
-        """The next id that a serial draws must not be in use on either side (trap 5)."""
+        """The next id that a serial draws must not be in use on either side."""
         self.cursor.execute(
             "SELECT substring(pg_get_expr(d.adbin, d.adrelid) FROM 'nextval\\(''(.*)''::regclass') FROM pg_attrdef d"
             " JOIN pg_attribute a ON (a.attrelid, a.attnum) = (d.adrelid, d.adnum)"

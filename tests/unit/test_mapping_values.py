@@ -20,7 +20,7 @@ def test_defaults_and_translations_must_be_allowed_values() -> None:
     refused("integer, default: 5", "integer, default: 10", "tables.coches.columns.plazas.default", "el máximo")
 
 
-def test_trap_28_every_value_must_fit_its_own_column() -> None:
+def test_every_value_must_fit_its_own_column() -> None:
     key = "tables.coches.columns.estado.allowed[1]"
     sentence = "«seminuevo» tiene 9 caracteres y la columna, character varying(8), admite 8"
     refused("[nuevo, usado]", "[nuevo, seminuevo, usado]", key, sentence)
@@ -40,7 +40,7 @@ def test_trap_28_every_value_must_fit_its_own_column() -> None:
     )
 
 
-def test_trap_28_the_plans_own_length_of_estado_is_refused() -> None:
+def test_the_plans_own_length_of_estado_is_refused() -> None:
     text = TINKUBOT.read_text(encoding="utf-8")
     found = "\n".join(problems(text.replace("type: varchar(30) #", "type: varchar(20) #")))
     assert "tables.proveedores.columns.estado.allowed[3]: «verificacion_pendiente» tiene 22 caracteres" in found

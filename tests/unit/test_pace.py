@@ -84,11 +84,11 @@ def test_a_standby_holds_the_copy_while_it_is_behind(standby: Standby, waits: bo
         (Slot("s", False, "lost", None, 0), False),
     ],
 )
-def test_39_a_slot_holds_the_copy_before_it_loses_what_nobody_has_read(slot: Slot, waits: bool) -> None:
+def test_a_slot_holds_the_copy_before_it_loses_what_nobody_has_read(slot: Slot, waits: bool) -> None:
     assert bool(verdict_on(Others(slots=(slot,), slot_limit=4096 * MIB)).wait) is waits
 
 
-def test_39_a_slot_without_limit_holds_the_copy_when_it_fills_the_disk() -> None:
+def test_a_slot_without_limit_holds_the_copy_when_it_fills_the_disk() -> None:
     kept = Slot("s", False, "extended", None, 5000 * MIB)
     assert "ranura de replicación s retiene 5 GB de WAL" in verdict_on(Others(slots=(kept,))).wait
     assert verdict_on(Others(slots=(Slot("s", True, "extended", None, 900 * MIB),))).wait == ""
@@ -113,7 +113,7 @@ def test_the_forecast_counts_tables_indexes_the_largest_sort_and_wal_that_is_kep
 
 
 @pytest.mark.parametrize(("used", "refused"), [(74, False), (76, True), (120, True)])
-def test_c5_a_copy_that_would_fill_more_than_85_percent_is_refused(used: int, refused: bool) -> None:
+def test_a_copy_that_would_fill_more_than_85_percent_is_refused(used: int, refused: bool) -> None:
     growth = Growth(6 * GIGABYTE, 3 * GIGABYTE, 1 * GIGABYTE)
     assert bool(forecast_refusal(growth, used * GIGABYTE, 100 * GIGABYTE)) is refused
     assert forecast_refusal(growth, used * GIGABYTE, 0) == ""
@@ -121,7 +121,7 @@ def test_c5_a_copy_that_would_fill_more_than_85_percent_is_refused(used: int, re
     assert "llegaría al 84 %" in forecast_line(growth, 74 * GIGABYTE, 100 * GIGABYTE)
 
 
-def test_c5_a_running_copy_stops_at_85_percent() -> None:
+def test_a_running_copy_stops_at_85_percent() -> None:
     assert running_refusal(84 * GIGABYTE, 100 * GIGABYTE) == ""
     assert "más del 85 %" in running_refusal(86 * GIGABYTE, 100 * GIGABYTE)
     assert running_refusal(86 * GIGABYTE, 0) == ""

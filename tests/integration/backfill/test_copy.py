@@ -43,7 +43,7 @@ SOURCE = {"profesiones": "professions", "clientes": "customers"}
 @BOTH
 @pytest.mark.parametrize("table", ARRIVES)
 def test_every_row_that_is_not_refused_arrives_as_the_tables_say(begin: Begin, installation: str, table: str) -> None:
-    """Traps 1, 2, 6: the Spanish default of estado, notes that are no JSON, missing names."""
+    """With them the Spanish default of estado, notes that are no JSON, missing names."""
     database, jobs = begin(installation, batch_rows=37, up_to="fase1")
     jobs.copy()
     wanted = ARRIVES[table].format(consent="has_consent," if installation == "jsonb" else "")
@@ -101,14 +101,14 @@ def test_notes_that_are_no_json_are_kept_as_text(begin: Begin) -> None:
     assert notes["114"] == '{"texto": "NaN"}'
 
 
-def test_trap_2_notes_nested_deeper_than_the_parsers_stack_harm_neither_copy_nor_proof(begin: Begin) -> None:
+def test_notes_nested_deeper_than_the_parsers_stack_harm_neither_copy_nor_proof(begin: Begin) -> None:
     database, jobs = begin("text")
     database.query("UPDATE customers SET notes = repeat('[', 200000) WHERE id = %s", (customer(1),))
     assert jobs.up_to_proof()["accounting"][1]["pendientes"] == 0
     assert client(database, 1, "length(notas->>'texto')") == (200000,)
 
 
-def test_trap_3_two_rows_of_one_phone_are_one_row_and_one_entry_until_one_leaves(begin: Begin) -> None:
+def test_two_rows_of_one_phone_are_one_row_and_one_entry_until_one_leaves(begin: Begin) -> None:
     """Their phones differ only in blanks that varchar(20) cuts off."""
     database, jobs = begin(batch_rows=1, up_to="fase1")
     jobs.fill()
@@ -136,7 +136,7 @@ def test_a_value_that_legacy_repeats_is_quarantined_in_every_row_but_the_first(b
     assert "3" not in quarantine(database, "professions")
 
 
-def test_trap_6_a_missing_phone_is_quarantined_and_a_missing_name_is_not(begin: Begin) -> None:
+def test_a_missing_phone_is_quarantined_and_a_missing_name_is_not(begin: Begin) -> None:
     database, jobs = begin()
     database.query("ALTER TABLE customers ALTER phone_number DROP NOT NULL")
     database.query("UPDATE customers SET phone_number = NULL WHERE id IN (%s, %s)", (customer(1), customer(5)))
@@ -145,7 +145,7 @@ def test_trap_6_a_missing_phone_is_quarantined_and_a_missing_name_is_not(begin: 
     assert client(database, 4, "nombre_completo") == ("Cliente TinkuBot",)
 
 
-def test_trap_7_moments_hold_utc_whatever_the_databases_time_zone(begin: Begin) -> None:
+def test_moments_hold_utc_whatever_the_databases_time_zone(begin: Begin) -> None:
     database, jobs = begin("text")
     database.query(f"ALTER DATABASE {database.name} SET timezone TO 'America/Guayaquil'")
     jobs.up_to_proof()
@@ -159,7 +159,7 @@ def test_trap_7_moments_hold_utc_whatever_the_databases_time_zone(begin: Begin) 
 
 
 @pytest.mark.parametrize("lag", [False, True], ids=["in step", "behind its own table"])
-def test_trap_5_the_next_row_without_an_id_goes_in_on_both_sides(begin: Begin, lag: bool) -> None:
+def test_the_next_row_without_an_id_goes_in_on_both_sides(begin: Begin, lag: bool) -> None:
     database, jobs = begin()
     if lag:  # the highest row is one that is refused, so only the legacy table has its id
         database.query("UPDATE professions SET id = 917 WHERE id = 910")

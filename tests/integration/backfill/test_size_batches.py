@@ -48,11 +48,11 @@ def equal(database: Database) -> bool:
     return database.value(same) == 0
 
 
-# --- rows and bytes (C3)
+# --- rows and bytes
 
 
 @pytest.mark.usefixtures("small_bound")
-def test_c3_rows_of_any_size_go_in_transactions_of_the_declared_bytes(empty_database: Database, tmp_path: Path) -> None:
+def test_rows_of_any_size_go_in_transactions_of_the_declared_bytes(empty_database: Database, tmp_path: Path) -> None:
     """Small rows first: the batch that comes to the large ones is as bounded as the others. A larger row goes alone."""
     database, night = empty_database, Night.on(empty_database, tmp_path, 1500)
     wide = "INSERT INTO boxes (id, content, data) SELECT n, {}, {} FROM generate_series({}, {}) n"
@@ -72,7 +72,7 @@ def test_c3_rows_of_any_size_go_in_transactions_of_the_declared_bytes(empty_data
 
 
 @pytest.mark.usefixtures("small_bound")
-def test_c3_a_batchs_wal_stays_at_its_bytes(empty_database: Database, tmp_path: Path) -> None:
+def test_a_batchs_wal_stays_at_its_bytes(empty_database: Database, tmp_path: Path) -> None:
     database, night = empty_database, Night.on(empty_database, tmp_path, 0)
     database.query(f"INSERT INTO boxes (id, content) SELECT n, {NOISE % 3200} FROM generate_series(1, 80) n")
     night.up_to_tables()
@@ -88,7 +88,7 @@ def test_c3_a_batchs_wal_stays_at_its_bytes(empty_database: Database, tmp_path: 
 
 @pytest.mark.usefixtures("small_bound")
 @pytest.mark.parametrize("damage", ["TRUNCATE cajas", "TRUNCATE boxes"], ids=["missing", "surplus"])
-def test_c3_a_repair_is_bounded_as_the_copy_is(empty_database: Database, tmp_path: Path, damage: str) -> None:
+def test_a_repair_is_bounded_as_the_copy_is(empty_database: Database, tmp_path: Path, damage: str) -> None:
     database, night = empty_database, Night.on(empty_database, tmp_path, 0)
     database.query(f"INSERT INTO boxes (id, content) SELECT n, {NOISE % 3200} FROM generate_series(1, 60) n")
     night.up_to_tables()
@@ -114,7 +114,7 @@ def test_a_batch_that_lasts_too_long_is_followed_by_smaller_ones(
     assert max(rows[2:-1]) <= 200  # twice the hundred rows that fit in the time: growth is tried by doubling
 
 
-# --- its end (C1), and how long it says that it takes
+# --- its end, and how long it says that it takes
 
 
 def inserting(database: Database, statement: str, pause: float) -> Callable[[Event], None]:
@@ -132,9 +132,7 @@ def inserting(database: Database, statement: str, pause: float) -> Callable[[Eve
     return work
 
 
-def test_c1_rows_that_come_after_the_start_neither_prolong_the_copy_nor_are_lost(
-    empty_database: Database, tmp_path: Path
-) -> None:
+def test_rows_that_come_after_the_start_neither_prolong_the_copy_nor_are_lost(empty_database: Database, tmp_path: Path) -> None:
     """They arrive faster than batches copy them: one row a batch, and a pause in each."""
     database, night = empty_database, Night.on(empty_database, tmp_path, 10, batch_rows=1)
     night.up_to_tables()
@@ -191,7 +189,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 @pytest.mark.usefixtures("clock")
-def test_c1_with_random_keys_the_copy_ends_too_and_its_time_left_does_not_grow(empty_database: Database, tmp_path: Path) -> None:
+def test_with_random_keys_the_copy_ends_too_and_its_time_left_does_not_grow(empty_database: Database, tmp_path: Path) -> None:
     database, night = empty_database, Night.on(empty_database, tmp_path, 3000, "uuid", batch_rows=50)
     night.up_to_tables()
     at_each_batch(database, "PERFORM pg_sleep(0.03);")
@@ -318,10 +316,10 @@ def test_a_partitioned_source_is_copied_exactly_beside_writers_that_move_rows(
     )
 
 
-# --- the role's timeouts (C4)
+# --- the role's timeouts
 
 
-def test_c4_timeouts_of_role_and_database_end_neither_batch_nor_index_nor_proof(empty_database: Database, tmp_path: Path) -> None:
+def test_timeouts_of_role_and_database_end_neither_batch_nor_index_nor_proof(empty_database: Database, tmp_path: Path) -> None:
     database, night = empty_database, Night.on(empty_database, tmp_path, 200, more={"deferred_index_rows": 0})
     night.up_to_tables()
     newer = database.value("SELECT current_setting('server_version_num')::int >= 170000")

@@ -153,7 +153,7 @@ def seeing_nothing_of_others(database: Database) -> Iterator[None]:
         database.query(f"GRANT pg_monitor TO {database.role}")
 
 
-def test_39_the_copy_waits_for_a_standby_and_pauses_when_it_waits_too_long(
+def test_the_copy_waits_for_a_standby_and_pauses_when_it_waits_too_long(
     night: Night, empty_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     database = empty_database
@@ -194,7 +194,7 @@ def test_39_the_copy_waits_for_a_standby_and_pauses_when_it_waits_too_long(
         assert any("No se ve cuánto se retrasan 1 réplicas" in line and "GRANT pg_monitor" in line for line in said)
 
 
-def test_39_the_copy_pauses_before_a_slot_loses_its_wal(
+def test_the_copy_pauses_before_a_slot_loses_its_wal(
     night: Night, empty_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     database = empty_database
@@ -216,10 +216,10 @@ def test_39_the_copy_pauses_before_a_slot_loses_its_wal(
     assert database.value("SELECT count(*) FROM cajas") == 200
 
 
-# --- the disk (C5, 43)
+# --- the disk
 
 
-def test_c5_the_forecast_refuses_where_the_disk_would_be_full_and_says_so_where_it_cannot_know(
+def test_the_forecast_refuses_where_the_disk_would_be_full_and_says_so_where_it_cannot_know(
     night: Night, empty_database: Database
 ) -> None:
     assert any("el tamaño del disco del servidor no se sabe" in line for line in night.forecast()["lines"])
@@ -237,12 +237,12 @@ def test_c5_the_forecast_refuses_where_the_disk_would_be_full_and_says_so_where_
     assert empty_database.value("SELECT count(*) FROM cajas") == 200
 
 
-def test_c5_with_room_the_copy_says_how_full_the_disk_will_be(night: Night) -> None:
+def test_with_room_the_copy_says_how_full_the_disk_will_be(night: Night) -> None:
     night.more["database_disk_gb"] = 10_000
     assert any("el disco de 9.8 TB llegaría al 0 %" in line for line in night.night())
 
 
-def test_c5_a_running_copy_pauses_when_the_disk_is_nearly_full(
+def test_a_running_copy_pauses_when_the_disk_is_nearly_full(
     night: Night, empty_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(slices, "SLICE_SECONDS", 0.0)
@@ -262,7 +262,7 @@ def test_c5_a_running_copy_pauses_when_the_disk_is_nearly_full(
 
 
 @pytest.mark.parametrize("scope", ["DATABASE", "SYSTEM"])
-def test_43_read_only_mode_ends_the_copy_at_its_last_batch_and_the_same_command_goes_on(
+def test_read_only_mode_ends_the_copy_at_its_last_batch_and_the_same_command_goes_on(
     night: Night, empty_database: Database, monkeypatch: pytest.MonkeyPatch, scope: str
 ) -> None:
     """For the sessions to come, as Supabase does it, or for all at once."""

@@ -52,7 +52,7 @@ def shop(database: Database, lots: list[tuple[str, str, str]]) -> None:
 
 
 def test_a_shop_with_a_composite_key_goes_three_times_forward_and_back(empty_database: Database, tmp_path: Path) -> None:
-    """Nothing of TinkuBot is in the code, and keys that hold | and \\ stay apart (C23)."""
+    """Nothing of TinkuBot is in the code, and keys that hold | and \\ stay apart."""
     database, jobs = empty_database, Jobs(empty_database.url, tmp_path, SHOP, batch_rows=7, subphase="2.1")
     shop(database, LOTS)
     original = dump(database)

@@ -1,4 +1,4 @@
-"""The proof names every difference and passes over none; the forecast says what the run then does. Traps 15, 17, 32."""
+"""The proof names every difference and passes over none; the forecast says what the run then does."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_a_wrong_key_is_a_missing_row_and_a_surplus_one(proved: Made) -> None:
         ]
 
 
-def test_trap_15_equal_counts_with_different_rows_fail(proved: Made) -> None:
+def test_equal_counts_with_different_rows_fail(proved: Made) -> None:
     database, jobs = proved
     count = database.value("SELECT count(*) FROM profesiones")
     with by_hand(database, "DELETE FROM profesiones WHERE id = 912; INSERT INTO profesiones (id, nombre) VALUES (500, '')"):
@@ -234,7 +234,7 @@ def observed(database: Database, before: dict[str, dict[str, str]]) -> list[dict
         ("jsonb", "copied and changed since"),
     ),
 )
-def test_trap_17_the_forecast_changes_nothing_and_is_what_the_run_then_does(
+def test_the_forecast_changes_nothing_and_is_what_the_run_then_does(
     new_database: Callable[..., Database], tmp_path: Path, installation: str, state: str
 ) -> None:
     database = new_database(installation)
@@ -291,7 +291,7 @@ def test_a_proof_before_the_copy_says_what_to_run(new_database: Callable[..., Da
         jobs.prove()
 
 
-def test_trap_32_a_role_that_row_security_blinds_gets_an_error_and_never_an_empty_proof(
+def test_a_role_that_row_security_blinds_gets_an_error_and_never_an_empty_proof(
     new_database: Callable[..., Database], tmp_path: Path
 ) -> None:
     database = new_database()

@@ -1,4 +1,4 @@
-"""The proof beside writers names no difference that is none, and passes over none that is one. C10.
+"""The proof beside writers names no difference that is none, and passes over none that is one.
 
 ``PROOF_RUNS`` says how many proofs stand beside the writers.
 """
@@ -40,7 +40,7 @@ def spoil(database: Database) -> None:
         cursor.execute("UPDATE clientes SET ciudad = ' ' WHERE id = %s", (CUSTOMER,))
 
 
-def test_c10_what_is_carried_with_its_write_or_just_behind_it_is_no_difference(made: Made) -> None:
+def test_what_is_carried_with_its_write_or_just_behind_it_is_no_difference(made: Made) -> None:
     database, jobs = made
     with services(database, "at once", "late", writes=WRITES) as running:
         time.sleep(1)

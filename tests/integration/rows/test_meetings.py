@@ -1,6 +1,6 @@
 """Rows that meet in one unique Spanish column, rows that hang on others, rows that heal: each stands somewhere, and says why.
 
-C2: no row is dropped, overwritten or deleted for another one. After every step an accounting that shares nothing with the
+No row is dropped, overwritten or deleted for another one. After every step an accounting that shares nothing with the
 runbook (tests/support/accounting.py) finds all of them.
 """
 
@@ -76,7 +76,7 @@ MEET = {
 
 
 @pytest.mark.parametrize(("installation", "batch_rows"), [("jsonb", 500), ("text", 1)], ids=["in one batch", "in two batches"])
-def test_c2_two_rows_that_meet_are_one_row_and_one_record(begin: Begin, installation: str, batch_rows: int) -> None:
+def test_two_rows_that_meet_are_one_row_and_one_record(begin: Begin, installation: str, batch_rows: int) -> None:
     database, jobs = begin(installation, batch_rows=batch_rows)
     database.query(MEETINGS)
     jobs.fill(*PHASES)
@@ -90,7 +90,7 @@ def test_c2_two_rows_that_meet_are_one_row_and_one_record(begin: Begin, installa
     ]
 
 
-def test_c2_when_the_winner_leaves_the_next_one_comes_in_by_the_same_command(begin: Begin) -> None:
+def test_when_the_winner_leaves_the_next_one_comes_in_by_the_same_command(begin: Begin) -> None:
     database, jobs = begin()
     database.query(MEETINGS)
     jobs.fill(*PHASES)

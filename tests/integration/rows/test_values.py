@@ -1,6 +1,6 @@
 """The forward SELECT and a plain INSERT agree on every value: refused or not, with which SQLSTATE, and stored as what.
 
-The INSERT is PostgreSQL's own judgement, row by row, of the legacy column put into the Spanish one. Traps 1, 2, 6, 7, 28.
+The INSERT is PostgreSQL's own judgement, row by row, of the legacy column put into the Spanish one.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""What fase1, its verification and estado say of rights and policies: what is not as on the twin, what could not be carried.
-
-Traps 29, 30.
-"""
+"""What fase1, its verification and estado say of rights and policies: what is not as on the twin, what could not be carried."""
 
 from __future__ import annotations
 
@@ -94,7 +91,7 @@ def test_a_looked_up_column_that_more_people_may_read_is_named(made: Made) -> No
 # --- what could not be carried
 
 
-def test_trap_30_a_policy_that_cannot_be_carried_is_named_by_every_run_of_fase1(begin: Begin) -> None:
+def test_a_policy_that_cannot_be_carried_is_named_by_every_run_of_fase1(begin: Begin) -> None:
     database, jobs = begin(up_to="fase0")
     for result in (jobs.make_tables(check=True), jobs.make_tables(), jobs.make_tables(check=True), jobs.verify_tables()):
         named = {line for line in result["lines"] if "política que no se trasladó" in line}

@@ -1,6 +1,6 @@
 """What an interrupted or manual DDL left on a Spanish table: named by verify, announced by --check, put back by fase1.
 
-Trap 34: INVALID and _ccnew indexes.
+Among it INVALID and _ccnew indexes, which a session's timeout leaves behind.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""The Spanish tables among others': as reachable as their legacy twins, never in anybody's place, gone without a trace.
-
-Traps 11, 13, 26, 29, 36.
-"""
+"""The Spanish tables among others': as reachable as their legacy twins, never in anybody's place, gone without a trace."""
 
 from __future__ import annotations
 
@@ -39,7 +36,7 @@ def role_without_grants(database: Database) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("variant", ["open", "closed"])
-def test_trap_29_no_role_can_do_more_or_less_than_on_the_legacy_twin(begin: Begin, variant: str) -> None:
+def test_no_role_can_do_more_or_less_than_on_the_legacy_twin(begin: Begin, variant: str) -> None:
     database, jobs = begin(privileges=variant, up_to=None)
     with role_without_grants(database):
         database.query(
@@ -59,7 +56,7 @@ def test_trap_29_no_role_can_do_more_or_less_than_on_the_legacy_twin(begin: Begi
 
 
 @pytest.mark.parametrize("variant", ["open", "closed"])
-def test_trap_29_an_own_sequence_serves_those_who_may_insert_and_nobody_else(begin: Begin, variant: str) -> None:
+def test_an_own_sequence_serves_those_who_may_insert_and_nobody_else(begin: Begin, variant: str) -> None:
     database, jobs = begin(privileges=variant)
     jobs.make_tables()
     sequence = database.value("SELECT pg_get_serial_sequence('proveedor_profesiones', 'id')")
@@ -112,7 +109,7 @@ def test_the_bookkeeping_is_out_of_every_services_reach(tables: Made) -> None:
 # --- PostgREST
 
 
-def test_trap_36_one_notice_ends_each_step_that_changed_something(begin: Begin) -> None:
+def test_one_notice_ends_each_step_that_changed_something(begin: Begin) -> None:
     database, jobs = begin()
     database.query("DROP EVENT TRIGGER pgrst_ddl_watch; DROP EVENT TRIGGER pgrst_drop_watch")
     with closing(psycopg2.connect(database.superuser_url)) as listener:
@@ -225,7 +222,7 @@ def test_whatever_is_changed_afterwards_fails_the_verification(tables: Made) -> 
 # --- undone
 
 
-def test_trap_11_tables_with_rows_are_not_dropped(begin: Begin) -> None:
+def test_tables_with_rows_are_not_dropped(begin: Begin) -> None:
     database, jobs = begin()
     jobs.make_tables()
     database.query("INSERT INTO profesiones (nombre) VALUES ('Nacida aquí')")
@@ -244,7 +241,7 @@ USERS = {
 
 
 @pytest.mark.parametrize("phrase", USERS)
-def test_trap_13_what_somebody_built_on_a_table_stops_the_way_back(begin: Begin, phrase: str) -> None:
+def test_what_somebody_built_on_a_table_stops_the_way_back(begin: Begin, phrase: str) -> None:
     database, jobs = begin()
     jobs.make_tables()
     database.query(USERS[phrase])
@@ -270,7 +267,7 @@ def test_a_table_that_was_there_before_is_used_and_never_dropped(begin: Begin) -
 
 @pytest.mark.parametrize(("installation", "variant"), brief([("jsonb", "open"), ("text", "closed")], ("jsonb", "open")))
 def test_three_rounds_leave_schema_and_data_as_they_were(begin: Begin, installation: str, variant: str) -> None:
-    """C23."""
+    """The attempt after a rollback meets no leftovers."""
     database, jobs = begin(installation, privileges=variant, up_to=None)
     before = dump(database)
     made = set()

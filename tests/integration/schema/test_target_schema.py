@@ -1,4 +1,4 @@
-"""The Spanish tables as target-schema.md asks for them. Traps 4, 28."""
+"""The Spanish tables as target-schema.md asks for them."""
 
 from __future__ import annotations
 
@@ -146,13 +146,13 @@ def test_the_report_names_the_indexes_that_a_unique_constraint_gives_already(beg
     ]
 
 
-def test_trap_28_every_allowed_value_fits_its_own_column() -> None:
+def test_every_allowed_value_fits_its_own_column() -> None:
     limits = re.findall(r"varchar\((\d+)\)[^;]*?\{([^}]+)\}", "; ".join(columns for columns, _ in TARGET.values()))
     assert len(limits) == 12
     assert all(len(value) <= int(size) for size, values in limits for value in values.split(","))
 
 
-def test_trap_4_the_plans_on_conflict_finds_its_constraint(tables: Made) -> None:
+def test_the_plans_on_conflict_finds_its_constraint(tables: Made) -> None:
     database, _ = tables
     upsert = "EXPLAIN INSERT INTO proveedor_profesiones DEFAULT VALUES ON CONFLICT (proveedor_id, profesion_id) DO NOTHING"
     assert "Arbiter Indexes" in str(database.query(upsert))

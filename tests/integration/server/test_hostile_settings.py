@@ -1,6 +1,6 @@
 """Whatever database, role and the operator's machine have set: the same SQL approved, the same rows, the same refusals.
 
-Traps 7, 34 and 41, case C4.
+Time zones, timeouts, and what changes how the server writes or quotes a value.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""fase0 says before the night what would fail in it, changes nothing then, and what it approved is what runs. Traps 26, 44."""
+"""fase0 says before the night what would fail in it, changes nothing then, and what it approved is what runs."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_every_impediment_is_told_at_once(made: Made) -> None:
         assert any(word in sentence for sentence in found)
 
 
-# --- rights (trap 44)
+# --- rights
 
 RIGHTS = {
     "no CREATE on the schema": (
@@ -157,7 +157,7 @@ RIGHTS = {
 
 
 @pytest.mark.parametrize("case", RIGHTS)
-def test_trap_44_what_the_role_may_not_do_is_tried_and_told_with_the_remedy(made: Made, case: str) -> None:
+def test_what_the_role_may_not_do_is_tried_and_told_with_the_remedy(made: Made, case: str) -> None:
     database, _ = made
     statement, sentence, advice = RIGHTS[case]
     names = {"role": database.role, "other": OTHER_OWNER, "database": database.name}
@@ -167,7 +167,7 @@ def test_trap_44_what_the_role_may_not_do_is_tried_and_told_with_the_remedy(made
     assert advice.format(**names) in told[0]
 
 
-def test_trap_44_one_missing_right_is_told_once_and_not_with_the_advice_for_another(made: Made) -> None:
+def test_one_missing_right_is_told_once_and_not_with_the_advice_for_another(made: Made) -> None:
     database, jobs = made
     # before 15 everybody may create in public
     database.query(f"ALTER DATABASE {database.name} OWNER TO {OTHER_OWNER}; REVOKE CREATE ON SCHEMA public FROM PUBLIC")
@@ -191,7 +191,7 @@ def locked(database: Database, statement: str) -> Iterator[None]:
         yield
 
 
-def test_trap_44_what_could_not_be_tried_is_refused_and_not_taken_for_allowed(made: Made) -> None:
+def test_what_could_not_be_tried_is_refused_and_not_taken_for_allowed(made: Made) -> None:
     database, jobs = made
     with locked(database, "LOCK TABLE customers IN ROW EXCLUSIVE MODE"):
         with pytest.raises(MigrationError) as refused:
@@ -215,10 +215,10 @@ def test_a_transaction_that_ends_soon_is_waited_for(made: Made) -> None:
         timer.join()
 
 
-# --- what stands around (trap 26)
+# --- what stands around
 
 
-def test_trap_26_everything_that_hangs_on_the_legacy_tables_is_listed(made: Made) -> None:
+def test_everything_that_hangs_on_the_legacy_tables_is_listed(made: Made) -> None:
     database, jobs = made
     has_option = database.value("SHOW server_version_num") >= "150000"
     if has_option:
