@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[2]
 WIRING = ROOT / "playbooks" / "group_vars" / "all.yml"
 SITE = ROOT / "inventories" / "prod" / "group_vars" / "all.yml"
 PHASES = sorted((ROOT / "playbooks").glob("fase?.yml"))
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted(ROOT.glob("roles/*/README.md"))]
 # What every site has to say for itself: prod's values are examples, not defaults.
 SITE_SPECIFIC = {"database_url", "backup_dir", "services_dir", "services_project", "migration_services", "code_repos"}
 
@@ -109,6 +110,24 @@ def code_of_the_readme() -> list[str]:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     blocks = re.findall(r"^```.*?\n(.*?)\n```", text, re.MULTILINE | re.DOTALL)
     return blocks + re.findall(r"`([^`\n]+)`", text)
+
+
+def links(page: Path) -> list[str]:
+    """The files that a page links to, as it writes them: neither addresses nor places within the page, and no code."""
+    text = re.sub(r"^```.*?^```|`[^`\n]*`", "`code`", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    targets = (target.split("#")[0] for target in re.findall(r"\]\(([^)\s]+)\)", text))
+    return [target for target in targets if target and "://" not in target]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_every_link_leads_to_a_file(page: Path) -> None:
+    assert not [link for link in links(page) if not (page.parent / link).exists()]
+
+
+def test_the_index_of_decisions_names_every_page_once() -> None:
+    decisions = ROOT / "docs" / "decisions"
+    listed = [link for link in links(decisions / "README.md") if "/" not in link]
+    assert sorted(listed) == sorted(path.name for path in decisions.glob("*.md") if path.name != "README.md")
 
 
 def test_ci_runs_the_readmes_test_command() -> None:
