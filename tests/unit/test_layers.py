@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
@@ -19,7 +20,7 @@ FILES = sorted(PLUGINS.rglob("*.py"))
 ROOMS: tuple[tuple[str, ...], ...] = (
     ("core/words",),
     ("core/errors",),
-    ("core/sqltext", "core/catalogue", "core/bookkeeping"),
+    ("core/sqltext", "core/catalogue", "core/bookkeeping", "core/waits"),
     ("core/mapping",),
     ("core/rows",),
     ("core/schema",),
@@ -121,6 +122,32 @@ def allowed(path: Path, other: Path) -> bool:
 @pytest.mark.parametrize("path", ROOM_FILES, ids=lambda p: str(p.relative_to(UTILS)))
 def test_every_file_lies_in_a_room(path: Path) -> None:
     assert room_of(path) == "shell" or room_of(path) in ORDER
+
+
+def public_names(path: Path) -> Iterator[str]:
+    """Yield the names that a file defines for others."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            yield from (part.id for target in targets for part in ast.walk(target) if isinstance(part, ast.Name))
+
+
+def test_no_public_name_stands_twice() -> None:
+    places: dict[str, list[str]] = {}
+    for path in FILES:
+        if room_of(path) not in ("modules", "action", "doc_fragments"):
+            for name in public_names(path):
+                places.setdefault(name, []).append(str(path.relative_to(PLUGINS)))
+    assert {name: found for name, found in places.items() if not name.startswith("_") and len(found) > 1} == {}
+
+
+def test_every_wait_for_a_lock_has_a_name_in_waits() -> None:
+    texts = {path: path.read_text(encoding="utf-8") for path in FILES}
+    assert [path.name for path, text in texts.items() if "lock_timeout" in text] == ["waits.py"]
+    lasting = [f"{path.name}: {wait}" for path, text in texts.items() for wait in re.findall(r"\bWait\(.*", text)]
+    assert {wait.partition(":")[0] for wait in lasting} <= {"waits.py"}
 
 
 def test_every_room_that_the_order_names_exists() -> None:

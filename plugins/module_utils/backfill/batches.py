@@ -12,6 +12,7 @@ from ..core.backfill.pace import blended, next_rows
 from ..core.bookkeeping import BOOKKEEPING
 from ..core.errors import MigrationError
 from ..core.rows.routes import Route
+from ..core.waits import CLASHES, ROWS
 from ..ledger import lease
 from ..server.db import Error, compose, fetch_all, transaction
 from .progress import Progress, progress_now, remember_rate, seconds_without_batch
@@ -20,10 +21,8 @@ from .watch import Watch, waiters
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
-LOCK_TIMEOUT_MS = 200  # above it writers are hurt by deadlocks with our batches (docs/decisions/backfill.md)
 BATCH_BYTES = 8 * 2**20  # of the legacy rows of one transaction: what it writes, remembers and lasts is bounded by it
-TRIES = 40
-CLASHES = ("55P03", "40P01", "40001")  # a lock not available, a deadlock, a serialization failure: try again
+SERIALIZATION_FAILURE = "40001"
 
 
 class BlockedError(MigrationError):
@@ -99,17 +98,17 @@ def run_batch(
     ``deadline`` is the last one: a slice has to end, also where nobody lets it pass.
     """
     size, full_size = sizes
-    for attempt in range(TRIES):
+    for attempt in range(ROWS.tries):
         if attempt:
             watch.require_time(conn)
         try:
-            with transaction(conn, lock_timeout_ms=LOCK_TIMEOUT_MS):
+            with transaction(conn, wait=ROWS):
                 _lock_table(conn, route, part)
                 lease.fence(conn, watch.run_id)
                 work(size)
             return size, min(full_size, size * 2)
         except Error as error:
-            if error.pgcode not in CLASHES:
+            if error.pgcode not in (*CLASHES, SERIALIZATION_FAILURE):
                 raise
             size = max(1, size // 4)
             if time.monotonic() >= deadline:
@@ -117,7 +116,7 @@ def run_batch(
             time.sleep(min(1.0, 0.05 * (attempt + 1)))
     raise BlockedError(
         f"{route.pair.source}: otras transacciones tienen sus filas bloqueadas desde hace {attempt + 1} intentos de "
-        f"{LOCK_TIMEOUT_MS} ms. Lo copiado hasta aquí queda. Busque la transacción con: SELECT pid, usename, xact_start, "
+        f"{ROWS.timeout_ms} ms. Lo copiado hasta aquí queda. Busque la transacción con: SELECT pid, usename, xact_start, "
         "query FROM pg_stat_activity ORDER BY xact_start; y repita la misma orden.",
         code="locked",
     )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ..core.errors import MigrationError
 from ..core.rows.routes import Route
 from ..core.sqltext import qname
+from ..core.waits import BUILD_INDEX, CLASHES, DROP_INDEX, NAME
 from ..ledger import lease
 from ..ledger.owed_indexes import TABLE, Owed, forget_owed, owed_indexes
 from ..server import db
@@ -19,12 +20,6 @@ from ..server.connect import connect
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
-DROP_TIMEOUT_MS = 100
-DROP_TRIES = 15
-# CREATE INDEX CONCURRENTLY waits for every transaction that began before it; waiting, it blocks nobody's writes.
-BUILD_LOCK_TIMEOUT = "10min"
-BUILD_TRIES = 2
-CLASHES = ("55P03", "40P01")
 WATCH_SECONDS = 2.0
 CREATE_INDEX = "CREATE INDEX "
 # Those that neither a constraint nor the copy itself needs.
@@ -58,7 +53,7 @@ def defer(conn: Connection, route: Route, run_id: str) -> list[str]:
         return len(found)
 
     try:
-        dropped = db.with_lock_retries(conn, act, lock_timeout_ms=DROP_TIMEOUT_MS, tries=DROP_TRIES)
+        dropped = db.with_lock_retries(conn, act, DROP_INDEX, f"{route.pair.target} (ACCESS EXCLUSIVE)")
     except MigrationError as error:
         return [f"{route.pair.target}: se carga con sus índices, más despacio, porque no se dejan retirar. {error}"]
     return [f"{route.pair.target}: {dropped} índices secundarios se construyen después de la carga"] if dropped else []
@@ -71,7 +66,7 @@ def build(url: str, conn: Connection, owed: Owed, schema: str, run_id: str, watc
     INVALID index: the next build takes it away first.
     """
     started, name = time.monotonic(), qname(schema, owed.name)
-    for last in range(BUILD_TRIES):
+    for last in range(BUILD_INDEX.tries):
         _drop_invalid(conn, name)
         if _is_valid(conn, name) is None:
             try:
@@ -79,7 +74,7 @@ def build(url: str, conn: Connection, owed: Owed, schema: str, run_id: str, watc
             except db.Error as error:
                 if error.pgcode not in CLASHES:
                     raise
-                if last + 1 == BUILD_TRIES:
+                if last + 1 == BUILD_INDEX.tries:
                     raise _blocked(conn, owed) from error
                 continue
             except MigrationError:
@@ -112,7 +107,8 @@ def _is_valid(conn: Connection, name: str) -> bool | None:
 
 def _drop_invalid(conn: Connection, name: str) -> None:
     if _is_valid(conn, name) is False:
-        db.with_lock_retries(conn, lambda c: db.run_sql(c, f"DROP INDEX IF EXISTS {name}"), DROP_TIMEOUT_MS, DROP_TRIES)
+        drop = f"DROP INDEX IF EXISTS {name}"
+        db.with_lock_retries(conn, lambda c: db.run_sql(c, drop), DROP_INDEX, f"{name} (ACCESS EXCLUSIVE)")
 
 
 def _run_watched(url: str, run_id: str, statement: str, watch: Callable[[], None]) -> None:
@@ -121,7 +117,7 @@ def _run_watched(url: str, run_id: str, statement: str, watch: Callable[[], None
     The session carries the run's id: whoever takes a dead run over ends it.
     """
     with closing(connect(url, run_id)) as session, ThreadPoolExecutor(1) as pool:
-        db.fetch_one(session, "SELECT set_config('lock_timeout', %s, false)", (BUILD_LOCK_TIMEOUT,))
+        db.fetch_one(session, "SELECT set_config(%s, %s, false)", (NAME, str(BUILD_INDEX.timeout_ms)))
         running = pool.submit(db.run_sql, session, statement)
         try:
             while wait([running], timeout=WATCH_SECONDS).not_done:
@@ -135,7 +131,7 @@ def _run_watched(url: str, run_id: str, statement: str, watch: Callable[[], None
 
 def _blocked(conn: Connection, owed: Owed) -> MigrationError:
     return MigrationError(
-        f"{owed.table}: el índice {owed.name} no se pudo construir, porque espera desde hace {BUILD_LOCK_TIMEOUT} a "
+        f"{owed.table}: el índice {owed.name} no se pudo construir, porque en {BUILD_INDEX} espera a "
         f"transacciones más antiguas. {db.oldest_transaction(conn)} Las filas copiadas quedan, y los servicios no esperan por "
         "esto: repita la misma orden cuando esa transacción termine.",
         code="locked",

@@ -10,6 +10,7 @@ from ..core.errors import MigrationError
 from ..core.mapping.types import SpanishTable
 from ..core.rows.routes import spanish_columns
 from ..core.schema.policies import left_out
+from ..core.waits import DDL
 from ..ledger import bookkeeping, lease
 from ..ledger.events import record_event
 from ..ledger.owed_indexes import forget_owed, owed_indexes
@@ -21,8 +22,6 @@ from ..schema.structure import ACCESS, Difference
 from ..schema.tables import announce_schema, make_tables, missing_tables, names_taken, structure_of_existing
 from ..schema.undo import drop_tables, made_by_us
 from ..server import db
-
-LOCK_TIMEOUT_MS, LOCK_TRIES = 500, 20  # whoever comes after a waiting DDL waits with it
 
 
 def present(params: dict[str, Any], check: bool) -> dict[str, Any]:
@@ -67,7 +66,7 @@ def _make(context: Context, missing: list[SpanishTable], damage: dict[str, list[
         announce_schema(conn)
         return repaired
 
-    return db.with_lock_retries(context.conn, act, lock_timeout_ms=LOCK_TIMEOUT_MS, tries=LOCK_TRIES)
+    return db.with_lock_retries(context.conn, act, DDL, "las tablas en español y las legacy a las que apuntan")
 
 
 def _foreseen_repairs(context: Context, damage: dict[str, list[Difference]]) -> list[str]:
@@ -125,7 +124,7 @@ def absent(params: dict[str, Any], check: bool) -> dict[str, Any]:
                 record_event(conn, context.run_id, "tablas_borradas", context.phase, {"tablas": []})
             return {"lines": ["fase1: no hay tablas suyas que borrar."]}
         if check:
-            with db.rolled_back(conn, lock_timeout_ms=LOCK_TIMEOUT_MS):
+            with db.rolled_back(conn, wait=DDL):
                 drop_tables(conn, context.mapping, ours)
             return {"lines": [f"Se borraría la tabla vacía {name}" for name in ours], "changed": True}
         context.begin()
@@ -138,7 +137,7 @@ def absent(params: dict[str, Any], check: bool) -> dict[str, Any]:
             announce_schema(connection)
             record_event(connection, context.run_id, "tablas_borradas", context.phase, {"tablas": ours})
 
-        db.with_lock_retries(conn, act, lock_timeout_ms=LOCK_TIMEOUT_MS, tries=LOCK_TRIES)
+        db.with_lock_retries(conn, act, DDL, f"{', '.join(ours)} (ACCESS EXCLUSIVE)")
         return {"lines": [f"Borrada la tabla vacía {name}" for name in ours], "changed": True}
 
 

@@ -14,6 +14,7 @@ from ..call.context import Context, opened
 from ..core.proof.accounts import forecast_details
 from ..core.proof.comparison import DIFFERENT, MISSING, REFUSED
 from ..core.proof.findings import difference_lines, forecast_lines
+from ..core.waits import DDL
 from ..core.words import duration, number
 from ..ledger import bookkeeping, lease
 from ..ledger.events import record_event
@@ -99,7 +100,8 @@ def take_back(params: dict[str, Any], check: bool) -> dict[str, Any]:
                 record_event(connection, context.run_id, "vaciado", context.phase, figures)
                 return figures
 
-            outcome = db.with_lock_retries(conn, act, lock_timeout_ms=500, tries=20)
+            targets = ", ".join(dict.fromkeys(r.pair.target for r in routes))
+            outcome = db.with_lock_retries(conn, act, DDL, f"{targets} (ACCESS EXCLUSIVE)")
             restore_sequences(conn, context.mapping, routes)
         verb = "se retirarían" if check else "retiradas"
         lines = [

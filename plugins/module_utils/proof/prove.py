@@ -20,6 +20,7 @@ from ..core.rows.routes import Route
 from ..core.rows.row_bytes import legacy_row_bytes, spanish_row_bytes
 from ..core.rows.row_locks import as_rows, legacy_locks, twin_lock
 from ..core.sqltext import derived_name, ident
+from ..core.waits import LOOK
 from ..server.db import Row, fetch_all, run_sql, transaction, with_lock_retries
 from .accounting import EXAMPLES, take_account
 
@@ -30,9 +31,7 @@ if TYPE_CHECKING:
     Work = Callable[[Sequence[Key]], list[Row]]
 
 PORTION = 20_000  # keys held in memory at once
-ROWS = 1_000  # looked at in one transaction
-LOCK_TIMEOUT_MS = 200
-TRIES = 12
+AT_ONCE = 1_000  # looked at in one transaction
 BY_KEY = "SET LOCAL enable_seqscan = off; SET LOCAL jit = off"  # as the batches of the copy
 
 
@@ -72,13 +71,12 @@ class Looker:
 
     def batches(self, conn: Connection, side: Side, keys: Sequence[Key], work: Work) -> Iterator[list[Row]]:
         """Yield what ``work`` returns for some keys after the others, each in a transaction of its own."""
-        del side
 
         def look(some: Sequence[Key]) -> list[Row]:
-            return with_lock_retries(conn, lambda _: work(some), LOCK_TIMEOUT_MS, TRIES)
+            return with_lock_retries(conn, lambda _: work(some), LOOK, f"filas de {side.table} (FOR SHARE)")
 
-        for begin in range(0, len(keys), ROWS):
-            yield look(keys[begin : begin + ROWS])
+        for begin in range(0, len(keys), AT_ONCE):
+            yield look(keys[begin : begin + AT_ONCE])
 
     def mend(self, conn: Connection, side: Side, keys: Sequence[Key]) -> None:
         """Make these rows right, in the open transaction."""
@@ -187,7 +185,7 @@ def _still(conn: Connection, query: str, mend: Callable[[Connection], None]) -> 
         run_sql(connection, query)
         return len(fetch_all(connection, query))
 
-    return with_lock_retries(conn, work, LOCK_TIMEOUT_MS, TRIES)
+    return with_lock_retries(conn, work, LOOK, "entradas de migracion (FOR SHARE)")
 
 
 def _locked(conn: Connection, locks: Sequence[str], query: str) -> list[Row]:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ..core.errors import MigrationError
 from ..core.server.sqlstate import explain
 from ..core.sqltext import ident, literal
+from ..core.waits import CLASHES, Wait
 
 try:
     import psycopg2
-    import psycopg2.errors
     import psycopg2.extensions
 
     Error = psycopg2.Error  # for except clauses elsewhere: nobody else imports psycopg2
@@ -100,12 +100,12 @@ def compose(template: str, **names: str | tuple[str, ...]) -> str:
 
 @contextmanager
 def transaction(
-    conn: Connection, *, isolation: str = "READ COMMITTED", read_only: bool = False, lock_timeout_ms: int | None = None
+    conn: Connection, *, isolation: str = "READ COMMITTED", read_only: bool = False, wait: Wait | None = None
 ) -> Iterator[None]:
     """One transaction: committed at the end, rolled back when anything is raised. Not nestable."""
     if in_transaction(conn):
         raise RuntimeError("transaction() inside a transaction")
-    _begin(conn, f"{isolation}{' READ ONLY' if read_only else ''}", lock_timeout_ms)
+    _begin(conn, f"{isolation}{' READ ONLY' if read_only else ''}", wait)
     try:
         yield
     except BaseException:
@@ -125,18 +125,17 @@ def joined(conn: Connection) -> Iterator[None]:
 
 
 @contextmanager
-def rolled_back(conn: Connection, *, lock_timeout_ms: int | None = None) -> Iterator[None]:
+def rolled_back(conn: Connection, *, wait: Wait | None = None) -> Iterator[None]:
     """A transaction whose work is always undone: what a dry run may try."""
-    _begin(conn, "READ COMMITTED", lock_timeout_ms)
+    _begin(conn, "READ COMMITTED", wait)
     try:
         yield
     finally:
         _roll_back(conn)
 
 
-def _begin(conn: Connection, mode: str, lock_timeout_ms: int | None) -> None:
-    local = "" if lock_timeout_ms is None else f"; SET LOCAL lock_timeout = {int(lock_timeout_ms)}"
-    run_sql(conn, f"BEGIN ISOLATION LEVEL {mode}{local}")
+def _begin(conn: Connection, mode: str, wait: Wait | None) -> None:
+    run_sql(conn, f"BEGIN ISOLATION LEVEL {mode}", *([wait.sql] if wait else []))
 
 
 def _roll_back(conn: Connection) -> None:
@@ -152,20 +151,23 @@ def in_transaction(conn: Connection) -> bool:
     return bool(conn.info.transaction_status != psycopg2.extensions.TRANSACTION_STATUS_IDLE)
 
 
-def with_lock_retries(conn: Connection, action: Callable[[Connection], T], lock_timeout_ms: int = 50, tries: int = 10) -> T:
-    """Run ``action`` in a transaction that gives way at once when a lock is taken, and try again later.
+def with_lock_retries(conn: Connection, action: Callable[[Connection], T], wait: Wait, what: str) -> T:
+    """Run ``action`` in a transaction that gives way when a lock is not to be had in time, and try again later.
 
-    A statement that waits for a table's lock stops everybody who comes after it: so it waits 50 ms, not for ever.
+    A statement that waits for a table's lock stops everybody who comes after it: so no try lasts longer than ``wait`` says.
+    ``what``: the lock in words, for the error. Raises MigrationError, code locked, when the tries are used up.
     """
-    for attempt in range(tries):
+    for attempt in range(wait.tries):
         try:
-            with transaction(conn, lock_timeout_ms=lock_timeout_ms):
+            with transaction(conn, wait=wait):
                 return action(conn)
-        except (psycopg2.errors.LockNotAvailable, psycopg2.errors.DeadlockDetected) as error:
+        except psycopg2.Error as error:
+            if error.pgcode not in CLASHES:
+                raise
             last = error
             time.sleep(min(2.0, 0.05 * 2**attempt) * random.uniform(0.5, 1.5))
     raise MigrationError(
-        f"No se obtuvo el bloqueo en {tries} intentos de {lock_timeout_ms} ms ({_primary(last)}). "
+        f"No se obtuvo el bloqueo de {what} en {wait} ({_primary(last)}). "
         f"{oldest_transaction(conn)} Este paso no cambió nada: repita la orden cuando esa transacción termine.",
         code="locked",
     )

@@ -15,15 +15,13 @@ from ..core.catalogue import Catalogue
 from ..core.mapping.types import TableMapping
 from ..core.rows.reading import TOUCH, helper_statements
 from ..core.sqltext import ident, qname
+from ..core.waits import CLASHES, TRIAL
 from ..server import db
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
-LOCK_TIMEOUT_MS = 50
-TRIES = 10
-TRIAL = "migracion_ensayo"
-_LOCKED = ("55P03", "40P01")
+PLACE = "migracion_ensayo"
 
 
 @dataclass(frozen=True)
@@ -52,19 +50,19 @@ def refused_rights(conn: Connection, mapping: TableMapping, catalogue: Catalogue
 
 
 def _attempt(conn: Connection, trial: Trial) -> str | None:
-    for _ in range(TRIES):
+    for _ in range(TRIAL.tries):
         try:
-            with db.rolled_back(conn, lock_timeout_ms=LOCK_TIMEOUT_MS):
+            with db.rolled_back(conn, wait=TRIAL):
                 db.run_sql(conn, *trial.statements)
             return None
         except db.Error as error:
-            if error.pgcode in _LOCKED:
+            if error.pgcode in CLASHES:
                 time.sleep(0.1)
                 continue
             reason = (error.diag.message_primary or "").replace("{", "{{").replace("}", "}}")
             return f'el rol "{{role}}" no puede {{what}} ({reason}). {{advice}}'
     return (
-        f"no probado: {{what}}; la tabla estuvo bloqueada en {TRIES} intentos de {LOCK_TIMEOUT_MS} ms. "
+        f"no probado: {{what}}; la tabla estuvo bloqueada en {TRIAL}. "
         "Espere a que termine la transacción que la bloquea y repita fase0."
     )
 
@@ -75,7 +73,7 @@ def _trials(conn: Connection, mapping: TableMapping, catalogue: Catalogue) -> It
     bookkeeping = (f"CREATE SCHEMA IF NOT EXISTS {BOOKKEEPING}", *helpers)
     in_schema = f"Pida al dueño: GRANT CREATE ON SCHEMA {ident(schema)} TO {role};"
     database = ident(str(db.fetch_all(conn, "SELECT current_database()")[0][0]))
-    trial = qname(schema, TRIAL)
+    trial = qname(schema, PLACE)
     made = f"CREATE TABLE {trial} (id integer PRIMARY KEY, actualizado_at timestamp)"
     own_schema, own_table = "crear el esquema migracion", f"crear tablas en el esquema {schema}"
     yield Trial(own_schema, bookkeeping, f"Pida al dueño: GRANT CREATE ON DATABASE {database} TO {role};")
@@ -114,12 +112,12 @@ def _table_trials(table: str, bookkeeping: tuple[str, ...]) -> dict[str, tuple[s
     return {
         "leer y bloquear filas de": (f"SELECT FROM {table} LIMIT 1 FOR SHARE",),
         "crear un disparador en": (*bookkeeping, _trigger(table)),
-        "mover de esquema": (f"CREATE SCHEMA {TRIAL}", f"ALTER TABLE {table} SET SCHEMA {TRIAL}"),
+        "mover de esquema": (f"CREATE SCHEMA {PLACE}", f"ALTER TABLE {table} SET SCHEMA {PLACE}"),
     }
 
 
 def _trigger(table: str) -> str:
-    return f"CREATE TRIGGER {TRIAL} BEFORE UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION {TOUCH}('actualizado_at')"
+    return f"CREATE TRIGGER {PLACE} BEFORE UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION {TOUCH}('actualizado_at')"
 
 
 def _publications(conn: Connection, schema: str) -> list[tuple[str, str]]:

@@ -16,6 +16,7 @@ import pytest
 
 from plugins.module_utils.backfill import batches
 from plugins.module_utils.core.errors import MigrationError
+from plugins.module_utils.core.waits import Wait
 from tests.support.databases import Begin, Database
 from tests.support.rows import client, customer, quarantine
 
@@ -102,8 +103,7 @@ def test_a_row_held_for_ever_ends_the_copy_with_the_statement_that_finds_the_hol
     begin: Begin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     database, jobs = begin(up_to="fase1")
-    monkeypatch.setattr(batches, "TRIES", 3)
-    monkeypatch.setattr(batches, "LOCK_TIMEOUT_MS", 20)
+    monkeypatch.setattr(batches, "ROWS", Wait(20, 3))
     with closing(psycopg2.connect(database.superuser_url)) as holder, holder.cursor() as cursor:
         cursor.execute("SELECT FROM customers FOR UPDATE")
         with pytest.raises(MigrationError, match="pg_stat_activity"):

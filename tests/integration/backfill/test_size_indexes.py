@@ -12,6 +12,7 @@ import pytest
 
 from plugins.module_utils.backfill import deferred_indexes, slices
 from plugins.module_utils.core.errors import MigrationError
+from plugins.module_utils.core.waits import Wait
 from tests.support.boxes import Night, at_each_batch, beside, others
 from tests.support.databases import Database
 from tests.support.dump import dump, schema
@@ -196,7 +197,7 @@ def test_a_stop_request_ends_a_build_and_leaves_nothing_half_done(
 def test_a_build_that_waits_too_long_ends_and_names_whom_it_waits_for(
     large: Night, empty_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deferred_indexes, "BUILD_LOCK_TIMEOUT", "100ms")
+    monkeypatch.setattr(deferred_indexes, "BUILD_INDEX", Wait(100, 2))
     with others(empty_database, *OLD) as old:
         with pytest.raises(MigrationError, match="idx_cajas_peso no se pudo construir") as ended:
             large.night()
@@ -225,7 +226,7 @@ def test_writers_of_the_spanish_table_do_not_wait_for_a_build(large: Night, empt
 def test_a_lock_on_the_spanish_table_costs_only_time(
     large: Night, empty_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deferred_indexes, "DROP_TRIES", 2)
+    monkeypatch.setattr(deferred_indexes, "DROP_INDEX", Wait(100, 2))
     watch_batches(empty_database)
     with others(empty_database, "SELECT count(*) FROM cajas"):
         said = large.night()

@@ -13,6 +13,7 @@ import psycopg2
 import pytest
 
 from plugins.module_utils.core.errors import MigrationError
+from plugins.module_utils.core.waits import Wait
 from plugins.module_utils.jobs import schema_state
 from tests.support.databases import Begin, Database, Made
 from tests.support.dump import dump
@@ -227,7 +228,7 @@ def test_rows_that_break_a_missing_constraint_stop_the_repair_and_nothing_is_hal
 
 
 def test_a_repair_gives_way_to_a_long_transaction_and_says_whose_it_is(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(schema_state, "LOCK_TRIES", 3)
+    monkeypatch.setattr(schema_state, "DDL", Wait(500, 3))
     database, jobs = made
     done("ALTER TABLE clientes DISABLE TRIGGER USER")(database)
     with somebody_writing(database), pytest.raises(MigrationError, match="La transacción abierta más antigua es del pid"):

@@ -16,6 +16,7 @@ import pytest
 
 from plugins.module_utils.core.errors import MigrationError
 from plugins.module_utils.core.server.session import SETTINGS
+from plugins.module_utils.core.waits import Wait
 from plugins.module_utils.server import db, identity
 from plugins.module_utils.server.connect import _require_version, connect
 from tests.sample.supabase import DEFAULT_OWNER, NASTY_PASSWORD
@@ -256,7 +257,7 @@ def hold(database: Database, statement: str, seconds: float) -> Callable[[], Non
 def test_a_lock_is_tried_again_and_again_without_stopping_others(empty_database: Database, conn: Any) -> None:
     db.run_sql(conn, "CREATE TABLE public.t (id int)")
     done = hold(empty_database, "INSERT INTO public.t VALUES (1)", 0.6)
-    db.with_lock_retries(conn, lambda c: db.run_sql(c, "ALTER TABLE public.t ADD COLUMN n int"))
+    db.with_lock_retries(conn, lambda c: db.run_sql(c, "ALTER TABLE public.t ADD COLUMN n int"), Wait(50, 10), "t")
     done()
     assert db.fetch_all(conn, "SELECT id, n FROM public.t") == [(1, None)]
 
@@ -264,8 +265,11 @@ def test_a_lock_is_tried_again_and_again_without_stopping_others(empty_database:
 def test_a_lock_that_is_never_given_names_who_holds_it(empty_database: Database, conn: Any) -> None:
     db.run_sql(conn, "CREATE TABLE public.t (id int)")
     done = hold(empty_database, "INSERT INTO public.t VALUES (1)", 1.5)
-    with pytest.raises(MigrationError, match="transacción abierta más antigua es del pid") as raised:
-        db.with_lock_retries(conn, lambda c: db.run_sql(c, "DROP TABLE public.t"), lock_timeout_ms=20, tries=3)
+    with pytest.raises(
+        MigrationError,
+        match=r"No se obtuvo el bloqueo de public.t \(ACCESS EXCLUSIVE\) en 3 intentos de 20 ms .* más antigua es del pid",
+    ) as raised:
+        db.with_lock_retries(conn, lambda c: db.run_sql(c, "DROP TABLE public.t"), Wait(20, 3), "public.t (ACCESS EXCLUSIVE)")
     done()
     assert raised.value.code == "locked"
     assert db.fetch_one(conn, "SELECT count(*) FROM public.t") == (1,)

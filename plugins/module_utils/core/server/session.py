@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-# lock_timeout is the net: steps that touch hot tables set their own, shorter one with SET LOCAL.
+from .. import waits
+
 SETTINGS = {
     "statement_timeout": "0",
-    "lock_timeout": "10s",
+    waits.NAME: waits.SESSION,
     "idle_in_transaction_session_timeout": "0",
     "idle_session_timeout": "0",
     "TimeZone": "UTC",
