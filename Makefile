@@ -25,7 +25,6 @@ demo-down: setup ## quita todo lo que hizo make demo
 
 # Debian's PostgreSQL beside the wheel's 18: what reads values and catalogues runs on both; whole phases run there in Molecule.
 DEBIAN_POSTGRES := $(lastword $(wildcard /usr/lib/postgresql/*/bin))
-SQL_TESTS := $(patsubst %,tests/integration/%.py,rows/test_values rows/test_refusals schema/test_schema schema/test_target_schema)
 
 # $(call stage,name,command): runs it and says how long it took.
 stage = @echo '== $(1)'; started=$$(date +%s); $(2) && echo "== $(1): $$(($$(date +%s) - started)) s"
@@ -35,7 +34,7 @@ test: test-fast molecule ## todo lo que corre la integración continua: lint, to
 test-fast: lint ## lo que no necesita contenedores: lint, las pruebas, y las de valores y catálogos también con el PostgreSQL de Debian
 	$(call stage,pruebas con PostgreSQL 18,$(VENV_PYTHON) -m pytest -n 2 --dist worksteal -m 'not slow')
 	$(if $(DEBIAN_POSTGRES),$(call stage,pruebas de valores y catálogos con el PostgreSQL de Debian,TEST_POSTGRES_BIN=$(DEBIAN_POSTGRES) \
-	  $(VENV_PYTHON) -m pytest -n 2 --dist worksteal -m 'not slow and not size and not once' $(SQL_TESTS)),@echo 'No hay otro PostgreSQL en /usr/lib/postgresql: las pruebas corrieron solo con el 18')
+	  $(VENV_PYTHON) -m pytest -n 2 --dist worksteal -m 'values and not slow and not size and not once' tests/integration),@echo 'No hay otro PostgreSQL en /usr/lib/postgresql: las pruebas corrieron solo con el 18')
 
 test-slow: setup ## lo que no cabe en cada cambio: cortes, señales, dos operadores, tamaños, y las variantes de lo que make test prueba en una
 	$(VENV_PYTHON) -m pytest -n 2 --dist worksteal -m slow

@@ -23,33 +23,6 @@ from tests.support.playbook import Playbooks
 from tests.support.reaper import reaped
 from tools.postgres_server import SUPERUSER, PostgresServer, ServerError, launch
 
-# Files by the mark that all their tests have. slow: many minutes. concurrent: what hangs on who comes first.
-MARKS = {
-    "slow": {
-        "test_bench.py",
-        "test_chaos.py",
-        "test_hostile_cycle.py",
-        "test_kill.py",
-        "test_interrupted.py",
-        "test_two_operators.py",
-        "test_stop.py",
-        "test_size.py",
-    },
-    "concurrent": {
-        "test_copy_disturbed.py",
-        "test_interrupted.py",
-        "test_lease.py",
-        "test_proof_writers.py",
-        "test_size_batches.py",
-        "test_size_indexes.py",
-        "test_slices.py",
-        "test_stop.py",
-        "test_watch.py",
-        "test_two_operators.py",
-        "test_workers.py",
-    },
-}
-
 # Stores the databases that there are in a new folder; the fixture databases knows how.
 KEEP = pytest.StashKey[Callable[[], Path]]()
 LOCKED = ("--lock-wait-timeout=5s",)  # a failed test may have left a transaction open
@@ -58,14 +31,6 @@ LOCKED = ("--lock-wait-timeout=5s",)  # a failed test may have left a transactio
 for _number, _default in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, _default)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give each test the marks of its file."""
-    for item in items:
-        for mark, files in MARKS.items():
-            if item.path.name in files:
-                item.add_marker(mark)
 
 
 @pytest.fixture(scope="session")

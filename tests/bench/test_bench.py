@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.bench.__main__ import measure
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_small_benchmark_names_the_machine_and_every_table(tmp_path: Path) -> None:

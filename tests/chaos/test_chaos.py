@@ -16,6 +16,8 @@ from .plan import round_of
 from .proxy import proxy
 from .rounds import Player
 
+pytestmark = pytest.mark.slow
+
 SEED = 1
 ROUNDS = [("jsonb", range(1, 6)), ("text", range(6, 11))]
 

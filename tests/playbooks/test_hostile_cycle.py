@@ -14,6 +14,8 @@ from tests.support.observation import changed, differences, ended_well
 from tests.support.playbook import Playbooks
 from tests.support.settings import ENVIRONMENT, HOSTILE, put, take_away
 
+pytestmark = pytest.mark.slow
+
 PHASES = ("fase0", "fase1", "fase2", "fase3")
 
 

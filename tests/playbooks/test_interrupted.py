@@ -19,6 +19,8 @@ from tests.support.playbook import Playbooks, RunningPlaybook
 from tests.support.processes import descendants
 from tests.support.sshd import sshd
 
+pytestmark = [pytest.mark.slow, pytest.mark.concurrent]
+
 SECONDS = 8.0  # from the signal to the end of everything, on a busy machine; a slice alone is 15
 
 

@@ -25,6 +25,8 @@ from tests.support.processes import Process, descendants, modules, waited_for
 from tests.support.reaper import reaped
 from tools.postgres_server import launch
 
+pytestmark = pytest.mark.slow
+
 MakePlaybooks = Callable[..., Playbooks]
 SEED = int(os.environ.get("KILL_SEED", "1"))
 KILLS = int(os.environ.get("KILLS", "12"))

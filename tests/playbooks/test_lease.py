@@ -5,8 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+import pytest
+
 from tests.support.databases import Database
 from tests.support.playbook import Playbooks
+
+pytestmark = pytest.mark.concurrent
 
 Make = Callable[..., Playbooks]
 

@@ -14,6 +14,8 @@ from tests.support.observation import changed, ended_well
 from tests.support.playbook import PlaybookRun, Playbooks, RunningPlaybook
 from tests.support.processes import modules
 
+pytestmark = pytest.mark.slow
+
 NewDatabase = Callable[..., Database]
 MakePlaybooks = Callable[..., Playbooks]
 SAMPLE, TIMES = 2_000, 100

@@ -15,6 +15,8 @@ from tests.support.jobs import Jobs
 from tests.support.playbook import PlaybookRun, Playbooks
 from tests.support.processes import waited_for
 
+pytestmark = [pytest.mark.slow, pytest.mark.concurrent]
+
 READ = "SELECT filas_leidas FROM migracion.progreso_copia WHERE tabla_origen = 'customers'"
 RUNS = "SELECT estado, detalle->'continua' FROM migracion.fase_ejecucion WHERE fase = 'fase2' ORDER BY id"
 

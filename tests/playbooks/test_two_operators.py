@@ -17,6 +17,8 @@ from tests.support.jobs import Jobs
 from tests.support.playbook import Playbooks
 from tests.support.processes import waited_for
 
+pytestmark = [pytest.mark.slow, pytest.mark.concurrent]
+
 ROUNDS = int(os.environ.get("TEST_ROUNDS", "6"))
 
 

@@ -20,6 +20,8 @@ from plugins.module_utils.core.waits import Wait
 from tests.support.databases import Begin, Database
 from tests.support.rows import client, customer, quarantine
 
+pytestmark = pytest.mark.concurrent
+
 
 @pytest.fixture
 def begin(begin: Begin) -> Begin:

@@ -23,6 +23,8 @@ from plugins.module_utils.proof import repair
 from tests.support.boxes import Night, at_each_batch, beside, others
 from tests.support.databases import Database
 
+pytestmark = pytest.mark.concurrent
+
 BOUND = 2**20
 # Rows by their transaction: how many, and the bytes of what they hold; of a compressed jsonb only a guess can be had.
 TRANSACTIONS = """

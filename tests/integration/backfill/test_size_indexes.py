@@ -17,6 +17,8 @@ from tests.support.boxes import Night, at_each_batch, beside, others
 from tests.support.databases import Database
 from tests.support.dump import dump, schema
 
+pytestmark = pytest.mark.concurrent
+
 THREE = ["idx_cajas_peso", "idx_cajas_rotulo", "idx_cajas_visto_at"]
 VALID = """
 SELECT c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid

@@ -16,6 +16,8 @@ from plugins.module_utils.jobs import table_copy
 from tests.support.databases import Database
 from tests.support.jobs import Jobs
 
+pytestmark = pytest.mark.concurrent
+
 HOLD = "SELECT FROM customers FOR UPDATE"
 
 

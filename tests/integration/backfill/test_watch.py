@@ -20,6 +20,8 @@ from tests.support.databases import Database
 from tests.support.phase import Phase, closed_window, window_until
 from tests.support.standby import standby
 
+pytestmark = pytest.mark.concurrent
+
 READ = "SELECT coalesce(sum(filas_leidas), 0) FROM migracion.progreso_copia"
 
 

@@ -13,6 +13,8 @@ from plugins.module_utils.jobs import table_copy
 from tests.support.accounting import take_accounting
 from tests.support.databases import Begin, Database
 
+pytestmark = pytest.mark.concurrent
+
 TABLES = ("profesiones", "clientes", "proveedores", "servicios_proveedor", "solicitudes_servicio", "mensajes", "sesiones")
 STRETCHES = "SELECT tramo, filas_leidas FROM migracion.progreso_copia WHERE tabla_origen = 'customers' ORDER BY tramo"
 SESSIONS = """

@@ -17,6 +17,8 @@ from plugins.module_utils.server.connect import connect
 from tests.support.databases import Database
 from tests.support.phase import Phase, refused, states
 
+pytestmark = pytest.mark.concurrent
+
 
 def test_of_two_operators_within_one_second_exactly_one_wins(empty_database: Database, conn: Any) -> None:
     """Twenty times, each from a database where not even the schema exists."""

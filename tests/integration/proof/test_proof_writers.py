@@ -20,6 +20,8 @@ from tests.support.accounting import take_accounting
 from tests.support.databases import Begin, Database, Made
 from tests.support.writers import services
 
+pytestmark = pytest.mark.concurrent
+
 RUNS = int(os.environ.get("PROOF_RUNS", "3"))
 PHASES = ("fase2", "fase3")
 WRITES = 400  # asked for, so that 300 a second come about beside the proofs

@@ -24,6 +24,8 @@ from tests.support.databases import Database, Databases
 from tests.support.hostile_rows import TABLES, Rows, hostile_rows, put
 from tests.support.jobs import Jobs
 
+pytestmark = pytest.mark.values
+
 INSTALLATIONS = ["jsonb", "text"]
 ROWS = 24  # of each table
 UNFORESEEN = "SELECT tabla_origen, clave, motivo FROM migracion.cuarentena WHERE starts_with(motivo, 'PostgreSQL la rechaza')"

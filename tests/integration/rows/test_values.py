@@ -27,6 +27,8 @@ from plugins.module_utils.server.live_catalogue import read_catalogue
 from tests.support.databases import Database, Databases
 from tests.support.hostile import DATES, JSONS, PLAIN_DATES, PLAIN_NOTES, SOURCES, STATUSES, TEXTS, UUIDS
 
+pytestmark = pytest.mark.values
+
 TEXT_LIKE = ("text", "character varying", "character varying(6)", "character(8)", "letters", "citext", "name", "short_text")
 INTEGERS = ("smallint", "integer", "bigint")
 NUMBERS = (*INTEGERS, "numeric", "numeric(12,4)", "real", "double precision")

@@ -17,6 +17,8 @@ from tests.support.dump import dump
 from tests.support.twins import CARRIED, TWINS, allowed, allowed_columns
 from tests.support.variants import brief
 
+pytestmark = pytest.mark.values
+
 
 @pytest.fixture
 def begin(begin: Begin) -> Begin:

@@ -8,6 +8,8 @@ import pytest
 
 from tests.support.databases import Begin, Database, Made
 
+pytestmark = pytest.mark.values
+
 # target-schema.md by hand: * is NOT NULL, = a default, {a,b} the only values, [a..b] a range, -> a foreign key.
 TARGET = {
     "profesiones": (
