@@ -1,4 +1,4 @@
-# Everything runs from .venv: nothing outside the checkout is written, and no environment is needed.
+# Everything runs from .venv, and no environment is needed. Outside the checkout only packages are installed: tools/prepare_*.sh.
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(if $(PATH),$(PATH):)/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export LC_ALL := C.UTF-8
@@ -9,7 +9,7 @@ VENV_PYTHON := .venv/bin/python
 N ?= $(if $(filter flaky,$(MAKECMDGOALS)),20,30)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-down test test-fast test-matrix test-slow test-unit molecule molecule-broken flaky chaos bench lint .lint-ansible .lint-others sql lock
+.PHONY: help setup demo demo-down test test-fast test-matrix test-slow test-unit molecule molecule-broken flaky chaos bench lint .lint-ansible .lint-others .docker sql lock
 
 help: ## muestra esta ayuda
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r target text; do printf '%-18s %s\n' "$$target" "$$text"; done
@@ -23,29 +23,46 @@ demo: setup ## migra una base de ejemplo, de verdad, fase por fase
 demo-down: setup ## quita todo lo que hizo make demo
 	@$(VENV_PYTHON) -m tools.demo down
 
-# Debian's PostgreSQL beside the wheel's 18: what reads values and catalogues runs on both; whole phases run there in Molecule.
-DEBIAN_POSTGRES := $(lastword $(wildcard /usr/lib/postgresql/*/bin))
-
 # $(call stage,name,command): runs it and says how long it took.
 stage = @echo '== $(1)'; started=$$(date +%s); $(2) && echo "== $(1): $$(($$(date +%s) - started)) s"
 
-test: test-fast molecule ## todo lo que corre la integración continua: lint, todas las pruebas, y los escenarios en contenedores
+# $(call ready,packages): installs those that are missing, saying so, then makes .venv.
+ready = PYTHON='$(PYTHON)' tools/prepare_tests.sh $(1) && $(PYTHON) tools/setup_venv.py
+PACKAGES := postgresql locales pgbouncer
 
-test-fast: lint ## lo que no necesita contenedores: lint, las pruebas, y las de valores y catálogos también con el PostgreSQL de Debian
+# Docker is made ready meanwhile; molecule comes last, and fails where it is not.
+test: STARTED := $(shell date +%s)
+test: ## todo lo que corre la integración continua: lint, todas las pruebas, y los escenarios en contenedores; instala lo que falte
+	@tools/prepare_docker.sh --ask
+	$(call stage,paquetes y .venv,$(call ready,$(PACKAGES)))
+	@$(MAKE) --no-print-directory .docker & $(MAKE) --no-print-directory test-fast; code=$$?; wait; exit $$code
+	@$(MAKE) --no-print-directory molecule
+	@echo "== make test: $$(($$(date +%s) - $(STARTED))) s"
+
+.docker:
+	$(call stage,Docker,tools/prepare_docker.sh && tools/prepare_docker.sh debian:trixie-slim trixie)
+
+# What reads values and catalogues runs on Debian's PostgreSQL beside the wheel's 18; whole phases run there in Molecule.
+test-fast: ## lo que no necesita contenedores: lint, las pruebas, y las de valores y catálogos también con el PostgreSQL de Debian
+	@$(call ready,$(PACKAGES))
+	@$(MAKE) --no-print-directory lint
 	$(call stage,pruebas con PostgreSQL 18,$(VENV_PYTHON) -m pytest -n 2 --dist worksteal -m 'not slow')
-	$(if $(DEBIAN_POSTGRES),$(call stage,pruebas de valores y catálogos con el PostgreSQL de Debian,TEST_POSTGRES_BIN=$(DEBIAN_POSTGRES) \
-	  $(VENV_PYTHON) -m pytest -n 2 --dist worksteal -m 'values and not slow and not size and not once' tests/integration),@echo 'No hay otro PostgreSQL en /usr/lib/postgresql: las pruebas corrieron solo con el 18')
+	$(call stage,pruebas de valores y catálogos con el PostgreSQL de Debian,TEST_POSTGRES_BIN=$$(ls -d /usr/lib/postgresql/*/bin | tail -n 1) \
+	  $(VENV_PYTHON) -m pytest -n 2 --dist worksteal -m 'values and not slow and not size and not once' tests/integration)
 
-test-slow: setup ## lo que no cabe en cada cambio: cortes, señales, dos operadores, tamaños, y las variantes de lo que make test prueba en una
+test-slow: ## lo que no cabe en cada cambio: cortes, señales, dos operadores, tamaños, y las variantes de lo que make test prueba en una
+	@$(call ready,openssh-server)
 	$(VENV_PYTHON) -m pytest -n 2 --dist worksteal -m slow
 
-flaky: setup ## repite las pruebas de concurrencia, que han de salir bien siempre: N=20
+flaky: ## repite las pruebas de concurrencia, que han de salir bien siempre: N=20
+	@$(call ready,openssh-server)
 	@for n in $$(seq $(N)); do echo "== vuelta $$n de $(N)"; $(VENV_PYTHON) -m pytest -q -n 2 --dist worksteal -m concurrent || exit 1; done
 
 test-unit: setup ## solo las pruebas sin base de datos
 	$(VENV_PYTHON) -m pytest tests/unit
 
-test-matrix: setup ## las pruebas de integración en cada PostgreSQL de 14 a 18 (npm): VERSIONS="14 17"
+test-matrix: ## las pruebas de integración en cada PostgreSQL de 14 a 18 (npm): VERSIONS="14 17"
+	@$(call ready,$(PACKAGES) npm)
 	@$(VENV_PYTHON) -m tools.postgres_matrix $(if $(VERSIONS),--versions $(VERSIONS))
 
 chaos: setup ## accidentes al azar en cada fase: N=30 SEED=7 INSTALLATION=jsonb|text|both ROUND=12 PACE=1.5
@@ -82,7 +99,7 @@ lint: setup ## estilo, tipos, y que files/ corresponda al mapeo
 	ruff format --check .
 	mypy --strict --explicit-package-bases plugins
 	yamllint --strict .
-	shellcheck .ci/run tools/prepare_docker.sh molecule/shared/*.sh
+	shellcheck .ci/run tools/*.sh molecule/shared/*.sh
 	$(VENV_PYTHON) -m tools.render_sql --check
 
 sql: setup ## escribe files/sql a partir del mapeo y del catálogo de referencia

@@ -23,7 +23,7 @@ def ubuntu(tmp_path: Path) -> str:
 
 def prepare(*options: str) -> tuple[str, int]:
     """What the script says and its exit code, in a container without network."""
-    place = [f"--volume={ROOT / 'tools'}:/checkout/tools:ro", "--tmpfs=/checkout/.cache", "--network=none"]
+    place = [f"--volume={ROOT / 'tools'}:/checkout/tools:ro", "--network=none"]
     command = ["docker", "run", "--rm", *place, *options, "debian:bookworm-slim", "bash", "/checkout/tools/prepare_docker.sh"]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     return ended.stdout + ended.stderr, ended.returncode

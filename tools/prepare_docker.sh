@@ -4,48 +4,30 @@
 # password. A second run finds everything and changes nothing.
 #
 #   tools/prepare_docker.sh [IMAGE] [SUITE]      default: debian:bookworm-slim bookworm
+#   tools/prepare_docker.sh --ask                changes nothing: fails, and says what to do, where it could not do its work
 #
 # It installs packages, writes /etc/apt/{sources.list.d,preferences.d}/tinkubot-compose* where compose 2 has to come from
 # trixie, and starts a daemon that outlives it; its log is /var/log/tinkubot-dockerd.log.
 set -euo pipefail
 
+speaker=docker
+# shellcheck source=tools/apt.sh
+. "$(dirname "$0")/apt.sh"
+
 image=${1:-debian:bookworm-slim}
 suite=${2:-bookworm}
 daemon_log=/var/log/tinkubot-dockerd.log
-export DEBIAN_FRONTEND=noninteractive
-
-say() { printf 'docker: %s\n' "$*"; }
-
-fail() {
-  printf 'docker: %s\n' "$*" >&2
-  exit 1
-}
-
-as_root() {
-  if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo -n -E "$@"; fi
-}
 
 # --- packages
-
-apt_is_fresh=false
 
 only_on_debian() {
   [ "${ID:-}" = debian ] || fail "falta $1, y solo sé prepararlo en Debian 12 o 13; esto es ${PRETTY_NAME:-otra cosa}"
 }
 
-refresh_apt() {
-  only_on_debian 'Docker con compose 2'
-  if ! $apt_is_fresh; then
-    as_root apt-get update -qq -o Acquire::Retries=3
-    apt_is_fresh=true
-  fi
-}
-
 install_packages() {
-  refresh_apt
+  only_on_debian 'Docker con compose 2'
   say "instalando $*"
-  as_root apt-get install -qq -y --no-install-recommends -o Acquire::Retries=3 "$@" >/dev/null ||
-    fail "apt no da lo que falta: sin Docker no hay pruebas en contenedores; las demás son make test-fast"
+  apt_install "$@" || fail "apt no da lo que falta: sin Docker no hay pruebas en contenedores; las demás son make test-fast"
 }
 
 candidate_of() { apt-cache policy "$1" 2>/dev/null | awk '$1 == "Candidate:" { print $2 }'; }
@@ -73,6 +55,7 @@ ensure_engine() {
 
 ensure_compose() {
   docker compose version >/dev/null 2>&1 && return
+  only_on_debian 'Docker con compose 2'
   refresh_apt
   case $(candidate_of docker-compose) in
   2.*) install_packages docker-compose ;;
@@ -152,6 +135,17 @@ start_without_nftables() {
   start_daemon || start_daemon --storage-driver=vfs
 }
 
+# --- whether it can be had
+
+# Who was made a member of the group is one from the next login on.
+ask() {
+  docker compose version >/dev/null 2>&1 || only_on_debian 'Docker con compose 2'
+  answers || [ "$(id -u)" -eq 0 ] || { may_be_root && id -nG | grep -qw docker; } ||
+    fail "ningún motor responde a $(id -un), que para tenerlo ha de ser root, o del grupo docker y con sudo sin contraseña." \
+      "Como root: tools/prepare_docker.sh && usermod -aG docker $(id -un); luego repita en una sesión nueva." \
+      "No empezó ninguna prueba; las que no necesitan contenedores son make test-fast"
+}
+
 # --- the base image
 
 ensure_image() {
@@ -182,12 +176,13 @@ build_image() {
       --change 'ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' - "$image" >/dev/null
 }
 
-mkdir -p "$(dirname "$0")/../.cache"
-exec 9>"$(dirname "$0")/../.cache/docker.lock"
-flock 9 # apt and the daemon bear one of us at a time
-
 # shellcheck disable=SC1091
 [ ! -r /etc/os-release ] || . /etc/os-release
+if [ "${1:-}" = --ask ]; then
+  ask
+  exit
+fi
+wait_for_the_others
 answers || ensure_engine
 ensure_compose
 answers || ensure_daemon

@@ -130,10 +130,16 @@ def test_the_index_of_decisions_names_every_page_once() -> None:
     assert sorted(listed) == sorted(path.name for path in decisions.glob("*.md") if path.name != "README.md")
 
 
-def test_ci_runs_the_readmes_test_command() -> None:
+def test_ci_runs_the_readmes_test_command_and_nothing_else() -> None:
     assert "make test" in code_of_the_readme()
-    assert (ROOT / ".ci" / "run").read_text(encoding="utf-8").rstrip().endswith("make test")
+    run = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+    commands = [line for line in run if line and not line.startswith(("#", "set ", "cd "))]
+    assert commands == ["exec make test"]
     assert any(command.endswith("bash .ci/run") for command in commands_of_the_workflow())
+
+
+def test_the_workflow_installs_nothing_that_make_would_not() -> None:
+    assert not [command for command in commands_of_the_workflow() if re.search(r"\b(apt|apt-get|pip|npm)\b", command)]
 
 
 def test_the_lock_pins_everything_that_the_project_asks_for() -> None:
