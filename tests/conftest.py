@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import signal
 from collections.abc import Callable, Generator, Iterator
@@ -22,6 +23,11 @@ from tests.support.dump import dump
 from tests.support.playbook import Playbooks
 from tests.support.reaper import reaped
 from tools.postgres_server import SUPERUSER, PostgresServer, ServerError, launch
+
+# Why a test may be skipped: what nobody could have here. Every other skip is a failure: make test installs what tests need.
+SKIPS = {"this server has no such privilege", "this server has no citext", "root may write everywhere"}
+if platform.freedesktop_os_release()["ID"] != "debian":
+    SKIPS.add("no server with Spanish messages here")  # Ubuntu takes translations out of its packages
 
 # Stores the databases that there are in a new folder; the fixture databases knows how.
 KEEP = pytest.StashKey[Callable[[], Path]]()
@@ -75,12 +81,30 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Where a test fails, keep the server's log and its databases as they are now: CI uploads them."""
     report = yield
+    _judge(report)
     if report.failed and call.when == "call" and (keep := item.config.stash.get(KEEP, None)):
         try:
             report.sections.append(("bases y registro del servidor", str(keep())))
         except (ServerError, OSError) as error:  # the server may be what failed
             report.sections.append(("bases y registro del servidor", f"no se pudieron guardar: {error}"))
     return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """A file that is skipped, by importorskip for example, is judged as a test is."""
+    report = yield
+    _judge(report)
+    return report
+
+
+def _judge(report: pytest.TestReport | pytest.CollectReport) -> None:
+    """Make a failure of what was skipped for another reason than those above."""
+    if report.skipped and isinstance(report.longrepr, tuple):  # an expected failure counts as skipped and has another longrepr
+        reason = report.longrepr[2].removeprefix("Skipped: ")
+        if reason not in SKIPS:
+            report.outcome = "failed"
+            report.longrepr = f"skipped: {reason}. make test installs what tests need; what nobody can have: SKIPS in {__file__}"
 
 
 @pytest.fixture
