@@ -51,7 +51,8 @@ class ActionModule(ReportingAction):
         problems = guard.objections(args, extra, task_vars)
         if problems:
             said = "\n".join(f"  - {escape(problem)}" for problem in problems)
-            return {"failed": True, "msg": f"{args['phase']}: la orden no se puede ejecutar. No se cambió nada.\n{said}"}
+            name = args["phase"] or guard.SHAPE
+            return {"failed": True, "msg": f"{name}: la orden no se puede ejecutar. No se cambió nada.\n{said}"}
         run_id = guard.new_run_id()
         for line in guard.announcement(args, extra, run_id, bool(self._task.check_mode)):
             display.display(escape(line))

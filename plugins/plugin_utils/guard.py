@@ -15,10 +15,14 @@ from ..module_utils.core.mapping.file import load_mapping
 from ..module_utils.core.phase.command_line import PHASE_TAGS, RUNNER, STATUS_TAGS, Invocation
 from ..module_utils.core.phase.settings import VARIABLES, check_extra_vars, check_values
 
+SHAPE = "phase.yml"  # the playbook that only the phases import: they alone say a name
+
 
 def objections(args: Mapping[str, Any], extra: Mapping[str, Any], task_vars: Mapping[str, Any]) -> list[str]:
     """Everything that is wrong with this command, one Spanish sentence each."""
     phase = str(args["phase"])
+    if not phase:
+        return [f"{SHAPE} es la forma que comparten las fases, no una de ellas. Con el mismo -i: ansible-playbook fase0.yml"]
     invocation = invocation_of(phase, task_vars)
     problems = invocation.problems()
     subphases: tuple[str, ...] = ()

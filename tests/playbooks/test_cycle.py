@@ -24,6 +24,7 @@ NewDatabase = Callable[..., Database]
 MakePlaybooks = Callable[..., Playbooks]
 INSTALLATIONS = ("jsonb", "text")
 PHASES = ("fase0", "fase1", "fase2", "fase3")
+STEPS = ("Abrir", "Dar los pasos", "Cerrar")
 ROUNDS = 3
 BEFORE: dict[str, Stage | None] = dict(zip(PHASES, (None, "fase0", "fase1", "fase2"), strict=True))
 # What --tags verify prints of its accounting, and the event that it leaves.
@@ -330,23 +331,21 @@ def test_each_way_of_calling_works_and_prints_the_next_command_as_it_is_to_be_ty
 
 
 @pytest.mark.parametrize(
-    ("name", "title"),
+    ("name", "play", "tasks"),
     brief(
-        [
-            ("fase0", "Examinar y aprobar"),
-            ("fase1", "Crear las tablas"),
-            ("fase2", "Copiar y probar"),
-            ("fase3", "Copiar y probar"),
-            ("estado", "Decir el estado"),
-        ],
-        ("fase2", "Copiar y probar"),
+        [*((name, "(2/4) Avanzar", STEPS) for name in PHASES), ("estado", "(2/4) Estado", ("Decir el estado",))],
+        ("fase2", "(2/4) Avanzar", STEPS),
     ),
 )
-def test_syntax_check_and_list_tasks_need_no_database(name: str, title: str, playbooks: MakePlaybooks) -> None:
+def test_syntax_check_and_list_tasks_need_no_database(
+    name: str, play: str, tasks: tuple[str, ...], playbooks: MakePlaybooks
+) -> None:
     runner = playbooks(None)
     for option in ("--syntax-check", "--list-tags"):
         ended_well(runner.run(name, option))
-    assert title in ended_well(runner.run(name, "--list-tasks")).stdout
+    plays = ended_well(runner.run(name, "--list-tasks")).stdout.split("  play #")
+    (listed,) = [part for part in plays if play in part]
+    assert tuple(re.findall(r"^      (.+?)\tTAGS", listed, re.MULTILINE)) == tasks
 
 
 def test_diff_shows_what_differs_from_the_signed_sql(new_database: NewDatabase, playbooks: MakePlaybooks) -> None:
@@ -361,23 +360,21 @@ def test_diff_shows_what_differs_from_the_signed_sql(new_database: NewDatabase, 
 
 
 @pytest.mark.parametrize(
-    ("arguments", "line"),
+    ("arguments", "steps"),
     [
-        pytest.param(("--tags", "verify"), "{name: Probar, ", marks=pytest.mark.slow),
-        ((), "{name: Copiar y probar, "),
-        pytest.param(("--tags", "rollback"), "{name: Vaciar las tablas, ", marks=pytest.mark.slow),
+        pytest.param(("--tags", "verify"), "phase_proof: [{role: data_migration, tasks: verify}]", marks=pytest.mark.slow),
+        ((), "phase_forward: [{role: data_migration}]"),
+        pytest.param(("--tags", "rollback"), "phase_way_back: [{role: data_migration, tasks: rollback}]", marks=pytest.mark.slow),
     ],
     ids=["verify", "apply", "rollback"],
 )
 def test_a_run_whose_accounting_is_missing_fails(
-    arguments: tuple[str, ...], line: str, new_database: NewDatabase, playbooks: MakePlaybooks, tmp_path: Path
+    arguments: tuple[str, ...], steps: str, new_database: NewDatabase, playbooks: MakePlaybooks, tmp_path: Path
 ) -> None:
     """As when an include silently does nothing: the playbook here has lost it."""
     database = new_database(up_to="fase2" if arguments else "fase1")
     house = copy_of_the_house(tmp_path / "casa")
-    file = house / "playbooks/fase2.yml"
-    (lost,) = (text for text in file.read_text(encoding="utf-8").splitlines() if line in text)
-    replace(file, lost + "\n", "")
+    replace(house / "playbooks/fase2.yml", steps, steps.partition("[")[0] + "[]")
     before = look(database)
     mute = failed(living_in(house, playbooks(database.url)).run("fase2", *arguments))
     assert "sin la línea de su prueba" in mute.stdout

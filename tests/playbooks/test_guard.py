@@ -74,6 +74,22 @@ def test_what_passes_by_the_guard_writes_nothing(empty_database: Database, playb
     untouched(empty_database)
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        *(
+            pytest.param(arguments, marks=pytest.mark.slow)
+            for arguments in (("--tags", "rollback"), ("--skip-tags", "always"), ("-e", "phase_name=fase1"))
+        ),
+    ],
+)
+def test_the_shape_of_the_phases_is_no_phase(empty_database: Database, playbooks: Make, arguments: tuple[str, ...]) -> None:
+    run = playbooks(empty_database.url).run("phase", *arguments)
+    refused(run, "No se cambió nada")
+    untouched(empty_database)
+
+
 def test_inventories_that_select_nobody_are_refused(empty_database: Database, playbooks: Make, tmp_path: Path) -> None:
     maker = playbooks(empty_database.url)
 

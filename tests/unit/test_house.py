@@ -15,11 +15,14 @@ import jinja2
 import pytest
 import yaml
 
+from plugins.doc_fragments.database import ModuleDocFragment
+
 ROOT = Path(__file__).parents[2]
 WIRING = ROOT / "playbooks" / "group_vars" / "all.yml"
 SITE = ROOT / "inventories" / "prod" / "group_vars" / "all.yml"
 PHASES = sorted((ROOT / "playbooks").glob("fase?.yml"))
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted(ROOT.glob("roles/*/README.md"))]
+SHAPE = ROOT / "playbooks/phase.yml"
 # What every site has to say for itself: prod's values are examples, not defaults.
 SITE_SPECIFIC = {"database_url", "backup_dir", "services_dir", "services_project", "migration_services", "code_repos"}
 
@@ -176,13 +179,72 @@ def test_the_built_collection_holds_neither_caches_nor_secrets(tmp_path: Path) -
     assert not hidden
 
 
-@pytest.mark.parametrize("path", PHASES, ids=lambda p: p.stem)
-def test_a_phase_is_four_plays_whose_tags_choose_the_direction(path: Path) -> None:
-    plays = load(path)
+def test_the_phases_are_four_plays_whose_tags_choose_the_direction() -> None:
+    plays = load(SHAPE)
     tags = [[play["tags"]] if isinstance(play.get("tags"), str) else play.get("tags", []) for play in plays]
     assert tags == [["always"], [], ["never", "verify"], ["never", "rollback"]]
     assert [play["hosts"] for play in plays] == ["all:localhost"] + ["migration_runner"] * 3
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= 60
+    assert [play.get("vars") for play in plays] == [
+        None,
+        {"phase_direction": "aplicar", "phase_steps": "{{ phase_forward }}"},
+        {"phase_direction": "verificar", "phase_steps": "{{ phase_proof }}"},
+        {"phase_direction": "revertir", "phase_steps": "{{ phase_way_back }}"},
+    ]
+    assert plays[1]["tasks"] == plays[2]["tasks"] == plays[3]["tasks"]
+    assert not has_key(plays, "when")
+    assert not has_key(plays, "ansible.builtin.set_fact")
+
+
+@pytest.mark.parametrize("path", PHASES, ids=lambda p: p.stem)
+def test_a_phase_is_a_header_and_three_lists_of_steps(path: Path) -> None:
+    """And nothing else: no when, no set_fact, no SQL."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= 16
+    header = " ".join(line.removeprefix("# ") for line in lines if line.startswith("# "))
+    for said in ("Los servicios", "Se deshace", "Punto de no retorno"):
+        assert said in header
+    (phase,) = load(path)
+    steps = {name: phase["vars"].pop(name) for name in ("phase_forward", "phase_proof", "phase_way_back")}
+    assert phase == {
+        "name": path.stem.replace("fase", "Fase "),
+        "ansible.builtin.import_playbook": SHAPE.name,
+        "vars": {"phase_name": path.stem},
+    }
+    for step in (step for listed in steps.values() for step in listed):
+        assert {"role"} <= set(step) <= {"role", "tasks"}
+        assert (ROOT / "roles" / step["role"] / "tasks" / f"{step.get('tasks', 'main')}.yml").is_file()
+    assert steps["phase_forward"]
+    assert steps["phase_proof"]
+
+
+def test_every_module_takes_the_shared_parameters_and_gets_them_from_the_same_two_places() -> None:
+    """Anchors do not cross files: playbooks/phase.yml and estado.yml each hold the block once."""
+    blocks = [play["module_defaults"] for path in (SHAPE, ROOT / "playbooks/estado.yml") for play in load(path)]
+    assert len(blocks) == 8
+    assert all(block == blocks[0] for block in blocks)
+    ((group, shared),) = blocks[0].items()
+    assert group == "group/tinkubot.migracion.migration"
+    documented = [yaml.safe_load(text)["options"] for text in (ModuleDocFragment.DOCUMENTATION, ModuleDocFragment.MAPPING)]
+    assert set(shared) == {name for options in documented for name in options}
+    modules = {path.stem: path.read_text(encoding="utf-8") for path in ROOT.glob("plugins/modules/[a-z]*.py")}
+    assert set(load(ROOT / "meta/runtime.yml")["action_groups"]["migration"]) == set(modules)
+    for text in modules.values():
+        assert "  - tinkubot.migracion.database\n  - tinkubot.migracion.database.mapping\n" in text
+        assert "**MAPPING_OPTIONS" in text
+
+
+def test_no_role_repeats_a_shared_parameter() -> None:
+    """The guard's address alone is another: that of the runner, on whichever host it is judged."""
+    shared = load(SHAPE)[0]["module_defaults"]["group/tinkubot.migracion.migration"]
+    repeated = {
+        (path.parents[1].name, path.stem, name)
+        for path in ROOT.glob("roles/*/tasks/*.yml")
+        for task in load(path)
+        for action, given in task.items()
+        if action.startswith("tinkubot.migracion.")
+        for name in set(given) & set(shared)
+    }
+    assert repeated == {("phase", "guard", "database_url")}
 
 
 def test_no_tag_stands_inside_a_role() -> None:
