@@ -65,14 +65,30 @@ author: TinkuBot (@tinkubot)
 """
 
 EXAMPLES = r"""
-- name: Abrir fase1
-  tinkubot.migracion.migration_phase:
-    operation: open
-    database_url: "{{ phase_database_url }}"
-    run_id: "{{ migration_run_id }}"
-    phase: fase1
-    backup_dir: /var/backups/tinkubot
-    mapping: "{{ lookup('ansible.builtin.file', phase_mapping_path, rstrip=false) }}"
+# In a playbook beside fase1.yml: DATABASE_URL exported, backup_dir the site's; the guard makes migration_run_id.
+- name: Verificar las tablas de fase1 como ejecución propia
+  module_defaults:
+    group/tinkubot.migracion.migration:
+      database_url: "{{ lookup('ansible.builtin.env', 'DATABASE_URL') }}"
+      run_id: "{{ migration_run_id | default('') }}"
+      phase: fase1
+      backup_dir: "{{ backup_dir }}"
+      mapping: "{{ lookup('ansible.builtin.file', playbook_dir ~ '/../files/mapping/tinkubot.yml', rstrip=false) }}"
+  block:
+    - name: Comprobar la orden
+      tinkubot.migracion.migration_phase:
+        operation: guard
+    - name: Abrir
+      tinkubot.migracion.migration_phase:
+        operation: open
+        direction: verificar
+    - name: Verificar las tablas en español
+      tinkubot.migracion.schema_state:
+        state: verified
+    - name: Cerrar
+      tinkubot.migracion.migration_phase:
+        operation: close
+        direction: verificar
 """
 
 RETURN = r"""

@@ -45,13 +45,14 @@ author: TinkuBot (@tinkubot)
 """
 
 EXAMPLES = r"""
+# In a playbook beside fase1.yml: DATABASE_URL exported, backup_dir the site's, migration_run_id the guard's (migration_phase).
 - name: Aprobar el SQL para esta base
   tinkubot.migracion.migration_render:
-    database_url: "{{ schema_database_url }}"
+    database_url: "{{ lookup('ansible.builtin.env', 'DATABASE_URL') }}"
     run_id: "{{ migration_run_id }}"
     phase: fase0
-    backup_dir: /var/backups/tinkubot
-    mapping: "{{ lookup('ansible.builtin.file', schema_mapping_path) }}"
+    backup_dir: "{{ backup_dir }}"
+    mapping: "{{ lookup('ansible.builtin.file', playbook_dir ~ '/../files/mapping/tinkubot.yml', rstrip=false) }}"
 """
 
 RETURN = r"""

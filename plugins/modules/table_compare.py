@@ -50,13 +50,15 @@ author: TinkuBot (@tinkubot)
 """
 
 EXAMPLES = r"""
+# In a playbook beside fase1.yml: DATABASE_URL exported, backup_dir the site's, migration_run_id the guard's (migration_phase).
 - name: Probar la subfase 2.1
   tinkubot.migracion.table_compare:
-    database_url: "{{ data_migration_database_url }}"
+    database_url: "{{ lookup('ansible.builtin.env', 'DATABASE_URL') }}"
     run_id: "{{ migration_run_id }}"
     phase: fase2
     subphase: "2.1"
-    mapping: "{{ lookup('ansible.builtin.file', data_migration_mapping_path) }}"
+    backup_dir: "{{ backup_dir }}"
+    mapping: "{{ lookup('ansible.builtin.file', playbook_dir ~ '/../files/mapping/tinkubot.yml', rstrip=false) }}"
 """
 
 RETURN = r"""
