@@ -12,7 +12,7 @@ from tests.support.databases import Database, Databases
 from tests.support.dump import dump
 from tests.support.house import copy_of_the_house, living_in, replace
 from tests.support.observation import differences, everything, failed
-from tests.support.pgbouncer import PROGRAM, pgbouncer
+from tests.support.pgbouncer import pgbouncer
 from tests.support.playbook import PlaybookRun, Playbooks
 from tests.support.standby import standby
 from tests.support.variants import brief
@@ -218,7 +218,6 @@ def test_what_cannot_be_reached_is_named(server: PostgresServer, new_database: N
     assert differences(before, everything(database)) == []
 
 
-@pytest.mark.skipif(PROGRAM is None, reason="pgbouncer is not installed")
 def test_a_pooler_in_transaction_mode_is_refused(new_database: NewDatabase, playbooks: MakePlaybooks) -> None:
     database = new_database()
     before = everything(database)

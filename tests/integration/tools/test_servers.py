@@ -15,7 +15,7 @@ import psycopg2
 import pytest
 
 from tests.support.databases import Databases
-from tests.support.pgbouncer import PROGRAM, pgbouncer
+from tests.support.pgbouncer import pgbouncer
 from tests.support.standby import standby
 from tools.postgres_server import ServerError, address, launch, make_home, wheel_binaries
 
@@ -123,7 +123,6 @@ def test_a_server_goes_with_the_killed_process_that_started_it() -> None:
     assert not home.exists()
 
 
-@pytest.mark.skipif(PROGRAM is None, reason="pgbouncer is not installed")
 def test_a_transaction_pooler_forgets_session_state_and_a_session_pooler_keeps_it(databases: Databases) -> None:
     database = databases.empty()
     users = {database.role: database.password}
