@@ -68,7 +68,7 @@ class Round:
         self.jobs.up_to_tables()
         with self._context("fase2") as context:
             self._install(context)
-            routes = context.every_route()
+            routes = context.all_routes
             self._statements(context, "plan", lambda route: PLAN.get(route.pair.target, "") if not route.earlier else "")
             self._statements(context, "statement", _careful)
             self._statements(context, "create table as", _as_table)
@@ -95,10 +95,10 @@ class Round:
     def _install(self, context: Context) -> None:
         with db.transaction(context.conn):
             install_helpers(context.conn)
-            install_routes(context.conn, context.every_route())
+            install_routes(context.conn, context.all_routes)
 
     def _statements(self, context: Context, contender: str, statement: Callable[[Route], str]) -> None:
-        conn, routes = context.conn, context.every_route()
+        conn, routes = context.conn, context.all_routes
         db.run_sql(conn, "CREATE SCHEMA medida; SET search_path = public")
         for route in routes:
             if text := statement(route):
@@ -114,7 +114,7 @@ class Round:
             with self.jobs.run(phase) as run_id, opened(self.jobs.params(run_id, phase), False) as context:
                 conn, watch = context.conn, Watch(run_id)
                 self._install(context)
-                for route in pending_routes(conn, context.routes()):
+                for route in pending_routes(conn, context.routes):
                     with self._clock(contender, route.pair.target):
                         parts = open_progress(conn, route, run_id, workers)
                         if total_progress(parts).expected > DEFERRED_ROWS:
@@ -161,13 +161,13 @@ def remove_what_stops_the_plan(database: Database, folder: Path) -> None:
     jobs = Jobs(database.url, folder)
     jobs.up_to_tables()
     with opened(jobs.params("medida", "fase2"), True) as context, db.transaction(context.conn):
-        install_routes(context.conn, context.every_route())
+        install_routes(context.conn, context.all_routes)
         db.run_sql(context.conn, "TRUNCATE public.consents, public.profession_synonyms, public.customer_service_requests")
-        for route in context.every_route():  # parents first: their children go with them
+        for route in context.all_routes:  # parents first: their children go with them
             keys = " AND ".join(f"l.{c.name} = f.{k}" for c, k in zip(route.key, route.key_names, strict=True))
             refused = f"FROM {route.view} f WHERE {keys} AND NOT ({accepted('f')})"
             db.run_sql(context.conn, f"DELETE FROM {route.source_table} l WHERE EXISTS (SELECT {refused})")
-        uninstall_routes(context.conn, context.every_route())
+        uninstall_routes(context.conn, context.all_routes)
     jobs.drop_tables()
     database.query("DROP SCHEMA migracion CASCADE")  # the bookkeeping of a copy would be another database's
     with closing(psycopg2.connect(database.superuser_url)) as connection:

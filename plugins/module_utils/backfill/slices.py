@@ -28,8 +28,8 @@ BEGUN = "inicio_copia"  # the event with which a run's first slice says what it 
 
 def something_to_do(context: Context) -> bool:
     """Whether rows or indexes of this phase are still to come."""
-    tables = {r.pair.target for r in context.routes()}
-    return bool(pending_routes(context.conn, context.routes()) or owed_indexes(context.conn, tables))
+    tables = {r.pair.target for r in context.routes}
+    return bool(pending_routes(context.conn, context.routes) or owed_indexes(context.conn, tables))
 
 
 def run_slice(context: Context, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -44,7 +44,7 @@ def run_slice(context: Context, params: Mapping[str, Any]) -> dict[str, Any]:
 def _slice(context: Context, params: Mapping[str, Any], watch: Watch, lines: list[str]) -> dict[str, Any]:
     conn, deadline, changed = context.conn, time.monotonic() + SLICE_SECONDS, False
     url, workers = params["database_url"], int(params.get("copy_workers", 1))
-    for earlier, route in enumerate(pending_routes(conn, context.routes())):
+    for earlier, route in enumerate(pending_routes(conn, context.routes)):
         parts = open_progress(conn, route, context.run_id, workers)
         progress = total_progress(parts)
         if progress.read == 0 and progress.expected > int(params.get("deferred_index_rows", DEFERRED_ROWS)):
@@ -63,14 +63,14 @@ def _slice(context: Context, params: Mapping[str, Any], watch: Watch, lines: lis
             return {"lines": lines, "more": True, "changed": changed}
         analyze_target(conn, route)
     schema = context.mapping.schema
-    owed = owed_indexes(conn, {r.pair.target for r in context.routes()})
+    owed = owed_indexes(conn, {r.pair.target for r in context.routes})
     for done, index in enumerate(owed):
         if lines and time.monotonic() >= deadline:  # a call that begins with a build does at least that
             lines.append(f"{index.table}: se construye el índice {index.name}; faltan {len(owed) - done} índices")
             return {"lines": lines, "more": True, "changed": True}
         watch.hold(conn)
         lines.append(deferred_indexes.build(url, conn, index, schema, context.run_id, lambda: watch.require_time(conn)))
-    moved = advance_sequences(conn, context.mapping, context.routes(), context.run_id, context.phase)
+    moved = advance_sequences(conn, context.mapping, context.routes, context.run_id, context.phase)
     return {"lines": lines + moved, "more": False, "changed": changed or bool(owed or moved)}
 
 
@@ -88,7 +88,7 @@ def _look_at_the_server(context: Context, params: Mapping[str, Any]) -> list[str
 def lines_before(context: Context, params: Mapping[str, Any]) -> list[str]:
     """Return what there is to say of disk and standbys before a copy; raise where the disk would not hold it."""
     overrides = parse_overrides(params.get("overrides"))
-    line, refusal = disk_space.outlook(context.conn, pending_routes(context.conn, context.routes()), params)
+    line, refusal = disk_space.outlook(context.conn, pending_routes(context.conn, context.routes), params)
     lines, load = [line], read_load(context.conn)
     if load.hidden:
         lines.append(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def take_rows_back(
-    conn: Connection, mapping: TableMapping, routes: Sequence[Route], every_route: Sequence[Route], run_id: str
+    conn: Connection, mapping: TableMapping, routes: Sequence[Route], all_routes: Sequence[Route], run_id: str
 ) -> dict[str, int]:
     """Take the rows of ``routes`` out of the Spanish tables in the caller's transaction; returns counts by table.
 
@@ -29,14 +29,14 @@ def take_rows_back(
     routes of another subphase fill too keeps their rows.
     """
     targets = list(dict.fromkeys(r.pair.target for r in routes))
-    staying = {t: [r for r in every_route if r.pair.target == t and r not in routes] for t in targets}
+    staying = {t: [r for r in all_routes if r.pair.target == t and r not in routes] for t in targets}
     staying = {t: [r for r in kept if _was_copied(conn, r)] for t, kept in staying.items()}
     emptied = [t for t in targets if not staying[t]]
     locked = [*targets, *_referencing(conn, mapping, emptied)]
     run_sql(conn, f"LOCK TABLE {', '.join(qname(mapping.schema, n) for n in locked)} IN ACCESS EXCLUSIVE MODE")
     outcome: dict[str, int] = {}
     for target in reversed(targets):
-        fill = [r for r in every_route if r.pair.target == target]
+        fill = [r for r in all_routes if r.pair.target == target]
         outcome[f"{target}: apartadas"] = _set_aside(conn, fill, run_id)
         outcome[f"{target}: retiradas"] = fetch_all(conn, f"SELECT count(*) FROM {qname(mapping.schema, target)}")[0][0]
         if staying[target]:
@@ -48,16 +48,16 @@ def take_rows_back(
         run_sql(conn, f"TRUNCATE {', '.join(qname(mapping.schema, n) for n in tables)} RESTART IDENTITY")
         restore(conn, mapping.schema, tables)
     _forget(conn, routes)
-    if not any(_was_copied(conn, r) for r in every_route):
-        uninstall_routes(conn, every_route)
+    if not any(_was_copied(conn, r) for r in all_routes):
+        uninstall_routes(conn, all_routes)
     return outcome
 
 
-def nothing_to_take_back(conn: Connection, routes: Sequence[Route], every_route: Sequence[Route]) -> bool:
+def nothing_to_take_back(conn: Connection, routes: Sequence[Route], all_routes: Sequence[Route]) -> bool:
     """Return whether no copy of these routes has begun and no row of theirs is in a Spanish table."""
     if any(_was_copied(conn, r) for r in routes):
         return False
-    others = {r.pair.target for r in every_route if r not in routes and _was_copied(conn, r)}
+    others = {r.pair.target for r in all_routes if r not in routes and _was_copied(conn, r)}
     tables = {qname(r.schema, r.pair.target) for r in routes if r.pair.target not in others}
     present = [t for t in tables if fetch_one(conn, "SELECT 1 WHERE to_regclass(%s) IS NOT NULL", (t,))]
     return not any(fetch_one(conn, f"SELECT 1 FROM {t} LIMIT 1") for t in present)

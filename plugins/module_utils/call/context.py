@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ..core.catalogue import Catalogue, catalogue_from_json
 from ..core.errors import MigrationError
 from ..core.mapping.file import load_mapping
 from ..core.mapping.types import TableMapping
-from ..core.rows.routes import Route, all_routes
+from ..core.rows.routes import Route, routes_of
 from ..ledger import bookkeeping, lease, runs
 from ..server import db
 from ..server.connect import connect
@@ -37,17 +38,20 @@ class Context:
     mapping_text: str
     catalogue: Catalogue
 
+    # Computed when first asked for: fase0 has to name what has drifted before a pair without its table stops it.
+    @cached_property
     def routes(self) -> tuple[Route, ...]:
         """The routes of this phase, or of the subphase that was asked for."""
-        return tuple(r for r in self.every_route() if r.pair.phase == self.phase and self.subphase in ("", r.pair.subphase))
+        return tuple(r for r in self.all_routes if r.pair.phase == self.phase and self.subphase in ("", r.pair.subphase))
 
-    def every_route(self) -> tuple[Route, ...]:
+    @cached_property
+    def all_routes(self) -> tuple[Route, ...]:
         """The routes of all phases."""
-        return all_routes(self.mapping, self.catalogue)
+        return routes_of(self.mapping, self.catalogue)
 
     def require_routes(self) -> None:
         """Refuse a subphase for which the mapping has no tables."""
-        if not self.routes():
+        if not self.routes:
             raise MigrationError(
                 f"{self.phase}: el mapeo no tiene tablas para la subfase {self.subphase or '(todas)'}. No se cambió nada.",
                 code="no_parts",

@@ -8,7 +8,7 @@ from .backfill.carrying import function_statements, removal_statements
 from .catalogue import Catalogue
 from .mapping.types import SpanishTable, TableMapping
 from .rows.forward import forward_sql
-from .rows.routes import Route, all_routes
+from .rows.routes import Route, routes_of
 from .schema.ddl import table_statements, twin_of
 from .schema.policies import left_out
 from .sqltext import comment_text
@@ -20,7 +20,7 @@ def render(mapping: TableMapping, catalogue: Catalogue) -> dict[str, str]:
     for number, table in enumerate(mapping.tables, 1):
         statements = table_statements(mapping, catalogue, table, mapping.schema)
         files[f"fase1/{number:02d}-{table.name}.sql"] = _file(_table_head(catalogue, table), statements)
-    routes = all_routes(mapping, catalogue)
+    routes = routes_of(mapping, catalogue)
     for number, route in enumerate(routes, 1):
         name = f"{route.pair.phase}/{number:02d}-{route.pair.source}-{route.pair.target}.sql"
         files[name] = _file(_route_head(route), route_statements(route, routes))

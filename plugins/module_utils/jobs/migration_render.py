@@ -42,7 +42,7 @@ def approve(params: dict[str, Any], check: bool) -> dict[str, Any]:
         if not refusals:
             forecast = _forecast(context)
             lines += forecast_lines(forecast)
-            line, full = disk_space.outlook(context.conn, context.every_route(), params)
+            line, full = disk_space.outlook(context.conn, context.all_routes, params)
             lines.append(line)
             refusals += [f"{full}. {_pass_disk(params['overrides'])}"] if full else []
         refusals += _disk_refusals(context, params["backup_dir"], params["overrides"])
@@ -114,7 +114,7 @@ def _name_refusals(context: Context) -> list[str]:
 
 def _forecast(context: Context) -> list[Account]:
     with virtual_schema(context):
-        return take_account(context.conn, context.every_route(), context.every_route())
+        return take_account(context.conn, context.all_routes, context.all_routes)
 
 
 def _surrounding_lines(context: Context) -> list[str]:

@@ -131,7 +131,7 @@ def absent(params: dict[str, Any], check: bool) -> dict[str, Any]:
 
         def act(connection: Any) -> None:
             lease.fence(connection, context.run_id)
-            uninstall_routes(connection, context.every_route())
+            uninstall_routes(connection, context.all_routes)
             drop_tables(connection, context.mapping, ours)
             forget_owed(connection, owed_indexes(connection, ours))
             announce_schema(connection)

@@ -38,18 +38,18 @@ def compare(params: dict[str, Any], check: bool) -> dict[str, Any]:
 
 
 def _compare(context: Context, params: dict[str, Any]) -> dict[str, Any]:
-    conn, routes = context.conn, context.routes()
+    conn, routes = context.conn, context.routes
     lines: list[str] = []
 
     def begin(accounts: Sequence[Account]) -> None:
         context.begin()
         for found in accounts:
-            found.examples = named_differences(conn, found, context.every_route())
+            found.examples = named_differences(conn, found, context.all_routes)
         lines.extend(["Diferencias antes de reparar:", *difference_lines(accounts)])
 
     if params["repair"]:
         mending = Mender(Watch.of(params, context.run_id), params["batch_rows"])
-        accounts = repair(conn, routes, context.every_route(), mending, begin)
+        accounts = repair(conn, routes, context.all_routes, mending, begin)
         changed = bool(lines)
         if lagging_sequences(conn, context.mapping, routes):
             context.begin()
@@ -57,7 +57,7 @@ def _compare(context: Context, params: dict[str, Any]) -> dict[str, Any]:
             changed = True
         lines += waiving.apply(conn, waiving.waivers_of(params), routes, context.run_id, context.phase)
     else:
-        accounts, changed = prove(conn, routes, context.every_route()), False
+        accounts, changed = prove(conn, routes, context.all_routes), False
     unsound = unsound_objects(conn, context.mapping, routes)
     detail = proof_detail(accounts, unsound)
     if not context.check:
@@ -76,7 +76,7 @@ def _announce_waivers(context: Context, params: dict[str, Any]) -> list[str]:
     if not given and not waived_quarantine(context.conn):
         return []
     with virtual_schema(context):
-        return waiving.rehearse(context.conn, given, context.routes(), context.every_route())
+        return waiving.rehearse(context.conn, given, context.routes, context.all_routes)
 
 
 def _require_copied(context: Context) -> None:
@@ -88,7 +88,7 @@ def _require_copied(context: Context) -> None:
             code="difference",
         )
     if not bookkeeping.exists(context.conn) or any(
-        db.fetch_one(context.conn, "SELECT 1 WHERE to_regclass(%s) IS NOT NULL", (r.view,)) is None for r in context.routes()
+        db.fetch_one(context.conn, "SELECT 1 WHERE to_regclass(%s) IS NOT NULL", (r.view,)) is None for r in context.routes
     ):
         raise MigrationError(
             f"{context.phase}: aún no se ha copiado nada que probar. Ejecute antes {context.phase}.yml con el mismo -i.",

@@ -38,7 +38,7 @@ def copy(params: dict[str, Any], check: bool) -> dict[str, Any]:
         context.begin()
         with db.transaction(context.conn):
             install_helpers(context.conn)
-            install_routes(context.conn, context.every_route())
+            install_routes(context.conn, context.all_routes)
             bookkeeping.seal(context.conn)
         return run_slice(context, params)
 
@@ -46,10 +46,10 @@ def copy(params: dict[str, Any], check: bool) -> dict[str, Any]:
 def _forecast(context: Context, params: dict[str, Any]) -> dict[str, Any]:
     with virtual_schema(context):
         before = lines_before(context, params)
-        accounts = take_account(context.conn, context.routes(), context.every_route())
+        accounts = take_account(context.conn, context.routes, context.all_routes)
         for found in accounts:
             if found.count(DIFFERENT) or found.surplus:
-                found.examples = named_differences(context.conn, found, context.every_route())
+                found.examples = named_differences(context.conn, found, context.all_routes)
     rows = sum(a.count(MISSING, DIFFERENT, REFUSED) for a in accounts)
     seconds = rows / _rate(context)
     lines = before + forecast_lines(accounts)
@@ -80,23 +80,23 @@ def _rate(context: Context) -> float:
 def take_back(params: dict[str, Any], check: bool) -> dict[str, Any]:
     """Empty the Spanish tables of the phase, in one transaction; what only they held goes to migracion.apartada."""
     with opened(params, check) as context:
-        conn, routes = context.conn, context.routes()
-        if not bookkeeping.exists(conn) or nothing_to_take_back(conn, routes, context.every_route()):
+        conn, routes = context.conn, context.routes
+        if not bookkeeping.exists(conn) or nothing_to_take_back(conn, routes, context.all_routes):
             if not check:
                 restore_sequences(conn, context.mapping, routes)
                 record_event(conn, context.run_id, "vaciado", context.phase)
             return {"lines": [f"{context.phase}: no se ha copiado nada, así que no hay filas que retirar."]}
         if check:
             with virtual_schema(context):
-                outcome = take_back_rows(conn, context.mapping, routes, context.every_route(), context.run_id)
+                outcome = take_back_rows(conn, context.mapping, routes, context.all_routes, context.run_id)
         else:
             context.begin()
 
             def act(connection: Any) -> dict[str, int]:
                 lease.fence(connection, context.run_id)
                 install_helpers(connection)
-                install_routes(connection, context.every_route())
-                figures = take_back_rows(connection, context.mapping, routes, context.every_route(), context.run_id)
+                install_routes(connection, context.all_routes)
+                figures = take_back_rows(connection, context.mapping, routes, context.all_routes, context.run_id)
                 record_event(connection, context.run_id, "vaciado", context.phase, figures)
                 return figures
 

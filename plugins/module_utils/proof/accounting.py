@@ -29,11 +29,11 @@ WHERE name = 'effective_cache_size'
 """
 
 
-def take_account(conn: Connection, routes: Sequence[Route], every_route: Sequence[Route]) -> list[Account]:
+def take_account(conn: Connection, routes: Sequence[Route], all_routes: Sequence[Route]) -> list[Account]:
     """Compare ``routes`` in the caller's transaction. Pairs that share a table with them are read too, not reported."""
     fetch_all(conn, MEMORY)
     sources, targets = ({getattr(r.pair, side) for r in routes} for side in ("source", "target"))
-    related = [r for r in every_route if r.pair.source in sources or r.pair.target in targets]
+    related = [r for r in all_routes if r.pair.source in sources or r.pair.target in targets]
     accounts = [_states(conn, r) for r in related]
     for target in targets:
         given = [a for a in accounts if a.route.pair.target == target]
@@ -74,12 +74,12 @@ def _stale_merges(conn: Connection, found: Account) -> int:
     return int(fetch_all(conn, f"SELECT count(*) FROM ({comparison.stale_merges_sql(found.route)}) s")[0][0])
 
 
-def named_differences(conn: Connection, found: Account, every_route: Sequence[Route]) -> list[dict[str, Any]]:
+def named_differences(conn: Connection, found: Account, all_routes: Sequence[Route]) -> list[dict[str, Any]]:
     """Return the first differences of each kind: estado, clave, motivo and [column, expected, found] where values differ."""
     rows = fetch_all(conn, comparison.examples_sql(found.route, EXAMPLES)) if found.count(*PENDING) else []
     examples = [named_difference(*row) for row in rows]
     if found.surplus:
-        fill = [r for r in every_route if r.pair.target == found.route.pair.target]
+        fill = [r for r in all_routes if r.pair.target == found.route.pair.target]
         surplus = fetch_all(
             conn, f'SELECT clave FROM ({comparison.surplus_sql(fill)}) s ORDER BY clave COLLATE "C" LIMIT {EXAMPLES}'
         )

@@ -88,23 +88,23 @@ class Looker:
         """Forget the merges that are none any more, in the open transaction."""
 
 
-def prove(conn: Connection, routes: Sequence[Route], every_route: Sequence[Route]) -> list[Account]:
+def prove(conn: Connection, routes: Sequence[Route], all_routes: Sequence[Route]) -> list[Account]:
     """Compare every pair; differences come with their column and both values."""
-    with snapshot(conn, routes, every_route) as accounts:
-        look_again(conn, accounts, every_route, Looker())
+    with snapshot(conn, routes, all_routes) as accounts:
+        look_again(conn, accounts, all_routes, Looker())
     return accounts
 
 
 @contextmanager
-def snapshot(conn: Connection, routes: Sequence[Route], every_route: Sequence[Route]) -> Iterator[list[Account]]:
+def snapshot(conn: Connection, routes: Sequence[Route], all_routes: Sequence[Route]) -> Iterator[list[Account]]:
     """Compare in one snapshot. The keys of all candidates stand on the server until the caller is done with them."""
     with transaction(conn, isolation="REPEATABLE READ", read_only=True):
-        accounts = take_account(conn, routes, every_route)
+        accounts = take_account(conn, routes, all_routes)
         for found in accounts:
             if found.count(*PENDING):
                 _declare(conn, _rows_of(found), comparison.candidates_sql(found.route))
             if found.surplus:
-                _declare(conn, _surplus_of(found), comparison.surplus_candidates_sql(_filling(found, every_route)))
+                _declare(conn, _surplus_of(found), comparison.surplus_candidates_sql(_filling(found, all_routes)))
     try:
         yield accounts
     finally:
@@ -112,7 +112,7 @@ def snapshot(conn: Connection, routes: Sequence[Route], every_route: Sequence[Ro
             run_sql(conn, "CLOSE ALL")
 
 
-def look_again(conn: Connection, accounts: Sequence[Account], every_route: Sequence[Route], handler: Looker) -> None:
+def look_again(conn: Connection, accounts: Sequence[Account], all_routes: Sequence[Route], handler: Looker) -> None:
     """Judge every candidate anew: surplus rows first (children before parents), then legacy rows (parents first)."""
     wrong = [found for found in accounts if not found.clean]
     for found in reversed(wrong):
@@ -120,13 +120,13 @@ def look_again(conn: Connection, accounts: Sequence[Account], every_route: Seque
         if found.surplus:
             found.surplus = 0
             for keys in _portions(conn, _surplus_of(found)):
-                _look_at_surplus(conn, found, keys, every_route, handler)
+                _look_at_surplus(conn, found, keys, all_routes, handler)
     for found in wrong:
         if found.count(*PENDING):
             for rows in _portions(conn, _rows_of(found)):
-                _look_at_rows(conn, found, rows, every_route, handler)
+                _look_at_rows(conn, found, rows, all_routes, handler)
         if found.stale_entries:
-            same_source = [r for r in every_route if r.pair.source == found.route.pair.source]
+            same_source = [r for r in all_routes if r.pair.source == found.route.pair.source]
             stale = f"{comparison.stale_entries_sql(same_source)} FOR SHARE OF c"
             found.stale_entries = _still(conn, stale, partial(handler.close_entries, same_source=same_source))
         if found.stale_merges:
@@ -135,7 +135,7 @@ def look_again(conn: Connection, accounts: Sequence[Account], every_route: Seque
 
 
 def _look_at_rows(
-    conn: Connection, found: Account, candidates: Sequence[Row], every_route: Sequence[Route], handler: Looker
+    conn: Connection, found: Account, candidates: Sequence[Row], all_routes: Sequence[Route], handler: Looker
 ) -> None:
     route, side, gone = found.route, legacy_side(found.route), len(candidates)
     middle = 2 + len(side.types)
@@ -156,13 +156,11 @@ def _look_at_rows(
             if state in PENDING:
                 _keep(found, state, reason, clave, differing)
     if gone and twins:  # a legacy row that was deleted meanwhile must not leave its Spanish row unseen
-        _look_at_surplus(conn, found, twins, every_route, handler)
+        _look_at_surplus(conn, found, twins, all_routes, handler)
 
 
-def _look_at_surplus(
-    conn: Connection, found: Account, keys: Sequence[Key], every_route: Sequence[Route], handler: Looker
-) -> None:
-    side, fill = spanish_side(found.route), _filling(found, every_route)
+def _look_at_surplus(conn: Connection, found: Account, keys: Sequence[Key], all_routes: Sequence[Route], handler: Looker) -> None:
+    side, fill = spanish_side(found.route), _filling(found, all_routes)
 
     def work(some: Sequence[Key]) -> list[Row]:
         handler.mend(conn, side, some)
@@ -209,8 +207,8 @@ def _order(named: dict[str, object]) -> tuple[bool, str, str]:
     return named["estado"] == SURPLUS, str(named["estado"]), str(named["clave"])
 
 
-def _filling(found: Account, every_route: Sequence[Route]) -> list[Route]:
-    return [r for r in every_route if r.pair.target == found.route.pair.target]
+def _filling(found: Account, all_routes: Sequence[Route]) -> list[Route]:
+    return [r for r in all_routes if r.pair.target == found.route.pair.target]
 
 
 def _rows_of(found: Account) -> str:

@@ -29,7 +29,7 @@ ROUNDS = 5
 def repair(
     conn: Connection,
     routes: Sequence[Route],
-    every_route: Sequence[Route],
+    all_routes: Sequence[Route],
     mending: Mender,
     begin: Callable[[list[Account]], None],
 ) -> list[Account]:
@@ -39,12 +39,12 @@ def repair(
     was written since, and counts as repaired once it was carried and found equal under its lock.
     """
     for turn in range(ROUNDS):
-        with snapshot(conn, routes, every_route) as accounts:
+        with snapshot(conn, routes, all_routes) as accounts:
             if all(a.clean for a in accounts):
                 break
             if turn == 0:
                 begin(accounts)
-            look_again(conn, accounts, every_route, mending)
+            look_again(conn, accounts, all_routes, mending)
         if turn and all(a.clean for a in accounts):
             break
     return accounts

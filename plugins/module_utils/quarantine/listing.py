@@ -14,7 +14,7 @@ from ..core.phase.settings import SECRET
 from ..core.phase.summary import waived_lines
 from ..core.quarantine.corrections import BLANK, FEW, Reason, advice, columns_at_fault, keyed, orphans, printable, update
 from ..core.rows.refusals import sources_of
-from ..core.rows.routes import Route, all_routes, spanish_clave
+from ..core.rows.routes import Route, routes_of, spanish_clave
 from ..core.sqltext import ident, idents
 from ..core.words import escape, number
 from ..ledger import bookkeeping
@@ -72,7 +72,7 @@ def _routes(conn: Connection, request: Request) -> tuple[tuple[Route, ...], str]
     """The pairs on the live catalogue; none, and why, where the database is no longer what the mapping says."""
     mapping = load_mapping(request.params["mapping"], request.params["mapping_path"])
     try:
-        return all_routes(mapping, read_catalogue(conn, mapping)), ""
+        return routes_of(mapping, read_catalogue(conn, mapping)), ""
     except MigrationError as error:
         return (), f"Sin correcciones propuestas: {error}"
 

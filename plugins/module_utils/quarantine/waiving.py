@@ -62,10 +62,10 @@ def apply(conn: Connection, waivers: Sequence[Waiver], routes: Sequence[Route], 
     return _lines(settled, "dispensadas", "vuelven") + _idle(conn, waivers, routes)
 
 
-def rehearse(conn: Connection, waivers: Sequence[Waiver], routes: Sequence[Route], every_route: Sequence[Route]) -> list[str]:
+def rehearse(conn: Connection, waivers: Sequence[Waiver], routes: Sequence[Route], all_routes: Sequence[Route]) -> list[str]:
     """What apply() would say after a run, inside a transaction that the caller rolls back: refused rows get their entries."""
     for source in dict.fromkeys(r.pair.source for r in routes):
-        same = [r for r in every_route if r.pair.source == source]
+        same = [r for r in all_routes if r.pair.source == source]
         closed = f"UPDATE {BOOKKEEPING}.cuarentena c SET estado = 'resuelta' FROM ({stale_entries_sql(same)}) s"
         db.run_sql(conn, f"{closed} WHERE (c.tabla_origen, c.clave) = (s.tabla_origen, s.clave) AND c.estado <> 'resuelta'")
         for route in same:  # ids of our own: a sequence would keep what is rolled back

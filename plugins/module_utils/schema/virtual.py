@@ -23,5 +23,5 @@ def virtual_schema(context: Context) -> Iterator[None]:
         bookkeeping.ensure_schema(conn)
         install_helpers(conn)
         make_tables(conn, context.mapping, context.catalogue, missing_tables(conn, context.mapping))
-        install_routes(conn, context.every_route())
+        install_routes(conn, context.all_routes)
         yield

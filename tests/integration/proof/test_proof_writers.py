@@ -69,7 +69,7 @@ def test_a_snapshot_alone_would_have_named_them(made: Made) -> None:
     with ExitStack() as stack:
         stack.enter_context(services(database, "late", writes=WRITES))
         context = stack.enter_context(opened(jobs.params("prueba", "fase2"), True))
-        routes = context.every_route()
+        routes = context.all_routes
         deadline = time.monotonic() + 60
         while not unclean and time.monotonic() < deadline:
             with prove.snapshot(context.conn, routes, routes) as accounts:
@@ -114,7 +114,7 @@ def test_a_spanish_row_that_was_not_there_to_be_locked_is_not_judged(made: Made,
         return run
 
     with opened(jobs.params("prueba", "fase2"), True) as context:
-        routes = context.every_route()
+        routes = context.all_routes
         database.query("DELETE FROM customers WHERE id = %s", (CUSTOMER,))
         with prove.snapshot(context.conn, routes, routes) as accounts:
             assert [a.surplus for a in accounts if not a.clean] == [1]
@@ -129,7 +129,7 @@ def test_a_spanish_row_that_was_not_there_to_be_locked_is_not_judged(made: Made,
 def test_a_legacy_row_that_goes_between_the_two_looks_does_not_hide_its_spanish_row(made: Made) -> None:
     database, jobs = made
     with opened(jobs.params("prueba", "fase2"), True) as context:
-        routes = context.every_route()
+        routes = context.all_routes
         database.query("UPDATE customers SET city = 'Tena' WHERE id = %s", (CUSTOMER,))
         with prove.snapshot(context.conn, routes, routes) as accounts:
             database.query("DELETE FROM customers WHERE id = %s", (CUSTOMER,))

@@ -63,7 +63,7 @@ class Bench:
 
     def empty(self) -> None:
         """No row anywhere."""
-        tables = [*TABLES, *dict.fromkeys(r.pair.target for r in self.context.every_route())]
+        tables = [*TABLES, *dict.fromkeys(r.pair.target for r in self.context.all_routes)]
         names = ", ".join([f"public.{t}" for t in tables] + ["migracion.cuarentena", "migracion.fusion"])
         self.database.query(f"TRUNCATE {names} CASCADE")
 
@@ -75,12 +75,12 @@ class Bench:
         self.carry()
         assert take_accounting(self.database.url).problems == []
         assert self.database.query(UNFORESEEN) == []
-        accounts = prove.prove(self.context.conn, self.context.every_route(), self.context.every_route())
+        accounts = prove.prove(self.context.conn, self.context.all_routes, self.context.all_routes)
         assert [a.groups for a in accounts if not a.clean] == []
 
     def carry(self) -> None:
         """Every legacy row by its pair's function, in the order of the phases."""
-        routes = self.context.every_route()
+        routes = self.context.all_routes
         for route in routes:
             keys = ", ".join(f"coalesce(array_agg({k}), '{{}}')" for k in route.key_names)
             db.run_sql(
@@ -101,7 +101,7 @@ def benches(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> I
             jobs = Jobs(database.url, tmp_path_factory.mktemp("respaldos"))
             context = stack.enter_context(opened(jobs.params("prueba", "fase2"), False))
             with db.transaction(context.conn):
-                install_routes(context.conn, context.every_route())
+                install_routes(context.conn, context.all_routes)
             made[installation] = Bench(database, context)
         yield made
 

@@ -19,7 +19,7 @@ from plugins.module_utils.core.mapping.file import load_mapping
 from plugins.module_utils.core.mapping.types import TableMapping
 from plugins.module_utils.core.rows.forward import forward_sql
 from plugins.module_utils.core.rows.reading import helper_statements
-from plugins.module_utils.core.rows.routes import all_routes
+from plugins.module_utils.core.rows.routes import routes_of
 from plugins.module_utils.core.survey.drift import find_drift
 from plugins.module_utils.server import db
 from plugins.module_utils.server.connect import connect
@@ -118,7 +118,7 @@ class Bench:
     def disagreements(self, field: Field, values: Sequence[object]) -> list[tuple[Any, ...]]:
         """Return (value, SQLSTATE here, SQLSTATE of INSERT, value here, value of INSERT) wherever the two part."""
         mapping = self.prepare(field)
-        [route] = all_routes(mapping, read_catalogue(self.conn, mapping))
+        [route] = routes_of(mapping, read_catalogue(self.conn, mapping))
         texts = [None if value is None else str(value) for value in values]
         rows = f"SELECT n, v::{field.legacy} FROM unnest(%s::text[]) WITH ORDINALITY AS t (v, n)"
         self.run("SET search_path = public")

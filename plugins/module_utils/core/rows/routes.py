@@ -148,7 +148,7 @@ def spanish_columns(mapping: TableMapping, catalogue: Catalogue, table: SpanishT
     return tuple(c for c in table.columns if not c.optional or c.optional in legacy)
 
 
-def all_routes(mapping: TableMapping, catalogue: Catalogue) -> tuple[Route, ...]:
+def routes_of(mapping: TableMapping, catalogue: Catalogue) -> tuple[Route, ...]:
     """Bind every pair, in the mapping's order: parents before children, winners before those who merge into them."""
     routes: list[Route] = []
     for pair in mapping.pairs:
