@@ -19,6 +19,7 @@ from plugins.module_utils.backfill.progress import analyze_target, open_progress
 from plugins.module_utils.backfill.watch import Watch
 from plugins.module_utils.backfill.workers import copy_parts
 from plugins.module_utils.call.context import Context, opened
+from plugins.module_utils.core.phase.settings import Settings
 from plugins.module_utils.core.proof import comparison
 from plugins.module_utils.core.rows.refusals import accepted
 from plugins.module_utils.core.rows.routes import Route
@@ -37,8 +38,6 @@ PLAN = dict(
     )
 )
 PHASES = ("fase2", "fase3")
-BATCH_ROWS = 5000  # production's
-DEFERRED_ROWS = 100_000
 
 COPIES = ("plan", "statement", "copy", "copy, 2 workers", "create table as")
 PROOFS = ("scan", "proof")
@@ -61,7 +60,7 @@ class Round:
     @property
     def jobs(self) -> Jobs:
         """The phases' own jobs."""
-        return Jobs(self.database.url, self.folder, batch_rows=BATCH_ROWS)
+        return Jobs(self.database.url, self.folder, batch_rows=Settings().batch_rows)
 
     def run(self) -> Times:
         """Measure everything once."""
@@ -112,14 +111,15 @@ class Round:
         """The batches of every pair, then the indexes owed, as a slice does it and with a clock for each table."""
         for phase in PHASES:
             with self.jobs.run(phase) as run_id, opened(self.jobs.params(run_id, phase), False) as context:
-                conn, watch = context.conn, Watch(run_id)
+                settings = Settings(copy_workers=workers)  # production's batches
+                conn, watch = context.conn, Watch(run_id, settings)
                 self._install(context)
                 for route in pending_routes(conn, context.routes):
                     with self._clock(contender, route.pair.target):
                         parts = open_progress(conn, route, run_id, workers)
-                        if total_progress(parts).expected > DEFERRED_ROWS:
+                        if total_progress(parts).expected > settings.deferred_index_rows:
                             deferred_indexes.defer(conn, route, run_id)
-                        copy_parts(self.database.url, conn, parts, watch, workers, BATCH_ROWS, math.inf)
+                        copy_parts(self.database.url, conn, parts, watch, math.inf)
                     with self._clock("analyze", ""):  # no other contender does it
                         analyze_target(conn, route)
                 for owed in owed_indexes(conn):
@@ -145,7 +145,7 @@ class Round:
 def empty_phase(database: Database, folder: Path) -> float:
     """Seconds that fase2 takes where there is no legacy row."""
     database.query(f"TRUNCATE {', '.join(LEGACY)} CASCADE")
-    jobs = Jobs(database.url, folder, batch_rows=BATCH_ROWS)
+    jobs = Jobs(database.url, folder, batch_rows=Settings().batch_rows)
     jobs.up_to_tables()
     started = time.monotonic()
     jobs.copy()

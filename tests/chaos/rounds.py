@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from plugins.module_utils.core.phase.gates import GATE_NAMES
 from tests.support.databases import Database, Databases
 from tests.support.dump import dump
 from tests.support.playbook import Playbooks, RunningPlaybook
@@ -20,18 +21,7 @@ from .plan import Round
 from .proxy import Proxy
 from .steps import CYCLE, Step
 
-GATES = (
-    "window",
-    "stabilization",
-    "approvals",
-    "rehearsal",
-    "backup",
-    "quiet_hours",
-    "stable_hours",
-    "disk",
-    "replication_lag",
-)
-SETTINGS = {"services_enabled": False, "code_repos": [], "overrides": dict.fromkeys(GATES, "chaos")}
+SETTINGS = {"services_enabled": False, "code_repos": [], "overrides": dict.fromkeys(GATE_NAMES, "chaos")}
 STATUS_SECONDS = 2.2  # what the calibrating command takes on an idle machine
 COMMAND_TIMEOUT = 600.0
 UNDISTURBED = 3  # commands without an accident that a round may need

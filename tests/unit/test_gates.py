@@ -4,18 +4,38 @@ from __future__ import annotations
 
 import json
 import shlex
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from plugins.module_utils.core.phase.gates import Facts, decide, override_argument
+from plugins.module_utils.core.backfill.growth import ServerDisk
+from plugins.module_utils.core.backfill.load import ServerLoad, Standby
+from plugins.module_utils.core.phase.gates import GATES, Decision, Facts, Gate, closed_gate, decide, override_argument
 from plugins.module_utils.core.phase.history import APPLY, REVERT, VERIFY, Plan, Run, is_complete, standing_parts
+from plugins.module_utils.core.phase.settings import Settings
 from plugins.module_utils.core.phase.window import parse_window
 
 NOW = datetime(2026, 11, 25, 15, 0, tzinfo=UTC)  # 10:00 in Guayaquil
 NIGHT = parse_window({"start": "02:00", "end": "06:00", "timezone": "America/Guayaquil"})
 SUBPHASES = {"fase2": ("2.1", "2.2")}
+PAGE = Path(__file__).parents[2] / "docs/gates.md"
+# Names that command lines hold already, of gates that there are and of those that are still to come.
+CONTRACT = {
+    "window",
+    "stabilization",
+    "approvals",
+    "rehearsal",
+    "backup",
+    "quiet_hours",
+    "stable_hours",
+    "readers",
+    "disk",
+    "replication_lag",
+    "removal",
+}
 
 
 def runs(*facts: tuple[Any, ...]) -> tuple[Run, ...]:
@@ -35,8 +55,13 @@ DONE22 = ("fase2", APPLY, "completada", ("2.2",))
 DONE3 = ("fase3", APPLY, "completada")
 
 
-def refusing(plan: Plan, **facts: Any) -> list[str]:
-    return [refusal.gate for refusal in decide(plan, Facts(**{"now": NOW, **facts})).refusals]
+def decided(plan: Plan, recorded: tuple[Run, ...] = (), **settings: Any) -> Decision:
+    """What the gates say of it; no days of rest unless they are given."""
+    return decide(Facts(NOW, Settings(**{"stabilization_days": 0, **settings}), plan, recorded))
+
+
+def refusing(plan: Plan, recorded: tuple[Run, ...] = (), **settings: Any) -> list[str]:
+    return [refusal.gate for refusal in decided(plan, recorded, **settings).refusals]
 
 
 def plan(phase: str, action: str = APPLY, parts: tuple[str, ...] = ("",)) -> Plan:
@@ -48,16 +73,16 @@ def test_the_first_phase_waits_for_nobody() -> None:
 
 
 def test_a_phase_waits_for_all_phases_before_it() -> None:
-    (refusal,) = decide(plan("fase2", parts=("2.1",)), Facts(NOW, runs(DONE0))).refusals
+    (refusal,) = decided(plan("fase2", parts=("2.1",)), runs(DONE0)).refusals
     assert refusal.gate == "order"
     assert "fase1 (no se ha ejecutado)" in refusal.message
     assert not refusal.overridable
     assert refusal.not_yet_run
-    assert refusing(plan("fase2", parts=("2.1",)), runs=runs(DONE0, DONE1)) == []
+    assert refusing(plan("fase2", parts=("2.1",)), runs(DONE0, DONE1)) == []
 
 
 def test_a_failed_phase_is_not_one_that_a_dry_run_may_take_for_done() -> None:
-    (refusal,) = decide(plan("fase1"), Facts(NOW, runs(("fase0", APPLY, "fallida")))).refusals
+    (refusal,) = decided(plan("fase1"), runs(("fase0", APPLY, "fallida"))).refusals
     assert "fase0 (fallida)" in refusal.message
     assert not refusal.not_yet_run
 
@@ -67,19 +92,19 @@ def test_fase2_is_complete_when_both_subphases_are() -> None:
     both = runs(DONE0, DONE1, DONE21, DONE22)
     assert not is_complete(plan("fase2"), one, "fase2")
     assert is_complete(plan("fase2"), both, "fase2")
-    (refusal,) = decide(plan("fase3"), Facts(NOW, one)).refusals
+    (refusal,) = decided(plan("fase3"), one).refusals
     assert "fase2 (falta la subfase 2.2)" in refusal.message
 
 
 def test_the_second_subphase_waits_for_the_first() -> None:
-    assert refusing(plan("fase2", parts=("2.2",)), runs=runs(DONE0, DONE1)) == ["order"]
-    assert refusing(plan("fase2", parts=("2.1", "2.2")), runs=runs(DONE0, DONE1)) == []
+    assert refusing(plan("fase2", parts=("2.2",)), runs(DONE0, DONE1)) == ["order"]
+    assert refusing(plan("fase2", parts=("2.1", "2.2")), runs(DONE0, DONE1)) == []
 
 
 def test_a_rolled_back_phase_does_not_count() -> None:
     back = runs(DONE0, DONE1, ("fase1", REVERT, "completada"))
     assert standing_parts(back, "fase1") == set()
-    assert refusing(plan("fase2", parts=("2.1",)), runs=back) == ["order"]
+    assert refusing(plan("fase2", parts=("2.1",)), back) == ["order"]
 
 
 def test_a_rolled_back_subphase_leaves_the_other_standing() -> None:
@@ -88,74 +113,122 @@ def test_a_rolled_back_subphase_leaves_the_other_standing() -> None:
 
 
 def test_no_override_passes_the_order() -> None:
-    decided = decide(plan("fase1"), Facts(NOW, overrides={"order": "prisa"}))
-    assert [refusal.gate for refusal in decided.refusals] == ["order"]
+    assert refusing(plan("fase1"), overrides={"order": "prisa"}) == ["order"]
 
 
 def test_a_rollback_is_refused_while_a_later_phase_stands_and_names_the_one_to_undo_first() -> None:
-    (refusal,) = decide(plan("fase1", REVERT), Facts(NOW, runs(DONE0, DONE1, DONE21))).refusals
+    (refusal,) = decided(plan("fase1", REVERT), runs(DONE0, DONE1, DONE21)).refusals
     assert refusal.gate == "order"
     assert "deshaga primero fase2 (--tags rollback)" in refusal.message
-    (refusal,) = decide(plan("fase1", REVERT), Facts(NOW, runs(DONE0, DONE1, DONE21, DONE22, DONE3))).refusals
+    (refusal,) = decided(plan("fase1", REVERT), runs(DONE0, DONE1, DONE21, DONE22, DONE3)).refusals
     assert "deshaga primero fase3" in refusal.message
 
 
 def test_a_rollback_of_a_subphase_is_refused_while_the_later_one_stands() -> None:
     facts = runs(DONE0, DONE1, DONE21, DONE22)
-    assert refusing(plan("fase2", REVERT, ("2.1",)), runs=facts) == ["order"]
-    assert refusing(plan("fase2", REVERT, ("2.2",)), runs=facts) == []
-    assert refusing(plan("fase2", REVERT, ("2.1", "2.2")), runs=facts) == []
+    assert refusing(plan("fase2", REVERT, ("2.1",)), facts) == ["order"]
+    assert refusing(plan("fase2", REVERT, ("2.2",)), facts) == []
+    assert refusing(plan("fase2", REVERT, ("2.1", "2.2")), facts) == []
 
 
 def test_a_rollback_meets_neither_window_nor_stabilization() -> None:
     facts = runs(DONE0, DONE1, (*DONE21, 0))
-    assert refusing(plan("fase2", REVERT, ("2.1",)), runs=facts, window=NIGHT, stabilization_days=9) == []
+    assert refusing(plan("fase2", REVERT, ("2.1",)), facts, maintenance_window=NIGHT, stabilization_days=9) == []
 
 
 def test_verification_meets_no_gate() -> None:
-    assert refusing(plan("fase5", VERIFY), window=NIGHT, stabilization_days=9) == []
+    assert refusing(plan("fase5", VERIFY), maintenance_window=NIGHT, stabilization_days=9) == []
 
 
 def test_outside_the_window_a_phase_is_refused_and_a_dry_run_goes_on() -> None:
-    decided = decide(plan("fase0"), Facts(NOW, window=NIGHT))
-    (refusal,) = decided.refusals
+    found = decided(plan("fase0"), maintenance_window=NIGHT)
+    (refusal,) = found.refusals
     assert refusal.gate == "window"
     assert "allí son las 10:00; abre dentro de 16 h 00 min" in refusal.message
-    assert not decided.holds_a_dry_run
+    assert not found.holds_a_dry_run
 
 
 def test_the_days_of_rest_count_from_the_end_of_the_previous_phase() -> None:
     recent = runs(DONE0, (*DONE1, (), 1.5))
-    (refusal,) = decide(plan("fase2", parts=("2.1",)), Facts(NOW, recent, stabilization_days=2)).refusals
+    (refusal,) = decided(plan("fase2", parts=("2.1",)), recent, stabilization_days=2).refusals
     assert refusal.gate == "stabilization"
     assert "faltan 0 d 12 h" in refusal.message
-    assert refusing(plan("fase2", parts=("2.1",)), runs=recent, stabilization_days=1) == []
+    assert refusing(plan("fase2", parts=("2.1",)), recent, stabilization_days=1) == []
 
 
 def test_all_gates_that_refuse_are_named_with_the_exact_argument_that_passes_them() -> None:
-    facts = Facts(NOW, runs(DONE0, (*DONE1, (), 0.1)), NIGHT, 2)
-    decided = decide(plan("fase2", parts=("2.1",)), facts)
-    assert [refusal.gate for refusal in decided.refusals] == ["window", "stabilization"]
-    flag, value = shlex.split(override_argument(decided.refusals, {"disk": "ya ampliado"}))
+    recent, strict = runs(DONE0, (*DONE1, (), 0.1)), {"maintenance_window": NIGHT, "stabilization_days": 2}
+    closed = refusing(plan("fase2", parts=("2.1",)), recent, **strict)
+    assert closed == ["window", "stabilization"]
+    flag, value = shlex.split(override_argument(closed, {"disk": "ya ampliado"}))
     assert flag == "-e"
     passed = json.loads(value)["overrides"]
     assert passed == {"disk": "ya ampliado", "window": "MOTIVO", "stabilization": "MOTIVO"}
-    again = decide(plan("fase2", parts=("2.1",)), Facts(NOW, facts.runs, NIGHT, 2, passed))
+    again = decided(plan("fase2", parts=("2.1",)), recent, **strict, overrides=passed)
     assert again.refusals == ()
     assert [reason for _, reason in again.overridden] == ["MOTIVO", "MOTIVO"]
 
 
 def test_the_argument_survives_a_shell_whatever_the_reason_holds() -> None:
-    decided = decide(plan("fase0"), Facts(NOW, window=NIGHT))
-    _, value = shlex.split(override_argument(decided.refusals, {"disk": 'l\'espacio "nuevo" $HOME'}))
+    _, value = shlex.split(override_argument(["window"], {"disk": 'l\'espacio "nuevo" $HOME'}))
     assert json.loads(value)["overrides"]["disk"] == 'l\'espacio "nuevo" $HOME'
 
 
 def test_a_dry_run_is_held_by_a_failed_phase_but_not_by_one_that_never_ran() -> None:
-    assert not decide(plan("fase1"), Facts(NOW)).holds_a_dry_run
-    assert decide(plan("fase1"), Facts(NOW, runs(("fase0", APPLY, "fallida")))).holds_a_dry_run
+    assert not decided(plan("fase1")).holds_a_dry_run
+    assert decided(plan("fase1"), runs(("fase0", APPLY, "fallida"))).holds_a_dry_run
 
 
 @pytest.mark.parametrize("state", ["en_curso", "fallida", "pausada", "revertida"])
 def test_only_a_completed_run_stands(state: str) -> None:
     assert standing_parts(runs(("fase1", APPLY, state)), "fase1") == set()
+
+
+# --- the tuple
+
+
+def test_every_gate_of_the_contract_has_its_place() -> None:
+    assert {gate.name for gate in GATES} == CONTRACT
+    assert {gate.name for gate in GATES if gate.of_time} == {"window", "stabilization", "quiet_hours", "stable_hours"}
+
+
+CLOSED = {
+    "window": Facts(NOW, Settings(maintenance_window=NIGHT)),
+    "stabilization": Facts(NOW, Settings(stabilization_days=2), plan("fase1"), runs((*DONE0, (), 0.1))),
+    "disk": Facts(NOW, Settings(), disk=ServerDisk(90, 100)),
+    "replication_lag": Facts(NOW, Settings(), load=ServerLoad((Standby("r", 30.0, 2**30),))),
+}
+
+
+@pytest.mark.parametrize("gate", GATES, ids=lambda gate: gate.name)
+def test_a_gate_that_is_asked_closes_and_is_passed_by_its_name(gate: Gate) -> None:
+    assert (gate.name in CLOSED) is (gate.ask is not None)
+    if gate.ask is None:
+        assert gate.closed(Facts(NOW, Settings(), plan("fase5"))) is None
+        return
+    facts = CLOSED[gate.name]
+    found = closed_gate(gate.name, facts)
+    assert found is not None
+    assert str(found) == f"[{gate.name}] {gate.ask(facts)}"
+    assert (found.of_time, found.overridable) == (gate.of_time, True)
+    passed = replace(facts, settings=replace(facts.settings, overrides={gate.name: "acordado"}))
+    assert closed_gate(gate.name, passed) is None
+
+
+@pytest.mark.parametrize("gate", GATES, ids=lambda gate: gate.name)
+def test_a_gate_stays_open_where_nobody_looked(gate: Gate) -> None:
+    assert gate.closed(Facts(NOW, Settings())) is None
+
+
+def test_the_page_on_gates_says_what_the_tuple_says() -> None:
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in PAGE.read_text(encoding="utf-8").splitlines()]
+    said = [row for row in rows if row and row[0].startswith("`")]
+    assert said == [
+        [
+            f"`{gate.name}`",
+            (gate.ask.__doc__ or "").strip() if gate.ask else "nothing asks it yet",
+            "yes" if gate.of_time else "",
+            f"`{gate.setting}`" if gate.setting else "",
+        ]
+        for gate in GATES
+    ]

@@ -9,15 +9,14 @@ import pytest
 from plugins.module_utils.core.backfill.growth import (
     GIGABYTE,
     Growth,
+    ServerDisk,
     StillToCopy,
     WalKept,
     forecast,
     forecast_line,
-    forecast_refusal,
-    running_refusal,
 )
 from plugins.module_utils.core.backfill.load import ServerLoad as Others
-from plugins.module_utils.core.backfill.load import Slot, Standby, Transaction, verdict_on
+from plugins.module_utils.core.backfill.load import Slot, Standby, Transaction
 from plugins.module_utils.core.backfill.pace import BATCH_SECONDS, FEWEST, blended, next_rows
 from plugins.module_utils.core.phase.window import parse_window, position
 
@@ -71,8 +70,7 @@ def test_the_rate_follows_what_happened_of_late() -> None:
     ],
 )
 def test_a_standby_holds_the_copy_while_it_is_behind(standby: Standby, waits: bool) -> None:
-    assert bool(verdict_on(Others((standby,))).wait) is waits
-    assert verdict_on(Others((standby,)), lag_waived=True).wait == ""
+    assert bool(Others((standby,)).objection()) is waits
 
 
 @pytest.mark.parametrize(
@@ -85,18 +83,18 @@ def test_a_standby_holds_the_copy_while_it_is_behind(standby: Standby, waits: bo
     ],
 )
 def test_a_slot_holds_the_copy_before_it_loses_what_nobody_has_read(slot: Slot, waits: bool) -> None:
-    assert bool(verdict_on(Others(slots=(slot,), slot_limit=4096 * MIB)).wait) is waits
+    assert bool(Others(slots=(slot,), slot_limit=4096 * MIB).objection()) is waits
 
 
 def test_a_slot_without_limit_holds_the_copy_when_it_fills_the_disk() -> None:
     kept = Slot("s", False, "extended", None, 5000 * MIB)
-    assert "ranura de replicación s retiene 5 GB de WAL" in verdict_on(Others(slots=(kept,))).wait
-    assert verdict_on(Others(slots=(Slot("s", True, "extended", None, 900 * MIB),))).wait == ""
+    assert "ranura de replicación s retiene 5 GB de WAL" in Others(slots=(kept,)).objection()
+    assert Others(slots=(Slot("s", True, "extended", None, 900 * MIB),)).objection() == ""
 
 
 def test_a_transaction_open_for_long_slows_the_copy_and_is_named() -> None:
-    assert verdict_on(Others(oldest=Transaction(7, "ana", "psql", 599.0))).slow == ""
-    said = verdict_on(Others(oldest=Transaction(7, "ana", "psql", 1200.0))).slow
+    assert Others(oldest=Transaction(7, "ana", "psql", 599.0)).drag() == ""
+    said = Others(oldest=Transaction(7, "ana", "psql", 1200.0)).drag()
     assert "pid 7 (ana, «psql») está abierta desde hace 20 min" in said
 
 
@@ -115,16 +113,16 @@ def test_the_forecast_counts_tables_indexes_the_largest_sort_and_wal_that_is_kep
 @pytest.mark.parametrize(("used", "refused"), [(74, False), (76, True), (120, True)])
 def test_a_copy_that_would_fill_more_than_85_percent_is_refused(used: int, refused: bool) -> None:
     growth = Growth(6 * GIGABYTE, 3 * GIGABYTE, 1 * GIGABYTE)
-    assert bool(forecast_refusal(growth, used * GIGABYTE, 100 * GIGABYTE)) is refused
-    assert forecast_refusal(growth, used * GIGABYTE, 0) == ""
+    assert bool(ServerDisk(used * GIGABYTE, 100 * GIGABYTE, growth).objection()) is refused
+    assert ServerDisk(used * GIGABYTE, 0, growth).objection() == ""
     assert "no se sabe" in forecast_line(growth, 0, 0)
     assert "llegaría al 84 %" in forecast_line(growth, 74 * GIGABYTE, 100 * GIGABYTE)
 
 
 def test_a_running_copy_stops_at_85_percent() -> None:
-    assert running_refusal(84 * GIGABYTE, 100 * GIGABYTE) == ""
-    assert "más del 85 %" in running_refusal(86 * GIGABYTE, 100 * GIGABYTE)
-    assert running_refusal(86 * GIGABYTE, 0) == ""
+    assert ServerDisk(84 * GIGABYTE, 100 * GIGABYTE).objection() == ""
+    assert "más del 85 %" in ServerDisk(86 * GIGABYTE, 100 * GIGABYTE).objection()
+    assert ServerDisk(86 * GIGABYTE, 0).objection() == ""
 
 
 # --- the window

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from plugins.module_utils.core.phase.gates import GATES
-from plugins.module_utils.core.phase.settings import check_extra_vars, check_values, parse_bool
+from plugins.module_utils.core.errors import MigrationError
+from plugins.module_utils.core.phase.gates import GATE_NAMES
+from plugins.module_utils.core.phase.settings import Settings, check_extra_vars, check_values, parse_bool, settings_of
 
+MODULES = sorted((Path(__file__).parents[2] / "plugins/modules").glob("*.py"))
 SUBPHASES = ("2.1", "2.2")
 TABLES = ("users", "customers", "users")
 
@@ -66,7 +71,7 @@ def test_a_value_that_cannot_be_used_is_named_with_what_is_expected(name: str, v
     [
         {"maintenance_window": {}},
         {"maintenance_window": {"start": "22:00", "end": "04:00", "timezone": "America/Guayaquil"}},
-        {"overrides": dict.fromkeys(GATES, "ensayo")},
+        {"overrides": dict.fromkeys(GATE_NAMES, "ensayo")},
         {"subfase": 2.1},
         {"subfase": ""},
         {"batch_rows": "500", "stabilization_days": "0.5", "quiet_hours": 0},
@@ -77,6 +82,38 @@ def test_a_value_that_cannot_be_used_is_named_with_what_is_expected(name: str, v
 )
 def test_values_as_the_inventories_have_them_pass(values: dict[str, Any]) -> None:
     assert check_values(values, SUBPHASES, TABLES) == []
+
+
+@pytest.mark.parametrize("name", GATE_NAMES)
+def test_a_mistyped_gate_is_refused_with_the_one_that_was_meant(name: str) -> None:
+    assert check_values({"overrides": {name: "acordado"}}) == []
+    (problem,) = check_values({"overrides": {f"{name[:-1]}": "acordado"}})
+    assert f"¿quiso decir {name}?" in problem
+
+
+def test_a_module_call_has_its_settings_parsed_and_typed() -> None:
+    night = {"start": "22:00", "end": "04:00", "timezone": "America/Guayaquil"}
+    waived = {"customers:1": "prueba"}
+    found = settings_of({"batch_rows": "50", "maintenance_window": night, "waived_quarantine": waived, "phase": "fase2"})
+    assert found.batch_rows == 50
+    assert str(found.maintenance_window) == "22:00–04:00 America/Guayaquil"
+    assert [waiver.reason for waiver in found.waived_quarantine] == ["prueba"]
+
+
+def test_a_module_call_with_values_that_cannot_be_used_is_refused_and_names_each_of_them() -> None:
+    with pytest.raises(MigrationError) as refused:
+        settings_of({"batch_rows": 0, "overrides": {"windows": "x"}})
+    assert refused.value.code == "refused"
+    assert "batch_rows: se espera" in str(refused.value)
+    assert "overrides: 'windows' no es una puerta" in str(refused.value)
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: path.stem)
+def test_what_a_parameter_does_when_nobody_sets_it_is_what_the_settings_say(module: Path) -> None:
+    text = re.search(r'^DOCUMENTATION = r"""\n(.*?)"""', module.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    assert text
+    defaults = {name: option.get("default") for name, option in yaml.safe_load(text[1])["options"].items()}
+    assert settings_of(defaults) == Settings()
 
 
 def test_an_unknown_extra_variable_is_refused_with_the_nearest_name() -> None:
@@ -101,7 +138,7 @@ def test_the_documented_call_without_other_settings_is_accepted_everywhere(phase
         "backup_dir": "/tmp/x",
         "services_enabled": "false",
         "code_repos": [],
-        "overrides": dict.fromkeys(GATES, "motivo"),
+        "overrides": dict.fromkeys(GATE_NAMES, "motivo"),
     }
     assert check_extra_vars(phase, extra, SUBPHASES) == []
 

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from ..core.backfill.growth import (
-    GIGABYTE,
-    Growth,
-    StillToCopy,
-    WalKept,
-    forecast,
-    forecast_line,
-    forecast_refusal,
-    running_refusal,
-)
+from ..core.backfill.growth import GIGABYTE, Growth, ServerDisk, StillToCopy, WalKept, forecast, forecast_line
 from ..core.bookkeeping import BOOKKEEPING
-from ..core.phase.settings import parse_overrides
+from ..core.phase.settings import Settings
 from ..core.rows.routes import Route
 from ..server.db import fetch_all, fetch_one
 
@@ -36,25 +28,16 @@ WHERE datallowconn AND (has_database_privilege(oid, 'CONNECT') OR pg_has_role('p
 """
 
 
-def disk_bytes(params: Mapping[str, Any]) -> float:
-    """Return how large the server's disk is, 0 where nobody said."""
-    return float(params.get("database_disk_gb") or 0) * GIGABYTE
+def outlook(conn: Connection, routes: Sequence[Route], settings: Settings) -> tuple[str, ServerDisk]:
+    """Return what copying the routes adds to the disk, in words and in figures."""
+    disk, added = server_disk(conn, settings), growth(conn, routes)
+    return forecast_line(added, disk.used, disk.total), replace(disk, added=added)
 
 
-def outlook(conn: Connection, routes: Sequence[Route], params: Mapping[str, Any]) -> tuple[str, str]:
-    """Return what copying the routes adds, in words, and why the disk would not hold it ('' where it would)."""
-    total = disk_bytes(params)
-    used, added = used_bytes(conn) if total else 0.0, growth(conn, routes)
-    refusal = "" if "disk" in parse_overrides(params.get("overrides")) else forecast_refusal(added, used, total)
-    return forecast_line(added, used, total), refusal
-
-
-def fullness(conn: Connection, params: Mapping[str, Any]) -> str:
-    """Return why a running copy has to stop, '' while the disk holds or nobody knows."""
-    total = disk_bytes(params)
-    if not total or "disk" in parse_overrides(params.get("overrides")):
-        return ""
-    return running_refusal(used_bytes(conn), total)
+def server_disk(conn: Connection, settings: Settings) -> ServerDisk:
+    """Return what is known of the disk now; nothing is measured where nobody said how large it is."""
+    total = settings.database_disk_gb * GIGABYTE
+    return ServerDisk(used_bytes(conn) if total else 0.0, total)
 
 
 def used_bytes(conn: Connection) -> float:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from ..call.context import Context
-from ..core.backfill.load import verdict_on
 from ..core.errors import MigrationError
-from ..core.phase.gates import ClosedGate, override_argument
-from ..core.phase.settings import parse_overrides
+from ..core.phase.gates import Facts, closed_gate, way_past
 from ..ledger import lease
 from ..ledger.events import last_event, record_event
 from ..ledger.owed_indexes import owed_indexes
@@ -18,11 +16,10 @@ from . import deferred_indexes, disk_space
 from .batches import BlockedError
 from .progress import analyze_target, open_progress, pending_routes, progress_lines, total_progress
 from .sequences import advance_sequences
-from .watch import Watch, read_load, with_lines
+from .watch import Watch, read_load, verdict_on, with_lines
 from .workers import copy_parts
 
 SLICE_SECONDS = 15.0
-DEFERRED_ROWS = 100_000
 BEGUN = "inicio_copia"  # the event with which a run's first slice says what it found
 
 
@@ -32,25 +29,24 @@ def something_to_do(context: Context) -> bool:
     return bool(pending_routes(context.conn, context.routes) or owed_indexes(context.conn, tables))
 
 
-def run_slice(context: Context, params: Mapping[str, Any]) -> dict[str, Any]:
+def run_slice(context: Context) -> dict[str, Any]:
     """Copy for SLICE_SECONDS; ``more`` asks to be called again. What ends the run still says how far it came."""
     lines: list[str] = []
     with with_lines(lines):
-        watch = Watch.of(params, context.run_id)
-        lines += _look_at_the_server(context, params)
-        return _slice(context, params, watch, lines)
+        watch = Watch(context.run_id, context.settings)
+        lines += _look_at_the_server(context)
+        return _slice(context, watch, lines)
 
 
-def _slice(context: Context, params: Mapping[str, Any], watch: Watch, lines: list[str]) -> dict[str, Any]:
-    conn, deadline, changed = context.conn, time.monotonic() + SLICE_SECONDS, False
-    url, workers = params["database_url"], int(params.get("copy_workers", 1))
+def _slice(context: Context, watch: Watch, lines: list[str]) -> dict[str, Any]:
+    conn, url, deadline, changed = context.conn, context.database_url, time.monotonic() + SLICE_SECONDS, False
     for earlier, route in enumerate(pending_routes(conn, context.routes)):
-        parts = open_progress(conn, route, context.run_id, workers)
+        parts = open_progress(conn, route, context.run_id, context.settings.copy_workers)
         progress = total_progress(parts)
-        if progress.read == 0 and progress.expected > int(params.get("deferred_index_rows", DEFERRED_ROWS)):
+        if progress.read == 0 and progress.expected > context.settings.deferred_index_rows:
             lines += deferred_indexes.defer(conn, route, context.run_id)
         try:
-            progress = total_progress(copy_parts(url, conn, parts, watch, workers, params["batch_rows"], deadline))
+            progress = total_progress(copy_parts(url, conn, parts, watch, deadline))
         except MigrationError as error:
             lines += progress_lines(total_progress(open_progress(conn, route, context.run_id)))
             if earlier and isinstance(error, BlockedError):  # the next call has all its time for these rows
@@ -74,33 +70,33 @@ def _slice(context: Context, params: Mapping[str, Any], watch: Watch, lines: lis
     return {"lines": lines + moved, "more": False, "changed": changed or bool(owed or moved)}
 
 
-def _look_at_the_server(context: Context, params: Mapping[str, Any]) -> list[str]:
+def _look_at_the_server(context: Context) -> list[str]:
     """Before the first batch of a run: what it adds to the disk_space, and whom it cannot see. Later: whether the disk holds."""
     if last_event(context.conn, (BEGUN,), context.run_id) is None:
-        lines = lines_before(context, params)
+        lines = lines_before(context)
         record_event(context.conn, context.run_id, BEGUN, context.phase, {"lineas": lines})
         return lines
-    if full := disk_space.fullness(context.conn, params):
-        raise MigrationError(full, code="paused")
+    disk = disk_space.server_disk(context.conn, context.settings)
+    if full := closed_gate("disk", Facts(datetime.now(UTC), context.settings, disk=disk)):
+        raise MigrationError(full.message, code="paused")
     return []
 
 
-def lines_before(context: Context, params: Mapping[str, Any]) -> list[str]:
+def lines_before(context: Context) -> list[str]:
     """Return what there is to say of disk and standbys before a copy; raise where the disk would not hold it."""
-    overrides = parse_overrides(params.get("overrides"))
-    line, refusal = disk_space.outlook(context.conn, pending_routes(context.conn, context.routes), params)
+    settings = context.settings
+    line, disk = disk_space.outlook(context.conn, pending_routes(context.conn, context.routes), settings)
     lines, load = [line], read_load(context.conn)
     if load.hidden:
         lines.append(
             f"No se ve cuánto se retrasan {load.hidden} réplicas, así que la copia no las espera. Para que las espere: "
             f'GRANT pg_monitor TO "{context.catalogue.role}"'
         )
-    if wait := verdict_on(load, "replication_lag" in overrides).wait:
+    if wait := verdict_on(load, settings).wait:
         lines.append(f"Ahora mismo la copia esperaría: {wait}")
-    if refusal:
+    if full := closed_gate("disk", Facts(datetime.now(UTC), settings, disk=disk)):
         raise MigrationError(
-            f"{context.phase}: {refusal}. No se copió nada. O pase esta comprobación: "
-            f"{override_argument([ClosedGate('disk', '')], overrides)}",
+            f"{context.phase}: {full.gate}: {full.message} No se copió nada. {way_past(full.gate, settings.overrides)}",
             code="refused",
             details={"lines": lines},
         )

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ..core.backfill.load import ServerLoad, Slot, Standby, Transaction, Verdict, verdict_on
+from ..core.backfill.load import ServerLoad, Slot, Standby, Transaction, Verdict
 from ..core.errors import MigrationError
-from ..core.phase.settings import parse_overrides
-from ..core.phase.window import Window, parse_window, position
+from ..core.phase.gates import Facts, closed_gate, override_argument
+from ..core.phase.settings import Settings
+from ..core.phase.window import Window, position
 from ..core.server.sqlstate import SENTENCES
 from ..ledger import lease
 from ..server import db
@@ -67,26 +68,26 @@ def read_load(conn: Connection) -> ServerLoad:
     )
 
 
+def verdict_on(load: ServerLoad, settings: Settings) -> Verdict:
+    """Return what the load asks of the next batch."""
+    closed = closed_gate("replication_lag", Facts(datetime.now(UTC), settings, load=load))
+    return Verdict(closed.message if closed else "", load.drag())
+
+
 @dataclass
 class Watch:
-    """The looks of one module call. ``window``: None where there is none, or where it was passed by name."""
+    """The looks of one module call."""
 
     run_id: str
-    window: Window | None = None
-    lag_waived: bool = False
+    settings: Settings = field(default_factory=Settings)
     _looked: float = field(default=float("-inf"), init=False)
     _signed: float = field(default_factory=time.monotonic, init=False)  # the call began with a sign
     _verdict: Verdict = field(default_factory=Verdict, init=False)
 
-    @classmethod
-    def of(cls, params: Mapping[str, Any], run_id: str) -> Watch:
-        """From a module's parameters."""
-        try:
-            overrides = parse_overrides(params.get("overrides"))
-            window = None if "window" in overrides else parse_window(params.get("maintenance_window"))
-        except ValueError as error:
-            raise MigrationError(f"{error}. No se cambió nada.", code="refused") from error
-        return cls(run_id, window, "replication_lag" in overrides)
+    @property
+    def window(self) -> Window | None:
+        """None where there is none, or where it was passed by name."""
+        return None if "window" in self.settings.overrides else self.settings.maintenance_window
 
     def before_batch(self, conn: Connection) -> Verdict:
         """Raise ``paused`` where the run ends here; return what slows or holds the next batch."""
@@ -94,7 +95,7 @@ class Watch:
         self.require_time(conn)
         now = time.monotonic()
         if now - self._looked >= LOOK_SECONDS:
-            self._looked, self._verdict = now, verdict_on(read_load(conn), self.lag_waived)
+            self._looked, self._verdict = now, verdict_on(read_load(conn), self.settings)
         return self._verdict
 
     def require_time(self, conn: Connection) -> None:
@@ -123,7 +124,7 @@ class Watch:
     def wait(self, why: str, waited: float, deadline: float = math.inf) -> None:
         """Sleep until the next look or ``deadline``; raise ``paused`` after ``waited`` seconds that nobody's patience lasts."""
         if waited > PATIENCE_SECONDS:
-            raise out_of_patience(why)
+            raise out_of_patience(why, self.settings)
         time.sleep(max(0.0, min(LOOK_SECONDS, deadline - time.monotonic())))
 
     def _require_writable(self, conn: Connection) -> None:
@@ -137,11 +138,11 @@ def paused(why: str, when: str = "") -> MigrationError:
     return MigrationError(f"{why}. {STAYS}{when}.", code="paused")
 
 
-def out_of_patience(why: str) -> MigrationError:
+def out_of_patience(why: str, settings: Settings) -> MigrationError:
     """The end of a run that others have held for too long."""
     return MigrationError(
         f"La copia lleva {PATIENCE_SECONDS / 60:.0f} min sin poder seguir: {why}. {STAYS}. Para no esperar por eso: "
-        '-e \'{"overrides": {"replication_lag": "MOTIVO"}}\'',
+        f"{override_argument(['replication_lag'], settings.overrides)}",
         code="paused",
     )
 

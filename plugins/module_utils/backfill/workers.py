@@ -19,23 +19,21 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
 
-def copy_parts(
-    url: str, conn: Connection, parts: Sequence[Progress], watch: Watch, workers: int, batch_rows: int, deadline: float
-) -> list[Progress]:
+def copy_parts(url: str, conn: Connection, parts: Sequence[Progress], watch: Watch, deadline: float) -> list[Progress]:
     """Copy the stretches of one pair until they are finished or ``deadline`` has passed; return how far they are."""
     left = [part for part in parts if not part.finished]
-    if workers > 1 and len(left) > 1:
+    if watch.settings.copy_workers > 1 and len(left) > 1:
         try:
             second = connect(url, watch.run_id)
         except MigrationError as error:
             left[0].note(f"un solo trabajador, porque la segunda conexión no se pudo abrir: {error}")
         else:
             with closing(second):
-                return _at_once(conn, second, parts, left, watch, batch_rows, deadline)
-    return _in_turn(conn, parts, watch, batch_rows, deadline)
+                return _at_once(conn, second, parts, left, watch, deadline)
+    return _in_turn(conn, parts, watch, deadline)
 
 
-def _in_turn(conn: Connection, parts: Sequence[Progress], watch: Watch, batch_rows: int, deadline: float) -> list[Progress]:
+def _in_turn(conn: Connection, parts: Sequence[Progress], watch: Watch, deadline: float) -> list[Progress]:
     done, worked = [], False
     for part in parts:
         if part.finished:
@@ -43,7 +41,7 @@ def _in_turn(conn: Connection, parts: Sequence[Progress], watch: Watch, batch_ro
         elif worked and time.monotonic() >= deadline:
             done.append(replace(part, rate=None))  # what it did beside another says nothing of what it will do
         else:
-            done.append(copy_for(conn, part, watch, batch_rows, deadline))
+            done.append(copy_for(conn, part, watch, watch.settings.batch_rows, deadline))
             worked = True
     return done
 
@@ -54,12 +52,11 @@ def _at_once(
     parts: Sequence[Progress],
     left: Sequence[Progress],
     watch: Watch,
-    batch_rows: int,
     deadline: float,
 ) -> list[Progress]:
     """Both end by themselves: at the deadline, or by what each sees of stop request, window and server."""
     with ThreadPoolExecutor(1) as pool:
-        its_watch = Watch(watch.run_id, watch.window, watch.lag_waived)
+        its_watch, batch_rows = Watch(watch.run_id, watch.settings), watch.settings.batch_rows
         running = pool.submit(copy_for, second, left[1], its_watch, batch_rows, deadline)
         mine = copy_for(conn, left[0], watch, batch_rows, deadline)
         done = {part.part: part for part in (mine, running.result())}

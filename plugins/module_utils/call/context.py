@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from ..core.catalogue import Catalogue, catalogue_from_json
 from ..core.errors import MigrationError
 from ..core.mapping.file import load_mapping
 from ..core.mapping.types import TableMapping
+from ..core.phase.settings import Settings, settings_of
 from ..core.rows.routes import Route, routes_of
 from ..ledger import bookkeeping, lease, runs
 from ..server import db
@@ -37,6 +38,8 @@ class Context:
     mapping: TableMapping
     mapping_text: str
     catalogue: Catalogue
+    settings: Settings
+    database_url: str = field(repr=False)  # for a second session
 
     # Computed when first asked for: fase0 has to name what has drifted before a pair without its table stops it.
     @cached_property
@@ -67,6 +70,7 @@ def opened(params: Mapping[str, Any], check: bool) -> Iterator[Context]:
     """Connect, read mapping and catalogue, and close at the end. An empty run_id was never announced by the guard."""
     if not params["run_id"]:
         raise MigrationError(runs.SKIPPED_GUARD, code="no_run")
+    settings = settings_of(params)
     mapping = load_mapping(params["mapping"], params["mapping_path"])
     conn = connect(params["database_url"], params["run_id"])
     try:
@@ -74,7 +78,18 @@ def opened(params: Mapping[str, Any], check: bool) -> Iterator[Context]:
             _stop_if_asked(conn, params["run_id"])
         catalogue = live_catalogue(conn, mapping)
         subphase = str(params.get("subphase") or "")
-        yield Context(conn, params["run_id"], params["phase"], subphase, check, mapping, params["mapping"], catalogue)
+        yield Context(
+            conn=conn,
+            run_id=params["run_id"],
+            phase=params["phase"],
+            subphase=subphase,
+            check=check,
+            mapping=mapping,
+            mapping_text=params["mapping"],
+            catalogue=catalogue,
+            settings=settings,
+            database_url=params["database_url"],
+        )
     finally:
         conn.close()
 

@@ -13,9 +13,8 @@ from ..core.mapping.types import TableMapping
 from ..core.phase.command_line import Command
 from ..core.phase.gates import Decision, Facts, decide
 from ..core.phase.history import Plan
-from ..core.phase.settings import check_values, parse_number, parse_overrides
+from ..core.phase.settings import Settings, check_values, settings_of
 from ..core.phase.summary import Ending
-from ..core.phase.window import parse_window
 from ..core.words import escape, size
 from ..ledger import lease, runs
 from ..server.identity import describe_database
@@ -31,44 +30,46 @@ Params = Mapping[str, Any]
 class Request:
     """What one call of the module is about."""
 
-    params: Params
+    run_id: str
     plan: Plan
     ready: tuple[str, ...]  # the phase's subphases that have tables in the mapping
     missing: tuple[str, ...]  # those asked for that have none yet
     check: bool
-
-    @property
-    def run_id(self) -> str:
-        """The run."""
-        return str(self.params["run_id"])
+    mapping: TableMapping
+    settings: Settings
+    subphase: str  # as the operator gave it
+    backup_dir: str
+    controller: Mapping[str, Any]  # who calls, and how
+    failure: Mapping[str, Any]  # what failed: msg and code
 
     @property
     def command(self) -> Command:
         """How the operator called."""
-        return Command.of(self.params["controller"].get("command", {}))
+        return Command.of(self.controller.get("command", {}))
 
     @property
     def log(self) -> str:
         """Where the run's log lies, '' when none is written."""
-        if self.check or not self.params["backup_dir"]:
+        if self.check or not self.backup_dir:
             return ""
-        return str(RunLog(self.params["backup_dir"], self.run_id).path)
+        return str(RunLog(self.backup_dir, self.run_id).path)
 
     def ending(self, verdict: str, **more: Any) -> Ending:
         """The beginning of a summary."""
-        part, services = ", ".join(self.plan.parts), bool(self.params["services_enabled"])
+        part, services = ", ".join(self.plan.parts), self.settings.services_enabled
         phase, action = self.plan.phase, self.plan.action
         return Ending(phase, action, verdict, self.run_id, self.log, self.command, part, services, **more)
 
 
 def request_of(params: Params, check: bool) -> Request:
-    """Read mapping and subphase: which parts this command covers and which have no tables yet."""
+    """Read mapping, settings and subphase: which parts this command covers and which have no tables yet."""
+    settings = settings_of(params)
     mapping = load_mapping(params["mapping"], params["mapping_path"])
     subphases = dict(mapping.subphases)
     own = subphases.get(params["phase"], ())
     asked = params["subphase"] if own else ""
     ready = parts_with_pairs(mapping, params["phase"])
-    problems = check_values({"subfase": asked, "overrides": params["overrides"]}, own)
+    problems = check_values({"subfase": asked}, own)
     if problems:
         raise MigrationError("; ".join(problems), code="refused")
     if own and (not ready or (asked and asked not in ready)):
@@ -78,7 +79,19 @@ def request_of(params: Params, check: bool) -> Request:
         )
     parts = (asked,) if asked else ready if own else ("",)
     missing = tuple(part for part in own if part not in ready and not asked)
-    return Request(params, Plan(params["phase"], params["direction"], parts, subphases), ready, missing, check)
+    return Request(
+        run_id=params["run_id"],
+        plan=Plan(params["phase"], params["direction"], parts, subphases),
+        ready=ready,
+        missing=missing,
+        check=check,
+        mapping=mapping,
+        settings=settings,
+        subphase=params["subphase"],
+        backup_dir=params["backup_dir"],
+        controller=params["controller"],
+        failure=params["failure"],
+    )
 
 
 def parts_with_pairs(mapping: TableMapping, phase: str) -> tuple[str, ...]:
@@ -89,14 +102,7 @@ def parts_with_pairs(mapping: TableMapping, phase: str) -> tuple[str, ...]:
 
 def decision(conn: Connection, request: Request) -> Decision:
     """What the gates say now."""
-    facts = Facts(
-        now=datetime.now(UTC),
-        runs=runs.recorded_runs(conn),
-        window=parse_window(request.params["maintenance_window"]),
-        stabilization_days=parse_number(request.params["stabilization_days"]),
-        overrides=parse_overrides(request.params["overrides"]),
-    )
-    return decide(request.plan, facts)
+    return decide(Facts(datetime.now(UTC), request.settings, request.plan, runs.recorded_runs(conn)))
 
 
 def identity_lines(conn: Connection) -> list[str]:
@@ -117,4 +123,4 @@ def other_holder(conn: Connection, request: Request) -> lease.Holder | None:
 
 def dead_run(request: Request) -> str:
     """The run whose process the controller found dead."""
-    return str(request.params["controller"].get("dead_run", ""))
+    return str(request.controller.get("dead_run", ""))

@@ -27,7 +27,7 @@ def run(params: Params, check: bool) -> dict[str, Any]:
     if not params["run_id"]:
         raise MigrationError(runs.SKIPPED_GUARD, code="no_run")
     request, operation = request_of(params, check), _operation(params["operation"])
-    with _connected(request) as conn:
+    with _connected(params, request) as conn:
         lines = operation(conn, request)
         asks = params["operation"] == "stop" or (check and params["operation"] == "open")
         held = other_holder(conn, request) if asks else None
@@ -49,14 +49,14 @@ def _operation(name: str) -> Operation:
 
 
 @contextmanager
-def _connected(request: Request) -> Iterator[Connection]:
+def _connected(params: Params, request: Request) -> Iterator[Connection]:
     """A connection; a failure that cannot be written down because the server is gone is still the one that is told."""
     try:
-        conn = connect(request.params["database_url"], request.run_id)
+        conn = connect(params["database_url"], request.run_id)
     except MigrationError as error:
-        if request.params["operation"] != "fail":
+        if params["operation"] != "fail":
             raise
-        reason = str(request.params["failure"].get("msg", "")).removeprefix(PREFIX)
+        reason = str(request.failure.get("msg", "")).removeprefix(PREFIX)
         tell(request, [reason, str(error)])
         raise MigrationError(
             f"{reason}\nEl fallo no se pudo anotar, lo anotará la próxima ejecución: {error}", code=error.code

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from ..backfill import disk_space
 from ..call.approval import MAPPING_NAME, approved_texts, require_approved, sha256
 from ..call.context import CATALOGUE_NAME, Context, opened
+from ..core.backfill.growth import BackupDisk, ServerDisk
 from ..core.errors import MigrationError
-from ..core.phase.gates import ClosedGate, override_argument
+from ..core.phase.gates import Facts, closed_gate, way_past
 from ..core.proof.accounts import Account, forecast_details
 from ..core.proof.findings import forecast_lines
 from ..core.survey.drift import find_drift, unmapped_columns, unmapped_tables
@@ -42,10 +44,10 @@ def approve(params: dict[str, Any], check: bool) -> dict[str, Any]:
         if not refusals:
             forecast = _forecast(context)
             lines += forecast_lines(forecast)
-            line, full = disk_space.outlook(context.conn, context.all_routes, params)
+            line, disk = disk_space.outlook(context.conn, context.all_routes, context.settings)
             lines.append(line)
-            refusals += [f"{full}. {_pass_disk(params['overrides'])}"] if full else []
-        refusals += _disk_refusals(context, params["backup_dir"], params["overrides"])
+            refusals += _disk_refusals(context, disk)
+        refusals += _backup_refusals(context, params["backup_dir"])
         if refusals:
             raise refused_for(refusals, lines)
         texts = approved_texts(context)
@@ -131,7 +133,7 @@ def _surrounding_lines(context: Context) -> list[str]:
     return lines
 
 
-def _disk_refusals(context: Context, backup_dir: str, overrides: Mapping[str, Any]) -> list[str]:
+def _backup_refusals(context: Context, backup_dir: str) -> list[str]:
     if not backup_dir:
         return ["backup_dir está vacío: diga dónde guardar registros y respaldos (-e backup_dir=/ruta)."]
     place = os.path.abspath(backup_dir)
@@ -140,17 +142,12 @@ def _disk_refusals(context: Context, backup_dir: str, overrides: Mapping[str, An
     if not os.path.isdir(place) or not os.access(place, os.W_OK | os.X_OK):
         return [f"backup_dir: no se puede escribir en {place}. Cree {backup_dir} con permiso para este usuario."]
     needed = surroundings.legacy_disk_bytes(context.conn, context.mapping, context.catalogue) + RESERVE
-    free = shutil.disk_usage(place).free
-    if free >= needed or "disk" in overrides:
-        return []
-    return [
-        f"disk: {backup_dir} tiene {free // 2**20} MiB libres y hacen falta {needed // 2**20} MiB. Libere espacio. "
-        f"{_pass_disk(overrides)}"
-    ]
+    return _disk_refusals(context, BackupDisk(backup_dir, shutil.disk_usage(place).free, needed))
 
 
-def _pass_disk(overrides: Mapping[str, Any]) -> str:
-    return f"O pase esta comprobación: {override_argument([ClosedGate('disk', '')], overrides)}"
+def _disk_refusals(context: Context, disk: ServerDisk | BackupDisk) -> list[str]:
+    full = closed_gate("disk", Facts(datetime.now(UTC), context.settings, disk=disk))
+    return [f"{full.gate}: {full.message} {way_past(full.gate, context.settings.overrides)}"] if full else []
 
 
 def _reference_lines(texts: Mapping[str, str], reference: Mapping[str, str]) -> list[str]:

@@ -30,14 +30,14 @@ def compare(params: dict[str, Any], check: bool) -> dict[str, Any]:
     with with_lines([]), opened(params, check) as context:
         context.require_routes()
         if params["repair"] and check:
-            return {"lines": _announce_waivers(context, params)}  # the copy's forecast has said the rest
+            return {"lines": _announce_waivers(context)}  # the copy's forecast has said the rest
         _require_copied(context)
         if not check:
             require_approved(context)
-        return _compare(context, params)
+        return _compare(context, params["repair"])
 
 
-def _compare(context: Context, params: dict[str, Any]) -> dict[str, Any]:
+def _compare(context: Context, repairs: bool) -> dict[str, Any]:
     conn, routes = context.conn, context.routes
     lines: list[str] = []
 
@@ -47,15 +47,15 @@ def _compare(context: Context, params: dict[str, Any]) -> dict[str, Any]:
             found.examples = named_differences(conn, found, context.all_routes)
         lines.extend(["Diferencias antes de reparar:", *difference_lines(accounts)])
 
-    if params["repair"]:
-        mending = Mender(Watch.of(params, context.run_id), params["batch_rows"])
+    if repairs:
+        mending = Mender(Watch(context.run_id, context.settings), context.settings.batch_rows)
         accounts = repair(conn, routes, context.all_routes, mending, begin)
         changed = bool(lines)
         if lagging_sequences(conn, context.mapping, routes):
             context.begin()
             lines += advance_sequences(conn, context.mapping, routes, context.run_id, context.phase)
             changed = True
-        lines += waiving.apply(conn, waiving.waivers_of(params), routes, context.run_id, context.phase)
+        lines += waiving.apply(conn, context.settings.waived_quarantine, routes, context.run_id, context.phase)
     else:
         accounts, changed = prove(conn, routes, context.all_routes), False
     unsound = unsound_objects(conn, context.mapping, routes)
@@ -70,9 +70,9 @@ def _compare(context: Context, params: dict[str, Any]) -> dict[str, Any]:
     raise _difference_error(context, accounts, unsound, lines)
 
 
-def _announce_waivers(context: Context, params: dict[str, Any]) -> list[str]:
+def _announce_waivers(context: Context) -> list[str]:
     """What the run would waive and open again, found by doing it on the virtual schema."""
-    given = waiving.waivers_of(params)
+    given = context.settings.waived_quarantine
     if not given and not waived_quarantine(context.conn):
         return []
     with virtual_schema(context):

@@ -31,7 +31,7 @@ def copy(params: dict[str, Any], check: bool) -> dict[str, Any]:
     with with_lines([]), opened(params, check) as context:
         context.require_routes()
         if check:
-            return _forecast(context, params)
+            return _forecast(context)
         require_approved(context)
         if not something_to_do(context):
             return {"lines": [], "more": False}
@@ -40,12 +40,12 @@ def copy(params: dict[str, Any], check: bool) -> dict[str, Any]:
             install_helpers(context.conn)
             install_routes(context.conn, context.all_routes)
             bookkeeping.seal(context.conn)
-        return run_slice(context, params)
+        return run_slice(context)
 
 
-def _forecast(context: Context, params: dict[str, Any]) -> dict[str, Any]:
+def _forecast(context: Context) -> dict[str, Any]:
     with virtual_schema(context):
-        before = lines_before(context, params)
+        before = lines_before(context)
         accounts = take_account(context.conn, context.routes, context.all_routes)
         for found in accounts:
             if found.count(DIFFERENT) or found.surplus:

@@ -85,7 +85,7 @@ def _note_reversion(conn: Connection, request: Request, ran: bool) -> list[str]:
 
 def _close_dry_run(conn: Connection, request: Request) -> list[str]:
     decided, held = decision(conn, request), other_holder(conn, request)
-    notes = [f"se negaría [{r.gate}] {r.message}" for r in decided.refusals]
+    notes = [f"se negaría {refusal}" for refusal in decided.refusals]
     if held is not None:
         notes.append(f"se negaría [lease] {held.refusal()}")
     if request.missing and request.plan.action == APPLY:

@@ -36,7 +36,7 @@ PREFIX = "Task failed: Module failed: "
 
 def fail_phase(conn: Connection, request: Request) -> list[str]:
     """Write down that the run failed, give the lease back, say what to do; and fail, or the exit code would be 0."""
-    failure = request.params["failure"]
+    failure = request.failure
     code, reason = str(failure.get("code", "")), str(failure.get("msg", "")).removeprefix(PREFIX) or "falló una tarea"
     if code in ALREADY_TOLD:
         raise MigrationError(reason, code=code)
@@ -82,4 +82,4 @@ def escape_lines(text: str) -> list[str]:
 def tell(request: Request, lines: list[str]) -> None:
     """Into the log too, where the error alone would be written. A log that cannot be written hides no other failure."""
     with suppress(MigrationError):
-        RunLog("" if request.check else request.params["backup_dir"], request.run_id).write(lines)
+        RunLog("" if request.check else request.backup_dir, request.run_id).write(lines)

@@ -8,7 +8,6 @@ from ..call.request import Request, dead_run, decision, identity_lines, other_ho
 from ..core.errors import MigrationError
 from ..core.phase.gates import Decision, override_argument
 from ..core.phase.history import APPLY, REVERT, VERIFY, Plan, standing_parts
-from ..core.phase.settings import parse_overrides
 from ..core.words import escape
 from ..ledger import bookkeeping, lease, runs
 from ..ledger.events import record_event
@@ -50,7 +49,7 @@ def open_phase(conn: Connection, request: Request) -> list[str]:
 
 def claim_of(request: Request) -> lease.Claim:
     """Who asks for the lease."""
-    who, plan = request.params["controller"], request.plan
+    who, plan = request.controller, request.plan
     parts = [part for part in plan.parts if part]
     return lease.Claim(
         run_id=request.run_id,
@@ -60,7 +59,7 @@ def claim_of(request: Request) -> lease.Claim:
         pid=int(who.get("pid", 0)),
         operator=str(who.get("operator", "?")),
         process=who.get("process", {}),
-        detail={"subfases": parts, "subfase": request.params["subphase"]},
+        detail={"subfases": parts, "subfase": request.subphase},
     )
 
 
@@ -89,13 +88,12 @@ def refusal_text(request: Request, decided: Decision) -> str:
     plan = request.plan
     text = [f"{plan.phase} {plan.action}: no se puede ahora. No se cambió nada."]
     for refusal in decided.refusals:
-        text.append(f"  [{refusal.gate}] {refusal.message}")
+        text.append(f"  {refusal}")
         if refusal.first:
             phase, tags, part = refusal.first
             more = ("-e", f"subfase={part}") if part else ()
             text.append(f"      {request.command.text(phase, tags, more=more, without=('subfase', 'overrides'))}")
-    overrides = parse_overrides(request.params["overrides"])
-    if argument := override_argument(decided.refusals, overrides):
+    if argument := override_argument([refusal.gate for refusal in decided.refusals], request.settings.overrides):
         tags = "rollback" if plan.action == REVERT else ""
         call = request.command.text(plan.phase, tags, more=(argument,), without=("overrides",))
         closed = any(not refusal.overridable for refusal in decided.refusals)
@@ -107,7 +105,7 @@ def check_lines(conn: Connection, request: Request) -> list[str]:
     """A dry run says every refusal and goes on."""
     decided = decision(conn, request)
     lines = ["Simulación (--check): no se cambia nada."]
-    lines += [f"  se negaría [{r.gate}] {r.message}" for r in decided.refusals]
+    lines += [f"  se negaría {refusal}" for refusal in decided.refusals]
     lines += [f"  puerta {refusal.gate} saltada: {escape(reason)}" for refusal, reason in decided.overridden]
     if any(refusal.not_yet_run for refusal in decided.refusals):
         lines.append("  Se supone que las fases anteriores ya se ejecutaron.")

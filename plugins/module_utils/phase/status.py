@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from ..call.context import live_catalogue
 from ..call.request import Request, identity_lines
-from ..core.mapping.file import load_mapping
 from ..core.phase.history import APPLY, PHASES, Plan, Run, completed_at, is_complete, standing_parts
 from ..core.phase.summary import accounting, quarantine_lines, waived_lines
 from ..core.words import escape, number
@@ -49,7 +48,7 @@ def status(conn: Connection, request: Request) -> list[str]:
 
 def _access_lines(conn: Connection, request: Request) -> list[str]:
     """What a role may do or see on a Spanish table and not on its legacy twin, or the other way round, now."""
-    mapping = load_mapping(request.params["mapping"], request.params["mapping_path"])
+    mapping = request.mapping
     if missing_tables(conn, mapping):
         return []
     try:

@@ -36,6 +36,6 @@ def stop(conn: Connection, request: Request) -> list[str]:
     with db.explaining("pedir la parada"), db.transaction(conn):
         if not lease.request_stop(conn, held.run_id):
             return [*lines, escape(f"{held.run_id} acaba de terminar: nada que parar.")]
-        record_event(conn, held.run_id, "parada_pedida", held.phase, {"por": request.params["controller"].get("operator", "?")})
+        record_event(conn, held.run_id, "parada_pedida", held.phase, {"por": request.controller.get("operator", "?")})
     where = request.command.text("estado")
     return [*lines, escape(f"Parada pedida a {held.in_words}: se detiene entre dos lotes y queda pausada. Se ve con: {where}")]

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from ..call.request import Request, identity_lines
 from ..core.bookkeeping import BOOKKEEPING
 from ..core.errors import MigrationError
-from ..core.mapping.file import load_mapping
 from ..core.phase.settings import SECRET
 from ..core.phase.summary import waived_lines
 from ..core.quarantine.corrections import BLANK, FEW, Reason, advice, columns_at_fault, keyed, orphans, printable, update
@@ -70,9 +69,8 @@ def _reasons(conn: Connection) -> list[Reason]:
 
 def _routes(conn: Connection, request: Request) -> tuple[tuple[Route, ...], str]:
     """The pairs on the live catalogue; none, and why, where the database is no longer what the mapping says."""
-    mapping = load_mapping(request.params["mapping"], request.params["mapping_path"])
     try:
-        return routes_of(mapping, read_catalogue(conn, mapping)), ""
+        return routes_of(request.mapping, read_catalogue(conn, request.mapping)), ""
     except MigrationError as error:
         return (), f"Sin correcciones propuestas: {error}"
 

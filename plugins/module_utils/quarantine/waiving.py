@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..core.bookkeeping import BOOKKEEPING
-from ..core.errors import MigrationError
 from ..core.proof.comparison import refused_sql, stale_entries_sql
-from ..core.quarantine.waivers import Waiver, like, parse_waivers
+from ..core.quarantine.waivers import Waiver, like
 from ..core.rows.routes import Route
 from ..core.sqltext import literal
 from ..core.words import number
@@ -39,14 +38,6 @@ WITH waiver AS (
 )
 SELECT tabla_origen, patron, motivo, por, count(*) FROM settled GROUP BY 1, 2, 3, 4 ORDER BY 1, 2
 """
-
-
-def waivers_of(params: Mapping[str, Any]) -> tuple[Waiver, ...]:
-    """The patterns that a module was called with."""
-    try:
-        return parse_waivers(params.get("waived_quarantine") or [])
-    except ValueError as error:
-        raise MigrationError(f"waived_quarantine: {error}. No se cambió nada.", code="refused") from error
 
 
 def apply(conn: Connection, waivers: Sequence[Waiver], routes: Sequence[Route], run_id: str, phase: str) -> list[str]:

@@ -47,6 +47,47 @@ class Growth:
         return f"{size(self.peak)} (tablas {size(self.tables)}, índices {size(self.indexes)}, WAL {size(self.wal)})"
 
 
+@dataclass(frozen=True)
+class ServerDisk:
+    """The database server's disk in bytes. ``total``: 0 where nobody said; ``added``: by a copy that has not begun."""
+
+    used: float
+    total: float
+    added: Growth | None = None
+
+    def objection(self) -> str:
+        """Return why it holds no copy, or not the rest of one that runs; '' where it does or its size is not known."""
+        missing = self.used + (self.added.peak if self.added else 0.0) - LIMIT * self.total
+        if not self.total or missing <= 0:
+            return ""
+        if self.added is None:
+            return (
+                f"El disco de {size(self.total)} tiene ocupados al menos {size(self.used)}, más del {number(100 * LIMIT)} %: la "
+                "copia se detiene entre dos lotes. Lo copiado queda; libere sitio o amplíe el disco, corrija database_disk_gb "
+                "y repita."
+            )
+        return (
+            f"el disco de {size(self.total)} tiene ocupados al menos {size(self.used)} y la copia añade hasta {self.added}: "
+            f"pasaría del {number(100 * LIMIT)} %. Faltan {size(missing)}: libere sitio o amplíe el disco y corrija "
+            "database_disk_gb."
+        )
+
+
+@dataclass(frozen=True)
+class BackupDisk:
+    """The runner's disk under ``backup_dir``, in bytes."""
+
+    place: str
+    free: int
+    needed: int
+
+    def objection(self) -> str:
+        """Return why the legacy tables do not fit there, '' where they do."""
+        if self.free >= self.needed:
+            return ""
+        return f"{self.place} tiene {self.free // 2**20} MiB libres y hacen falta {self.needed // 2**20} MiB. Libere espacio."
+
+
 def forecast(loads: Iterable[StillToCopy], kept: WalKept) -> Growth:
     """Return how much the disk takes at the copy's peak: sorting the largest index wants its size once more."""
     listed = list(loads)
@@ -66,24 +107,3 @@ def forecast_line(growth: Growth, used: float, total: float) -> str:
         )
     share = 100 * (used + growth.peak) / total
     return f"Disco: la copia añade hasta {growth}; el disco de {size(total)} llegaría al {share:.0f} %."
-
-
-def forecast_refusal(growth: Growth, used: float, total: float) -> str:
-    """Return why the copy must not begin, '' where the disk holds it or its size is not known."""
-    if not total or used + growth.peak <= LIMIT * total:
-        return ""
-    missing = used + growth.peak - LIMIT * total
-    return (
-        f"disk: el disco de {size(total)} tiene ocupados al menos {size(used)} y la copia añade hasta {growth}: pasaría del "
-        f"{number(100 * LIMIT)} %. Faltan {size(missing)}: libere sitio o amplíe el disco y corrija database_disk_gb"
-    )
-
-
-def running_refusal(used: float, total: float) -> str:
-    """Return why a running copy stops, '' while the disk holds."""
-    if not total or used <= LIMIT * total:
-        return ""
-    return (
-        f"El disco de {size(total)} tiene ocupados al menos {size(used)}, más del {number(100 * LIMIT)} %: la copia se "
-        "detiene entre dos lotes. Lo copiado queda; libere sitio o amplíe el disco, corrija database_disk_gb y repita."
-    )

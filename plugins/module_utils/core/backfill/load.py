@@ -59,6 +59,20 @@ class ServerLoad:
         """How many standbys do not show how far behind they are."""
         return sum(standby.bytes is None for standby in self.standbys)
 
+    def objection(self) -> str:
+        """Return why no batch may run now, who follows the server being too far behind; '' where nobody is."""
+        return "; ".join([*_standbys(self), *_slots(self)])
+
+    def drag(self) -> str:
+        """Return why batches run at half their pace, '' where nothing slows them."""
+        old = self.oldest
+        if old is None or old.seconds <= OLD_SECONDS:
+            return ""
+        return (
+            f"la transacción del pid {old.pid} ({old.role}, «{old.application}») está abierta desde hace "
+            f"{old.seconds / 60:.0f} min y no deja limpiar a VACUUM"
+        )
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -66,19 +80,6 @@ class Verdict:
 
     wait: str = ""
     slow: str = ""
-
-
-def verdict_on(load: ServerLoad, lag_waived: bool = False) -> Verdict:
-    """Return what the load asks of the next batch; ``lag_waived``: the gate replication_lag was passed by name."""
-    waits = [] if lag_waived else [*_standbys(load), *_slots(load)]
-    slow = ""
-    if load.oldest is not None and load.oldest.seconds > OLD_SECONDS:
-        old = load.oldest
-        slow = (
-            f"la transacción del pid {old.pid} ({old.role}, «{old.application}») está abierta desde hace "
-            f"{old.seconds / 60:.0f} min y no deja limpiar a VACUUM"
-        )
-    return Verdict("; ".join(waits), slow)
 
 
 def _standbys(load: ServerLoad) -> Iterator[str]:

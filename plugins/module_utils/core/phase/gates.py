@@ -1,39 +1,43 @@
-"""The gates before a phase. Pure: facts in, refusals out."""
+"""The gates of the migration. Pure: facts in, refusals out.
+
+A new gate is a function here and a line in GATES: its name in ``overrides``, what a refusal says and how it is passed
+follow from there, and a test asks for its line in docs/gates.md. The order of the phases has no override.
+"""
 
 from __future__ import annotations
 
 import json
 import math
 import shlex
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Protocol
 
 from .history import APPLY, PHASES, REVERT, VERIFY, Plan, Run, completed_at, is_complete, standing_parts
-from .window import Window, position
+from .window import position
 
-GATES = (
-    "window",
-    "stabilization",
-    "approvals",
-    "rehearsal",
-    "backup",
-    "quiet_hours",
-    "stable_hours",
-    "disk",
-    "replication_lag",
-)
+if TYPE_CHECKING:
+    from .settings import Settings
+
+
+class Judged(Protocol):
+    """What judges itself: its file is no import of this one, so a module brings along only what its own gates look at."""
+
+    def objection(self) -> str:
+        """Why it closes the gate, '' where it does not."""
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What the gates look at."""
+    """What the gates look at. What nobody has looked at is not there, and the gate that asks for it stays open."""
 
     now: datetime
+    settings: Settings
+    plan: Plan | None = None
     runs: tuple[Run, ...] = ()
-    window: Window | None = None
-    stabilization_days: float = 0
-    overrides: Mapping[str, str] = field(default_factory=dict)
+    disk: Judged | None = None  # backfill's ServerDisk or BackupDisk
+    load: Judged | None = None  # backfill's ServerLoad
 
 
 @dataclass(frozen=True)
@@ -49,10 +53,32 @@ class ClosedGate:
     not_yet_run: bool = False
     first: tuple[str, str, str] | None = None
 
+    def __str__(self) -> str:
+        """As a refusal lists it."""
+        return f"[{self.gate}] {self.message}"
+
     @property
     def overridable(self) -> bool:
         """Whether -e overrides passes it."""
-        return self.gate in GATES
+        return self.gate in GATE_NAMES
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A gate that ``overrides`` passes by name. ``ask``: why it stays closed, '' where it is open; None: nothing asks it yet.
+
+    ``setting``: the public variable that it goes by. The first line of ``ask``'s docstring is what docs/gates.md says.
+    """
+
+    name: str
+    ask: Callable[[Facts], str] | None
+    of_time: bool = False
+    setting: str = ""
+
+    def closed(self, facts: Facts) -> ClosedGate | None:
+        """Ask it."""
+        why = self.ask(facts) if self.ask is not None else ""
+        return ClosedGate(self.name, why, self.of_time) if why else None
 
 
 @dataclass(frozen=True)
@@ -68,24 +94,36 @@ class Decision:
         return any(not (refusal.of_time or refusal.not_yet_run) for refusal in self.refusals)
 
 
-def decide(plan: Plan, facts: Facts) -> Decision:
-    """Ask every gate. A rollback meets none but the order: at 06:05 the window must not refuse the way back."""
-    if plan.action == VERIFY:
+def decide(facts: Facts) -> Decision:
+    """Ask every gate of a phase. A rollback meets none but the order: at 06:05 the window must not refuse the way back."""
+    plan = facts.plan
+    if plan is None or plan.action == VERIFY:
         return Decision(())
     if plan.action == REVERT:
         return Decision(tuple(_later_phase_stands(plan, facts.runs)))
-    refusals = [*_order(plan, facts.runs), *_window(facts), *_stabilization(plan, facts)]
-    passed = [(r, facts.overrides[r.gate]) for r in refusals if r.overridable and r.gate in facts.overrides]
-    named = {refusal.gate for refusal, _ in passed}
-    return Decision(tuple(r for r in refusals if r.gate not in named), tuple(passed))
+    closed = [found for gate in GATES if (found := gate.closed(facts)) is not None]
+    reasons = facts.settings.overrides
+    refusals = [*_order(plan, facts.runs), *(found for found in closed if found.gate not in reasons)]
+    return Decision(tuple(refusals), tuple((found, reasons[found.gate]) for found in closed if found.gate in reasons))
 
 
-def override_argument(refusals: Iterable[ClosedGate], overrides: Mapping[str, str]) -> str:
-    """The exact -e that passes all gates that may be passed, '' when none may."""
-    gates = [refusal.gate for refusal in refusals if refusal.overridable]
-    if not gates:
+def closed_gate(name: str, facts: Facts) -> ClosedGate | None:
+    """Ask one gate in the middle of a phase; None where it is open or was passed by name."""
+    gate = next(gate for gate in GATES if gate.name == name)
+    return None if name in facts.settings.overrides else gate.closed(facts)
+
+
+def way_past(gate: str, overrides: Mapping[str, str]) -> str:
+    """What a gate that was asked alone says at the end of its refusal."""
+    return f"O pase esta comprobación: {override_argument([gate], overrides)}"
+
+
+def override_argument(gates: Iterable[str], overrides: Mapping[str, str]) -> str:
+    """The exact -e that passes those of the gates that may be passed, '' when none may."""
+    named = [gate for gate in gates if gate in GATE_NAMES]
+    if not named:
         return ""
-    wanted = {**overrides, **dict.fromkeys(gates, "MOTIVO")}
+    wanted = {**overrides, **dict.fromkeys(named, "MOTIVO")}
     return "-e " + shlex.quote(json.dumps({"overrides": wanted}, ensure_ascii=False))
 
 
@@ -137,30 +175,54 @@ def _in_words(plan: Plan, runs: tuple[Run, ...], phase: str, state: str) -> str:
     return {"": "no se ha ejecutado", "revertida": "se deshizo", "completada": "no se ha ejecutado"}.get(state, state)
 
 
-def _window(facts: Facts) -> Iterable[ClosedGate]:
-    if facts.window is None:
-        return
-    now = position(facts.window, facts.now)
-    if not now.inside:
-        yield ClosedGate(
-            "window",
-            f"Fuera de la ventana de mantenimiento {facts.window}: allí son las {now.local:%H:%M}; abre dentro de "
-            f"{now.minutes // 60} h {now.minutes % 60:02d} min.",
-            of_time=True,
-        )
+def _window(facts: Facts) -> str:
+    """The clock stands outside the maintenance window."""
+    window = facts.settings.maintenance_window
+    if window is None or (now := position(window, facts.now)).inside:
+        return ""
+    return (
+        f"Fuera de la ventana de mantenimiento {window}: allí son las {now.local:%H:%M}; abre dentro de "
+        f"{now.minutes // 60} h {now.minutes % 60:02d} min."
+    )
 
 
-def _stabilization(plan: Plan, facts: Facts) -> Iterable[ClosedGate]:
-    index = PHASES.index(plan.phase)
+def _stabilization(facts: Facts) -> str:
+    """The phase before ended less than so many days ago."""
+    index, days = PHASES.index(facts.plan.phase) if facts.plan else 0, facts.settings.stabilization_days
     ended = completed_at(facts.runs, PHASES[index - 1]) if index else None
-    if ended is None or facts.stabilization_days <= 0:
-        return
-    left = ended + timedelta(days=facts.stabilization_days) - facts.now
-    if left > timedelta(0):
-        hours = math.ceil(left.total_seconds() / 3600)
-        yield ClosedGate(
-            "stabilization",
-            f"{PHASES[index - 1]} terminó el {ended:%Y-%m-%d %H:%M} UTC y pide {facts.stabilization_days:g} días de "
-            f"reposo: faltan {hours // 24} d {hours % 24} h.",
-            of_time=True,
-        )
+    if ended is None or days <= 0:
+        return ""
+    left = ended + timedelta(days=days) - facts.now
+    if left <= timedelta(0):
+        return ""
+    hours = math.ceil(left.total_seconds() / 3600)
+    return (
+        f"{PHASES[index - 1]} terminó el {ended:%Y-%m-%d %H:%M} UTC y pide {days:g} días de "
+        f"reposo: faltan {hours // 24} d {hours % 24} h."
+    )
+
+
+def _disk(facts: Facts) -> str:
+    """The database server's disk would be more than 85 % full, or `backup_dir` has no room for the legacy tables."""
+    return facts.disk.objection() if facts.disk is not None else ""
+
+
+def _replication_lag(facts: Facts) -> str:
+    """A standby or a replication slot is too far behind: the copy waits, and after ten minutes it pauses."""
+    return facts.load.objection() if facts.load is not None else ""
+
+
+GATES: tuple[Gate, ...] = (
+    Gate("window", _window, of_time=True, setting="maintenance_window"),
+    Gate("stabilization", _stabilization, of_time=True, setting="stabilization_days"),
+    Gate("approvals", ask=None, setting="approvals_required"),
+    Gate("rehearsal", ask=None),
+    Gate("backup", ask=None),
+    Gate("quiet_hours", ask=None, of_time=True, setting="quiet_hours"),
+    Gate("stable_hours", ask=None, of_time=True, setting="stable_hours"),
+    Gate("readers", ask=None),
+    Gate("disk", _disk, setting="database_disk_gb"),
+    Gate("replication_lag", _replication_lag),
+    Gate("removal", ask=None),
+)
+GATE_NAMES = tuple(gate.name for gate in GATES)

@@ -1,16 +1,20 @@
-"""The public variables: which there are, what they may hold, where they make sense. Pure."""
+"""The public variables: which there are, what they may hold, where they make sense. Pure.
+
+Each is parsed here and nowhere else: by the guard as the site gives it, and once in a module call, into Settings.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from typing import Any
 
-from ..quarantine.waivers import parse_waivers, unknown_table
+from ..errors import MigrationError
+from ..quarantine.waivers import Waiver, parse_waivers, unknown_table
 from ..words import nearest
-from .gates import GATES
-from .window import parse_window
+from .gates import GATE_NAMES
+from .window import Window, parse_window
 
 TRUE = {"true", "yes", "on", "1", "y", "t", "si", "sí"}
 FALSE = {"false", "no", "off", "0", "n", "f"}
@@ -83,8 +87,10 @@ def parse_overrides(value: Any) -> dict[str, str]:
     if not isinstance(value, Mapping):
         raise ValueError('se espera puerta y motivo: -e \'{"overrides": {"window": "acordado con soporte"}}\'')
     for gate, reason in value.items():
-        if gate not in GATES:
-            raise ValueError(f"{gate!r} no es una puerta{nearest(str(gate), GATES)}. Las puertas son: {', '.join(GATES)}")
+        if gate not in GATE_NAMES:
+            raise ValueError(
+                f"{gate!r} no es una puerta{nearest(str(gate), GATE_NAMES)}. Las puertas son: {', '.join(GATE_NAMES)}"
+            )
         if not isinstance(reason, str) or not reason.strip():
             raise ValueError(f"la puerta {gate} necesita un motivo en palabras")
     return {str(gate): reason.strip() for gate, reason in value.items()}
@@ -131,6 +137,32 @@ VARIABLES: Mapping[str, Variable] = {
     "rollback_on_failure": Variable(parse_bool),
     "overrides": Variable(parse_overrides),
 }
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a module call goes by, parsed, under the names of the public variables.
+
+    A module without a parameter of that name goes by what stands here, which is the parameter's own default too.
+    """
+
+    services_enabled: bool = True
+    maintenance_window: Window | None = None
+    stabilization_days: float = 2
+    waived_quarantine: tuple[Waiver, ...] = ()
+    batch_rows: int = 5000
+    copy_workers: int = 1
+    deferred_index_rows: int = 100_000
+    database_disk_gb: float = 0
+    overrides: Mapping[str, str] = field(default_factory=dict)
+
+
+def settings_of(params: Mapping[str, Any]) -> Settings:
+    """Parse a module's parameters. Raises MigrationError, code refused, naming each one whose value cannot be used."""
+    given = {f.name: params[f.name] for f in fields(Settings) if params.get(f.name) is not None}
+    if problems := check_values(given):
+        raise MigrationError(f"{'; '.join(problems)}. No se cambió nada.", code="refused")
+    return Settings(**{name: VARIABLES[name].parse(value) for name, value in given.items()})
 
 
 def check_values(values: Mapping[str, Any], subphases: Sequence[str] = (), tables: Sequence[str] = ()) -> list[str]:
