@@ -54,7 +54,7 @@ class ActionModule(ReportingAction):
             name = args["phase"] or guard.SHAPE
             return {"failed": True, "msg": f"{name}: la orden no se puede ejecutar. No se cambió nada.\n{said}"}
         run_id = guard.new_run_id()
-        for line in guard.announcement(args, extra, run_id, bool(self._task.check_mode)):
+        for line in guard.announcement(args, extra, task_vars, run_id, bool(self._task.check_mode)):
             display.display(escape(line))
         return {
             "changed": False,

@@ -37,8 +37,7 @@ def objections(args: Mapping[str, Any], extra: Mapping[str, Any], task_vars: Map
     runners = invocation.runners
     if runners is None or len(runners) != 1:
         return problems
-    settings = task_vars["hostvars"][runners[0]]
-    given = {name: settings[name] for name in VARIABLES if name not in extra and name in settings}
+    given = {name: value for name, value in _of_the_site(runners[0], task_vars).items() if name not in extra}
     if phase != "fase2":
         given.pop("subfase", None)  # a site may keep it for fase2
     problems += check_values(given, subphases, tables)
@@ -50,6 +49,12 @@ def objections(args: Mapping[str, Any], extra: Mapping[str, Any], task_vars: Map
     if not args.get("backup_dir") and phase.startswith("fase"):
         problems.append("backup_dir no está definido: ahí van el registro y los respaldos. Por ejemplo -e backup_dir=/ruta")
     return problems
+
+
+def _of_the_site(runner: str, task_vars: Mapping[str, Any]) -> dict[str, Any]:
+    """The public variables as the runner has them: from the inventory, or from -e, which wins."""
+    settings = task_vars["hostvars"][runner]
+    return {name: settings[name] for name in VARIABLES if name in settings}
 
 
 def invocation_of(phase: str, task_vars: Mapping[str, Any]) -> Invocation:
@@ -73,8 +78,10 @@ def new_run_id() -> str:
     return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
 
 
-def announcement(args: Mapping[str, Any], extra: Mapping[str, Any], run_id: str, check: bool) -> list[str]:
-    """What the operator reads first."""
+def announcement(
+    args: Mapping[str, Any], extra: Mapping[str, Any], task_vars: Mapping[str, Any], run_id: str, check: bool
+) -> list[str]:
+    """What the operator reads first, of a command to which nothing objects."""
     lines = []
     if "database_url" in extra and "@" in str(extra["database_url"]):
         lines.append(
@@ -83,8 +90,20 @@ def announcement(args: Mapping[str, Any], extra: Mapping[str, Any], run_id: str,
         )
     if not str(args["phase"]).startswith("fase"):
         return lines
+    lines += unasked_notice(_of_the_site(task_vars["groups"][RUNNER][0], task_vars))
     if check:
         lines.append(f"Ejecución {run_id}: simulación, no se escribe registro.")
     else:
         lines.append(f"Ejecución {run_id}. Registro: {args['backup_dir']}/registros/{run_id}.log")
     return lines
+
+
+def unasked_notice(values: Mapping[str, Any]) -> list[str]:
+    """Say of usable ``values`` which ask for something that nothing does yet; the values are not repeated."""
+    told = [name for name, known in VARIABLES.items() if known.unasked and name in values]
+    told = [name for name in told if VARIABLES[name].parse(values[name]) not in VARIABLES[name].unasked]
+    if not told:
+        return []
+    if len(told) == 1:
+        return [f"Aviso: {told[0]} está puesto y todavía no lo consulta ninguna fase."]
+    return [f"Aviso: {', '.join(told[:-1])} y {told[-1]} están puestos y todavía no los consulta ninguna fase."]

@@ -16,6 +16,9 @@ import pytest
 import yaml
 
 from plugins.doc_fragments.database import ModuleDocFragment
+from plugins.module_utils.core.phase.gates import GATES
+from plugins.module_utils.core.phase.settings import VARIABLES
+from plugins.plugin_utils.guard import unasked_notice
 
 ROOT = Path(__file__).parents[2]
 WIRING = ROOT / "playbooks" / "group_vars" / "all.yml"
@@ -66,6 +69,37 @@ def test_prod_shows_the_defaults_as_they_are() -> None:
     defaults = {setting: default for setting, default in wired_defaults().values() if setting not in SITE_SPECIFIC}
     site = load(SITE)
     assert defaults == {setting: site[setting] for setting in defaults}
+
+
+def explained() -> dict[str, str]:
+    """Each setting of prod → the comment above it, in one line."""
+    found, comment = {}, ""
+    for line in SITE.read_text(encoding="utf-8").splitlines():
+        if line.startswith("#"):
+            comment += line.removeprefix("#").strip() + " "
+        elif match := re.match(r"(\w+):", line):
+            found[match[1]] = comment
+        comment = comment if line.startswith("#") else ""
+    return found
+
+
+def test_prod_explains_every_public_variable() -> None:
+    assert {name for name, comment in explained().items() if comment} == set(VARIABLES)
+
+
+def test_prod_says_which_settings_nothing_asks_yet() -> None:
+    said = {name for name, comment in explained().items() if "Nothing asks it yet" in comment}
+    assert said == {name for name, known in VARIABLES.items() if known.unasked}
+
+
+def test_only_the_demo_sets_none_of_them() -> None:
+    told = {site: unasked_notice(load(ROOT / f"inventories/{site}/group_vars/all.yml")) for site in ("demo", "staging", "prod")}
+    assert [site for site, notice in told.items() if not notice] == ["demo"]
+
+
+def test_a_gate_that_is_asked_goes_by_a_setting_that_is() -> None:
+    going_by = {gate.setting: gate for gate in GATES if gate.setting}
+    assert {name: gate.ask is None for name, gate in going_by.items()} == {n: bool(VARIABLES[n].unasked) for n in going_by}
 
 
 @pytest.mark.parametrize("site", ["demo", "staging"])

@@ -12,6 +12,7 @@ import yaml
 from plugins.module_utils.core.errors import MigrationError
 from plugins.module_utils.core.phase.gates import GATE_NAMES
 from plugins.module_utils.core.phase.settings import Settings, check_extra_vars, check_values, parse_bool, settings_of
+from plugins.plugin_utils.guard import unasked_notice
 
 MODULES = sorted((Path(__file__).parents[2] / "plugins/modules").glob("*.py"))
 SUBPHASES = ("2.1", "2.2")
@@ -147,3 +148,21 @@ def test_no_message_repeats_the_address() -> None:
     problems = check_values({"database_url": ["postgresql://u:hidden@h/d"]})
     assert problems
     assert "hidden" not in problems[0]
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"quiet_hours": "24"}, "Aviso: quiet_hours está puesto y todavía no lo consulta ninguna fase."),
+        (
+            {"stable_hours": 48, "approvals_required": 2, "rollback_on_failure": "yes", "batch_rows": 7},
+            "Aviso: approvals_required, stable_hours y rollback_on_failure están puestos y todavía no los consulta ninguna fase.",
+        ),
+        ({"services_dir": "/opt/x"}, "Aviso: services_dir está puesto y todavía no lo consulta ninguna fase."),
+        ({"approvals_required": 0, "quiet_hours": 0.0, "services_enabled": "false", "code_repos": []}, ""),
+        ({"services_enabled": True, "migration_services": [], "rollback_on_failure": "no", "propagation_rows": "1000"}, ""),
+        ({"batch_rows": 7, "maintenance_window": {}}, ""),
+    ],
+)
+def test_a_setting_that_nothing_asks_yet_is_told_unless_its_value_leaves_it_out(values: dict[str, Any], said: str) -> None:
+    assert unasked_notice(values) == ([said] if said else [])

@@ -98,10 +98,14 @@ def parse_overrides(value: Any) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Variable:
-    """A public variable. ``phases``: the playbooks where it makes sense; empty means all."""
+    """A public variable. ``phases``: the playbooks where it makes sense; empty means all.
+
+    ``unasked``: nothing asks it yet; these values leave out what it stands for, and any other is told at a run's beginning.
+    """
 
     parse: Callable[[Any], Any]
     phases: tuple[str, ...] = ()
+    unasked: tuple[Any, ...] = ()
 
 
 def _from(least: int) -> Callable[[Any], int]:
@@ -114,27 +118,28 @@ def _at_most(most: int, value: int) -> int:
     return value
 
 
+# services_enabled: the summary of every run says already that services take no part, and why. propagation_rows: its default.
 VARIABLES: Mapping[str, Variable] = {
     "database_url": Variable(parse_text),
     "backup_dir": Variable(parse_path),
-    "services_dir": Variable(parse_path),
-    "services_project": Variable(parse_text),
-    "migration_services": Variable(parse_services),
-    "services_enabled": Variable(parse_bool),
-    "code_repos": Variable(parse_texts),
+    "services_dir": Variable(parse_path, unasked=("",)),
+    "services_project": Variable(parse_text, unasked=("",)),
+    "migration_services": Variable(parse_services, unasked=([],)),
+    "services_enabled": Variable(parse_bool, unasked=(True, False)),
+    "code_repos": Variable(parse_texts, unasked=([],)),
     "maintenance_window": Variable(parse_window),
-    "approvals_required": Variable(_from(0)),
+    "approvals_required": Variable(_from(0), unasked=(0,)),
     "stabilization_days": Variable(parse_number),
-    "quiet_hours": Variable(parse_number),
-    "stable_hours": Variable(parse_number),
+    "quiet_hours": Variable(parse_number, unasked=(0,)),
+    "stable_hours": Variable(parse_number, unasked=(0,)),
     "waived_quarantine": Variable(parse_waivers),
     "batch_rows": Variable(_from(1)),
     "copy_workers": Variable(lambda value: _at_most(2, parse_int(value, 1))),
     "deferred_index_rows": Variable(_from(0)),
     "database_disk_gb": Variable(parse_number),
     "subfase": Variable(lambda value: str(value).strip(), ("fase2",)),
-    "propagation_rows": Variable(_from(0)),
-    "rollback_on_failure": Variable(parse_bool),
+    "propagation_rows": Variable(_from(0), unasked=(1000,)),
+    "rollback_on_failure": Variable(parse_bool, unasked=(False,)),
     "overrides": Variable(parse_overrides),
 }
 
