@@ -130,9 +130,9 @@ class Jobs:
         assert failed.value.code == "difference"
         return [line.strip() for line in str(failed.value).splitlines()[1:]]
 
-    def take_back(self, check: bool = False) -> dict[str, Any]:
-        """fase2 --tags rollback."""
-        return self._call("fase2", table_copy.take_back, check, action="revertir")
+    def take_back(self, phase: str = "fase2", check: bool = False) -> dict[str, Any]:
+        """fase2 or fase3 --tags rollback."""
+        return self._call(phase, table_copy.take_back, check, action="revertir")
 
     def up_to_tables(self) -> None:
         """fase0 and fase1."""

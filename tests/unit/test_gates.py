@@ -124,6 +124,19 @@ def test_a_rollback_is_refused_while_a_later_phase_stands_and_names_the_one_to_u
     assert "deshaga primero fase3" in refusal.message
 
 
+@pytest.mark.parametrize("phase", ["fase1", "fase2"])
+def test_a_rollback_is_refused_beside_a_later_phase_that_stopped_half_way(phase: str) -> None:
+    recorded = runs(DONE0, DONE1, DONE21, DONE22, ("fase3", APPLY, "fallida"))
+    (refusal,) = decide(Facts(NOW, Settings(), plan(phase, REVERT), recorded, begun=frozenset({"fase2", "fase3"}))).refusals
+    assert refusal.message == f"{phase} no se deshace mientras fase3 esté a medias: deshaga primero fase3 (--tags rollback)."
+    assert refusal.first == ("fase3", "rollback", "")
+
+
+def test_a_phase_that_failed_before_its_first_row_holds_no_rollback() -> None:
+    recorded = runs(DONE0, DONE1, DONE21, DONE22, ("fase3", APPLY, "fallida"))
+    assert decide(Facts(NOW, Settings(), plan("fase2", REVERT), recorded, begun=frozenset({"fase2"}))).refusals == ()
+
+
 def test_a_rollback_of_a_subphase_is_refused_while_the_later_one_stands() -> None:
     facts = runs(DONE0, DONE1, DONE21, DONE22)
     assert refusing(plan("fase2", REVERT, ("2.1",)), facts) == ["order"]

@@ -81,9 +81,12 @@ def _referencing(conn: Connection, mapping: TableMapping, names: list[str]) -> l
     present = [n for n in others if fetch_one(conn, "SELECT 1 WHERE to_regclass(%s) IS NOT NULL", (qname(mapping.schema, n),))]
     full = [n for n in present if fetch_one(conn, f"SELECT 1 FROM {qname(mapping.schema, n)} LIMIT 1")]
     if full:
+        first, last = "esas tablas (sin -e subfase se deshace la fase entera)", mapping.last_phase(full)
+        if last != mapping.last_phase(names):
+            first = f"{last}: ansible-playbook {last}.yml --tags rollback con el mismo -i"
         raise MigrationError(
             f"No se puede deshacer: {', '.join(full)} tiene filas que dependen de {', '.join(names)}. No se cambió nada. "
-            "Deshaga antes esas tablas (sin -e subfase se deshace la fase entera).",
+            f"Deshaga antes {first}.",
             code="unsafe",
         )
     return present

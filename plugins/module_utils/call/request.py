@@ -102,7 +102,9 @@ def parts_with_pairs(mapping: TableMapping, phase: str) -> tuple[str, ...]:
 
 def decision(conn: Connection, request: Request) -> Decision:
     """What the gates say now."""
-    return decide(Facts(datetime.now(UTC), request.settings, request.plan, runs.recorded_runs(conn)))
+    now, pairs = datetime.now(UTC), runs.begun_pairs(conn)
+    begun = frozenset(pair.phase for pair in request.mapping.pairs if (pair.source, pair.target) in pairs)
+    return decide(Facts(now, request.settings, request.plan, runs.recorded_runs(conn), begun))
 
 
 def identity_lines(conn: Connection) -> list[str]:

@@ -35,6 +35,14 @@ def recorded_runs(conn: Connection) -> tuple[Run, ...]:
     return tuple(Run(*row) for row in rows)
 
 
+def begun_pairs(conn: Connection) -> set[tuple[str, str]]:
+    """Legacy and Spanish table of each pair whose rows some run began to carry and none has taken back."""
+    if not bookkeeping.exists(conn):
+        return set()
+    rows = db.fetch_all(conn, "SELECT DISTINCT tabla_origen, tabla_destino FROM migracion.progreso_copia")
+    return {(source, target) for source, target in rows}
+
+
 def run_of(conn: Connection, run_id: str) -> Run | None:
     """The row of that run."""
     return next((run for run in recorded_runs(conn) if run.run_id == run_id), None)

@@ -38,9 +38,10 @@ def require_empty(conn: Connection, mapping: TableMapping, names: Sequence[str])
     run_sql(conn, f"LOCK TABLE {listed} IN ACCESS EXCLUSIVE MODE")
     full = [n for n in names if fetch_one(conn, _any_row(mapping.schema, n)) is not None]
     if full:
+        last = mapping.last_phase(full) or "fase2"
         raise MigrationError(
             f"fase1: {', '.join(full)} ya tiene filas; deshacer fase1 las borraría. No se cambió nada. "
-            "Deshaga antes la copia: ansible-playbook fase2.yml --tags rollback con el mismo -i.",
+            f"Deshaga antes la copia: ansible-playbook {last}.yml --tags rollback con el mismo -i.",
             code="unsafe",
         )
 

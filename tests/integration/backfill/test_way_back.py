@@ -6,6 +6,7 @@ from functools import partial
 
 import pytest
 
+from plugins.module_utils.core.errors import MigrationError
 from tests.support.databases import Begin
 from tests.support.dump import dump
 from tests.support.rows import customer
@@ -54,3 +55,18 @@ def test_a_sequence_that_somebody_has_drawn_from_stays_where_it_is(begin: Begin)
     drawn = database.value("INSERT INTO professions (name) VALUES ('Nueva') RETURNING id")
     jobs.take_back()
     assert database.value("INSERT INTO professions (name) VALUES ('Otra') RETURNING id") == drawn + 1
+
+
+def test_rows_in_a_table_of_a_later_phase_are_named_with_the_command_that_takes_them_back(begin: Begin) -> None:
+    database, jobs = begin(up_to="fase2", subphase="")
+    database.query("INSERT INTO solicitudes_servicio (telefono) VALUES ('1')")  # by a service: no copy of fase3 has begun
+    for step in (jobs.take_back, partial(jobs.take_back, check=True), jobs.drop_tables, partial(jobs.drop_tables, check=True)):
+        with pytest.raises(
+            MigrationError, match=r"solicitudes_servicio.* ansible-playbook fase3.yml --tags rollback con"
+        ) as held:
+            step()
+        assert held.value.code == "unsafe"
+    jobs.take_back("fase3")
+    jobs.take_back()
+    jobs.drop_tables()
+    assert database.value("SELECT fila->>'telefono' FROM migracion.apartada WHERE tabla = 'solicitudes_servicio'") == "1"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 
@@ -119,3 +120,7 @@ class TableMapping:
     subphases: tuple[tuple[str, tuple[str, ...]], ...] = field(default=())
     sha256: str = ""
     path: str = ""
+
+    def last_phase(self, tables: Collection[str]) -> str:
+        """The last phase that carries rows into one of the Spanish tables, '' where none does."""
+        return max((pair.phase for pair in self.pairs if pair.target in tables), default="")

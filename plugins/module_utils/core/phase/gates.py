@@ -36,6 +36,7 @@ class Facts:
     settings: Settings
     plan: Plan | None = None
     runs: tuple[Run, ...] = ()
+    begun: frozenset[str] = frozenset()  # phases of which rows were carried and not taken back, completed or not
     disk: Judged | None = None  # backfill's ServerDisk or BackupDisk
     load: Judged | None = None  # backfill's ServerLoad
 
@@ -100,7 +101,7 @@ def decide(facts: Facts) -> Decision:
     if plan is None or plan.action == VERIFY:
         return Decision(())
     if plan.action == REVERT:
-        return Decision(tuple(_later_phase_stands(plan, facts.runs)))
+        return Decision(tuple(_later_phase_stands(plan, facts)))
     closed = [found for gate in GATES if (found := gate.closed(facts)) is not None]
     reasons = facts.settings.overrides
     refusals = [*_order(plan, facts.runs), *(found for found in closed if found.gate not in reasons)]
@@ -147,12 +148,15 @@ def _order(plan: Plan, runs: tuple[Run, ...]) -> Iterable[ClosedGate]:
         yield ClosedGate("order", said, not_yet_run=True, first=(plan.phase, "", waiting[0]))
 
 
-def _later_phase_stands(plan: Plan, runs: tuple[Run, ...]) -> Iterable[ClosedGate]:
+def _later_phase_stands(plan: Plan, facts: Facts) -> Iterable[ClosedGate]:
+    runs = facts.runs
     for phase in reversed(PHASES[PHASES.index(plan.phase) + 1 :]):
-        if standing_parts(runs, phase):
+        stands = bool(standing_parts(runs, phase))
+        if stands or phase in facts.begun:
             yield ClosedGate(
                 "order",
-                f"{plan.phase} no se deshace mientras {phase} esté hecha: deshaga primero {phase} (--tags rollback).",
+                f"{plan.phase} no se deshace mientras {phase} esté {'hecha' if stands else 'a medias'}: deshaga primero "
+                f"{phase} (--tags rollback).",
                 first=(phase, "rollback", ""),
             )
             return
