@@ -27,7 +27,8 @@ CREATE TABLE public.proveedores (
   CONSTRAINT proveedores_pkey PRIMARY KEY (id),
   CONSTRAINT proveedores_telefono_key UNIQUE (telefono),
   CONSTRAINT proveedores_estado_check CHECK (estado IN ('activo', 'inactivo', 'suspendido', 'verificacion_pendiente')),
-  CONSTRAINT proveedores_nivel_verificacion_check CHECK (nivel_verificacion IN ('basico', 'verificado', 'premium', 'institucional')),
+  CONSTRAINT proveedores_nivel_verificacion_check CHECK (nivel_verificacion IN ('basico', 'verificado', 'premium',
+    'institucional')),
   CONSTRAINT proveedores_rating_check CHECK (rating BETWEEN 0 AND 5)
 );
 

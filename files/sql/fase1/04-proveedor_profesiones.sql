@@ -18,9 +18,12 @@ CREATE TABLE public.proveedor_profesiones (
   CONSTRAINT proveedor_profesiones_pkey PRIMARY KEY (id),
   CONSTRAINT proveedor_profesiones_proveedor_id_profesion_id_key UNIQUE (proveedor_id, profesion_id),
   CONSTRAINT proveedor_profesiones_anos_experiencia_check CHECK (anos_experiencia BETWEEN 0 AND 70),
-  CONSTRAINT proveedor_profesiones_estado_verificacion_check CHECK (estado_verificacion IN ('pendiente', 'verificada', 'rechazada')),
-  CONSTRAINT proveedor_profesiones_proveedor_id_fkey FOREIGN KEY (proveedor_id) REFERENCES public.proveedores (id) ON DELETE CASCADE,
-  CONSTRAINT proveedor_profesiones_profesion_id_fkey FOREIGN KEY (profesion_id) REFERENCES public.profesiones (id) ON DELETE CASCADE
+  CONSTRAINT proveedor_profesiones_estado_verificacion_check CHECK (estado_verificacion IN ('pendiente', 'verificada',
+    'rechazada')),
+  CONSTRAINT proveedor_profesiones_proveedor_id_fkey FOREIGN KEY (proveedor_id) REFERENCES public.proveedores (id)
+    ON DELETE CASCADE,
+  CONSTRAINT proveedor_profesiones_profesion_id_fkey FOREIGN KEY (profesion_id) REFERENCES public.profesiones (id)
+    ON DELETE CASCADE
 );
 ALTER SEQUENCE public.proveedor_profesiones_id_seq OWNED BY public.proveedor_profesiones.id;
 

@@ -5,7 +5,8 @@
 -- Repetir: no como archivo; fase1 compara antes con el catálogo y solo crea lo que falta.
 -- Seguridad por fila: activa como en messages, con las políticas que se pueden trasladar.
 -- Política que no se traslada, así que cerrada: «Mensajes propios» (SELECT): usa user_id, sin columna en mensajes
--- Política que no se traslada, así que cerrada: «Sin fallidos» (SELECT, restrictiva: cierra del todo): usa processing_status, cuyos valores cambian en mensajes
+-- Política que no se traslada, así que cerrada: «Sin fallidos» (SELECT, restrictiva: cierra del todo): usa processing_status,
+--   cuyos valores cambian en mensajes
 
 CREATE TABLE public.mensajes (
   id uuid NOT NULL DEFAULT gen_random_uuid(),
@@ -20,8 +21,10 @@ CREATE TABLE public.mensajes (
   metadata jsonb DEFAULT '{}'::jsonb,
   creado_at timestamp without time zone DEFAULT timezone('utc', now()),
   CONSTRAINT mensajes_pkey PRIMARY KEY (id),
-  CONSTRAINT mensajes_tipo_mensaje_check CHECK (tipo_mensaje IN ('texto', 'imagen', 'audio', 'video', 'documento', 'ubicacion', 'contacto')),
-  CONSTRAINT mensajes_estado_procesamiento_check CHECK (estado_procesamiento IN ('pendiente', 'procesando', 'completado', 'error'))
+  CONSTRAINT mensajes_tipo_mensaje_check CHECK (tipo_mensaje IN ('texto', 'imagen', 'audio', 'video', 'documento', 'ubicacion',
+    'contacto')),
+  CONSTRAINT mensajes_estado_procesamiento_check CHECK (estado_procesamiento IN ('pendiente', 'procesando', 'completado',
+    'error'))
 );
 
 CREATE INDEX idx_mensajes_conversacion_id ON public.mensajes (conversacion_id);

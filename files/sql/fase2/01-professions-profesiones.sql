@@ -4,6 +4,8 @@
 -- Deshacer: DROP VIEW y DROP FUNCTION en migracion; las filas, con fase2 --tags rollback.
 -- Repetir: sí, todo es CREATE OR REPLACE; un lote repetido no cambia nada.
 
+-- Qué será de cada fila de professions en profesiones: sus valores, o por qué no pasa. La leen las funciones, la prueba y el
+--   simulacro.
 CREATE OR REPLACE VIEW migracion.v_professions_profesiones AS
 SELECT l.id AS _k1,
        l.ctid AS _lugar,
@@ -18,7 +20,8 @@ SELECT l.id AS _k1,
        f.rechazo AS _rechazo,
        f.rechazo[3] AS _motivo,
        NULL::text AS _fusion,
-       jsonb_build_object('id', l.id, 'name', l.name, 'specialty', l.specialty, 'category', l.category, 'is_active', l.is_active, 'created_at', l.created_at, 'updated_at', l.updated_at) AS _fila
+       jsonb_build_object('id', l.id, 'name', l.name, 'specialty', l.specialty, 'category', l.category, 'is_active', l.is_active,
+         'created_at', l.created_at, 'updated_at', l.updated_at) AS _fila
 FROM public.professions l
 CROSS JOIN LATERAL (SELECT
     l.id::integer AS id,
@@ -29,10 +32,13 @@ CROSS JOIN LATERAL (SELECT
     (l.created_at AT TIME ZONE 'UTC') AS creado_at,
     (l.updated_at AT TIME ZONE 'UTC') AS actualizado_at) v
 CROSS JOIN LATERAL (SELECT CASE
-    WHEN octet_length(l.name) > 100 AND char_length(l.name) > 100 AND rtrim(substr(l.name, 101), ' ') <> '' THEN ARRAY['22001', 'name', 'name pasa de los 100 caracteres que admite nombre']
+    WHEN octet_length(l.name) > 100 AND char_length(l.name) > 100 AND rtrim(substr(l.name, 101), ' ') <> ''
+      THEN ARRAY['22001', 'name', 'name pasa de los 100 caracteres que admite nombre']
     WHEN v.nombre IS NULL THEN ARRAY['23502', 'name', 'falta name, y nombre es obligatorio']
-    WHEN octet_length(l.specialty) > 255 AND char_length(l.specialty) > 255 AND rtrim(substr(l.specialty, 256), ' ') <> '' THEN ARRAY['22001', 'specialty', 'specialty pasa de los 255 caracteres que admite especialidad']
-    WHEN octet_length(l.category) > 100 AND char_length(l.category) > 100 AND rtrim(substr(l.category, 101), ' ') <> '' THEN ARRAY['22001', 'category', 'category pasa de los 100 caracteres que admite categoria']
+    WHEN octet_length(l.specialty) > 255 AND char_length(l.specialty) > 255 AND rtrim(substr(l.specialty, 256), ' ') <> ''
+      THEN ARRAY['22001', 'specialty', 'specialty pasa de los 255 caracteres que admite especialidad']
+    WHEN octet_length(l.category) > 100 AND char_length(l.category) > 100 AND rtrim(substr(l.category, 101), ' ') <> ''
+      THEN ARRAY['22001', 'category', 'category pasa de los 100 caracteres que admite categoria']
   END AS rechazo) r
 CROSS JOIN LATERAL (SELECT coalesce(r.rechazo, CASE
     WHEN (char_length(v.nombre) = 100) AND (l.id::text) = ANY (ARRAY(
@@ -49,60 +55,83 @@ CROSS JOIN LATERAL (SELECT coalesce(r.rechazo, CASE
             (o.created_at AT TIME ZONE 'UTC') AS creado_at,
             (o.updated_at AT TIME ZONE 'UTC') AS actualizado_at) v
         CROSS JOIN LATERAL (SELECT CASE
-            WHEN octet_length(o.name) > 100 AND char_length(o.name) > 100 AND rtrim(substr(o.name, 101), ' ') <> '' THEN ARRAY['22001', 'name', 'name pasa de los 100 caracteres que admite nombre']
+            WHEN octet_length(o.name) > 100 AND char_length(o.name) > 100 AND rtrim(substr(o.name, 101), ' ') <> ''
+              THEN ARRAY['22001', 'name', 'name pasa de los 100 caracteres que admite nombre']
             WHEN v.nombre IS NULL THEN ARRAY['23502', 'name', 'falta name, y nombre es obligatorio']
-            WHEN octet_length(o.specialty) > 255 AND char_length(o.specialty) > 255 AND rtrim(substr(o.specialty, 256), ' ') <> '' THEN ARRAY['22001', 'specialty', 'specialty pasa de los 255 caracteres que admite especialidad']
-            WHEN octet_length(o.category) > 100 AND char_length(o.category) > 100 AND rtrim(substr(o.category, 101), ' ') <> '' THEN ARRAY['22001', 'category', 'category pasa de los 100 caracteres que admite categoria']
+            WHEN octet_length(o.specialty) > 255 AND char_length(o.specialty) > 255 AND rtrim(substr(o.specialty, 256), ' ') <> ''
+              THEN ARRAY['22001', 'specialty', 'specialty pasa de los 255 caracteres que admite especialidad']
+            WHEN octet_length(o.category) > 100 AND char_length(o.category) > 100 AND rtrim(substr(o.category, 101), ' ') <> ''
+              THEN ARRAY['22001', 'category', 'category pasa de los 100 caracteres que admite categoria']
           END AS rechazo) r
-        WHERE true AND (char_length(v.nombre) = 100) AND r.rechazo IS NULL
+        WHERE (char_length(v.nombre) = 100) AND r.rechazo IS NULL
           AND v.nombre IS NOT NULL
       ) d WHERE d.puesto > 1)) THEN ARRAY['23505', 'name', 'name repite en nombre el valor de otra fila, que queda']
-  END) AS rechazo) f
-WHERE true;
+  END) AS rechazo) f;
 
+REVOKE ALL ON migracion.v_professions_profesiones FROM PUBLIC;
+
+-- CASE … THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200.
+-- Deja en profesiones las filas legacy de esas claves como dice la vista; anota las rechazadas. La llaman copiar, la reparación y
+--   ella misma.
 CREATE OR REPLACE FUNCTION migracion.llevar_professions_profesiones(
   p_k1 integer[], p_run text, p_lugar tid[] DEFAULT NULL,
   OUT copiadas bigint, OUT rechazadas bigint)
 LANGUAGE plpgsql SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_mergejoin = off SET enable_tidscan = on
-SET seq_page_cost = 0.01 SET random_page_cost = 0.01 SET cpu_operator_cost = 0.0001 SET jit = off SET plan_cache_mode = auto
+-- ningún nombre se toma de otro esquema
+SET search_path = pg_catalog, pg_temp
+-- las filas se buscan por índice o en su lugar: un plan hecho con la tabla vacía la recorrería entera en cada lote
+SET enable_seqscan = off SET enable_mergejoin = off SET enable_tidscan = on
+-- buscar las filas de un lote ha de costar menos que leer entera la tabla de sus padres
+SET seq_page_cost = 0.01 SET random_page_cost = 0.01 SET cpu_operator_cost = 0.0001
+-- compilar tardaría más que el lote
+SET jit = off
+-- auto: de otro modo se planearía la comprobación de cada clave foránea, fila por fila
+SET plan_cache_mode = auto
 AS $funcion$
 #variable_conflict use_column
 DECLARE
   v_mitad integer := cardinality(p_k1) / 2;
   v_estado text; v_mensaje text; v_mas bigint; v_peor bigint; v_hubo boolean := false;
-  -- a copy goes where no Spanish row is yet: it looks for them once it has met one
+  -- la copia llega donde aún no hay filas: las busca cuando ha encontrado una
   v_mirar boolean := p_lugar IS NULL;
   p_m1 integer[] := '{}';
 BEGIN
   copiadas := 0; rechazadas := 0;
   IF cardinality(p_k1) = 0 THEN RETURN; END IF;
   PERFORM set_config('migracion.sync', 'copia', true);
-  -- each lock waits for writers in flight; the next statement then reads what they committed
+  -- cada bloqueo espera a quien escribe; la sentencia siguiente lee lo que confirmó
   IF p_lugar IS NULL THEN
     SELECT coalesce(array_agg(l._k1), '{}'), coalesce(array_agg(l._lugar), '{}') INTO p_k1, p_lugar FROM (
-      SELECT l.id AS _k1, l.ctid AS _lugar FROM public.professions l JOIN (SELECT DISTINCT k.* FROM unnest(p_k1) AS k(_k1)) k ON l.id = k._k1
+      SELECT l.id AS _k1, l.ctid AS _lugar FROM public.professions l JOIN (SELECT DISTINCT k.* FROM unnest(p_k1) AS k(_k1)) k
+        ON l.id = k._k1
       ORDER BY l.id FOR SHARE OF l) l;
   END IF;
   LOOP
     BEGIN
     EXECUTE $lote$
     WITH f AS MATERIALIZED (
-      SELECT f._k1, f._clave, f.id, f.nombre, f.especialidad, f.categoria, f.esta_activo, f.creado_at, f.actualizado_at, f._rechazo, f._fusion,
-        t.id IS NOT NULL AS _esta, CASE WHEN t.id IS NOT NULL THEN ROW(t.nombre, t.especialidad, t.categoria, t.esta_activo, t.creado_at, t.actualizado_at)::record *<> ROW(f.nombre, f.especialidad, f.categoria, f.esta_activo, f.creado_at, f.actualizado_at)::record END AS _distinta
+      SELECT f._k1, f._clave, f.id, f.nombre, f.especialidad, f.categoria, f.esta_activo, f.creado_at, f.actualizado_at,
+        f._rechazo, f._fusion,
+        t.id IS NOT NULL AS _esta, CASE WHEN t.id IS NOT NULL THEN ROW(t.nombre, t.especialidad, t.categoria, t.esta_activo,
+          t.creado_at, t.actualizado_at)::record *<> ROW(f.nombre, f.especialidad, f.categoria, f.esta_activo, f.creado_at,
+          f.actualizado_at)::record END AS _distinta
       FROM migracion.v_professions_profesiones f LEFT JOIN public.profesiones t ON $2 AND t.id = f.id
       WHERE f._lugar = ANY ($1)
     ), nuevas AS (
       INSERT INTO public.profesiones (id, nombre, especialidad, categoria, esta_activo, creado_at, actualizado_at)
-      SELECT f.id, f.nombre, f.especialidad, f.categoria, f.esta_activo, f.creado_at, f.actualizado_at FROM f WHERE NOT f._esta AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
+      SELECT f.id, f.nombre, f.especialidad, f.categoria, f.esta_activo, f.creado_at, f.actualizado_at FROM f WHERE NOT f._esta
+        AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
       RETURNING 1
     ), corregidas AS (
-      UPDATE public.profesiones t SET nombre = f.nombre, especialidad = f.especialidad, categoria = f.categoria, esta_activo = f.esta_activo, creado_at = f.creado_at, actualizado_at = f.actualizado_at
+      UPDATE public.profesiones t SET nombre = f.nombre, especialidad = f.especialidad, categoria = f.categoria,
+        esta_activo = f.esta_activo, creado_at = f.creado_at, actualizado_at = f.actualizado_at
       FROM f WHERE f._distinta AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AND t.id = f.id
       RETURNING 1
     ), abiertas AS (
       INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, columna, motivo, origen)
-      SELECT 'professions', f._clave, jsonb_build_object('id', l.id, 'name', l.name, 'specialty', l.specialty, 'category', l.category, 'is_active', l.is_active, 'created_at', l.created_at, 'updated_at', l.updated_at), f._rechazo[1], f._rechazo[2], f._rechazo[3], 'copia'
+      SELECT 'professions', f._clave, jsonb_build_object('id', l.id, 'name', l.name, 'specialty', l.specialty,
+        'category', l.category, 'is_active', l.is_active, 'created_at', l.created_at, 'updated_at', l.updated_at), f._rechazo[1],
+        f._rechazo[2], f._rechazo[3], 'copia'
       FROM f JOIN public.professions l ON l.id = f._k1
       WHERE f._rechazo IS NOT NULL
       ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
@@ -116,7 +145,8 @@ BEGIN
         AND EXISTS (SELECT 1 FROM migracion.cuarentena x WHERE x.tabla_origen = 'professions' AND x.estado <> 'resuelta')
       RETURNING 1
     )
-    SELECT (SELECT count(*) FROM nuevas) + (SELECT count(*) FROM corregidas), (SELECT count(*) FROM f WHERE f._rechazo IS NOT NULL)
+    SELECT (SELECT count(*) FROM nuevas) + (SELECT count(*) FROM corregidas),
+      (SELECT count(*) FROM f WHERE f._rechazo IS NOT NULL)
     $lote$ INTO copiadas, rechazadas USING p_lugar, v_mirar;
       RETURN;
     EXCEPTION
@@ -127,16 +157,20 @@ BEGIN
     v_mirar := true;
   END LOOP;
   IF v_estado = '23505' THEN
-    -- a holder that no legacy row explains leaves; one that is merely stale makes room and is carried along
+    -- quien tiene el valor sin fila legacy que lo explique sale; quien va atrasado hace sitio y se lleva después
     v_hubo := v_hubo OR (SELECT q.apartadas > 0 FROM (SELECT coalesce(array_agg(h._m1), '{}') FROM (SELECT t.id AS _m1
       FROM unnest(p_k1) AS k(_k1) JOIN migracion.v_professions_profesiones f ON f._k1 = k._k1
-      JOIN public.profesiones t ON t.nombre = f.nombre AND NOT (f.id = t.id) WHERE CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END) h) x(_m1),
+      JOIN public.profesiones t ON t.nombre = f.nombre AND NOT (f.id = t.id)
+        WHERE CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END) h) x(_m1),
       LATERAL migracion.quitar_profesiones(x._m1, p_run) q(apartadas));
     WITH h AS (
       UPDATE public.profesiones t SET nombre = left('~' || md5(t.id::text), 33)
       FROM (SELECT t.id AS _m1
       FROM unnest(p_k1) AS k(_k1) JOIN migracion.v_professions_profesiones f ON f._k1 = k._k1
-      JOIN public.profesiones t ON t.nombre = f.nombre AND NOT (f.id = t.id) WHERE CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END) h WHERE t.id = h._m1 AND NOT (EXISTS (SELECT 1 FROM migracion.v_professions_profesiones g WHERE g.id = h._m1 AND CASE WHEN g._rechazo IS NULL AND g._fusion IS NULL THEN true ELSE false END AND g.nombre = t.nombre))
+      JOIN public.profesiones t ON t.nombre = f.nombre AND NOT (f.id = t.id)
+        WHERE CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END) h WHERE t.id = h._m1
+        AND NOT (EXISTS (SELECT 1 FROM migracion.v_professions_profesiones g WHERE g.id = h._m1
+        AND CASE WHEN g._rechazo IS NULL AND g._fusion IS NULL THEN true ELSE false END AND g.nombre = t.nombre))
       RETURNING t.id AS _m1
     )
     SELECT p_m1 || coalesce(array_agg(h._m1), '{}'), v_hubo OR count(*) > 0
@@ -149,23 +183,26 @@ BEGIN
       RETURN;
     END IF;
   END IF;
-  -- the net below the forward SELECT's own refusals: halve until the row that cannot go in stands alone
+  -- red bajo los rechazos de la vista: partir en dos hasta que la fila que no entra quede sola
   IF cardinality(p_k1) > 1 THEN
-    SELECT r.copiadas, r.rechazadas INTO v_mas, v_peor FROM migracion.llevar_professions_profesiones(p_k1[1:v_mitad], p_run, p_lugar[1:v_mitad]) r;
+    SELECT r.copiadas, r.rechazadas INTO v_mas, v_peor FROM migracion.llevar_professions_profesiones(p_k1[1:v_mitad], p_run,
+      p_lugar[1:v_mitad]) r;
     copiadas := copiadas + v_mas; rechazadas := rechazadas + v_peor;
-    SELECT r.copiadas, r.rechazadas INTO v_mas, v_peor FROM migracion.llevar_professions_profesiones(p_k1[v_mitad + 1:], p_run, p_lugar[v_mitad + 1:]) r;
+    SELECT r.copiadas, r.rechazadas INTO v_mas, v_peor FROM migracion.llevar_professions_profesiones(p_k1[v_mitad + 1:], p_run,
+      p_lugar[v_mitad + 1:]) r;
     copiadas := copiadas + v_mas; rechazadas := rechazadas + v_peor;
     RETURN;
   END IF;
-  -- a parent that is not there yet is no fault of the row: the proof names it and the repair brings both
+  -- que falte el padre no es culpa de la fila: la prueba lo dice y la reparación trae a los dos
   IF v_estado = '23503' THEN RETURN; END IF;
   INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
-  SELECT 'professions', l.id::text, jsonb_build_object('id', l.id, 'name', l.name, 'specialty', l.specialty, 'category', l.category, 'is_active', l.is_active, 'created_at', l.created_at, 'updated_at', l.updated_at), v_estado,
+  SELECT 'professions', l.id::text, jsonb_build_object('id', l.id, 'name', l.name, 'specialty', l.specialty,
+    'category', l.category, 'is_active', l.is_active, 'created_at', l.created_at, 'updated_at', l.updated_at), v_estado,
          'PostgreSQL la rechaza: ' || v_mensaje, 'copia'
   FROM public.professions l JOIN unnest(p_k1) AS k(_k1) ON l.id = k._k1
   ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
   DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, columna = NULL, motivo = excluded.motivo;
-  -- what it was before is stale now and leaves, as with any refused row
+  -- lo que fue antes ya no vale y sale, como con toda fila rechazada
   WITH fuera AS (
     DELETE FROM public.profesiones t USING migracion.v_professions_profesiones f JOIN unnest(p_k1) AS k(_k1) ON f._k1 = k._k1
     WHERE t.id = f.id AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END RETURNING t.*
@@ -175,12 +212,22 @@ BEGIN
   rechazadas := 1;
 END $funcion$;
 
+-- Un lote: las filas de professions que siguen en el tramo, por llevar, y el avance en progreso_copia. La llama la copia
+--   (table_copy), lote tras lote.
 CREATE OR REPLACE FUNCTION migracion.copiar_professions_profesiones(
   p_tramo text, p_filas integer, p_bytes bigint, p_run text,
   OUT leidas bigint, OUT copiadas bigint, OUT rechazadas bigint, OUT terminada boolean, OUT cortada boolean)
 LANGUAGE plpgsql SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_mergejoin = off SET enable_tidscan = on
-SET seq_page_cost = 0.01 SET random_page_cost = 0.01 SET cpu_operator_cost = 0.0001 SET jit = off SET plan_cache_mode = auto
+-- ningún nombre se toma de otro esquema
+SET search_path = pg_catalog, pg_temp
+-- las filas se buscan por índice o en su lugar: un plan hecho con la tabla vacía la recorrería entera en cada lote
+SET enable_seqscan = off SET enable_mergejoin = off SET enable_tidscan = on
+-- buscar las filas de un lote ha de costar menos que leer entera la tabla de sus padres
+SET seq_page_cost = 0.01 SET random_page_cost = 0.01 SET cpu_operator_cost = 0.0001
+-- compilar tardaría más que el lote
+SET jit = off
+-- auto: de otro modo se planearía la comprobación de cada clave foránea, fila por fila
+SET plan_cache_mode = auto
 AS $funcion$
 #variable_conflict use_column
 DECLARE
@@ -191,53 +238,58 @@ BEGIN
   SELECT * INTO STRICT v_p FROM migracion.progreso_copia
   WHERE tabla_origen = 'professions' AND tabla_destino = 'profesiones' AND tramo = p_tramo
   FOR UPDATE;
-  -- locks wait for writers in flight; up to the end that was fixed, since what comes later is for the proof to find
-  PERFORM 1 FROM public.professions l LIMIT 0;  -- holds the table: nobody rewrites it until the batch is over
+  -- cada bloqueo espera a quien escribe; solo hasta el fin que se fijó: lo que llega después lo encuentra la prueba
+  PERFORM 1 FROM public.professions l LIMIT 0;  -- retiene la tabla: nadie la reescribe hasta que termine el lote
   IF (v_p.fin->>'archivo')::oid <> pg_relation_filenode('public.professions') THEN
-    -- rewritten: from the start by key; what is copied already is equal and stays
+    -- reescrita: desde el principio, por clave; lo ya copiado es igual y se queda
     SELECT NULL, u.fin, n.filas, 0, 0, 0 INTO v_p.posicion, v_p.fin, v_p.filas_previstas, v_p.filas_leidas,
       v_p.filas_copiadas, v_p.filas_cuarentena
-    FROM (SELECT count(*) AS filas, max(l.ctid) AS lugar FROM public.professions l WHERE true) n
+    FROM (SELECT count(*) AS filas, max(l.ctid) AS lugar FROM public.professions l) n
     LEFT JOIN (SELECT jsonb_build_array(l.id::text) AS fin FROM public.professions l ORDER BY l.id DESC LIMIT 1) u ON true;
   END IF;
   IF jsonb_typeof(v_p.fin) = 'object' THEN
     v_desde := coalesce(v_p.posicion #>> '{}', '(0,0)');
     v_hasta := LEAST((v_p.fin->>'hasta')::tid, format('(%s,0)', (v_desde::text::point)[0]::bigint
       + 1 + ceil(p_filas / GREATEST((v_p.fin->>'densidad')::numeric, 0.01)))::tid);
-    SELECT coalesce(array_agg(s._k1 ORDER BY s._lugar) FILTER (WHERE s.entra), '{}'), count(*), max(s._lugar) FILTER (WHERE s.entra)
+    SELECT coalesce(array_agg(s._k1 ORDER BY s._lugar) FILTER (WHERE s.entra), '{}'), count(*), max(s._lugar)
+      FILTER (WHERE s.entra)
     INTO p_k1, v_vistas, v_ultimo FROM (
       SELECT l.*, l.fila = 1 OR l.fila <= p_filas AND l.suma <= p_bytes AS entra FROM (
-      SELECT l.*, row_number() OVER (ORDER BY l._lugar ROWS UNBOUNDED PRECEDING) AS fila, sum(l.peso) OVER (ORDER BY l._lugar ROWS UNBOUNDED PRECEDING) AS suma FROM (
+      SELECT l.*, row_number() OVER (ORDER BY l._lugar ROWS UNBOUNDED PRECEDING) AS fila,
+        sum(l.peso) OVER (ORDER BY l._lugar ROWS UNBOUNDED PRECEDING) AS suma FROM (
         SELECT l.id AS _k1, l.ctid AS _lugar,
           LEAST(100::bigint
           + coalesce(octet_length(l.name), 0)
           + coalesce(octet_length(l.specialty), 0)
           + coalesce(octet_length(l.category), 0), 1000000000)::integer AS peso
-        FROM public.professions l WHERE true AND l.ctid > v_desde AND l.ctid <= v_hasta) l) l) s;
+        FROM public.professions l WHERE l.ctid > v_desde AND l.ctid <= v_hasta) l) l) s;
     v_n := cardinality(p_k1);
     cortada := v_n < v_vistas;
     IF cortada THEN v_hasta := v_ultimo; END IF;
-    SELECT coalesce(array_agg(l._k1 ORDER BY l._lugar) FILTER (WHERE true), '{}'), coalesce(array_agg(l._lugar ORDER BY l._lugar) FILTER (WHERE true), '{}') INTO v_k1, p_lugar FROM (
+    SELECT coalesce(array_agg(l._k1 ORDER BY l._lugar), '{}'), coalesce(array_agg(l._lugar ORDER BY l._lugar), '{}') INTO v_k1,
+      p_lugar FROM (
       SELECT l.id AS _k1, l.ctid AS _lugar
-      FROM public.professions l WHERE true AND l.ctid > v_desde AND l.ctid <= v_hasta FOR SHARE OF l) l;
+      FROM public.professions l WHERE l.ctid > v_desde AND l.ctid <= v_hasta FOR SHARE OF l) l;
     IF (p_k1) IS DISTINCT FROM (v_k1) THEN
+      -- alguna fila ya no está en su lugar: llevar las bloquea todas por su clave
       p_k1 := p_k1 || v_k1; p_lugar := NULL;
     END IF;
     v_p.posicion := to_jsonb(v_hasta);
     terminada := v_hasta = (v_p.fin->>'hasta')::tid;
   ELSE
     EXECUTE $lote$
-    SELECT coalesce(array_agg(s._k1 ORDER BY s._k1) FILTER (WHERE s.entra), '{}'), coalesce(array_agg(s._lugar ORDER BY s._k1) FILTER (WHERE s.entra), '{}'), count(*)
+    SELECT coalesce(array_agg(s._k1 ORDER BY s._k1) FILTER (WHERE s.entra), '{}'),
+      coalesce(array_agg(s._lugar ORDER BY s._k1) FILTER (WHERE s.entra), '{}'), count(*)
     FROM (
       SELECT l.*, l.fila = 1 OR l.fila <= $3 AND l.suma <= $4 AS entra FROM (
-      SELECT l.*, row_number() OVER (ORDER BY l._k1 ROWS UNBOUNDED PRECEDING) AS fila, sum(l.peso) OVER (ORDER BY l._k1 ROWS UNBOUNDED PRECEDING) AS suma FROM (
+      SELECT l.*, row_number() OVER (ORDER BY l._k1 ROWS UNBOUNDED PRECEDING) AS fila,
+        sum(l.peso) OVER (ORDER BY l._k1 ROWS UNBOUNDED PRECEDING) AS suma FROM (
         SELECT l.id AS _k1, l.ctid AS _lugar,
           LEAST(100::bigint
           + coalesce(octet_length(l.name), 0)
           + coalesce(octet_length(l.specialty), 0)
           + coalesce(octet_length(l.category), 0), 1000000000)::integer AS peso
-        FROM public.professions l WHERE true
-          AND ($1 IS NULL OR (l.id) > (($1->>0)::integer)) AND (l.id) <= (($2->>0)::integer)
+        FROM public.professions l WHERE ($1 IS NULL OR (l.id) > (($1->>0)::integer)) AND (l.id) <= (($2->>0)::integer)
         ORDER BY l.id LIMIT $3 FOR SHARE OF l) l) l) s
     $lote$ INTO p_k1, p_lugar, v_vistas USING v_p.posicion, v_p.fin, p_filas, p_bytes;
     v_n := cardinality(p_k1);
@@ -256,20 +308,33 @@ BEGIN
   WHERE tabla_origen = v_p.tabla_origen AND tabla_destino = v_p.tabla_destino AND tramo = v_p.tramo;
 END $funcion$;
 
-REVOKE ALL ON FUNCTION migracion.llevar_professions_profesiones(integer[], text, tid[]), migracion.copiar_professions_profesiones(text, integer, bigint, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION migracion.llevar_professions_profesiones(integer[], text, tid[]),
+  migracion.copiar_professions_profesiones(text, integer, bigint, text) FROM PUBLIC;
 
+-- CASE … THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200.
+-- Retira de profesiones las filas de esas claves que ninguna fila legacy explica y las guarda en apartada. La llaman llevar y la
+--   reparación.
 CREATE OR REPLACE FUNCTION migracion.quitar_profesiones(
   p_k1 integer[], p_run text, OUT apartadas bigint)
 LANGUAGE plpgsql SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_mergejoin = off SET enable_tidscan = on
-SET seq_page_cost = 0.01 SET random_page_cost = 0.01 SET cpu_operator_cost = 0.0001 SET jit = off SET plan_cache_mode = force_custom_plan
+-- ningún nombre se toma de otro esquema
+SET search_path = pg_catalog, pg_temp
+-- las filas se buscan por índice o en su lugar: un plan hecho con la tabla vacía la recorrería entera en cada lote
+SET enable_seqscan = off SET enable_mergejoin = off SET enable_tidscan = on
+-- buscar las filas de un lote ha de costar menos que leer entera la tabla de sus padres
+SET seq_page_cost = 0.01 SET random_page_cost = 0.01 SET cpu_operator_cost = 0.0001
+-- compilar tardaría más que el lote
+SET jit = off
+-- los planes, de cada vez: la tabla crece entre una llamada y otra
+SET plan_cache_mode = force_custom_plan
 AS $funcion$
 #variable_conflict use_column
 BEGIN
   PERFORM set_config('migracion.sync', 'copia', true);
   WITH fuera AS (
     DELETE FROM public.profesiones t USING unnest(p_k1) AS k(_k1)
-    WHERE t.id = k._k1 AND NOT (EXISTS (SELECT 1 FROM migracion.v_professions_profesiones f WHERE f.id = t.id AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END))
+    WHERE t.id = k._k1 AND NOT (EXISTS (SELECT 1 FROM migracion.v_professions_profesiones f WHERE f.id = t.id
+      AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END))
     RETURNING t.*
   ), guardadas AS (
     INSERT INTO migracion.apartada (run_id, tabla, clave, fila)

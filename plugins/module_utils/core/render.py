@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-from .backfill.carrying import function_statements, removal_statements
+from .backfill.carrying import route_statements
 from .catalogue import Catalogue
 from .mapping.types import SpanishTable, TableMapping
-from .rows.forward import forward_sql
 from .rows.routes import Route, routes_of
 from .schema.ddl import table_statements, twin_of
 from .schema.policies import left_out
-from .sqltext import comment_text
+from .sqltext import commented
 
 
 def render(mapping: TableMapping, catalogue: Catalogue) -> dict[str, str]:
@@ -25,14 +24,6 @@ def render(mapping: TableMapping, catalogue: Catalogue) -> dict[str, str]:
         name = f"{route.pair.phase}/{number:02d}-{route.pair.source}-{route.pair.target}.sql"
         files[name] = _file(_route_head(route), route_statements(route, routes))
     return files
-
-
-def route_statements(route: Route, routes: Sequence[Route]) -> tuple[str, ...]:
-    """Return the statements that make the pair's view and functions; the last pair of a Spanish table brings quitar."""
-    fill = [r for r in routes if r.pair.target == route.pair.target]
-    view = f"CREATE OR REPLACE VIEW {route.view} AS\n{forward_sql(route)}"
-    removal = removal_statements(fill) if route is fill[-1] else ()
-    return (view, *function_statements(route, fill), *removal)
 
 
 def _file(head: str, statements: Iterable[str]) -> str:
@@ -51,7 +42,7 @@ def _table_head(catalogue: Catalogue, table: SpanishTable) -> str:
     if twin.row_security:
         lines.append(f"Seguridad por fila: activa como en {table.twin}, con las políticas que se pueden trasladar.")
     lines += [f"Política que no se traslada, así que cerrada: {phrase}" for phrase in left_out(catalogue, table.name)]
-    return "".join(f"-- {comment_text(line)}\n" for line in lines)
+    return "".join(map(commented, lines))
 
 
 def _route_head(bound: Route) -> str:
@@ -63,4 +54,4 @@ def _route_head(bound: Route) -> str:
         "Deshacer: DROP VIEW y DROP FUNCTION en migracion; las filas, con fase2 --tags rollback.",
         "Repetir: sí, todo es CREATE OR REPLACE; un lote repetido no cambia nada.",
     ]
-    return "".join(f"-- {comment_text(line)}\n" for line in lines)
+    return "".join(map(commented, lines))

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+import textwrap
+from collections.abc import Iterable, Iterator
 
 # pg_get_keywords() of PostgreSQL 18: reserved, or reserved as a type, function or column name.
 _RESERVED_WORDS = """
@@ -27,6 +28,14 @@ xmlparse xmlpi xmlroot xmlserialize xmltable
 _RESERVED = frozenset(_RESERVED_WORDS.split())
 _PLAIN = re.compile(r"[a-z_][a-z0-9_]*\Z")
 MAX_IDENTIFIER_BYTES = 63  # NAMEDATALEN - 1
+WIDTH = 130  # characters in a line of files/sql
+_OPAQUE = re.compile(
+    r"""'(?:(?<=\bE')[^'\\]*(?:(?:\\.|'')[^'\\]*)*|[^']*(?:''[^']*)*)'|"[^"]*(?:""[^"]*)*"|--[^\n]*""", re.DOTALL
+)
+# Spaces where a line may end: behind a comma (not between a literal, a key, and its value), before a word that begins a part.
+_WORDS = "AND|OR|WHEN|THEN|ELSE|FROM|LEFT|CROSS|JOIN|WHERE|ON|INTO|USING|ORDER|PARTITION|LIMIT|FILTER|FOR|REFERENCES|TO"
+_PLACES = re.compile(rf" (?:(?<=[^'], )|(?<=, )(?=E?')|(?<!LEFT )(?<!CROSS )(?<!DISTINCT )(?=(?:{_WORDS})\b))")
+_DEPTH = re.compile(r"[(\[]|\bCASE\b|([)\]]|\bEND\b)")
 
 
 def ident(name: str) -> str:
@@ -60,6 +69,48 @@ def images_differ(names: Iterable[str], left: str, right: str) -> str:
     return f"ROW({idents(listed, left)})::record *<> ROW({idents(listed, right)})::record"
 
 
+def all_of(*conditions: str) -> str:
+    """Return the conditions joined by AND, without those that hold of every row: 'true' and ''."""
+    return " AND ".join(c for c in conditions if c not in ("", "true"))
+
+
+def where_all(*conditions: str, before: str = "\n") -> str:
+    """Return the WHERE clause with its conditions, behind ``before``; nothing where they hold of every row."""
+    condition = all_of(*conditions)
+    return f"{before}WHERE {condition}" if condition else ""
+
+
+def folded(sql: str) -> str:
+    """Return the statement with its long lines broken, outside literals and comments: the same SQL, to be read.
+
+    What lies between dollar quotes is SQL too.
+    """
+    shape = _OPAQUE.sub(lambda found: ("'" if found[0][0] == "'" else "x") * len(found[0]), sql)
+    lines: list[str] = []
+    start = 0
+    for part in shape.split("\n"):
+        line = sql[start : start + len(part)]
+        lines += [line] if len(line) <= WIDTH else _broken(line, part)
+        start += len(part) + 1
+    return "\n".join(lines)
+
+
+def _broken(line: str, shape: str) -> Iterator[str]:
+    """Yield the pieces of one line; ``shape``: the same with its literals blotted out. A break lies as far out as it can."""
+    margin = " " * (len(line) - len(line.lstrip()) + 2)
+    while len(line) > WIDTH:
+        places = [m.start() for m in _PLACES.finditer(shape, len(margin) + 20)]
+        if not places:
+            break
+        fitting = [p for p in places if p <= WIDTH] or places[:1]
+        fitting = [p for p in fitting if p > WIDTH // 2] or fitting
+        turns = [(m.start(), -1 if m[1] else 1) for m in _DEPTH.finditer(shape, 0, fitting[-1])]
+        place = min(fitting, key=lambda p: (sum(turn for at, turn in turns if at < p), -p))
+        yield line[:place]
+        line, shape = margin + line[place + 1 :], margin + shape[place + 1 :]
+    yield line
+
+
 def derived_name(*parts: str) -> str:
     """Join the parts with '_'; a name longer than PostgreSQL's limit ends in a hash instead of being cut in silence."""
     name = "_".join(parts)
@@ -70,6 +121,9 @@ def derived_name(*parts: str) -> str:
     return raw[: MAX_IDENTIFIER_BYTES - 9].decode(errors="ignore") + "_" + digest
 
 
-def comment_text(text: str) -> str:
-    """Return the text fit for one line behind '--'."""
-    return re.sub(r"[\r\n\x00-\x1f]+", " ", text)
+def commented(text: str) -> str:
+    """Return the text as a comment of whole lines."""
+    plain = re.sub(r"[\x00-\x1f]+", " ", text)
+    if len(plain) < WIDTH - 3:
+        return f"-- {plain}\n"
+    return textwrap.fill(plain, WIDTH, initial_indent="-- ", subsequent_indent="--   ", break_long_words=False) + "\n"

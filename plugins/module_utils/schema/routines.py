@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ..core.backfill.carrying import route_statements
 from ..core.bookkeeping import BOOKKEEPING
-from ..core.render import route_statements
 from ..core.rows.reading import helper_statements
 from ..core.rows.routes import Route
 from ..core.sqltext import literal
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def install_helpers(conn: Connection) -> None:
     """Create or replace the functions of schema migracion that tables and forward SELECTs call."""
-    run_sql(conn, *helper_statements(conn.info.server_version))
+    run_sql(conn, *helper_statements(conn.info.server_version // 10_000))
 
 
 def install_routes(conn: Connection, routes: Sequence[Route]) -> None:
@@ -35,7 +35,6 @@ def install_routes(conn: Connection, routes: Sequence[Route]) -> None:
         return
     uninstall_routes(conn, routes)
     run_sql(conn, *statements)
-    run_sql(conn, f"REVOKE ALL ON {', '.join(route.view for route in routes)} FROM PUBLIC")
     run_sql(conn, f"COMMENT ON VIEW {routes[0].view} IS {literal(stamp)}")
 
 

@@ -83,7 +83,7 @@ class Bench:
             "CREATE SCHEMA migracion; CREATE TYPE public.letters AS ENUM ('a', 'abcde', 'abcdef', 'abcde ', 'null', 'ñandú')"
         )
         self.run("CREATE DOMAIN public.short_text AS varchar(10)")
-        for statement in helper_statements(self.conn.info.server_version):
+        for statement in helper_statements(self.conn.info.server_version // 10_000):
             self.run(statement)
 
     def run(self, statement: str) -> None:

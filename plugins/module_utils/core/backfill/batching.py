@@ -17,18 +17,24 @@ from ..bookkeeping import BOOKKEEPING
 from ..rows.routes import Route, joined_key
 from ..rows.row_bytes import legacy_row_bytes
 from ..rows.row_locks import key_and_place, passed
-from ..sqltext import ident, literal
+from ..sqltext import commented, ident, literal, where_all
 
-# Rows are looked up, never searched for: a plan made while a table was small or never analysed would scan the whole of it in
-# every batch, and by PostgreSQL's own prices it is cheaper to read a parent table through than to look up as many rows as a
-# batch has. What has to be planned anew for each batch is EXECUTEd: a plan kept from when migracion.cuarentena was empty took
-# 25 s for a batch of 0.25 s. Forced for the whole function, the foreign keys' own checks would be planned for every row.
-HEAD = """LANGUAGE plpgsql SECURITY INVOKER
-SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_mergejoin = off SET enable_tidscan = on
-SET seq_page_cost = 0.01 SET random_page_cost = 0.01 SET cpu_operator_cost = 0.0001 SET jit = off SET plan_cache_mode = auto
-AS $funcion$
-#variable_conflict use_column
+# What has to be planned anew for each batch is EXECUTEd: a plan kept from when migracion.cuarentena was empty took 25 s for a
+# batch of 0.25 s.
+PLANNING = """LANGUAGE plpgsql SECURITY INVOKER
+-- ningún nombre se toma de otro esquema
+SET search_path = pg_catalog, pg_temp
+-- las filas se buscan por índice o en su lugar: un plan hecho con la tabla vacía la recorrería entera en cada lote
+SET enable_seqscan = off SET enable_mergejoin = off SET enable_tidscan = on
+-- buscar las filas de un lote ha de costar menos que leer entera la tabla de sus padres
+SET seq_page_cost = 0.01 SET random_page_cost = 0.01 SET cpu_operator_cost = 0.0001
+-- compilar tardaría más que el lote
+SET jit = off
 """
+BODY = "AS $funcion$\n#variable_conflict use_column\n"
+HEAD = f"""{PLANNING}-- auto: de otro modo se planearía la comprobación de cada clave foránea, fila por fila
+SET plan_cache_mode = auto
+{BODY}"""
 
 
 def batch_function(route: Route) -> str:
@@ -41,7 +47,11 @@ def batch_function(route: Route) -> str:
         pick = f"{_begun_again(route)}{by_page}{_by_key(route)}  END IF;\n"
     else:
         pick = _by_key(route)
-    return f"""CREATE OR REPLACE FUNCTION {route.function("copiar")}(
+    caption = (
+        f"Un lote: las filas de {ident(route.pair.source)} que siguen en el tramo, por llevar, y el avance en progreso_copia."
+        " La llama la copia (table_copy), lote tras lote."
+    )
+    return f"""{commented(caption)}CREATE OR REPLACE FUNCTION {route.function("copiar")}(
   p_tramo text, p_filas integer, p_bytes bigint, p_run text,
   OUT leidas bigint, OUT copiadas bigint, OUT rechazadas bigint, OUT terminada boolean, OUT cortada boolean)
 {HEAD}DECLARE
@@ -52,7 +62,7 @@ BEGIN
   SELECT * INTO STRICT v_p FROM {BOOKKEEPING}.progreso_copia
   WHERE tabla_origen = {literal(route.pair.source)} AND tabla_destino = {literal(route.pair.target)} AND tramo = p_tramo
   FOR UPDATE;
-  -- locks wait for writers in flight; up to the end that was fixed, since what comes later is for the proof to find
+  -- cada bloqueo espera a quien escribe; solo hasta el fin que se fijó: lo que llega después lo encuentra la prueba
 {pick}  leidas := v_n;
   SELECT r.copiadas, r.rechazadas INTO copiadas, rechazadas FROM {route.function("llevar")}({passed(names)}, p_run, p_lugar) r;
   UPDATE {BOOKKEEPING}.progreso_copia SET
@@ -75,9 +85,9 @@ def _page(place: str) -> str:
 
 def _begun_again(route: Route) -> str:
     """Return the step that goes back to the start, by key, once the pages are another file's."""
-    return f"""  PERFORM 1 FROM {route.source_table} l LIMIT 0;  -- holds the table: nobody rewrites it until the batch is over
+    return f"""  PERFORM 1 FROM {route.source_table} l LIMIT 0;  -- retiene la tabla: nadie la reescribe hasta que termine el lote
   IF (v_p.fin->>'archivo')::oid <> {_file(route)} THEN
-    -- rewritten: from the start by key; what is copied already is equal and stays
+    -- reescrita: desde el principio, por clave; lo ya copiado es igual y se queda
     SELECT NULL, u.fin, n.filas, 0, 0, 0 INTO v_p.posicion, v_p.fin, v_p.filas_previstas, v_p.filas_leidas,
       v_p.filas_copiadas, v_p.filas_cuarentena
     FROM {_rows_and_highest_key(route)};
@@ -92,8 +102,10 @@ def _by_page(route: Route) -> str:
     key, by llevar.
     """
     names = route.key_names
-    stretch = f"FROM {route.source_table} l WHERE {route.where('l')} AND l.ctid > v_desde AND l.ctid <= v_hasta"
+    chosen = where_all(route.where("l"), "l.ctid > v_desde AND l.ctid <= v_hasta", before=" ")
+    stretch = f"FROM {route.source_table} l{chosen}"
     found = ", ".join(f"v{k}" for k in names)
+    moved = "-- alguna fila ya no está en su lugar: llevar las bloquea todas por su clave"
     both = " ".join(f"p{k} := p{k} || v{k};" for k in names)
     return f"""    v_desde := coalesce(v_p.posicion #>> '{{}}', '(0,0)');
     v_hasta := LEAST((v_p.fin->>'hasta')::tid, format('(%s,0)', {_page("v_desde")}
@@ -111,6 +123,7 @@ def _by_page(route: Route) -> str:
       SELECT {key_and_place(route)}
       {stretch} FOR SHARE OF l) l;
     IF ({passed(names)}) IS DISTINCT FROM ({found}) THEN
+      {moved}
       {both} p_lugar := NULL;
     END IF;
     v_p.posicion := to_jsonb(v_hasta);
@@ -131,8 +144,7 @@ def _by_key(route: Route) -> str:
       {_within_bounds(names, "$3", "$4")} FROM (
         SELECT {key_and_place(route)},
           {legacy_row_bytes(route, "l")} AS peso
-        FROM {route.source_table} l WHERE {route.where("l")}
-          AND ($1 IS NULL OR {row} > {last}) AND {row} <= {end}
+        FROM {route.source_table} l{where_all(route.where("l"), f"($1 IS NULL OR {row} > {last}) AND {row} <= {end}", before=" ")}
         ORDER BY {order} LIMIT $3 FOR SHARE OF l) l) l) s
     $lote$ INTO {passed(route.key_names)}, p_lugar, v_vistas USING v_p.posicion, v_p.fin, p_filas, p_bytes;
     v_n := cardinality(p{route.key_names[0]});
@@ -142,9 +154,10 @@ def _by_key(route: Route) -> str:
 """
 
 
-def _arrays(names: Sequence[str], alias: str, order: str, condition: str = "true") -> str:
+def _arrays(names: Sequence[str], alias: str, order: str, condition: str = "") -> str:
     """Return columns as arrays in this order, each empty where there is no row."""
-    return ", ".join(f"coalesce(array_agg({alias}.{n} ORDER BY {order}) FILTER (WHERE {condition}), '{{}}')" for n in names)
+    chosen = f" FILTER (WHERE {condition})" if condition else ""
+    return ", ".join(f"coalesce(array_agg({alias}.{n} ORDER BY {order}){chosen}, '{{}}')" for n in names)
 
 
 def _within_bounds(order: str, rows: str, size: str) -> str:
@@ -158,7 +171,7 @@ def _rows_and_highest_key(route: Route) -> str:
     """Return the tables n (filas, and the last place of a row) and u (fin, NULL where there is no row)."""
     keys = ", ".join(f"l.{ident(c.name)}::text" for c in route.key)
     order = ", ".join(f"l.{ident(c.name)} DESC" for c in route.key)
-    rows = f"SELECT count(*) AS filas, max(l.ctid) AS lugar FROM {route.source_table} l WHERE {route.where('l')}"
+    rows = f"SELECT count(*) AS filas, max(l.ctid) AS lugar FROM {route.source_table} l{where_all(route.where('l'), before=' ')}"
     return f"""({rows}) n
     LEFT JOIN (SELECT jsonb_build_array({keys}) AS fin FROM {route.source_table} l ORDER BY {order} LIMIT 1) u ON true"""
 
@@ -188,7 +201,7 @@ def split_end(route: Route) -> str:
   FROM (SELECT e.fin, format('(%s,0)', {_page("(e.fin->>'hasta')")} / 2) AS lugar FROM entero e) e"""
     else:
         middle = f"""SELECT k.clave AS posicion, k.clave AS fin FROM (
-    SELECT jsonb_build_array({keys}) AS clave FROM {route.source_table} l WHERE {route.where("l")}
+    SELECT jsonb_build_array({keys}) AS clave FROM {route.source_table} l{where_all(route.where("l"), before=" ")}
     ORDER BY {order} OFFSET (SELECT filas_previstas / 2 FROM entero) LIMIT 1) k"""
     return f"""WITH entero AS (
   SELECT p.* FROM {BOOKKEEPING}.progreso_copia p WHERE {pair} AND p.tramo = ''

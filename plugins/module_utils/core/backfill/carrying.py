@@ -10,31 +10,38 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..bookkeeping import BOOKKEEPING
+from ..rows.forward import forward_sql
 from ..rows.refusals import accepted
 from ..rows.routes import Route, clave_sql, row_image, spanish_clave
 from ..rows.row_locks import by_key, key_and_place, parent_locks, passed, unnested
 from ..rows.values import TEXT_TYPES, type_family
-from ..sqltext import ident, idents, images_differ, literal
-from .batching import HEAD, batch_function
+from ..sqltext import commented, folded, ident, idents, images_differ, literal
+from .batching import BODY, HEAD, PLANNING, batch_function
 
+_HALVES = "CASE … THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200."
 UNFORESEEN = "PostgreSQL la rechaza: "  # the reason of a row that no expression foresaw begins so
 
 
-def function_statements(route: Route, routes: Sequence[Route]) -> tuple[str, ...]:
-    """Return the statements that create the pair's functions; ``routes``: all routes to its Spanish table."""
-    keys = ", ".join(f"{c.type}[]" for c in route.key)
-    revoke = (
-        f"REVOKE ALL ON FUNCTION {route.function('llevar')}({keys}, text, tid[]),"
-        f" {route.function('copiar')}(text, integer, bigint, text) FROM PUBLIC"
+def route_statements(route: Route, every_route: Sequence[Route]) -> tuple[str, ...]:
+    """Return the statements that make the pair's view and functions; the last pair of a Spanish table brings quitar."""
+    routes = [r for r in every_route if r.pair.target == route.pair.target]
+    caption = (
+        f"Qué será de cada fila de {ident(route.pair.source)} en {ident(route.pair.target)}: sus valores, o por qué no pasa."
+        " La leen las funciones, la prueba y el simulacro."
     )
-    return (_carry(route, routes), batch_function(route), revoke)
-
-
-def removal_statements(routes: Sequence[Route]) -> tuple[str, ...]:
-    """Return the statements that create the Spanish table's function quitar; ``routes``: all routes to it."""
-    route = routes[0]
-    match = ", ".join(f"{c.type}[]" for c in route.match)
-    return (_remove(routes), f"REVOKE ALL ON FUNCTION {route.removal}({match}, text) FROM PUBLIC")
+    keys = ", ".join(f"{c.type}[]" for c in route.key)
+    functions = f"{route.function('llevar')}({keys}, text, tid[]), {route.function('copiar')}(text, integer, bigint, text)"
+    statements = [
+        f"{commented(caption)}CREATE OR REPLACE VIEW {route.view} AS\n{forward_sql(route)}",
+        f"REVOKE ALL ON {route.view} FROM PUBLIC",
+        _carry(route, routes),
+        batch_function(route),
+        f"REVOKE ALL ON FUNCTION {functions} FROM PUBLIC",
+    ]
+    if route is routes[-1]:
+        match = ", ".join(f"{c.type}[]" for c in routes[0].match)
+        statements += [_remove(routes), f"REVOKE ALL ON FUNCTION {route.removal}({match}, text) FROM PUBLIC"]
+    return tuple(folded(commented(_HALVES) + s if "THEN true ELSE false" in s else s) for s in statements)
 
 
 def _arguments(names: Sequence[str], types: Sequence[str]) -> str:
@@ -44,30 +51,28 @@ def _arguments(names: Sequence[str], types: Sequence[str]) -> str:
 def _carry(route: Route, routes: Sequence[Route]) -> str:
     keys = route.key_names
     held = "".join(f"\n  p{m} {c.type}[] := '{{}}';" for m, c in zip(_held(route), route.match, strict=True))
-    halving = "".join(
-        f"\n    SELECT r.copiadas, r.rechazadas INTO v_mas, v_peor"
-        f" FROM {route.function('llevar')}({', '.join(f'p{k}[{half}]' for k in keys)}, p_run, p_lugar[{half}]) r;"
-        "\n    copiadas := copiadas + v_mas; rechazadas := rechazadas + v_peor;"
-        for half in ("1:v_mitad", "v_mitad + 1:")
-    )
     locked = ", ".join(f"coalesce(array_agg(l.{k}), '{{}}')" for k in (*keys, "_lugar"))
     asked = f"(SELECT DISTINCT k.* FROM {unnested(keys)}) k"
     own = f"SELECT {key_and_place(route)} FROM {route.source_table} l JOIN {asked} ON {by_key(route, 'k')}"
     order = idents((c.name for c in route.key), "l.")
     others = "".join(f"  PERFORM {lock};\n" for lock in parent_locks(route, _placed(route, "l", "ctid", "p_lugar", passed(keys))))
-    return f"""CREATE OR REPLACE FUNCTION {route.function("llevar")}(
+    caption = (
+        f"Deja en {ident(route.pair.target)} las filas legacy de esas claves como dice la vista; anota las rechazadas"
+        f"{' y las fusionadas' if may_merge(route) else ''}. La llaman copiar, la reparación y ella misma."
+    )
+    return f"""{commented(caption)}CREATE OR REPLACE FUNCTION {route.function("llevar")}(
   {_arguments(keys, [c.type for c in route.key])}, p_run text, p_lugar tid[] DEFAULT NULL,
   OUT copiadas bigint, OUT rechazadas bigint)
 {HEAD}DECLARE
   v_mitad integer := cardinality(p{keys[0]}) / 2;
   v_estado text; v_mensaje text; v_mas bigint; v_peor bigint; v_hubo boolean := false;
-  -- a copy goes where no Spanish row is yet: it looks for them once it has met one
+  -- la copia llega donde aún no hay filas: las busca cuando ha encontrado una
   v_mirar boolean := p_lugar IS NULL;{held}
 BEGIN
   copiadas := 0; rechazadas := 0;
   IF cardinality(p{keys[0]}) = 0 THEN RETURN; END IF;
   PERFORM set_config('migracion.sync', 'copia', true);
-  -- each lock waits for writers in flight; the next statement then reads what they committed
+  -- cada bloqueo espera a quien escribe; la sentencia siguiente lee lo que confirmó
   IF p_lugar IS NULL THEN
     SELECT {locked} INTO {passed(keys)}, p_lugar FROM (
       {own}
@@ -84,15 +89,24 @@ BEGIN
     EXIT WHEN v_mirar OR v_estado <> '23505';
     v_mirar := true;
   END LOOP;
-{_parking(route, routes)}  -- the net below the forward SELECT's own refusals: halve until the row that cannot go in stands alone
-  IF cardinality(p{keys[0]}) > 1 THEN{halving}
+{_parking(route, routes)}  -- red bajo los rechazos de la vista: partir en dos hasta que la fila que no entra quede sola
+  IF cardinality(p{keys[0]}) > 1 THEN{_halving(route)}
     RETURN;
   END IF;
-  -- a parent that is not there yet is no fault of the row: the proof names it and the repair brings both
+  -- que falte el padre no es culpa de la fila: la prueba lo dice y la reparación trae a los dos
   IF v_estado = '23503' THEN RETURN; END IF;
 {_quarantine_alone(route)}
   rechazadas := 1;
 END $funcion$"""
+
+
+def _halving(route: Route) -> str:
+    return "".join(
+        f"\n    SELECT r.copiadas, r.rechazadas INTO v_mas, v_peor"
+        f" FROM {route.function('llevar')}({', '.join(f'p{k}[{half}]' for k in route.key_names)}, p_run, p_lugar[{half}]) r;"
+        "\n    copiadas := copiadas + v_mas; rechazadas := rechazadas + v_peor;"
+        for half in ("1:v_mitad", "v_mitad + 1:")
+    )
 
 
 def _placed(route: Route, alias: str, place: str, places: str, keys: str) -> str:
@@ -198,7 +212,7 @@ def _quarantine_alone(route: Route) -> str:
   FROM {route.source_table} l JOIN {unnested(route.key_names)} ON {by_key(route, "k")}
   ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
   DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, columna = NULL, motivo = excluded.motivo;
-  -- what it was before is stale now and leaves, as with any refused row
+  -- lo que fue antes ya no vale y sale, como con toda fila rechazada
   WITH fuera AS (
     DELETE FROM {route.target_table} t USING {route.view} f JOIN {unnested(route.key_names)} ON {mine}
     WHERE {twin} AND {accepted("f")} RETURNING t.*
@@ -259,7 +273,7 @@ def _park(route: Route, routes: Sequence[Route], name: str, spanish_type: str) -
         f"EXISTS (SELECT 1 FROM {r.view} g WHERE {_same(route, 'g', 'h')} AND {accepted('g')} AND g.{column} = t.{column})"
         for r in routes
     )
-    return f"""    -- a holder that no legacy row explains leaves; one that is merely stale makes room and is carried along
+    return f"""    -- quien tiene el valor sin fila legacy que lo explique sale; quien va atrasado hace sitio y se lleva después
     v_hubo := v_hubo OR (SELECT q.apartadas > 0 FROM (SELECT {arrays} FROM ({holders}) h) x({", ".join(match)}),
       LATERAL {route.removal}({", ".join("x." + m for m in match)}, p_run) q(apartadas));
     WITH h AS (
@@ -276,9 +290,15 @@ def _remove(routes: Sequence[Route]) -> str:
     route = routes[0]
     names = [f"_k{n}" for n in range(1, len(route.pair.match) + 1)]
     mine = " AND ".join(f"t.{ident(c.name)} = k.{n}" for c, n in zip(route.match, names, strict=True))
-    return f"""CREATE OR REPLACE FUNCTION {route.removal}(
+    caption = (
+        f"Retira de {ident(route.pair.target)} las filas de esas claves que ninguna fila legacy explica y las guarda en apartada."
+        f" La llama{'n llevar y' if _parking(route, routes) else ''} la reparación."
+    )
+    return f"""{commented(caption)}CREATE OR REPLACE FUNCTION {route.removal}(
   {_arguments(names, [c.type for c in route.match])}, p_run text, OUT apartadas bigint)
-{HEAD.replace("= auto", "= force_custom_plan")}BEGIN
+{PLANNING}-- los planes, de cada vez: la tabla crece entre una llamada y otra
+SET plan_cache_mode = force_custom_plan
+{BODY}BEGIN
   PERFORM set_config('migracion.sync', 'copia', true);
   WITH fuera AS (
     DELETE FROM {route.target_table} t USING {unnested(names)}

@@ -9,7 +9,7 @@ from ..bookkeeping import BOOKKEEPING
 from ..rows.refusals import accepted
 from ..rows.routes import Route, joined_key, spanish_clave
 from ..rows.values import type_family
-from ..sqltext import ident, idents, images_differ, literal
+from ..sqltext import ident, idents, images_differ, literal, where_all
 
 EQUAL, MISSING, DIFFERENT, SURPLUS, MERGED = "igual", "falta", "difiere", "sobra", "fusionada"
 QUARANTINED, REFUSED = "cuarentena", "rechazada"  # refused: no entry in migracion.cuarentena that says so yet
@@ -128,7 +128,7 @@ def _differences(route: Route) -> str:
 
 def rows_sql(route: Route) -> str:
     """Return a SELECT of the number of the pair's legacy rows."""
-    return f"SELECT count(*) FROM {route.source_table} l WHERE {route.where('l')}"
+    return f"SELECT count(*) FROM {route.source_table} l{where_all(route.where('l'))}"
 
 
 def accounting_sql(route: Route) -> str:

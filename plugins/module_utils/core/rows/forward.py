@@ -9,7 +9,7 @@ A row with neither ``_rechazo`` nor ``_fusion`` is carried.
 
 from __future__ import annotations
 
-from ..sqltext import ident
+from ..sqltext import ident, where_all
 from .refusals import base_sql, case_of, double_refusals, duplicates_join, late_joins, merge_join, parent_refusals
 from .routes import Route, clave_sql, row_image
 
@@ -29,5 +29,5 @@ def forward_sql(route: Route) -> str:
         f"       {fusion} AS _fusion,\n       {row_image(route, 'l')} AS _fila\n"
         f"{base_sql(route, 'l')}{late_joins(route)}{merge}{duplicates}"
         f"\nCROSS JOIN LATERAL (SELECT {reason} AS rechazo) f"
-        f"\nWHERE {route.where('l')}"
+        f"{where_all(route.where('l'))}"
     )

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from ..bookkeeping import BOOKKEEPING
+from ..sqltext import commented, folded
 
 TOUCH = f"{BOOKKEEPING}.tocar_actualizado"
-
-
-# all that decides what a date means which is written as text
-_READING_DATES = "SET TimeZone = 'UTC' SET DateStyle = 'ISO, MDY' SET timezone_abbreviations = 'Default'"
+_READING_DATES = """-- todo lo que decide qué fecha dice un texto
+SET TimeZone = 'UTC' SET DateStyle = 'ISO, MDY' SET timezone_abbreviations = 'Default'"""
+_CAPTIONS = {
+    "es_jsonb": "Dice si jsonb acepta el texto. La llaman las vistas de fase2 y fase3.",
+    "leer_json": "Lo mismo, probando: para lo muy anidado, que agotaría la pila de la otra. La llama es_jsonb.",
+    "leer_fecha": "Da el instante que dice el texto, o NULL si no dice uno que siempre sea el mismo. La llama a_instante.",
+    "a_instante": "Igual, y las fechas corrientes sin cambiar ajustes, que es más rápido. La llaman las vistas de fase2 y fase3.",
+}
+_TOUCHING = (
+    "Anota la hora del cambio en la columna que se le nombra. La llaman los disparadores de fase1, salvo cuando escriben la copia"
+    " o la sincronización: así cada fila guarda la hora de su origen."
+)
 # A day that exists, perhaps a time, perhaps a zone in digits or Z: no setting changes what it means and reading it cannot fail.
 _PLAIN_DATE = (
     "^(19|20)[0-9]{2}-((0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])|(0[13-9]|1[0-2])-(29|30)|(0[13578]|1[02])-31)"
@@ -16,35 +25,37 @@ _PLAIN_DATE = (
 )
 
 
-def helper_statements(version: int) -> tuple[str, ...]:
-    """Return the functions of schema migracion that tables and forward SELECTs call; ``version``: server_version_num."""
-    reading = {**_reading_json(version), **_reading_dates(version)}
+def helper_statements(major: int) -> tuple[str, ...]:
+    """Return the functions of schema migracion that tables and forward SELECTs call; ``major``: the server's version, 15."""
+    reading = {**_reading_json(major), **_reading_dates(major)}
     names = ", ".join((*(f"{BOOKKEEPING}.{name}(text)" for name in reading), f"{TOUCH}()"))
-    return (
-        *reading.values(),
-        # stands aside when the copy or the sync writes, so that a twin keeps the time of its origin
-        f"""CREATE OR REPLACE FUNCTION {TOUCH}() RETURNS trigger
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+    statements = (
+        *(commented(_CAPTIONS[name]) + statement for name, statement in reading.items()),
+        f"""{commented(_TOUCHING)}CREATE OR REPLACE FUNCTION {TOUCH}() RETURNS trigger
+LANGUAGE plpgsql
+-- ningún nombre se toma de otro esquema
+SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
   RETURN jsonb_populate_record(NEW, jsonb_build_object(TG_ARGV[0], timezone('utc', now())));
 END $$""",
         f"REVOKE ALL ON FUNCTION {names} FROM PUBLIC",
     )
+    return tuple(map(folded, statements))
 
 
-def _reading_json(version: int) -> dict[str, str]:
+def _reading_json(major: int) -> dict[str, str]:
     """Return by name the functions that say whether a text is one that jsonb accepts, in the order in which they are made."""
-    tried = "es_jsonb" if version < 170000 else "leer_json"
+    tried = "es_jsonb" if major < 17 else "leer_json"
     # before 17 no parallel worker may open the subtransaction that a block with EXCEPTION is
     attempt = f"""CREATE OR REPLACE FUNCTION {BOOKKEEPING}.{tried}(texto text) RETURNS boolean
-LANGUAGE plpgsql IMMUTABLE PARALLEL {"UNSAFE" if version < 170000 else "SAFE"} AS $$
+LANGUAGE plpgsql IMMUTABLE PARALLEL {"UNSAFE" if major < 17 else "SAFE"} AS $$
 BEGIN
   PERFORM texto::pg_catalog.jsonb;
   RETURN true;
 EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
   RETURN false;
 END $$"""
-    if version < 170000:
+    if major < 17:
         return {tried: attempt}
     # pg_input_is_valid raises where the parser's stack ends: what could be nested that deep is tried instead
     brackets = "octet_length(texto) - octet_length(translate(texto, '[{', ''))"
@@ -57,17 +68,17 @@ RETURN CASE WHEN octet_length(texto) < 300 OR {brackets} < 300 THEN pg_input_is_
     }
 
 
-def _reading_dates(version: int) -> dict[str, str]:
+def _reading_dates(major: int) -> dict[str, str]:
     """Return by name the functions that give the instant that a text names, NULL where it names none that stays the same.
 
     Without a zone the services mean UTC; words such as today would give another instant every day. Setting
     timezone_abbreviations reads a file, 0.1 ms for every value: what needs no setting is read by an expression.
     """
-    words = "texto ~* '(now|today|tomorrow|yesterday)'"
-    if version >= 160000:
+    guard = "-- lo que cambia cada día no es un instante\n  IF texto ~* '(now|today|tomorrow|yesterday)'"
+    if major >= 16:
         body = f"""LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE AS $$
 BEGIN
-  IF {words} OR NOT pg_catalog.pg_input_is_valid(texto, 'pg_catalog.timestamptz') THEN
+  {guard} OR NOT pg_catalog.pg_input_is_valid(texto, 'pg_catalog.timestamptz') THEN
     RETURN NULL;
   END IF;
   RETURN texto::pg_catalog.timestamptz;
@@ -75,7 +86,7 @@ END $$"""
     else:
         body = f"""LANGUAGE plpgsql STABLE STRICT PARALLEL UNSAFE AS $$
 BEGIN
-  IF {words} THEN
+  {guard} THEN
     RETURN NULL;
   END IF;
   RETURN texto::pg_catalog.timestamptz;
@@ -87,7 +98,7 @@ END $$"""
 {_READING_DATES}
 {body}""",
         "a_instante": f"""CREATE OR REPLACE FUNCTION {BOOKKEEPING}.a_instante(texto text) RETURNS timestamptz
-LANGUAGE sql STABLE PARALLEL {"SAFE" if version >= 160000 else "UNSAFE"}
+LANGUAGE sql STABLE PARALLEL {"SAFE" if major >= 16 else "UNSAFE"}
 RETURN CASE WHEN texto ~ '{_PLAIN_DATE}' AND octet_length(texto) < 60
   THEN (CASE WHEN substr(texto, 11) ~ '[-+]' THEN texto ELSE rtrim(texto, 'Z') || '+00' END)::timestamptz
   ELSE {BOOKKEEPING}.leer_fecha(texto) END""",

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from ..errors import MigrationError
 from ..mapping.types import ForeignKey
-from ..sqltext import ident, idents, literal, qname
+from ..sqltext import all_of, ident, idents, literal, qname, where_all
 from .routes import Carried, Route, clave_sql, joined_key
 from .values import Conversion, Refusal, convert, origin, type_family
 
@@ -139,7 +139,7 @@ def double_refusals(route: Route) -> list[Refusal]:
             losers = _losers(route, unique, guard)
             # few can meet: an array is made once and not weighed by the planner at each row that is looked up
             among = f"IN ({losers})" if guard == "true" else f"= ANY (ARRAY({losers}))"
-            losers = f"{guard} AND ({clave_sql(route.key, 'l')}) {among}"
+            losers = all_of(guard, f"({clave_sql(route.key, 'l')}) {among}")
             refusals.append(Refusal(losers, "'23505'", names, reason))
         for other in route.earlier if set(unique) != set(route.pair.match) else ():
             refusals.append(Refusal(_taken_by(route, other, unique), "'23505'", names, reason))
@@ -167,7 +167,7 @@ def _taken_by(route: Route, other: Route, unique: tuple[str, ...]) -> str:
     ]
     guard = " AND ".join(cut) if route.pair.merge_by and cut else "true"
     values, theirs = idents(unique, "v."), idents(unique, "p.")
-    return f"{guard} AND ({values}) IN (SELECT {theirs} FROM {other.view} p WHERE {accepted('p')})"
+    return all_of(guard, f"({values}) IN (SELECT {theirs} FROM {other.view} p WHERE {accepted('p')})")
 
 
 def may_meet(route: Route, unique: tuple[str, ...]) -> str | None:
@@ -197,8 +197,7 @@ def _losers(route: Route, unique: tuple[str, ...], guard: str) -> str:
     ranked = (
         f"SELECT {clave_sql(route.key, 'o')} AS clave,\n"
         f"       row_number() OVER (PARTITION BY {idents(unique, 'v.')} ORDER BY {_order(route, 'o')}) AS puesto\n"
-        f"{base_sql(route, 'o')}\n"
-        f"WHERE {route.where('o')} AND {guard} AND r.rechazo IS NULL\n"
+        f"{base_sql(route, 'o')}{where_all(route.where('o'), guard, 'r.rechazo IS NULL')}\n"
         f"  AND {' AND '.join(f'v.{ident(u)} IS NOT NULL' for u in unique)}"
         + "".join(f"\n  AND NOT {_matched_by(route, other)}" for other in route.earlier)
     )
@@ -243,7 +242,7 @@ def duplicates_join(route: Route) -> str:
         f"SELECT {clave_sql(route.key, 'o')} AS clave, {spanish} AS destino,\n"
         f"       coalesce(r.rechazo, {case_of(parent_refusals(route))}) AS rechazo, {match},\n"
         f"       row_number() OVER (PARTITION BY {match} ORDER BY {_order(route, 'o')}) AS puesto\n"
-        f"{base_sql(route, 'o')}{late_joins(route)}\nWHERE {route.where('o')}"
+        f"{base_sql(route, 'o')}{late_joins(route)}{where_all(route.where('o'))}"
     )
     names = idents(route.pair.match)
     return (

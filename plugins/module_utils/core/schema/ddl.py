@@ -9,7 +9,7 @@ from ..errors import MigrationError
 from ..mapping.types import ForeignKey, SpanishColumn, SpanishTable, TableMapping
 from ..rows.reading import TOUCH
 from ..rows.routes import source_of, spanish_columns
-from ..sqltext import derived_name, ident, idents, literal, qname
+from ..sqltext import derived_name, folded, ident, idents, literal, qname
 from .policies import policy_statements, rules_from
 
 
@@ -22,7 +22,7 @@ def table_statements(mapping: TableMapping, catalogue: Catalogue, table: Spanish
     if table.touched:
         statements.append(_touch_trigger(table, table.touched, schema))
     statements += access_statements(mapping, catalogue, table, schema)
-    return (*statements, *policy_statements(catalogue, table, name).values())
+    return tuple(map(folded, (*statements, *policy_statements(catalogue, table, name).values())))
 
 
 def access_statements(mapping: TableMapping, catalogue: Catalogue, table: SpanishTable, schema: str) -> list[str]:
