@@ -76,10 +76,13 @@ class Relation:
 class Catalogue:
     """``role``: current_user; ``relations``: by name; ``default_grantees``: roles that new tables are opened to.
 
+    ``server_major``: the server's version, 15: some functions are written otherwise for another.
+
     ``carried_policies``: the twins' policies in the Spanish tables' own words, as the server translated them.
     """
 
     role: str
+    server_major: int
     relations: tuple[Relation, ...]
     default_grantees: tuple[str, ...] = ()
     carried_policies: tuple[CarriedPolicy, ...] = ()
@@ -105,6 +108,7 @@ def catalogue_from_json(text: str) -> Catalogue:
 def _catalogue(raw: dict[str, Any]) -> Catalogue:
     return Catalogue(
         role=raw["role"],
+        server_major=raw["server_major"],
         relations=tuple(
             Relation(
                 **{

@@ -99,6 +99,7 @@ def read_catalogue(conn: Connection, mapping: TableMapping) -> Catalogue:
     grantees = fetch_all(conn, _DEFAULT_GRANTEES, (mapping.schema,))
     return Catalogue(
         role=role,
+        server_major=conn.info.server_version // 10_000,
         relations=tuple(
             Relation(
                 name=name,

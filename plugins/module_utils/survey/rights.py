@@ -69,7 +69,7 @@ def _attempt(conn: Connection, trial: Trial) -> str | None:
 
 def _trials(conn: Connection, mapping: TableMapping, catalogue: Catalogue) -> Iterator[Trial]:
     schema, role = mapping.schema, ident(catalogue.role)
-    helpers = helper_statements(conn.info.server_version // 10_000)
+    helpers = helper_statements(catalogue.server_major)
     bookkeeping = (f"CREATE SCHEMA IF NOT EXISTS {BOOKKEEPING}", *helpers)
     in_schema = f"Pida al dueño: GRANT CREATE ON SCHEMA {ident(schema)} TO {role};"
     database = ident(str(db.fetch_all(conn, "SELECT current_database()")[0][0]))

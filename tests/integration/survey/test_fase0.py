@@ -335,6 +335,22 @@ def test_an_approval_that_another_version_wrote_is_no_approval_and_fase0_gives_a
     jobs.copy()
 
 
+def test_an_approval_for_another_server_version_says_so_and_fase0_gives_a_new_one(begin: Begin) -> None:
+    database, jobs = begin(up_to="fase1")
+    database.query(
+        r"""UPDATE migracion.sql_aprobado SET texto = regexp_replace(texto, '("server_major": )\d+', '\113'), sha256 = 'antes'"""
+        " WHERE nombre = 'catalogo.json'"
+    )
+    here = int(database.value("SHOW server_version_num")) // 10000
+    with pytest.raises(
+        MigrationError, match=f"aprobó el SQL para PostgreSQL 13 y el servidor es ahora PostgreSQL {here}"
+    ) as stopped:
+        jobs.copy()
+    assert stopped.value.code == "drift"
+    jobs.approve()
+    jobs.copy()
+
+
 CHANGES = {
     "customers.apodo es nueva (text)": "ALTER TABLE customers ADD apodo text",
     "falta professions.specialty": "ALTER TABLE professions DROP specialty",
