@@ -1,7 +1,8 @@
 -- Meta: crear la tabla proveedor_profesiones con la estructura de destino y los permisos de provider_professions.
--- Necesita: CREATE en el esquema, USAGE sobre la secuencia legacy que se comparta, funciones de migracion (fase0).
--- Bloqueo: ninguno sobre tablas en uso; la tabla es nueva y nadie la lee hasta fase3.
--- Deshacer: DROP TABLE proveedor_profesiones (nunca CASCADE), con la tabla vacía: fase1 --tags rollback.
+-- Necesita: fase0; CREATE en public; ser dueño de proveedores y profesiones, que hace antes fase1.
+-- Bloqueo: ninguno sobre tablas en uso: es nueva y nadie la lee hasta fase3; SHARE ROW EXCLUSIVE en proveedores y profesiones
+--   (claves foráneas), igual de nuevas. Cada espera dura 500 ms como mucho; 20 intentos.
+-- Deshacer: fase1 --tags rollback: DROP TABLE proveedor_profesiones (nunca CASCADE), con la tabla vacía.
 -- Repetir: no como archivo; fase1 compara antes con el catálogo y solo crea lo que falta.
 
 CREATE SEQUENCE public.proveedor_profesiones_id_seq AS integer;

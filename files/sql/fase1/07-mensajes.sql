@@ -1,7 +1,7 @@
 -- Meta: crear la tabla mensajes con la estructura de destino y los permisos de messages.
--- Necesita: CREATE en el esquema, USAGE sobre la secuencia legacy que se comparta, funciones de migracion (fase0).
--- Bloqueo: ninguno sobre tablas en uso; la tabla es nueva y nadie la lee hasta fase3.
--- Deshacer: DROP TABLE mensajes (nunca CASCADE), con la tabla vacía: fase1 --tags rollback.
+-- Necesita: fase0; CREATE en public.
+-- Bloqueo: ninguno sobre tablas en uso: es nueva y nadie la lee hasta fase3. Cada espera dura 500 ms como mucho; 20 intentos.
+-- Deshacer: fase1 --tags rollback: DROP TABLE mensajes (nunca CASCADE), con la tabla vacía.
 -- Repetir: no como archivo; fase1 compara antes con el catálogo y solo crea lo que falta.
 -- Seguridad por fila: activa como en messages, con las políticas que se pueden trasladar.
 -- Política que no se traslada, así que cerrada: «Mensajes propios» (SELECT): usa user_id, sin columna en mensajes

@@ -1,8 +1,13 @@
 -- Meta: llevar provider_services a servicios_proveedor. La vista es la única definición: copia, prueba y simulacro la usan.
--- Necesita: fase1; SELECT y UPDATE (para FOR SHARE) sobre provider_services.
--- Bloqueo: crear esto no bloquea nada; cada lote toma FOR SHARE de sus filas de provider_services, lo que dura el lote.
--- Deshacer: DROP VIEW y DROP FUNCTION en migracion; las filas, con fase2 --tags rollback.
--- Repetir: sí, todo es CREATE OR REPLACE; un lote repetido no cambia nada.
+-- Necesita: fase1; las vistas de fase2/03; ser dueño de migracion y USAGE en public; SELECT y UPDATE sobre provider_services y
+--   users; SELECT, INSERT, UPDATE y DELETE sobre servicios_proveedor; BYPASSRLS, o ser su dueño, donde haya seguridad por fila.
+-- Bloqueo: cada lote (5.000 filas, si batch_rows no dice otra cosa, y 8 MB como mucho, o una fila mayor), hasta que termina: FOR
+--   SHARE en provider_services; luego FOR SHARE en users (padres); FOR KEY SHARE en proveedores (claves foráneas) y
+--   migracion.arriendo; escribe en servicios_proveedor, migracion.progreso_copia y migracion.cuarentena, y en migracion.apartada
+--   si una fila sobra o no entra. Cada espera dura 200 ms como mucho; después el lote cede y vuelve con menos filas, 40 intentos.
+--   Crear esto toma ACCESS SHARE en lo que leen las vistas, que solo choca con quien cambia la tabla misma.
+-- Deshacer: fase2 --tags rollback; vista y funciones se van con la última copia que se deshaga.
+-- Repetir: sí, todo es CREATE OR REPLACE, y un lote repetido no cambia nada.
 
 -- CASE … THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200.
 -- Qué será de cada fila de provider_services en servicios_proveedor: sus valores, o por qué no pasa. La leen las funciones, la

@@ -1,8 +1,13 @@
 -- Meta: llevar task_queue a tareas_programadas. La vista es la única definición: copia, prueba y simulacro la usan.
--- Necesita: fase1; SELECT y UPDATE (para FOR SHARE) sobre task_queue.
--- Bloqueo: crear esto no bloquea nada; cada lote toma FOR SHARE de sus filas de task_queue, lo que dura el lote.
--- Deshacer: DROP VIEW y DROP FUNCTION en migracion; las filas, con fase2 --tags rollback.
--- Repetir: sí, todo es CREATE OR REPLACE; un lote repetido no cambia nada.
+-- Necesita: fase1; ser dueño de migracion y USAGE en public; SELECT y UPDATE sobre task_queue; SELECT, INSERT, UPDATE y DELETE
+--   sobre tareas_programadas; BYPASSRLS, o ser su dueño, donde haya seguridad por fila.
+-- Bloqueo: cada lote (5.000 filas, si batch_rows no dice otra cosa, y 8 MB como mucho, o una fila mayor), hasta que termina: FOR
+--   SHARE en task_queue; FOR KEY SHARE en migracion.arriendo; escribe en tareas_programadas, migracion.progreso_copia y
+--   migracion.cuarentena, y en migracion.apartada si una fila sobra o no entra. Cada espera dura 200 ms como mucho; después el
+--   lote cede y vuelve con menos filas, 40 intentos. Crear esto toma ACCESS SHARE en lo que leen las vistas, que solo choca con
+--   quien cambia la tabla misma.
+-- Deshacer: fase3 --tags rollback; vista y funciones se van con la última copia que se deshaga.
+-- Repetir: sí, todo es CREATE OR REPLACE, y un lote repetido no cambia nada.
 
 -- Qué será de cada fila de task_queue en tareas_programadas: sus valores, o por qué no pasa. La leen las funciones, la prueba y
 --   el simulacro.

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from ..core.backfill.batching import BATCH_BYTES
 from ..core.backfill.pace import blended, next_rows
 from ..core.bookkeeping import BOOKKEEPING
 from ..core.errors import MigrationError
@@ -21,7 +22,6 @@ from .watch import Watch, waiters
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
-BATCH_BYTES = 8 * 2**20  # of the legacy rows of one transaction: what it writes, remembers and lasts is bounded by it
 SERIALIZATION_FAILURE = "40001"
 
 

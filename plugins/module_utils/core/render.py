@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from .backfill.carrying import route_statements
+from .backfill.batching import BATCH_BYTES, BATCH_ROWS
+from .backfill.carrying import may_merge, route_statements
 from .bookkeeping import BOOKKEEPING, COMMENT, CREATE, CREATE_SCHEMA, SEAL
 from .catalogue import Catalogue
 from .mapping.types import SpanishTable, TableMapping
-from .rows.reading import helper_statements
+from .rows.reading import TOUCH, helper_statements
 from .rows.routes import Route, routes_of
-from .schema.ddl import table_statements, twin_of
+from .rows.row_locks import locked_beside
+from .schema.ddl import legacy_sequence, table_statements, twin_of
 from .schema.policies import left_out
-from .sqltext import commented
-from .waits import SESSION
+from .sqltext import commented, ident
+from .waits import DDL, ROWS, SESSION
+from .words import number, size
 
 
 def render(mapping: TableMapping, catalogue: Catalogue) -> dict[str, str]:
@@ -22,18 +25,29 @@ def render(mapping: TableMapping, catalogue: Catalogue) -> dict[str, str]:
         "fase0/01-contabilidad.sql": _file(_ledger_head(), (CREATE_SCHEMA, CREATE, SEAL, COMMENT)),
         "fase0/02-funciones.sql": _file(_helpers_head(catalogue), helper_statements(catalogue.server_major)),
     }
-    for number, table in enumerate(mapping.tables, 1):
+    for place, table in enumerate(mapping.tables, 1):
         statements = table_statements(mapping, catalogue, table, mapping.schema)
-        files[f"fase1/{number:02d}-{table.name}.sql"] = _file(_table_head(catalogue, table), statements)
+        files[f"fase1/{place:02d}-{table.name}.sql"] = _file(_table_head(mapping, catalogue, table), statements)
     routes = routes_of(mapping, catalogue)
-    for number, route in enumerate(routes, 1):
-        name = f"{route.pair.phase}/{number:02d}-{route.pair.source}-{route.pair.target}.sql"
-        files[name] = _file(_route_head(route), route_statements(route, routes))
+    for route in routes:
+        name = f"{_place(route, routes)}-{route.pair.source}-{route.pair.target}.sql"
+        statements = route_statements(route, routes)
+        files[name] = _file(_route_head(route, routes, statements[0]), statements)
     return files
 
 
-def _file(head: Iterable[str], statements: Iterable[str]) -> str:
+def _place(route: Route, routes: Sequence[Route]) -> str:
+    return f"{route.pair.phase}/{routes.index(route) + 1:02d}"
+
+
+def _file(head: Sequence[str], statements: Iterable[str]) -> str:
     return "".join(commented(line) for line in head) + "".join(f"\n{statement};\n" for statement in statements)
+
+
+def _listed(names: Iterable[str]) -> str:
+    """Return each name once, as in a sentence."""
+    *first, last = dict.fromkeys(names)
+    return f"{', '.join(first)} y {last}" if first else last
 
 
 def _ledger_head() -> list[str]:
@@ -57,28 +71,85 @@ def _helpers_head(catalogue: Catalogue) -> list[str]:
     ]
 
 
-def _table_head(catalogue: Catalogue, table: SpanishTable) -> list[str]:
-    twin = twin_of(catalogue, table)
+def _table_head(mapping: TableMapping, catalogue: Catalogue, table: SpanishTable) -> list[str]:
+    twin, name = twin_of(catalogue, table), ident(table.name)
+    needs = [f"fase0 ({TOUCH})" if table.touched else "fase0", f"CREATE en {ident(mapping.schema)}"]
+    sequences = [s for c in table.columns if c.serial and (s := legacy_sequence(mapping, catalogue, table, c))]
+    if sequences:
+        needs.append(f"USAGE sobre la secuencia {_listed(sequences)}, que comparte")
+    parents = list(dict.fromkeys(k.table for k in table.foreign_keys if k.table != table.name))
+    made = "ninguno sobre tablas en uso: es nueva y nadie la lee hasta fase3"
+    if parents:
+        needs.append(f"ser dueño de {_listed(map(ident, parents))}, que hace antes fase1")
+        made += f"; SHARE ROW EXCLUSIVE en {_listed(map(ident, parents))} (claves foráneas), igual de nuevas"
     lines = [
-        f"Meta: crear la tabla {table.name} con la estructura de destino y los permisos de {table.twin}.",
-        "Necesita: CREATE en el esquema, USAGE sobre la secuencia legacy que se comparta, funciones de migracion (fase0).",
-        "Bloqueo: ninguno sobre tablas en uso; la tabla es nueva y nadie la lee hasta fase3.",
-        f"Deshacer: DROP TABLE {table.name} (nunca CASCADE), con la tabla vacía: fase1 --tags rollback.",
+        f"Meta: crear la tabla {name} con la estructura de destino y los permisos de {ident(table.twin)}.",
+        f"Necesita: {'; '.join(needs)}.",
+        f"Bloqueo: {made}. Cada espera dura {DDL.timeout_ms} ms como mucho; {DDL.tries} intentos.",
+        f"Deshacer: fase1 --tags rollback: DROP TABLE {name} (nunca CASCADE), con la tabla vacía.",
         "Repetir: no como archivo; fase1 compara antes con el catálogo y solo crea lo que falta.",
     ]
     if twin.row_security:
-        lines.append(f"Seguridad por fila: activa como en {table.twin}, con las políticas que se pueden trasladar.")
-    lines += [f"Política que no se traslada, así que cerrada: {phrase}" for phrase in left_out(catalogue, table.name)]
-    return lines
+        lines.append(f"Seguridad por fila: activa como en {ident(table.twin)}, con las políticas que se pueden trasladar.")
+    return lines + [f"Política que no se traslada, así que cerrada: {phrase}" for phrase in left_out(catalogue, table.name)]
 
 
-def _route_head(bound: Route) -> list[str]:
-    source, target = bound.pair.source, bound.pair.target
-    lines = [
+def _route_head(route: Route, routes: Sequence[Route], view: str) -> list[str]:
+    source, target, phase = ident(route.pair.source), ident(route.pair.target), route.pair.phase
+    return [
         f"Meta: llevar {source} a {target}. La vista es la única definición: copia, prueba y simulacro la usan.",
-        f"Necesita: fase1; SELECT y UPDATE (para FOR SHARE) sobre {source}.",
-        f"Bloqueo: crear esto no bloquea nada; cada lote toma FOR SHARE de sus filas de {source}, lo que dura el lote.",
-        "Deshacer: DROP VIEW y DROP FUNCTION en migracion; las filas, con fase2 --tags rollback.",
-        "Repetir: sí, todo es CREATE OR REPLACE; un lote repetido no cambia nada.",
+        f"Necesita: {'; '.join(_needs(route, routes, view))}.",
+        f"Bloqueo: cada lote ({number(BATCH_ROWS)} filas, si batch_rows no dice otra cosa, y {size(BATCH_BYTES)} como mucho, o"
+        f" una fila mayor), hasta que termina: {'; '.join(_batch_locks(route))}. Cada espera dura {ROWS.timeout_ms} ms como"
+        f" mucho; después el lote cede y vuelve con menos filas, {ROWS.tries} intentos. Crear esto toma ACCESS SHARE en lo que"
+        " leen las vistas, que solo choca con quien cambia la tabla misma.",
+        f"Deshacer: {phase} --tags rollback; vista y funciones se van con la última copia que se deshaga.",
+        "Repetir: sí, todo es CREATE OR REPLACE, y un lote repetido no cambia nada.",
     ]
-    return lines
+
+
+def _needs(route: Route, routes: Sequence[Route], view: str) -> list[str]:
+    """Return what has to be there, and the rights, of a role that is not the owner of everything."""
+    locked = _locked(route)
+    built_on = [*route.earlier, *(r for _, parents in route.parents for r in parents)]
+    read = [c.lookup.table for c in route.carried if c.spanish]
+    read += [r.pair.source for r in route.earlier if route.pair.merge_by]
+    read += [key.table for key, parents in route.parents if not parents]
+    read = [name for name in map(ident, read) if name not in locked and name != ident(route.pair.target)]
+    draws = any(c.serial and c.name not in route.columns for c in route.table.columns)
+    functions = [f"{BOOKKEEPING}.{name}" for name in ("es_jsonb", "a_instante") if f"{BOOKKEEPING}.{name}(" in view]
+    return [
+        "fase1",
+        *([f"las vistas de {_listed(_place(r, routes) for r in built_on)}"] if built_on else []),
+        *([f"{_listed(functions)} (fase0/02)"] if functions else []),
+        f"ser dueño de {BOOKKEEPING} y USAGE en {ident(route.schema)}",
+        f"SELECT y UPDATE sobre {_listed(locked)}",
+        *([f"SELECT sobre {_listed(read)}"] if read else []),
+        f"SELECT, INSERT, UPDATE y DELETE sobre {ident(route.pair.target)}{' y USAGE sobre su secuencia' if draws else ''}",
+        "BYPASSRLS, o ser su dueño, donde haya seguridad por fila",
+    ]
+
+
+def _locked(route: Route) -> dict[str, str]:
+    """Return how strongly the rows of each legacy table are locked, the pair's own first."""
+    locked = {ident(route.pair.source): "SHARE"}
+    for (table, _), (_, strength) in locked_beside(route).items():
+        locked[ident(table)] = min(strength, locked.get(ident(table), strength), key=("SHARE", "KEY SHARE").index)
+    return locked
+
+
+def _batch_locks(route: Route) -> list[str]:
+    (own, _), *beside = _locked(route).items()
+    locks = [f"FOR SHARE en {own}"]
+    for strength in ("SHARE", "KEY SHARE"):
+        if names := [name for name, strong in beside if strong == strength]:
+            locks.append(f"luego FOR {strength} en {_listed(names)} (padres)")
+    keyed = [ident(k.table) for k in route.table.foreign_keys if route.carried_as(k.column)]
+    named = f"{_listed(keyed)} (claves foráneas) y " if keyed else ""
+    written = [ident(route.pair.target), *(f"{BOOKKEEPING}.{t}" for t in ("progreso_copia", "cuarentena"))]
+    written += [f"{BOOKKEEPING}.fusion"] if may_merge(route) else []
+    return [
+        *locks,
+        f"FOR KEY SHARE en {named}{BOOKKEEPING}.arriendo",
+        f"escribe en {_listed(written)}, y en {BOOKKEEPING}.apartada si una fila sobra o no entra",
+    ]

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ..backfill.batches import BATCH_BYTES, run_batch
+from ..backfill.batches import run_batch
 from ..backfill.watch import Watch
+from ..core.backfill.batching import BATCH_BYTES
 from ..core.bookkeeping import BOOKKEEPING
 from ..core.proof import comparison
 from ..core.proof.accounts import Account

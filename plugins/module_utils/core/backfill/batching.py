@@ -19,6 +19,9 @@ from ..rows.row_bytes import legacy_row_bytes
 from ..rows.row_locks import key_and_place, passed
 from ..sqltext import commented, ident, literal, where_all
 
+BATCH_ROWS = 5000  # of one transaction, where the setting batch_rows does not say otherwise
+BATCH_BYTES = 8 * 2**20  # of the legacy rows of one transaction: what it writes, remembers and lasts is bounded by it
+
 # What has to be planned anew for each batch is EXECUTEd: a plan kept from when migracion.cuarentena was empty took 25 s for a
 # batch of 0.25 s.
 PLANNING = """LANGUAGE plpgsql SECURITY INVOKER

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from ..sqltext import ident, idents, literal
+from ..sqltext import ident, idents, literal, qname
 from .routes import Route
 
 
@@ -56,23 +56,28 @@ def parent_locks(route: Route, chosen: str) -> tuple[str, ...]:
     return _locks_beside(route, f"FROM {route.source_table} l WHERE {chosen}")
 
 
-def _locks_beside(route: Route, mine: str) -> tuple[str, ...]:
+def locked_beside(route: Route) -> dict[tuple[str, str], tuple[str, str]]:
+    """Return by legacy table and its column: the pair's column that names a row there, and how strongly that row is locked."""
     locks = {}
     for carried in route.carried:
         if carried.rule.lookup and not carried.spanish:
             lookup = carried.lookup
             # a unique column's UPDATE conflicts with KEY SHARE; nothing else of the row is read
-            locks[f"{ident(route.schema)}.{ident(lookup.table)}", lookup.column] = (lookup.by, "KEY SHARE")
+            locks[lookup.table, lookup.column] = (lookup.by, "KEY SHARE")
     for key, parents in route.parents:
         child = route.carried_as(key.column)
         for parent in parents:
             column = parent.carried_as(key.references)
             if child is not None and column is not None:
-                locks[parent.source_table, column.source.name] = (child.source.name, "SHARE")
+                locks[parent.pair.source, column.source.name] = (child.source.name, "SHARE")
+    return locks
+
+
+def _locks_beside(route: Route, mine: str) -> tuple[str, ...]:
     return tuple(
-        f"1 FROM {table} p WHERE p.{ident(column)} IN (SELECT DISTINCT l.{ident(by)} {mine})"
+        f"1 FROM {qname(route.schema, table)} p WHERE p.{ident(column)} IN (SELECT DISTINCT l.{ident(by)} {mine})"
         f" ORDER BY p.{ident(column)} FOR {strength} OF p"
-        for (table, column), (by, strength) in locks.items()
+        for (table, column), (by, strength) in locked_beside(route).items()
     )
 
 
