@@ -20,7 +20,7 @@ from plugins.module_utils.call.approval import approved_texts
 from plugins.module_utils.call.context import Context, opened
 from plugins.module_utils.core.catalogue import catalogue_from_json
 from plugins.module_utils.core.mapping.file import load_mapping
-from plugins.module_utils.core.rows.routes import Route, all_routes
+from plugins.module_utils.core.rows.routes import Route, routes_of
 from plugins.module_utils.ledger import bookkeeping
 from plugins.module_utils.schema.routines import install_helpers, install_routes
 from plugins.module_utils.server import db
@@ -113,7 +113,7 @@ def test_a_batch_takes_the_locks_of_its_head_for_as_long_as_it_says(begin: Begin
         r[0] for r in database.query("SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace")
     }
     with running(made, "fase2") as context:
-        conn, routes = context.conn, context.every_route()
+        conn, routes = context.conn, context.all_routes
         watch = Watch.of(made[1].params(context.run_id, "fase2"), context.run_id)
         with db.transaction(conn):
             install_routes(conn, routes)
@@ -242,7 +242,7 @@ def stranger(new_database: Callable[..., Database]) -> Iterator[Stranger]:
 def test_whoever_has_the_rights_of_the_head_can_carry_and_nobody_with_one_of_them_less(stranger: Stranger) -> None:
     mapping = load_mapping(TINKUBOT.read_text(encoding="utf-8"), "tinkubot.yml")
     catalogue = catalogue_from_json((SIGNED.parent / "mapping/catalogo.json").read_text(encoding="utf-8"))
-    for route in all_routes(mapping, catalogue):
+    for route in routes_of(mapping, catalogue):
         name = file_of(route)
         asked = set().union(*map(rights, needed_files(name)))
         assert len(rights(name)) >= 6
@@ -305,9 +305,9 @@ def test_the_files_make_what_the_runbook_makes(begin: Begin, new_database: Calla
         )
         with db.transaction(context.conn):
             install_helpers(context.conn)
-            install_routes(context.conn, context.every_route())
+            install_routes(context.conn, context.all_routes)
             bookkeeping.seal(context.conn)
-            db.run_sql(context.conn, f"COMMENT ON VIEW {context.every_route()[0].view} IS NULL")  # the fingerprint
+            db.run_sql(context.conn, f"COMMENT ON VIEW {context.all_routes[0].view} IS NULL")  # the fingerprint
     by_hand = new_database()
     psql(by_hand, *readable(server.home / "aprobados", texts))
     assert differences(schema(made[0], without=()), schema(by_hand, without=())) == []

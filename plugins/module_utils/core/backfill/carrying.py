@@ -22,9 +22,9 @@ _HALVES = "CASE … THEN true ELSE false END: así el planificador cuenta con la
 UNFORESEEN = "PostgreSQL la rechaza: "  # the reason of a row that no expression foresaw begins so
 
 
-def route_statements(route: Route, every_route: Sequence[Route]) -> tuple[str, ...]:
+def route_statements(route: Route, all_routes: Sequence[Route]) -> tuple[str, ...]:
     """Return the statements that make the pair's view and functions; the last pair of a Spanish table brings quitar."""
-    routes = [r for r in every_route if r.pair.target == route.pair.target]
+    routes = [r for r in all_routes if r.pair.target == route.pair.target]
     caption = (
         f"Qué será de cada fila de {ident(route.pair.source)} en {ident(route.pair.target)}: sus valores, o por qué no pasa."
         " La leen las funciones, la prueba y el simulacro."
