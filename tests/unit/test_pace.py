@@ -6,15 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from plugins.module_utils.core.backfill.growth import (
-    GIGABYTE,
-    Growth,
-    ServerDisk,
-    StillToCopy,
-    WalKept,
-    forecast,
-    forecast_line,
-)
+from plugins.module_utils.core.backfill.growth import GIGABYTE, Growth, ServerDisk, StillToCopy, WalKept, forecast, forecast_line
 from plugins.module_utils.core.backfill.load import ServerLoad as Others
 from plugins.module_utils.core.backfill.load import Slot, Standby, Transaction
 from plugins.module_utils.core.backfill.pace import BATCH_SECONDS, FEWEST, blended, next_rows

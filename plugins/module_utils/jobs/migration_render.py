@@ -20,8 +20,9 @@ from ..core.survey.drift import find_drift, unmapped_columns, unmapped_tables
 from ..ledger import bookkeeping
 from ..ledger.events import record_event
 from ..proof.accounting import take_account
+from ..schema.mould import structure_of_existing
 from ..schema.routines import install_helpers
-from ..schema.tables import missing_tables, names_taken, structure_of_existing
+from ..schema.tables import missing_tables, names_taken
 from ..schema.undo import made_by_us
 from ..schema.virtual import virtual_schema
 from ..server import db

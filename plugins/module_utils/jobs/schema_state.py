@@ -15,11 +15,12 @@ from ..ledger import bookkeeping, lease
 from ..ledger.events import record_event
 from ..ledger.owed_indexes import forget_owed, owed_indexes
 from ..schema.access import access_problems, exposures
+from ..schema.mould import structure_of_existing
 from ..schema.repair import repair_structure, repairable
 from ..schema.routines import install_helpers, uninstall_routes
 from ..schema.second_sources import merged_notices
 from ..schema.structure import ACCESS, Difference
-from ..schema.tables import announce_schema, make_tables, missing_tables, names_taken, structure_of_existing
+from ..schema.tables import announce_schema, make_tables, missing_tables, names_taken
 from ..schema.undo import drop_tables, made_by_us
 from ..server import db
 

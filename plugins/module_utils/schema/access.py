@@ -12,8 +12,7 @@ from ..core.schema.ddl import own_sequence
 from ..core.schema.policies import made_by_hand, policy_statements, renames
 from ..core.sqltext import qname
 from ..server.db import fetch_all, rolled_back, run_sql
-from .structure import POLICY, Difference, Fact, differences, read_facts, table_oids, without_schema
-from .tables import MOULD
+from .structure import MOULD, POLICY, Difference, Fact, differences, read_facts, table_oids, without_schema
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection

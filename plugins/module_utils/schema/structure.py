@@ -12,6 +12,7 @@ from ..server.db import fetch_all
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
+MOULD = "migracion_molde"  # the schema in which what the mapping asks for is made, and rolled back
 POLICY, SECURITY, GRANT = ACCESS = ("política", "seguridad por fila", "permiso")
 DEFAULT = "valor por defecto"
 NOT_VALIDATED, INVALID, NOT_NULL = " (sin validar)", " (INVALID)", " NOT NULL"

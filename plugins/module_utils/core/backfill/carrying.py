@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from ..bookkeeping import BOOKKEEPING
 from ..rows.forward import forward_sql
-from ..rows.refusals import accepted
+from ..rows.refusals import UNFORESEEN, accepted
 from ..rows.routes import Route, clave_sql, row_image, spanish_clave
 from ..rows.row_locks import by_key, key_and_place, parent_locks, passed, unnested
 from ..rows.values import TEXT_TYPES, type_family
@@ -19,7 +19,6 @@ from ..sqltext import commented, folded, ident, idents, images_differ, literal
 from .batching import BODY, HEAD, PLANNING, batch_function
 
 _HALVES = "CASE … THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200."
-UNFORESEEN = "PostgreSQL la rechaza: "  # the reason of a row that no expression foresaw begins so
 
 
 def route_statements(route: Route, all_routes: Sequence[Route]) -> tuple[str, ...]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..backfill.carrying import UNFORESEEN, explained_by, may_merge
+from ..backfill.carrying import explained_by, may_merge
 from ..bookkeeping import BOOKKEEPING
-from ..rows.refusals import accepted
+from ..rows.refusals import UNFORESEEN, accepted
 from ..rows.routes import Route, joined_key, spanish_clave
 from ..rows.values import type_family
 from ..sqltext import ident, idents, images_differ, literal, where_all

@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ..backfill.carrying import UNFORESEEN
 from ..bookkeeping import BOOKKEEPING
-from ..rows.refusals import sources_of
+from ..rows.refusals import UNFORESEEN, sources_of
 from ..rows.routes import Carried, Route, clave_sql
 from ..rows.values import origin
 from ..sqltext import ident, idents, literal, qname

@@ -11,6 +11,8 @@ from ..sqltext import all_of, ident, idents, literal, qname, where_all
 from .routes import Carried, Route, clave_sql, joined_key
 from .values import Conversion, Refusal, convert, origin, type_family
 
+UNFORESEEN = "PostgreSQL la rechaza: "  # the reason of a row that no expression foresaw begins so
+
 
 def accepted(alias: str) -> str:
     """Return whether a row of a forward SELECT is carried.
