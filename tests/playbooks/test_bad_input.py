@@ -53,7 +53,7 @@ def test_a_database_of_another_shape_is_refused(shape: str, new_database: NewDat
     with database.cursor(database.url) as cursor:
         cursor.execute(change)
     outside = dump(database)
-    refused(playbooks(database.url).run("fase0"), said, "no se cambió nada")
+    refused(playbooks(database.url).run("fase0"), said, "No se cambió nada")
     assert differences(outside, dump(database)) == []
 
 
@@ -71,7 +71,7 @@ def test_everything_that_stands_in_the_way_is_said_at_once(new_database: NewData
         "mensajes ya existe y es tipo",
         "sesiones_pkey ya existe y es tabla",
         "customers.vip tiene datos en",
-        "no se cambió nada",
+        "No se cambió nada",
     )
     assert differences(before, everything(database)) == []
 
@@ -199,7 +199,7 @@ def test_a_standby_is_refused(new_database: NewDatabase, playbooks: MakePlaybook
     with standby(database.server) as copy:
         runner = playbooks(address(copy.port, database.name, DEFAULT_OWNER, NASTY_PASSWORD))
         for name, arguments in (("fase3", ()), ("fase3", ("--check",)), ("fase2", ("--tags", "verify"))):
-            refused(runner.run(name, *arguments), "réplica en espera", "use la dirección del primario")
+            refused(runner.run(name, *arguments), "réplica en espera", "Use la dirección del primario")
 
 
 def test_what_cannot_be_reached_is_named(server: PostgresServer, new_database: NewDatabase, playbooks: MakePlaybooks) -> None:

@@ -16,7 +16,7 @@ from ..core.rows.routes import Route
 from ..core.waits import CLASHES, ROWS
 from ..ledger import lease
 from ..server.db import Error, compose, fetch_all, transaction
-from .progress import Progress, progress_now, remember_rate, seconds_without_batch
+from .progress import COPIED_STAYS, Progress, progress_now, remember_rate, seconds_without_batch
 from .watch import Watch, waiters
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def run_batch(
     """Run ``work(rows)`` as one transaction that gives way to writers: with fewer rows after each clash.
 
     ``sizes``: rows to begin with and at most. Returns the rows that went through and those to try next. A clash after
-    ``deadline`` is the last one: a slice has to end, also where nobody lets it pass.
+    ``deadline`` is the last one: a slice has to end, also where nobody lets it pass. Raises BlockedError, code locked, then.
     """
     size, full_size = sizes
     for attempt in range(ROWS.tries):
@@ -116,8 +116,10 @@ def run_batch(
             time.sleep(min(1.0, 0.05 * (attempt + 1)))
     raise BlockedError(
         f"{route.pair.source}: otras transacciones tienen sus filas bloqueadas desde hace {attempt + 1} intentos de "
-        f"{ROWS.timeout_ms} ms. Lo copiado hasta aquí queda. Busque la transacción con: SELECT pid, usename, xact_start, "
-        "query FROM pg_stat_activity ORDER BY xact_start; y repita la misma orden.",
+        f"{ROWS.timeout_ms} ms",
+        left=COPIED_STAYS,
+        move="Busque la transacción con: SELECT pid, usename, xact_start, query FROM pg_stat_activity ORDER BY xact_start; y "
+        "repita la misma orden.",
         code="locked",
     )
 
@@ -128,7 +130,8 @@ def _lock_table(conn: Connection, route: Route, part: str) -> None:
     got = fetch_all(conn, "SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))", (name,))[0][0]
     if not got:
         raise MigrationError(
-            f"{route.pair.source}: otra sesión la está copiando en este momento. No se cambió nada; mire quién es con: "
-            "ansible-playbook estado.yml y el mismo -i.",
+            f"{route.pair.source}: otra sesión la está copiando en este momento",
+            left=COPIED_STAYS,
+            move="Mire quién es con: ansible-playbook estado.yml y el mismo -i; cuando termine, repita la misma orden.",
             code="locked",
         )

@@ -55,7 +55,7 @@ def defer(conn: Connection, route: Route, run_id: str) -> list[str]:
     try:
         dropped = db.with_lock_retries(conn, act, DROP_INDEX, f"{route.pair.target} (ACCESS EXCLUSIVE)")
     except MigrationError as error:
-        return [f"{route.pair.target}: se carga con sus índices, más despacio, porque no se dejan retirar. {error}"]
+        return [f"{route.pair.target}: se carga con sus índices, más despacio, porque no se dejan retirar. {error.what}."]
     return [f"{route.pair.target}: {dropped} índices secundarios se construyen después de la carga"] if dropped else []
 
 
@@ -63,7 +63,7 @@ def build(url: str, conn: Connection, owed: Owed, schema: str, run_id: str, watc
     """Build one owed index beside running transactions, settle the debt and say how long it took.
 
     ``watch`` is called every few seconds on the caller's own connection; what it raises ends the build. A kill leaves an
-    INVALID index: the next build takes it away first.
+    INVALID index: the next build takes it away first. Raises MigrationError, code locked, when its tries are used up.
     """
     started, name = time.monotonic(), qname(schema, owed.name)
     for last in range(BUILD_INDEX.tries):
@@ -132,7 +132,8 @@ def _run_watched(url: str, run_id: str, statement: str, watch: Callable[[], None
 def _blocked(conn: Connection, owed: Owed) -> MigrationError:
     return MigrationError(
         f"{owed.table}: el índice {owed.name} no se pudo construir, porque en {BUILD_INDEX} espera a "
-        f"transacciones más antiguas. {db.oldest_transaction(conn)} Las filas copiadas quedan, y los servicios no esperan por "
-        "esto: repita la misma orden cuando esa transacción termine.",
+        f"transacciones más antiguas. {db.oldest_transaction(conn)}",
+        left="Las filas copiadas quedan, y los servicios no esperan por esto.",
+        move="Repita la misma orden cuando esa transacción termine.",
         code="locked",
     )

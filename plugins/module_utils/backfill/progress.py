@@ -18,6 +18,7 @@ from ..server.db import execute, explaining, fetch_all, fetch_one, run_sql, tran
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
+COPIED_STAYS = "Lo copiado hasta aquí queda."
 SPLIT_ROWS = 10_000  # below it a second worker is not worth its session
 
 
@@ -89,7 +90,7 @@ def total_progress(parts: Sequence[Progress]) -> Progress:
 
 def analyze_target(conn: Connection, route: Route) -> None:
     """Let the planner know what the Spanish table holds now."""
-    with explaining(f"ANALYZE de {route.pair.target}"):
+    with explaining(f"ANALYZE de {route.pair.target}", left=COPIED_STAYS):
         run_sql(conn, f"ANALYZE {qname(route.schema, route.pair.target)}")
 
 
@@ -104,11 +105,15 @@ def _progress(conn: Connection, route: Route) -> list[Progress]:
 
 
 def progress_now(conn: Connection, progress: Progress) -> Progress:
-    """Return the stretch as its last checkpoint left it."""
+    """Return the stretch as its last checkpoint left it. Raises MigrationError where that is gone."""
     for part in _progress(conn, progress.route):
         if part.part == progress.part:
             return part
-    raise MigrationError(f"{progress.route.pair.source}: su fila de migracion.progreso_copia desapareció; repita la orden.")
+    raise MigrationError(
+        f"{progress.route.pair.source}: su fila de migracion.progreso_copia desapareció",
+        left=COPIED_STAYS,
+        move="Repita la orden.",
+    )
 
 
 def remember_rate(conn: Connection, progress: Progress) -> None:

@@ -10,17 +10,16 @@ from ..call.context import Context
 from ..core.errors import MigrationError
 from ..core.phase.gates import Facts, closed_gate, way_past
 from ..ledger import lease
-from ..ledger.events import last_event, record_event
+from ..ledger.events import COPY_BEGUN, last_event, record_event
 from ..ledger.owed_indexes import owed_indexes
 from . import deferred_indexes, disk_space
 from .batches import BlockedError
 from .progress import analyze_target, open_progress, pending_routes, progress_lines, total_progress
 from .sequences import advance_sequences
-from .watch import Watch, read_load, verdict_on, with_lines
+from .watch import STAYS, Watch, read_load, verdict_on, with_lines
 from .workers import copy_parts
 
 SLICE_SECONDS = 15.0
-BEGUN = "inicio_copia"  # the event with which a run's first slice says what it found
 
 
 def something_to_do(context: Context) -> bool:
@@ -72,13 +71,14 @@ def _slice(context: Context, watch: Watch, lines: list[str]) -> dict[str, Any]:
 
 def _look_at_the_server(context: Context) -> list[str]:
     """Before the first batch of a run: what it adds to the disk_space, and whom it cannot see. Later: whether the disk holds."""
-    if last_event(context.conn, (BEGUN,), context.run_id) is None:
+    if last_event(context.conn, (COPY_BEGUN,), context.run_id) is None:
         lines = lines_before(context)
-        record_event(context.conn, context.run_id, BEGUN, context.phase, {"lineas": lines})
+        record_event(context.conn, context.run_id, COPY_BEGUN, context.phase, {"lineas": lines})
         return lines
     disk = disk_space.server_disk(context.conn, context.settings)
     if full := closed_gate("disk", Facts(datetime.now(UTC), context.settings, disk=disk)):
-        raise MigrationError(full.message, code="paused")
+        move = "libere sitio o amplíe el disco, corrija database_disk_gb y repita."
+        raise MigrationError(full.message, left=STAYS, move=move, code="paused")
     return []
 
 
@@ -96,7 +96,9 @@ def lines_before(context: Context) -> list[str]:
         lines.append(f"Ahora mismo la copia esperaría: {wait}")
     if full := closed_gate("disk", Facts(datetime.now(UTC), settings, disk=disk)):
         raise MigrationError(
-            f"{context.phase}: {full.gate}: {full.message} No se copió nada. {way_past(full.gate, settings.overrides)}",
+            f"{full.gate}: {full.message}",
+            left="No se copió nada.",
+            move=way_past(full.gate, settings.overrides),
             code="refused",
             details={"lines": lines},
         )

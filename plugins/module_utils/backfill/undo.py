@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.backfill.carrying import explained_by
 from ..core.bookkeeping import BOOKKEEPING
-from ..core.errors import MigrationError
+from ..core.errors import NOTHING_CHANGED, MigrationError
 from ..core.mapping.types import TableMapping
 from ..core.proof.comparison import unexplained_sql
 from ..core.rows.routes import Route
@@ -85,8 +85,9 @@ def _referencing(conn: Connection, mapping: TableMapping, names: list[str]) -> l
         if last != mapping.last_phase(names):
             first = f"{last}: ansible-playbook {last}.yml --tags rollback con el mismo -i"
         raise MigrationError(
-            f"No se puede deshacer: {', '.join(full)} tiene filas que dependen de {', '.join(names)}. No se cambió nada. "
-            f"Deshaga antes {first}.",
+            f"No se puede deshacer: {', '.join(full)} tiene filas que dependen de {', '.join(names)}",
+            left=NOTHING_CHANGED,
+            move=f"Deshaga antes {first}.",
             code="unsafe",
         )
     return present

@@ -30,7 +30,7 @@ SIGN_SECONDS = 10.0  # between two signs of life
 RESERVE_SECONDS = 30.0  # before the window's end: the last batch and the summary fit in
 PATIENCE_SECONDS = 600.0  # without a single batch: a standby that is down would hold the run for ever
 READ_ONLY = "25006"
-STAYS = "Lo copiado queda; la misma orden continúa desde aquí"
+STAYS, CONTINUES = "Lo copiado queda;", "la misma orden continúa desde aquí"
 # What stands behind the batch that this transaction is about to commit.
 WAITERS = """
 SELECT count(*) FROM (SELECT DISTINCT pid FROM pg_locks WHERE NOT granted) w
@@ -135,23 +135,25 @@ class Watch:
 
 def paused(why: str, when: str = "") -> MigrationError:
     """The end of a run between two batches: non-zero, and nothing is wrong."""
-    return MigrationError(f"{why}. {STAYS}{when}.", code="paused")
+    return MigrationError(why, left=STAYS, move=f"{CONTINUES}{when}.", code="paused")
 
 
 def out_of_patience(why: str, settings: Settings) -> MigrationError:
     """The end of a run that others have held for too long."""
     return MigrationError(
-        f"La copia lleva {PATIENCE_SECONDS / 60:.0f} min sin poder seguir: {why}. {STAYS}. Para no esperar por eso: "
-        f"{override_argument(['replication_lag'], settings.overrides)}",
+        f"La copia lleva {PATIENCE_SECONDS / 60:.0f} min sin poder seguir: {why}",
+        left=STAYS,
+        move=f"{CONTINUES}. Para no esperar por eso: {override_argument(['replication_lag'], settings.overrides)}",
         code="paused",
     )
 
 
 def read_only() -> MigrationError:
     """The server went into read-only mode: nothing overrides that."""
+    sentence, move = SENTENCES[READ_ONLY]
     return paused(
-        f"La copia se detiene en su último lote confirmado: {SENTENCES[READ_ONLY]}. SQLSTATE {READ_ONLY}",
-        " cuando la base acepte escrituras",
+        f"La copia se detiene en su último lote confirmado: {sentence}. SQLSTATE {READ_ONLY}",
+        f" cuando la base acepte escrituras. {move.removesuffix('.')}",
     )
 
 

@@ -26,7 +26,7 @@ def copy_parts(url: str, conn: Connection, parts: Sequence[Progress], watch: Wat
         try:
             second = connect(url, watch.run_id)
         except MigrationError as error:
-            left[0].note(f"un solo trabajador, porque la segunda conexión no se pudo abrir: {error}")
+            left[0].note(f"un solo trabajador, porque la segunda conexión no se pudo abrir: {error.what}")
         else:
             with closing(second):
                 return _at_once(conn, second, parts, left, watch, deadline)

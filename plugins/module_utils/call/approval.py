@@ -8,6 +8,7 @@ from ..core.catalogue import catalogue_json
 from ..core.errors import MigrationError
 from ..core.render import render
 from ..core.survey.drift import column_changes
+from ..ledger.events import left_so_far
 from ..server import db
 from .context import CATALOGUE_NAME, Context, readable_catalogue
 
@@ -21,13 +22,15 @@ def approved_texts(context: Context) -> dict[str, str]:
 
 
 def require_approved(context: Context) -> None:
-    """Stop when mapping, legacy columns or rendered SQL are no longer what fase0 approved."""
+    """Stop when mapping, legacy columns or rendered SQL are no longer what fase0 approved: raises MigrationError, code drift."""
     stored = {
         name: (digest, text)
         for name, digest, text in db.fetch_all(context.conn, "SELECT nombre, sha256, texto FROM migracion.sql_aprobado")
     }
     if not stored:
-        raise MigrationError(f"{context.phase}: no hay SQL aprobado. No se cambió nada. Ejecute antes fase0.yml.")
+        raise MigrationError(
+            "no hay SQL aprobado", left=left_so_far(context.conn, context.run_id), move="Ejecute antes fase0.yml con el mismo -i."
+        )
     reasons = []
     if CATALOGUE_NAME in stored:
         approved = readable_catalogue(stored[CATALOGUE_NAME][1])
@@ -52,8 +55,9 @@ def require_approved(context: Context) -> None:
 
 def _drift(context: Context, reasons: list[str]) -> MigrationError:
     return MigrationError(
-        f"{context.phase}: {'; '.join(reasons)}. No se cambió nada. Revise la diferencia y apruébela de nuevo: "
-        "ansible-playbook fase0.yml --diff con el mismo -i.",
+        "; ".join(reasons),
+        left=left_so_far(context.conn, context.run_id),
+        move="Revise la diferencia y apruébela de nuevo: ansible-playbook fase0.yml --diff con el mismo -i.",
         code="drift",
     )
 

@@ -15,6 +15,7 @@ from ..core.mapping.types import TableMapping
 from ..core.phase.settings import Settings, settings_of
 from ..core.rows.routes import Route, routes_of
 from ..ledger import bookkeeping, lease, runs
+from ..ledger.events import left_so_far
 from ..server import db
 from ..server.connect import connect
 from ..server.live_catalogue import read_catalogue
@@ -53,10 +54,12 @@ class Context:
         return routes_of(self.mapping, self.catalogue)
 
     def require_routes(self) -> None:
-        """Refuse a subphase for which the mapping has no tables."""
+        """Refuse a subphase for which the mapping has no tables, code no_parts."""
         if not self.routes:
             raise MigrationError(
-                f"{self.phase}: el mapeo no tiene tablas para la subfase {self.subphase or '(todas)'}. No se cambió nada.",
+                f"el mapeo no tiene tablas para la subfase {self.subphase or '(todas)'}",
+                left=left_so_far(self.conn, self.run_id),
+                move="Ponga sus tablas en el mapeo y apruébelo: ansible-playbook fase0.yml con el mismo -i.",
                 code="no_parts",
             )
 
@@ -67,9 +70,12 @@ class Context:
 
 @contextmanager
 def opened(params: Mapping[str, Any], check: bool) -> Iterator[Context]:
-    """Connect, read mapping and catalogue, and close at the end. An empty run_id was never announced by the guard."""
+    """Connect, read mapping and catalogue, and close at the end.
+
+    Raises MigrationError, code no_run, for an empty run_id: the guard never announced it.
+    """
     if not params["run_id"]:
-        raise MigrationError(runs.SKIPPED_GUARD, code="no_run")
+        raise runs.skipped_guard()
     settings = settings_of(params)
     mapping = load_mapping(params["mapping"], params["mapping_path"])
     conn = connect(params["database_url"], params["run_id"])
@@ -98,7 +104,9 @@ def _stop_if_asked(conn: Connection, run_id: str) -> None:
     """Between two modules of a run; the copy looks between two batches by itself."""
     if lease.stop_requested(conn, run_id):
         raise MigrationError(
-            "Parada pedida: la fase se detiene entre dos pasos. Lo hecho queda; la misma orden continúa desde aquí.",
+            "Parada pedida: la fase se detiene entre dos pasos",
+            left="Lo hecho queda;",
+            move="la misma orden continúa desde aquí.",
             code="paused",
         )
 

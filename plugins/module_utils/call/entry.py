@@ -10,7 +10,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..core.errors import MigrationError
+from ..core.errors import COMMITTED_STAYS, READ_ONLY_STEP, MigrationError
 from ..core.words import escape
 from ..server import db, lifeline
 from . import leftovers
@@ -32,7 +32,10 @@ Job = Callable[[dict[str, Any], bool], dict[str, Any]]
 
 
 def run_module(spec: dict[str, Any], job: Job) -> None:
-    """Run ``job(params, check_mode)``; its ``lines`` are escaped for a terminal and kept in the run's log."""
+    """Run ``job(params, check_mode)``; its ``lines`` are escaped for a terminal and kept in the run's log.
+
+    What fails is told with the phase in front.
+    """
     lifeline.watch()
     leftovers.sweep_modules()
     module = AnsibleModule(argument_spec={**OPTIONS, **spec}, supports_check_mode=True)
@@ -42,8 +45,9 @@ def run_module(spec: dict[str, Any], job: Job) -> None:
         result["lines"] = [escape(line) for line in result.get("lines", [])]
         log.write(result["lines"])
     except (MigrationError, db.Error) as raised:
-        error = raised if isinstance(raised, MigrationError) else db.explain_error(raised, module.params["phase"])
-        message = "\n".join(escape(line) for line in str(error).splitlines())
+        left = READ_ONLY_STEP if module.check_mode else COMMITTED_STAYS
+        error = raised if isinstance(raised, MigrationError) else db.explain_error(raised, left=left)
+        message = "\n".join(escape(line) for line in located(module.params["phase"], str(error)).splitlines())
         if error.code != "log":
             log.write(message.splitlines())
         module.fail_json(msg=message, code=error.code, **error.details)
@@ -53,13 +57,19 @@ def run_module(spec: dict[str, Any], job: Job) -> None:
         last = traceback.extract_tb(bug.__traceback__)[-1]
         where = f"{type(bug).__name__} en {os.path.basename(last.filename)}:{last.lineno}"
         message = (
-            f"{module.params['phase']}: error interno del runbook, que no previó este caso ({where}: {bug}). Lo ya confirmado "
-            "queda. Envíe esta línea y el registro de la ejecución a quien mantiene el runbook."
+            f"error interno del runbook, que no previó este caso ({where}: {bug}). {COMMITTED_STAYS} Envíe esta línea y el "
+            "registro de la ejecución a quien mantiene el runbook."
         )
-        module.fail_json(msg=escape(message), code="internal")
+        module.fail_json(msg=escape(located(module.params["phase"], message)), code="internal")
     except lifeline.Interrupted as end:
         with suppress(MigrationError):
             log.write([f"Interrumpida ({end})."])
-        module.fail_json(msg=f"Interrumpida ({end}). Lo confirmado queda; la misma orden continúa.", code="interrupted")
+        message = f"Interrumpida ({end}). Lo confirmado queda; la misma orden continúa."
+        module.fail_json(msg=located(module.params["phase"], message), code="interrupted")
     else:
         module.exit_json(**{"changed": False, **result})
+
+
+def located(phase: str, text: str) -> str:
+    """Put the phase in front, once: a failure that is told again has it already."""
+    return text if text.startswith(f"{phase}: ") else f"{phase}: {text}"

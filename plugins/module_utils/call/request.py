@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from ..core.errors import MigrationError
+from ..core.errors import NOTHING_CHANGED, STEP_CHANGED_NOTHING, MigrationError
 from ..core.mapping.file import load_mapping
 from ..core.mapping.types import TableMapping
 from ..core.phase.command_line import Command
@@ -62,7 +62,10 @@ class Request:
 
 
 def request_of(params: Params, check: bool) -> Request:
-    """Read mapping, settings and subphase: which parts this command covers and which have no tables yet."""
+    """Read mapping, settings and subphase: which parts this command covers and which have no tables yet.
+
+    Raises MigrationError, code refused, for a value that cannot be and for a subphase without tables.
+    """
     settings = settings_of(params)
     mapping = load_mapping(params["mapping"], params["mapping_path"])
     subphases = dict(mapping.subphases)
@@ -70,11 +73,16 @@ def request_of(params: Params, check: bool) -> Request:
     asked = params["subphase"] if own else ""
     ready = parts_with_pairs(mapping, params["phase"])
     problems = check_values({"subfase": asked}, own)
+    left = STEP_CHANGED_NOTHING if params["operation"] in ("close", "fail") else NOTHING_CHANGED
     if problems:
-        raise MigrationError("; ".join(problems), code="refused")
+        move = "Corrija esos valores y repita la orden."
+        raise MigrationError("; ".join(problems), left=left, move=move, code="refused")
     if own and (not ready or (asked and asked not in ready)):
+        approve = Command.of(params["controller"].get("command", {})).text("fase0", without=["subfase"])
         raise MigrationError(
-            f"{params['phase']}: la subfase {asked or ' y '.join(own)} todavía no tiene tablas en el mapeo. No se cambió nada.",
+            f"la subfase {asked or ' y '.join(own)} todavía no tiene tablas en el mapeo",
+            left=left,
+            move=f"Ponga sus tablas en el mapeo y apruébelo: {approve}",
             code="refused",
         )
     parts = (asked,) if asked else ready if own else ("",)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ..core.errors import MigrationError
+from ..core.errors import COMMITTED_STAYS, MigrationError
 from ..core.words import escape
 
 
@@ -25,7 +25,7 @@ class RunLog:
         return Path(self.backup_dir) / "registros" / f"{self.run_id}.log"
 
     def write(self, lines: Iterable[str]) -> None:
-        """Append each line with the time; control characters are written out."""
+        """Append each line with the time; control characters are written out. Raises MigrationError, code log, else."""
         moment = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         text = "".join(f"{moment} {escape(line)}\n" for line in lines)
         if not text or not self.backup_dir or not self.run_id:
@@ -39,5 +39,8 @@ class RunLog:
                 file.write(text)
         except OSError as error:
             raise MigrationError(
-                f"No se puede escribir el registro {self.path}: {error.strerror}. Revise backup_dir.", code="log"
+                f"No se puede escribir el registro {self.path}: {error.strerror}",
+                left=COMMITTED_STAYS,
+                move="Revise backup_dir y repita la orden.",
+                code="log",
             ) from None

@@ -1,19 +1,35 @@
-"""The one exception that the runbook raises on purpose."""
+"""The one exception that the runbook raises on purpose, and what its messages say of what was left."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+NOTHING_CHANGED = "No se cambió nada."  # by this whole run
+STEP_CHANGED_NOTHING = "Este paso no cambió nada."  # said where nobody knows what earlier steps have committed
+COMMITTED_STAYS = "Lo ya confirmado queda."
+READ_ONLY_STEP = "Este paso solo lee."
+
 
 class MigrationError(Exception):
-    """Something the operator has to know: where, what (actual against expected), what was left, the next move.
+    """Something the operator has to know: what (actual against expected), what was left, the next move.
 
-    ``message`` is the whole Spanish sentence. ``code`` tells callers what they may still do:
-    ``connection`` and ``login`` mean that nobody may connect again in this run. ``details`` goes into the module's result.
+    ``left``: one of the sentences above, or one of its own. ``move``: what to do or run now; a list may follow in lines of
+    its own. The text is these three; where it happened, the phase, call/entry.py puts in front. ``code`` tells callers what
+    they may still do: ``connection`` and ``login`` mean that nobody may connect again in this run. ``details`` goes into
+    the module's result.
     """
 
-    def __init__(self, message: str, *, code: str = "error", details: Mapping[str, Any] | None = None) -> None:
-        super().__init__(message)
+    def __init__(self, what: str, *, left: str, move: str, code: str = "error", details: Mapping[str, Any] | None = None) -> None:
+        self.what, self.left, self.move = what.removesuffix("."), left, move
+        super().__init__(f"{self.what}. {left} {move}".replace(" \n", "\n"))
         self.code = code
         self.details = dict(details or {})
+
+
+class RepeatedError(MigrationError):
+    """What another module of the run has said whole, said again by the one that writes the failure down."""
+
+    def __init__(self, text: str, *, code: str, details: Mapping[str, Any] | None = None) -> None:
+        super().__init__(text, left="", move="", code=code, details=details)
+        self.args = (text,)

@@ -8,11 +8,13 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ..call.request import Params, Request, other_holder, request_of
-from ..core.errors import MigrationError
+from ..core.errors import COMMITTED_STAYS, READ_ONLY_STEP, MigrationError, RepeatedError
+from ..core.phase.history import VERIFY
 from ..ledger import runs
 from ..phase.closing import close_phase
 from ..phase.failing import PREFIX, fail_phase, tell
 from ..phase.opening import open_phase
+from ..server import db
 from ..server.connect import connect
 
 if TYPE_CHECKING:
@@ -23,11 +25,12 @@ Operation = Callable[["Connection", Request], list[str]]
 
 
 def run(params: Params, check: bool) -> dict[str, Any]:
-    """The module's work, by operation."""
+    """The module's work, by operation. Raises MigrationError, code no_run, where no guard has begun a run."""
     if not params["run_id"]:
-        raise MigrationError(runs.SKIPPED_GUARD, code="no_run")
+        raise runs.skipped_guard()
     request, operation = request_of(params, check), _operation(params["operation"])
-    with _connected(params, request) as conn:
+    reads = check or request.plan.action == VERIFY or params["operation"] in ("status", "quarantine")
+    with db.explaining(left=READ_ONLY_STEP if reads else COMMITTED_STAYS), _connected(params, request) as conn:
         lines = operation(conn, request)
         asks = params["operation"] == "stop" or (check and params["operation"] == "open")
         held = other_holder(conn, request) if asks else None
@@ -58,9 +61,8 @@ def _connected(params: Params, request: Request) -> Iterator[Connection]:
             raise
         reason = str(request.failure.get("msg", "")).removeprefix(PREFIX)
         tell(request, [reason, str(error)])
-        raise MigrationError(
-            f"{reason}\nEl fallo no se pudo anotar, lo anotará la próxima ejecución: {error}", code=error.code
-        ) from None
+        said = f"{reason}\nEl fallo no se pudo anotar, lo anotará la próxima ejecución: {error}"
+        raise RepeatedError(said, code=error.code) from None
     try:
         yield conn
     finally:

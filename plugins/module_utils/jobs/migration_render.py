@@ -12,7 +12,7 @@ from ..backfill import disk_space
 from ..call.approval import MAPPING_NAME, approved_texts, require_approved, sha256
 from ..call.context import CATALOGUE_NAME, Context, opened
 from ..core.backfill.growth import BackupDisk, ServerDisk
-from ..core.errors import MigrationError
+from ..core.errors import NOTHING_CHANGED, READ_ONLY_STEP, MigrationError
 from ..core.phase.gates import Facts, closed_gate, way_past
 from ..core.proof.accounts import Account, forecast_details
 from ..core.proof.findings import forecast_lines
@@ -33,8 +33,11 @@ RESERVE = 64 * 2**20  # bytes that backup_dir must have free beyond the size of 
 
 
 def approve(params: dict[str, Any], check: bool) -> dict[str, Any]:
-    """Judge everything that fase0 judges; without refusals store the approval. Returns lines, forecast and diff."""
-    with opened(params, check) as context:
+    """Judge everything that fase0 judges; without refusals store the approval. Returns lines, forecast and diff.
+
+    Raises MigrationError, code refused, with all refusals at once.
+    """
+    with db.explaining(left=READ_ONLY_STEP if check else NOTHING_CHANGED), opened(params, check) as context:
         drift = [f"deriva: {d.message}" for d in find_drift(context.mapping, context.catalogue)]
         refusals = drift + _column_refusals(context) + _role_refusals(context)
         lines = _surrounding_lines(context)
@@ -62,12 +65,12 @@ def approve(params: dict[str, Any], check: bool) -> dict[str, Any]:
 
 
 def verify_approval(params: dict[str, Any], check: bool) -> dict[str, Any]:
-    """Compare the approval with what the live database gives now."""
-    with opened(params, check) as context:
+    """Compare the approval with what the live database gives now. Raises MigrationError where there is none."""
+    with db.explaining(left=READ_ONLY_STEP), opened(params, check) as context:
         if bookkeeping.exists(context.conn):
             require_approved(context)
         else:
-            raise MigrationError("fase0: no hay nada aprobado todavía. Ejecute fase0.yml con el mismo -i.")
+            raise MigrationError("no hay nada aprobado todavía", left=READ_ONLY_STEP, move="Ejecute fase0.yml con el mismo -i.")
         line = f"Aprobación vigente: {len(approved_texts(context))} textos, mapeo y catálogo sin cambios."
         if not check:
             record_event(context.conn, context.run_id, "aprobacion", context.phase, {"vigente": True})
@@ -78,7 +81,9 @@ def refused_for(refusals: list[str], lines: list[str]) -> MigrationError:
     """Return the error that names every refusal at once."""
     listed = "\n".join(f"  {n}. {text}" for n, text in enumerate(refusals, 1))
     return MigrationError(
-        f"fase0: {len(refusals)} impedimentos; no se cambió nada. Corrija y repita fase0.yml con el mismo -i:\n{listed}",
+        f"{len(refusals)} impedimentos",
+        left=NOTHING_CHANGED,
+        move=f"Corrija y repita fase0.yml con el mismo -i:\n{listed}",
         code="refused",
         details={"lines": lines, "refusals": refusals},
     )

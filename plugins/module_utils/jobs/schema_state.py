@@ -6,7 +6,7 @@ from typing import Any
 
 from ..call.approval import require_approved
 from ..call.context import Context, opened
-from ..core.errors import MigrationError
+from ..core.errors import NOTHING_CHANGED, READ_ONLY_STEP, MigrationError
 from ..core.mapping.types import SpanishTable
 from ..core.rows.routes import spanish_columns
 from ..core.schema.policies import left_out
@@ -26,14 +26,20 @@ from ..server import db
 
 
 def present(params: dict[str, Any], check: bool) -> dict[str, Any]:
-    """Create what is missing in one transaction, with its privileges, and verify the whole against the mapping."""
+    """Create what is missing in one transaction, with its privileges, and verify the whole against the mapping.
+
+    Raises MigrationError, code refused, where another object has a name that is needed, code difference where tables are
+    not as asked for and cannot be repaired.
+    """
     with opened(params, check) as context:
         conn, mapping = context.conn, context.mapping
         if not check:
             require_approved(context)
         if taken := names_taken(conn, mapping, context.catalogue):
             raise MigrationError(
-                f"fase1: {'; '.join(taken)}. No se cambió nada. Renombre o borre ese objeto y repita fase1.yml.",
+                "; ".join(taken),
+                left=NOTHING_CHANGED,
+                move="Renombre o borre ese objeto y repita fase1.yml con el mismo -i.",
                 code="refused",
             )
         missing = missing_tables(conn, mapping)
@@ -67,7 +73,8 @@ def _make(context: Context, missing: list[SpanishTable], damage: dict[str, list[
         announce_schema(conn)
         return repaired
 
-    return db.with_lock_retries(context.conn, act, DDL, "las tablas en español y las legacy a las que apuntan")
+    with db.explaining(left=NOTHING_CHANGED):
+        return db.with_lock_retries(context.conn, act, DDL, "las tablas en español y las legacy a las que apuntan")
 
 
 def _foreseen_repairs(context: Context, damage: dict[str, list[Difference]]) -> list[str]:
@@ -100,11 +107,14 @@ def _damage(context: Context, missing: set[str]) -> dict[str, list[Difference]]:
 
 
 def verify_tables(params: dict[str, Any], check: bool) -> dict[str, Any]:
-    """Compare every Spanish table with what the mapping asks, fact by fact."""
-    with opened(params, check) as context:
+    """Compare every Spanish table with what the mapping asks, fact by fact. Raises MigrationError, code difference."""
+    with db.explaining(left=READ_ONLY_STEP), opened(params, check) as context:
         if not bookkeeping.exists(context.conn):
             raise MigrationError(
-                "fase1: no hay nada que verificar todavía. Ejecute antes fase0.yml y fase1.yml.", code="difference"
+                "no hay nada que verificar todavía",
+                left=READ_ONLY_STEP,
+                move="Ejecute antes fase0.yml y fase1.yml con el mismo -i.",
+                code="difference",
             )
         _require_shape(context)
         _require_access(context)
@@ -138,7 +148,8 @@ def absent(params: dict[str, Any], check: bool) -> dict[str, Any]:
             announce_schema(connection)
             record_event(connection, context.run_id, "tablas_borradas", context.phase, {"tablas": ours})
 
-        db.with_lock_retries(conn, act, DDL, f"{', '.join(ours)} (ACCESS EXCLUSIVE)")
+        with db.explaining(left=NOTHING_CHANGED):
+            db.with_lock_retries(conn, act, DDL, f"{', '.join(ours)} (ACCESS EXCLUSIVE)")
         return {"lines": [f"Borrada la tabla vacía {name}" for name in ours], "changed": True}
 
 
@@ -153,9 +164,10 @@ def _refuse_shape(context: Context, wrong: dict[str, list[Difference]]) -> None:
     if wrong:
         listed = "\n".join(f"  {name}: {d.phrase}" for name, differing in wrong.items() for d in differing)
         raise MigrationError(
-            f"{context.phase}: {', '.join(wrong)} no tiene la forma que pide el mapeo. Nada se borró. Si la tabla es de otro, "
-            "renómbrela. Si es de esta migración: fase1.yml repone lo que falta sin tocar filas; lo demás se corrige a mano, "
-            f"o con fase1.yml --tags rollback y fase1.yml mientras esté vacía.\n{listed}",
+            f"{', '.join(wrong)} no tiene la forma que pide el mapeo",
+            left="Nada se borró.",
+            move="Si la tabla es de otro, renómbrela. Si es de esta migración: fase1.yml repone lo que falta sin tocar filas; lo "
+            f"demás se corrige a mano, o con fase1.yml --tags rollback y fase1.yml mientras esté vacía.\n{listed}",
             code="difference",
         )
 
@@ -192,9 +204,10 @@ def _refuse_access(context: Context, problems: list[str]) -> None:
     if problems:
         listed = "\n".join(f"  {p}" for p in problems)
         raise MigrationError(
-            f"{context.phase}: los permisos no son los de las tablas legacy. Nada se borró. Los repone "
-            "ansible-playbook fase1.yml con el mismo -i; si los de legacy cambiaron a propósito, antes fase0.yml; una política "
-            f"añadida a mano, que fase1 no quita: DROP POLICY.\n{listed}",
+            "los permisos no son los de las tablas legacy",
+            left="Nada se borró.",
+            move="Los repone ansible-playbook fase1.yml con el mismo -i; si los de legacy cambiaron a propósito, antes "
+            f"fase0.yml; una política añadida a mano, que fase1 no quita: DROP POLICY.\n{listed}",
             code="difference",
         )
 

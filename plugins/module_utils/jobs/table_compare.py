@@ -9,7 +9,7 @@ from ..backfill.sequences import advance_sequences, lagging_sequences
 from ..backfill.watch import Watch, with_lines
 from ..call.approval import require_approved
 from ..call.context import Context, opened
-from ..core.errors import MigrationError
+from ..core.errors import COMMITTED_STAYS, READ_ONLY_STEP, STEP_CHANGED_NOTHING, MigrationError
 from ..core.proof.accounts import Account
 from ..core.proof.comparison import PENDING
 from ..core.proof.findings import account_lines, difference_lines, proof_detail
@@ -27,11 +27,12 @@ from ..server import db
 
 def compare(params: dict[str, Any], check: bool) -> dict[str, Any]:
     """Prove; with ``repair`` first make equal what the proof names. Differences fail the module, quarantine does not."""
-    with with_lines([]), opened(params, check) as context:
+    left = COMMITTED_STAYS if params["repair"] and not check else READ_ONLY_STEP
+    with db.explaining(left=left), with_lines([]), opened(params, check) as context:
         context.require_routes()
         if params["repair"] and check:
             return {"lines": _announce_waivers(context)}  # the copy's forecast has said the rest
-        _require_copied(context)
+        _require_copied(context, STEP_CHANGED_NOTHING if params["repair"] else READ_ONLY_STEP)
         if not check:
             require_approved(context)
         return _compare(context, params["repair"])
@@ -79,19 +80,22 @@ def _announce_waivers(context: Context) -> list[str]:
         return waiving.rehearse(context.conn, given, context.routes, context.all_routes)
 
 
-def _require_copied(context: Context) -> None:
+def _require_copied(context: Context, left: str) -> None:
     missing = missing_tables(context.conn, context.mapping)
     if missing:
         raise MigrationError(
-            f"{context.phase}: no se puede probar, porque falta {', '.join(t.name for t in missing)}. Ejecute antes fase1.yml "
-            f"y {context.phase}.yml con el mismo -i.",
+            f"no se puede probar, porque falta {', '.join(t.name for t in missing)}",
+            left=left,
+            move=f"Ejecute antes fase1.yml y {context.phase}.yml con el mismo -i.",
             code="difference",
         )
     if not bookkeeping.exists(context.conn) or any(
         db.fetch_one(context.conn, "SELECT 1 WHERE to_regclass(%s) IS NOT NULL", (r.view,)) is None for r in context.routes
     ):
         raise MigrationError(
-            f"{context.phase}: aún no se ha copiado nada que probar. Ejecute antes {context.phase}.yml con el mismo -i.",
+            "aún no se ha copiado nada que probar",
+            left=left,
+            move=f"Ejecute antes {context.phase}.yml con el mismo -i.",
             code="difference",
         )
 
@@ -101,9 +105,10 @@ def _difference_error(context: Context, accounts: Sequence[Account], unsound: Se
     surplus = sum(a.surplus for a in accounts)
     named = "\n".join(difference_lines(accounts) + [f"  {phrase}" for phrase in unsound])
     return MigrationError(
-        f"{context.phase}: la prueba encuentra {number(pending)} filas legacy sin su igual, {number(surplus)} filas en español "
-        f"sin origen y {len(unsound)} objetos en mal estado. Nada se perdió: las tablas legacy no se tocan. "
-        f"Para igualar solo eso: ansible-playbook {context.phase}.yml con el mismo -i.\n{named}",
+        f"la prueba encuentra {number(pending)} filas legacy sin su igual, {number(surplus)} filas en español "
+        f"sin origen y {len(unsound)} objetos en mal estado",
+        left="Nada se perdió: las tablas legacy no se tocan.",
+        move=f"Para igualar solo eso: ansible-playbook {context.phase}.yml con el mismo -i.\n{named}",
         code="difference",
         details={"lines": lines},
     )

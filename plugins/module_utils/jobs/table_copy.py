@@ -11,6 +11,7 @@ from ..backfill.undo import take_rows_back as take_back_rows
 from ..backfill.watch import with_lines
 from ..call.approval import require_approved
 from ..call.context import Context, opened
+from ..core.errors import NOTHING_CHANGED
 from ..core.proof.accounts import forecast_details
 from ..core.proof.comparison import DIFFERENT, MISSING, REFUSED
 from ..core.proof.findings import difference_lines, forecast_lines
@@ -101,7 +102,8 @@ def take_back(params: dict[str, Any], check: bool) -> dict[str, Any]:
                 return figures
 
             targets = ", ".join(dict.fromkeys(r.pair.target for r in routes))
-            outcome = db.with_lock_retries(conn, act, DDL, f"{targets} (ACCESS EXCLUSIVE)")
+            with db.explaining(left=NOTHING_CHANGED):
+                outcome = db.with_lock_retries(conn, act, DDL, f"{targets} (ACCESS EXCLUSIVE)")
             restore_sequences(conn, context.mapping, routes)
         verb = "se retirarían" if check else "retiradas"
         lines = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..core.bookkeeping import COMMENT, CREATE, CREATE_SCHEMA, LOCK, SEAL, VERSION
-from ..core.errors import MigrationError
+from ..core.errors import NOTHING_CHANGED, MigrationError
 from ..server import db
 from ..server.identity import system_identifier
 
@@ -65,20 +65,21 @@ def _require_a_place(conn: Connection) -> bool:
     role, database, may_create, present, may_use, filled = row
     if filled:
         raise MigrationError(
-            'Ya existe un esquema "migracion" que no es de este runbook. No se cambió nada: renómbrelo y repita.'
+            'Ya existe un esquema "migracion" que no es de este runbook', left=NOTHING_CHANGED, move="Renómbrelo y repita."
         )
     if not (may_use if present else may_create):
         object_name = "el esquema migracion" if present else f'la base "{database}"'
         grant = "SCHEMA migracion" if present else f'DATABASE "{database}"'
         raise MigrationError(
-            f'El rol "{role}" no puede crear nada en {object_name} (falta CREATE). No se cambió nada. '
-            f'Pida al dueño: GRANT CREATE ON {grant} TO "{role}"; y repita.'
+            f'El rol "{role}" no puede crear nada en {object_name} (falta CREATE)',
+            left=NOTHING_CHANGED,
+            move=f'Pida al dueño: GRANT CREATE ON {grant} TO "{role}"; y repita.',
         )
     return bool(present)
 
 
 def check_identity(conn: Connection) -> None:
-    """Refuse a ledger that came here with a dump: it tells the story of another database."""
+    """Refuse a ledger that came here with a dump, code identity: it tells the story of another database."""
     if db.fetch_one(conn, "SELECT to_regclass('migracion.identidad')") == (None,):
         return
     row = db.fetch_one(
@@ -95,9 +96,10 @@ def check_identity(conn: Connection) -> None:
         return
     raise MigrationError(
         f'La contabilidad (esquema migracion) es de otra base: nació el {since:%Y-%m-%d} en "{database}" '
-        f'(sistema {system or "?"}), y esta es "{here}" (sistema {system_here or "?"}). Lo que dice no vale aquí, y no '
-        "se cambió nada. Si es una copia de pruebas: DROP SCHEMA migracion CASCADE (y las tablas en español). Si "
-        "es la misma base tras una actualización o un cambio de nombre: DELETE FROM migracion.identidad; y repita.",
+        f'(sistema {system or "?"}), y esta es "{here}" (sistema {system_here or "?"}). Lo que dice no vale aquí',
+        left=NOTHING_CHANGED,
+        move="Si es una copia de pruebas: DROP SCHEMA migracion CASCADE (y las tablas en español). Si es la misma base tras "
+        "una actualización o un cambio de nombre: DELETE FROM migracion.identidad; y repita.",
         code="identity",
     )
 

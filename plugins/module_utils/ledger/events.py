@@ -7,11 +7,15 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..core.errors import COMMITTED_STAYS, NOTHING_CHANGED
 from ..server import db
 from . import bookkeeping
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
+
+
+COPY_BEGUN = "inicio_copia"  # before a run's first batch, with what that found
 
 
 class Event(NamedTuple):
@@ -42,6 +46,11 @@ def last_event(conn: Connection, kinds: Sequence[str], run_id: str = "") -> Even
         (list(kinds), run_id, run_id),
     )
     return Event(*row) if row else None
+
+
+def left_so_far(conn: Connection, run_id: str) -> str:
+    """What a refusal of this run has to say was left: from the beginning of a copy on, batches may have been committed."""
+    return NOTHING_CHANGED if last_event(conn, (COPY_BEGUN,), run_id) is None else COMMITTED_STAYS
 
 
 def open_quarantine(conn: Connection, tables: Sequence[str] | None = None) -> list[tuple[str, str, int, list[str]]]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..core.errors import MigrationError
+from ..core.errors import NOTHING_CHANGED, STEP_CHANGED_NOTHING, MigrationError
 from ..core.phase.history import Run
 from ..core.words import escape
 from ..server import db
@@ -62,8 +62,9 @@ class Holder:
         """Who, where and since when; with what the controller needs to see whether that process lives."""
         return MigrationError(
             f"Otra ejecución está en marcha: {escape(self.operator)} en {escape(self.host)} (pid {self.pid}) desde "
-            f"{self.since} UTC, {self.phase} {self.action}, {self.run_id}; última señal hace {self.silent:.0f} s. "
-            "No se cambió nada. Espere a que termine.",
+            f"{self.since} UTC, {self.phase} {self.action}, {self.run_id}; última señal hace {self.silent:.0f} s",
+            left=NOTHING_CHANGED,
+            move="Espere a que termine.",
             code="lease",
             details={"holder": asdict(self)},
         )
@@ -85,7 +86,7 @@ def holder(conn: Connection) -> Holder | None:
 def acquire(conn: Connection, claim: Claim, dead_run: str = "") -> list[str]:
     """Take the lease inside the caller's transaction; return what there is to say.
 
-    ``dead_run``: the run whose process the controller found dead. Raises the refusal otherwise.
+    ``dead_run``: the run whose process the controller found dead. Raises MigrationError, code lease, where another run lives.
     """
     bookkeeping.lock(conn)
     said = []
@@ -145,15 +146,19 @@ def _backends(conn: Connection, run_id: str) -> list[int]:
 
 
 def end_backends(conn: Connection, run_id: str, seconds: float = 10) -> int:
-    """Terminate the sessions of a run and wait until they are gone; return how many there were."""
+    """Terminate the sessions of a run and wait until they are gone; return how many there were.
+
+    Raises MigrationError, code lease, where they are still there after ``seconds``.
+    """
     first = _backends(conn, run_id)
     deadline = time.monotonic() + seconds
     while left := _backends(conn, run_id):
         db.fetch_all(conn, "SELECT pg_terminate_backend(pid) FROM unnest(%s::int[]) AS pid", (left,))
         if time.monotonic() > deadline:
             raise MigrationError(
-                f"La ejecución interrumpida {run_id} aún tiene sesiones en el servidor (pid {left}) que no se dejan "
-                "cerrar. No se cambió nada. Repita dentro de un momento.",
+                f"La ejecución interrumpida {run_id} aún tiene sesiones en el servidor (pid {left}) que no se dejan cerrar",
+                left=NOTHING_CHANGED,
+                move="Repita dentro de un momento.",
                 code="lease",
             )
         time.sleep(0.1)
@@ -173,34 +178,46 @@ def heartbeat(conn: Connection, run_id: str) -> bool:
 
 
 def require_run(conn: Connection, run_id: str, phase: str) -> Run:
-    """Every module that changes something calls this first: the lease is ours, the run has its row."""
+    """Every module that changes something calls this first: the lease is ours, the run has its row.
+
+    Raises MigrationError, code lease_lost or no_run, where it is not so.
+    """
     with db.joined(conn):
         if not heartbeat(conn, run_id):
             raise _lost(conn, run_id)
         run = runs.begin_run(conn, run_id)
     if run.phase != phase or run.state != "en_curso":
         raise MigrationError(
-            f"La ejecución {run_id} es de {run.phase} y está {run.state}: no puede cambiar nada en {phase}.",
+            f"La ejecución {run_id} es de {run.phase} y está {run.state}: no puede cambiar nada en {phase}",
+            left=STEP_CHANGED_NOTHING,
+            move="Llame al playbook entero, que abre otra ejecución.",
             code="no_run",
         )
     return run
 
 
 def fence(conn: Connection, run_id: str) -> None:
-    """Inside a transaction that writes: nobody takes the lease over before it ends, or it fails here."""
+    """Inside a transaction that writes: nobody takes the lease over before it ends.
+
+    Raises MigrationError, code lease_lost, where somebody has taken it already.
+    """
     if db.fetch_one(conn, "SELECT FROM migracion.arriendo WHERE run_id = %s FOR KEY SHARE", (run_id,)) is None:
         raise _lost(conn, run_id)
 
 
 def _lost(conn: Connection, run_id: str) -> MigrationError:
     found = holder(conn) if run_id else None
+    if found is None and (not run_id or runs.run_of(conn, run_id) is None):
+        return runs.skipped_guard()
+    now = "ahora no lo tiene nadie"
     if found is not None:
-        return MigrationError(
-            f"Esta ejecución ({run_id}) perdió el arriendo: ahora lo tiene {found.run_id} ({escape(found.operator)} en "
-            f"{escape(found.host)}). Se detiene sin cambiar nada más.",
-            code="lease_lost",
-        )
-    return MigrationError(runs.SKIPPED_GUARD, code="no_run")
+        now = f"ahora lo tiene {found.run_id} ({escape(found.operator)} en {escape(found.host)})"
+    return MigrationError(
+        f"Esta ejecución ({run_id}) perdió el arriendo: {now}",
+        left="Se detiene sin cambiar nada más; lo ya confirmado queda.",
+        move="Mire qué pasó con ansible-playbook estado.yml y el mismo -i; después, la misma orden continúa.",
+        code="lease_lost",
+    )
 
 
 def request_stop(conn: Connection, run_id: str) -> bool:

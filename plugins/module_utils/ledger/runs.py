@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..core.errors import MigrationError
+from ..core.errors import NOTHING_CHANGED, MigrationError
 from ..core.phase.history import LEGAL_FROM, Run
 from ..server import db
 from . import bookkeeping
@@ -16,11 +16,6 @@ from .events import jsonb_text
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
-
-SKIPPED_GUARD = (
-    "Esta orden se saltó la guardia (--skip-tags always o --start-at-task): no hay ninguna ejecución abierta. "
-    "No se cambió nada. Llame al playbook entero."
-)
 
 
 def recorded_runs(conn: Connection) -> tuple[Run, ...]:
@@ -43,13 +38,26 @@ def begun_pairs(conn: Connection) -> set[tuple[str, str]]:
     return {(source, target) for source, target in rows}
 
 
+def skipped_guard() -> MigrationError:
+    """What a module says that was called without a run."""
+    return MigrationError(
+        "Esta orden se saltó la guardia (--skip-tags always o --start-at-task): no hay ninguna ejecución abierta",
+        left=NOTHING_CHANGED,
+        move="Llame al playbook entero.",
+        code="no_run",
+    )
+
+
 def run_of(conn: Connection, run_id: str) -> Run | None:
     """The row of that run."""
     return next((run for run in recorded_runs(conn) if run.run_id == run_id), None)
 
 
 def begin_run(conn: Connection, run_id: str) -> Run:
-    """Insert the row of the run that holds the lease; a paused one of the same work goes on in its own row."""
+    """Insert the row of the run that holds the lease; a paused one of the same work goes on in its own row.
+
+    Raises MigrationError, code no_run, where that run does not hold the lease.
+    """
     with db.joined(conn):
         if (run := run_of(conn, run_id)) is not None:
             return run
@@ -71,7 +79,7 @@ def begin_run(conn: Connection, run_id: str) -> Run:
             (run_id,),
         )
         if (run := run_of(conn, run_id)) is None:
-            raise MigrationError(SKIPPED_GUARD, code="no_run")
+            raise skipped_guard()
         return run
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ..call.request import Request, decision, other_holder
-from ..core.errors import MigrationError
+from ..core.errors import NOTHING_CHANGED, MigrationError
 from ..core.phase.history import APPLY, REVERT, VERIFY, standing_parts
 from ..core.words import escape
 from ..ledger import lease, runs
@@ -25,17 +26,20 @@ REVERSALS = ("vaciado", "tablas_borradas")
 
 
 def close_phase(conn: Connection, request: Request) -> list[str]:
-    """Everything that was asked for holds: say so in the bookkeeping, and in words."""
+    """Everything that was asked for holds: say so in the bookkeeping, and in words.
+
+    Raises MigrationError: code no_proof where no proof was left, incomplete where a subphase has no tables yet.
+    """
     plan = request.plan
     if request.check:
         return _close_dry_run(conn, request)
     back = plan.action == REVERT
     proof = last_event(conn, REVERSALS if back else PROOFS, request.run_id)
     if proof is None and not (back and plan.phase == "fase0"):
-        raise MigrationError(f"{plan.phase}: terminó sin la línea de su prueba, así que no vale por hecha.", code="no_proof")
+        raise _without_proof(request)
     notes = []
     if plan.action != VERIFY:
-        with db.explaining(f"{plan.phase}: cerrar la fase"), db.transaction(conn):
+        with db.explaining("cerrar la fase", left="Lo hecho queda, sin cerrar."), db.transaction(conn):
             if not lease.heartbeat(conn, request.run_id):
                 lease.fence(conn, request.run_id)
             ran = runs.set_state(conn, request.run_id, "completada")
@@ -45,11 +49,8 @@ def close_phase(conn: Connection, request: Request) -> list[str]:
             notes = ["Ya estaba hecha: se comparó y no había nada que cambiar."]
     verdict = {APPLY: "COMPLETADA", REVERT: "DESHECHA", VERIFY: "VERIFICADA"}[plan.action]
     if request.missing and plan.action != REVERT:
-        verdict = "INCOMPLETA"
-        notes.append(
-            f"La subfase {' y la '.join(request.missing)} todavía no tiene tablas en el mapeo: {plan.phase} no está "
-            f"completa. La {' y la '.join(plan.parts)} sí."
-        )
+        verdict, unfinished = "INCOMPLETA", _incomplete(request)
+        notes.append(f"{unfinished.what}. {unfinished.left}")
     return _finish(conn, request, verdict, notes, proof)
 
 
@@ -70,8 +71,29 @@ def _finish(conn: Connection, request: Request, verdict: str, notes: list[str], 
     lines = [escape(line) for line in ending.lines(datetime.now(UTC))]
     if verdict == "INCOMPLETA":
         tell(request, lines)
-        raise MigrationError(notes[-1], code="incomplete", details={"lines": lines})
+        raise _incomplete(request, lines)
     return lines
+
+
+def _incomplete(request: Request, lines: Sequence[str] = ()) -> MigrationError:
+    phase, missing = request.plan.phase, " y la ".join(request.missing)
+    return MigrationError(
+        f"La subfase {missing} todavía no tiene tablas en el mapeo: {phase} no está completa",
+        left=f"La {' y la '.join(request.plan.parts)} sí.",
+        move=f"Ponga en el mapeo las tablas de la {missing} y apruébelo: {request.command.text('fase0', without=['subfase'])}",
+        code="incomplete",
+        details={"lines": list(lines)},
+    )
+
+
+def _without_proof(request: Request) -> MigrationError:
+    tags = {APPLY: "", REVERT: "rollback", VERIFY: "verify"}[request.plan.action]
+    return MigrationError(
+        "terminó sin la línea de su prueba, así que no vale por hecha",
+        left="Lo hecho queda, sin cerrar.",
+        move=f"Repita la orden entera: {request.command.text(request.plan.phase, tags)}",
+        code="no_proof",
+    )
 
 
 def _note_reversion(conn: Connection, request: Request, ran: bool) -> list[str]:
@@ -95,5 +117,13 @@ def _close_dry_run(conn: Connection, request: Request) -> list[str]:
     lines = [escape(line) for line in request.ending(verdict, notes=tuple(notes), dry=True).lines(datetime.now(UTC))]
     if holds:
         details = {"lines": lines, **({"holder": asdict(held)} if held else {})}
-        raise MigrationError("La simulación encontró motivos para negarse.", code="dry_run", details=details)
+        tags = "rollback" if request.plan.action == REVERT else ""
+        again = request.command.text(request.plan.phase, tags, more=("--check",))
+        raise MigrationError(
+            "La simulación encontró motivos para negarse",
+            left=NOTHING_CHANGED,
+            move=f"Resuelva los que dice el resumen y repita: {again}",
+            code="dry_run",
+            details=details,
+        )
     return lines

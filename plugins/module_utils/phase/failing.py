@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..call.request import Request
 from ..call.runlog import RunLog
-from ..core.errors import MigrationError
+from ..core.errors import COMMITTED_STAYS, MigrationError, RepeatedError
 from ..core.phase.history import APPLY, VERIFY
 from ..core.words import escape
 from ..ledger import bookkeeping, lease, runs
@@ -35,11 +35,14 @@ PREFIX = "Task failed: Module failed: "
 
 
 def fail_phase(conn: Connection, request: Request) -> list[str]:
-    """Write down that the run failed, give the lease back, say what to do; and fail, or the exit code would be 0."""
+    """Write down that the run failed, give the lease back, say what to do; and fail, or the exit code would be 0.
+
+    Raises MigrationError with the code of the failure, always.
+    """
     failure = request.failure
     code, reason = str(failure.get("code", "")), str(failure.get("msg", "")).removeprefix(PREFIX) or "falló una tarea"
     if code in ALREADY_TOLD:
-        raise MigrationError(reason, code=code)
+        raise RepeatedError(reason, code=code)
     begun, notes = _record_failure(conn, request, code, reason)
     verdict = "PAUSADA" if code == "paused" else "NO EMPEZÓ" if code in NOT_BEGUN and not begun else "FALLIDA"
     proof = last_event(conn, ("prueba",), request.run_id)
@@ -55,7 +58,7 @@ def fail_phase(conn: Connection, request: Request) -> list[str]:
     )
     lines = [escape(line) for line in ending.lines(datetime.now(UTC))]
     tell(request, lines)
-    raise MigrationError(f"{escape_lines(reason)[0]} (El resumen está arriba.)", code=code or "error", details={"lines": lines})
+    raise RepeatedError(f"{escape_lines(reason)[0]} (El resumen está arriba.)", code=code or "error", details={"lines": lines})
 
 
 def _record_failure(conn: Connection, request: Request, code: str, reason: str) -> tuple[bool, list[str]]:
@@ -66,12 +69,13 @@ def _record_failure(conn: Connection, request: Request, code: str, reason: str) 
         return False, []
     state = "pausada" if code == "paused" else "fallida"
     try:
-        with db.explaining(), db.transaction(conn):
+        with db.explaining(left=COMMITTED_STAYS), db.transaction(conn):
             begun = runs.set_state(conn, request.run_id, state, {"motivo": reason})
             lease.release(conn, request.run_id)
     except MigrationError as error:
-        return True, [f"El fallo no se pudo anotar ({error}); lo anotará la próxima ejecución."]
-    return begun, [] if begun or code in NOT_BEGUN else ["No llegó a cambiar nada."]
+        return True, [f"El fallo no se pudo anotar ({error.what}); lo anotará la próxima ejecución."]
+    idle = not begun and code not in NOT_BEGUN and runs.run_of(conn, request.run_id) is None
+    return begun, ["No llegó a cambiar nada."] if idle else []
 
 
 def escape_lines(text: str) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..call.request import Request, dead_run, decision, identity_lines, other_holder
-from ..core.errors import MigrationError
+from ..core.errors import NOTHING_CHANGED, READ_ONLY_STEP, MigrationError
 from ..core.phase.gates import Decision, override_argument
 from ..core.phase.history import APPLY, REVERT, VERIFY, Plan, standing_parts
 from ..core.words import escape
@@ -19,28 +19,33 @@ if TYPE_CHECKING:
 
 
 def open_phase(conn: Connection, request: Request) -> list[str]:
-    """Say which database this is, ask all gates, take the lease, begin the row."""
+    """Say which database this is, ask all gates, take the lease, begin the row.
+
+    Raises MigrationError: code refused where a gate stays closed, lease where another run lives.
+    """
     lines = identity_lines(conn)
     require_writable(conn)  # a proof leaves its event
     if request.plan.action == VERIFY:
         if not bookkeeping.exists(conn):
-            raise MigrationError(f"{request.plan.phase}: todavía no hay nada que verificar. Empiece por fase0.", code="refused")
+            move = f"Empiece por fase0: {request.command.text('fase0')}"
+            raise MigrationError("todavía no hay nada que verificar", left=READ_ONLY_STEP, move=move, code="refused")
         bookkeeping.check_identity(conn)
         return lines
     if request.check:
         return lines + check_lines(conn, request)
-    with db.explaining(f"{request.plan.phase}: abrir la fase"), db.transaction(conn):
+    with db.explaining("abrir la fase", left=NOTHING_CHANGED), db.transaction(conn):
         bookkeeping.lock(conn)
         if bookkeeping.exists(conn):
             bookkeeping.check_identity(conn)
         decided = decision(conn, request)
         if decided.refusals:
-            raise MigrationError(refusal_text(request, decided), code="refused", details={"lines": lines})
+            raise refusal_of(request, decided, lines)
         bookkeeping.ensure_schema(conn)
         try:
             lines += lease.acquire(conn, claim_of(request), dead_run(request))
         except MigrationError as refusal:
-            raise MigrationError(str(refusal), code=refusal.code, details={**refusal.details, "lines": lines}) from None
+            refusal.details["lines"] = lines
+            raise
         lines += record_overrides(conn, request, decided)
         if has_work(conn, request.plan):
             runs.begin_run(conn, request.run_id)
@@ -83,10 +88,10 @@ def record_overrides(conn: Connection, request: Request, decided: Decision) -> l
     return lines
 
 
-def refusal_text(request: Request, decided: Decision) -> str:
+def refusal_of(request: Request, decided: Decision, lines: list[str]) -> MigrationError:
     """All gates that refuse, and the exact -e that passes those that may be passed."""
     plan = request.plan
-    text = [f"{plan.phase} {plan.action}: no se puede ahora. No se cambió nada."]
+    text = [""]
     for refusal in decided.refusals:
         text.append(f"  {refusal}")
         if refusal.first:
@@ -98,7 +103,8 @@ def refusal_text(request: Request, decided: Decision) -> str:
         call = request.command.text(plan.phase, tags, more=(argument,), without=("overrides",))
         closed = any(not refusal.overridable for refusal in decided.refusals)
         text.append(f"  {'Lo demás se pasaría así' if closed else 'Si aun así debe ser'}, con su motivo: {call}")
-    return "\n".join(text)
+    what, move = f"no se puede {plan.action} ahora", "\n".join(text)
+    return MigrationError(what, left=NOTHING_CHANGED, move=move, code="refused", details={"lines": lines})
 
 
 def check_lines(conn: Connection, request: Request) -> list[str]:

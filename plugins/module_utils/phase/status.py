@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..call.context import live_catalogue
 from ..call.request import Request, identity_lines
+from ..core.errors import READ_ONLY_STEP
 from ..core.phase.history import APPLY, PHASES, Plan, Run, completed_at, is_complete, standing_parts
 from ..core.phase.summary import accounting, quarantine_lines, waived_lines
 from ..core.words import escape, number
@@ -56,7 +57,7 @@ def _access_lines(conn: Connection, request: Request) -> list[str]:
         problems = access_problems(conn, mapping, catalogue)
         notices = merged_notices(conn, mapping, catalogue)
     except db.Error as error:
-        return [f"Permisos y políticas: no se pudieron comparar. {db.explain_error(error)}"]
+        return [f"Permisos y políticas: no se pudieron comparar: {db.explain_error(error, left=READ_ONLY_STEP)}"]
     if not problems:
         return ["Permisos y políticas: los mismos que en las tablas legacy", *(f"  {notice}" for notice in notices)]
     again, approve = request.command.text("fase1"), request.command.text("fase0")

@@ -72,7 +72,7 @@ def _routes(conn: Connection, request: Request) -> tuple[tuple[Route, ...], str]
     try:
         return routes_of(request.mapping, read_catalogue(conn, request.mapping)), ""
     except MigrationError as error:
-        return (), f"Sin correcciones propuestas: {error}"
+        return (), f"Sin correcciones propuestas: {error.what}. {error.move}"
 
 
 def _lines(conn: Connection, reason: Reason, routes: Sequence[Route]) -> list[str]:

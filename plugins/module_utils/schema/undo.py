@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ..core.errors import MigrationError
+from ..core.errors import NOTHING_CHANGED, MigrationError
 from ..core.mapping.types import TableMapping
 from ..core.sqltext import qname
 from ..ledger import bookkeeping
@@ -40,8 +40,9 @@ def require_empty(conn: Connection, mapping: TableMapping, names: Sequence[str])
     if full:
         last = mapping.last_phase(full) or "fase2"
         raise MigrationError(
-            f"fase1: {', '.join(full)} ya tiene filas; deshacer fase1 las borraría. No se cambió nada. "
-            f"Deshaga antes la copia: ansible-playbook {last}.yml --tags rollback con el mismo -i.",
+            f"{', '.join(full)} ya tiene filas; deshacer fase1 las borraría",
+            left=NOTHING_CHANGED,
+            move=f"Deshaga antes la copia: ansible-playbook {last}.yml --tags rollback con el mismo -i.",
             code="unsafe",
         )
 
@@ -51,7 +52,10 @@ def _any_row(schema: str, name: str) -> str:
 
 
 def drop_tables(conn: Connection, mapping: TableMapping, names: Sequence[str]) -> None:
-    """Drop the tables in the caller's transaction, never CASCADE: what others built on them stops it."""
+    """Drop the tables in the caller's transaction, never CASCADE.
+
+    Raises MigrationError, code unsafe, where they hold rows or others have built on them.
+    """
     require_empty(conn, mapping, names)
     try:
         run_sql(conn, f"DROP TABLE {', '.join(qname(mapping.schema, name) for name in names)}")
@@ -60,7 +64,8 @@ def drop_tables(conn: Connection, mapping: TableMapping, names: Sequence[str]) -
             raise
         users = "; ".join((error.diag.message_detail or "").splitlines())
         raise MigrationError(
-            f"fase1: hay objetos que usan estas tablas, y nada se borra en cascada ({users}). No se cambió nada. Quite esos "
-            "objetos, guardando su definición, y repita fase1.yml --tags rollback con el mismo -i.",
+            f"hay objetos que usan estas tablas, y nada se borra en cascada ({users})",
+            left=NOTHING_CHANGED,
+            move="Quite esos objetos, guardando su definición, y repita fase1.yml --tags rollback con el mismo -i.",
             code="unsafe",
         ) from error

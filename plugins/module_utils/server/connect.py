@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from ..core.errors import STEP_CHANGED_NOTHING
 from ..core.server.address import Address, address_from, explain_login, parameters, refused, transaction_pooler, unreadable
 from ..core.server.session import wanted_settings, wrong_settings
 from . import lifeline
@@ -31,9 +32,12 @@ SETTINGS_TABLE = "FROM pg_catalog.jsonb_each_text(%s)"
 
 
 def connect(url: str, run_id: str) -> Connection:
-    """Log in exactly once and return an autocommit session with our settings. Whatever fails says which step it was."""
+    """Log in exactly once and return an autocommit session with our settings. Whatever fails says which step it was.
+
+    Raises MigrationError, code login where the server refuses the role, else connection.
+    """
     if psycopg2 is None:
-        raise refused("Falta psycopg2 en el Python que ejecuta los módulos: instálelo con make setup.")
+        raise refused("Falta psycopg2 en el Python que ejecuta los módulos", "Instálelo con make setup.")
     with _without_libpq_environment():
         address, params = _prepare(url)
         conn = _log_in(address, params)
@@ -45,7 +49,8 @@ def connect(url: str, run_id: str) -> Connection:
             _settle(conn, run_id)
         except psycopg2.Error as error:
             conn.close()
-            raise refused(str(explain_error(error, "Preparar la sesión"))) from error
+            said = explain_error(error, "Preparar la sesión", left=STEP_CHANGED_NOTHING)
+            raise refused(said.what, said.move) from error
         except BaseException:
             conn.close()
             raise
@@ -84,7 +89,10 @@ def _without_libpq_environment() -> Iterator[None]:
 
 def _require_version(conn: Connection) -> None:
     if (version := conn.info.server_version) < OLDEST_SERVER:
-        raise refused(f"El servidor es PostgreSQL {version // 10000}; este runbook necesita la versión 14 o una posterior.")
+        raise refused(
+            f"El servidor es PostgreSQL {version // 10000}; este runbook necesita la versión 14 o una posterior",
+            "Actualice el servidor antes de migrar.",
+        )
 
 
 def _settle(conn: Connection, run_id: str) -> None:
@@ -99,7 +107,8 @@ def _settle(conn: Connection, run_id: str) -> None:
     wrong = wrong_settings(wanted, dict(read))
     if wrong:
         raise refused(
-            f"La sesión no conserva sus ajustes ({'; '.join(wrong)}). Use una conexión directa o un pooler en modo sesión."
+            f"La sesión no conserva sus ajustes ({'; '.join(wrong)})",
+            "Use una conexión directa o un pooler en modo sesión.",
         )
 
 

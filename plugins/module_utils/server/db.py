@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..core.errors import MigrationError
+from ..core.errors import STEP_CHANGED_NOTHING, MigrationError
 from ..core.server.sqlstate import explain
 from ..core.sqltext import ident, literal
 from ..core.waits import CLASHES, Wait
@@ -167,8 +167,9 @@ def with_lock_retries(conn: Connection, action: Callable[[Connection], T], wait:
             last = error
             time.sleep(min(2.0, 0.05 * 2**attempt) * random.uniform(0.5, 1.5))
     raise MigrationError(
-        f"No se obtuvo el bloqueo de {what} en {wait} ({_primary(last)}). "
-        f"{oldest_transaction(conn)} Este paso no cambió nada: repita la orden cuando esa transacción termine.",
+        f"No se obtuvo el bloqueo de {what} en {wait} ({_primary(last)}). {oldest_transaction(conn)}",
+        left=STEP_CHANGED_NOTHING,
+        move="Repita la orden cuando esa transacción termine.",
         code="locked",
     )
 
@@ -189,17 +190,17 @@ def _primary(error: psycopg2.Error) -> str:
     return error.diag.message_primary or (str(error).splitlines() or [""])[0]
 
 
-def explain_error(error: psycopg2.Error, step: str = "") -> MigrationError:
-    """A server's error as the sentence that the operator reads."""
+def explain_error(error: psycopg2.Error, step: str = "", *, left: str) -> MigrationError:
+    """A server's error as the operator reads it; ``left``: what of the work is there, as MigrationError has it."""
     diag = error.diag
     names = (diag.schema_name, diag.table_name, diag.column_name or diag.constraint_name)
-    return explain(error.pgcode, _primary(error), ".".join(name for name in names if name), step)
+    return explain(error.pgcode, _primary(error), ".".join(name for name in names if name), step, left=left)
 
 
 @contextmanager
-def explaining(step: str = "") -> Iterator[None]:
-    """Turn psycopg2's errors into MigrationError; ``step`` says in Spanish what was being done."""
+def explaining(step: str = "", *, left: str) -> Iterator[None]:
+    """Raise psycopg2's errors as MigrationError; ``step`` says in Spanish what was being done, ``left`` what is there now."""
     try:
         yield
     except psycopg2.Error as error:
-        raise explain_error(error, step) from error
+        raise explain_error(error, step, left=left) from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..core.errors import MigrationError
+from ..core.errors import NOTHING_CHANGED, MigrationError
 from . import db
 
 if TYPE_CHECKING:
@@ -50,13 +50,15 @@ def require_writable(conn: Connection) -> None:
     row = db.fetch_one(conn, "SELECT pg_is_in_recovery(), current_setting('default_transaction_read_only')::bool")
     if row and row[0]:
         raise MigrationError(
-            "Este servidor es una réplica en espera (solo lectura). No se cambió nada: use la dirección del primario.",
+            "Este servidor es una réplica en espera (solo lectura)",
+            left=NOTHING_CHANGED,
+            move="Use la dirección del primario.",
             code="read_only",
         )
     if row and row[1]:
         raise MigrationError(
-            "La base está en modo de solo lectura (default_transaction_read_only = on). En Supabase lo pone el disco "
-            "al 95 %: libere espacio o amplíelo, espere a que el modo se quite y repita. No se cambió nada, y nada "
-            "fuerza ese modo.",
+            "La base está en modo de solo lectura (default_transaction_read_only = on), y nada fuerza ese modo",
+            left=NOTHING_CHANGED,
+            move="En Supabase lo pone el disco al 95 %: libere espacio o amplíelo, espere a que el modo se quite y repita.",
             code="read_only",
         )

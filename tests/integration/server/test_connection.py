@@ -14,7 +14,7 @@ from typing import Any
 import psycopg2
 import pytest
 
-from plugins.module_utils.core.errors import MigrationError
+from plugins.module_utils.core.errors import COMMITTED_STAYS, MigrationError
 from plugins.module_utils.core.server.session import SETTINGS
 from plugins.module_utils.core.waits import Wait
 from plugins.module_utils.server import db, identity
@@ -187,7 +187,7 @@ def test_a_standby_is_refused_for_writing(server: PostgresServer) -> None:
     with standby(server) as copy, closing(connect(copy.url(), "r1")) as conn:
         with pytest.raises(MigrationError, match="réplica en espera"):
             identity.require_writable(conn)
-        with pytest.raises(MigrationError, match="solo lectura"), db.explaining("probar"):
+        with pytest.raises(MigrationError, match="solo lectura"), db.explaining("probar", left=COMMITTED_STAYS):
             db.run_sql(conn, "CREATE SCHEMA nada")
 
 
@@ -224,17 +224,19 @@ def test_a_lost_session_is_explained_and_hides_nothing(empty_database: Database,
     pid = db.fetch_one(conn, "SELECT pg_backend_pid()")
     assert pid is not None
     empty_database.query("SELECT pg_terminate_backend(%s)", pid)
-    with pytest.raises(MigrationError, match="la misma orden continúa") as raised, db.explaining("copiar"), db.transaction(conn):
+    explaining = db.explaining("copiar", left=COMMITTED_STAYS)
+    with pytest.raises(MigrationError, match="la misma orden continúa") as raised, explaining, db.transaction(conn):
         db.fetch_one(conn, "SELECT 1")
     assert raised.value.code == "lost"
+    assert COMMITTED_STAYS in str(raised.value)
     assert str(raised.value).startswith("copiar: ")
 
 
 def test_a_missing_privilege_is_explained_with_step_and_sqlstate(empty_database: Database, conn: Any) -> None:
     empty_database.query("CREATE TABLE public.ajena (id int)")
-    with pytest.raises(MigrationError) as raised, db.explaining("fase1: escribir"):
+    with pytest.raises(MigrationError) as raised, db.explaining("escribir", left=COMMITTED_STAYS):
         db.execute(conn, "INSERT INTO public.ajena VALUES (1)")
-    assert "le falta un permiso" in str(raised.value)
+    assert str(raised.value).startswith("escribir: al rol le falta un permiso")
     assert raised.value.details == {"sqlstate": "42501"}
 
 

@@ -63,8 +63,7 @@ class ServerDisk:
         if self.added is None:
             return (
                 f"El disco de {size(self.total)} tiene ocupados al menos {size(self.used)}, más del {number(100 * LIMIT)} %: la "
-                "copia se detiene entre dos lotes. Lo copiado queda; libere sitio o amplíe el disco, corrija database_disk_gb "
-                "y repita."
+                "copia se detiene entre dos lotes"
             )
         return (
             f"el disco de {size(self.total)} tiene ocupados al menos {size(self.used)} y la copia añade hasta {self.added}: "

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from ..errors import MigrationError
+from ..errors import STEP_CHANGED_NOTHING, MigrationError
 from ..words import closest
 
 Kind = Literal["text", "null", "boolean", "integer", "number", "list", "map", "other"]
@@ -69,13 +69,18 @@ class Problems:
         self._found.append((place.line, _one_line(f"{where}: {sentence}" + ("" if sentence.endswith("?") else "."))))
 
     def stop_if_any(self) -> None:
-        """Raise all that was found, in the file's order."""
+        """Raise all that was found, in the file's order, as one MigrationError, code mapping."""
         if not self._found:
             return
         lines = list(dict.fromkeys(text for _, text in sorted(self._found, key=lambda found: found[0])))
         count = "un error" if len(lines) == 1 else f"{len(lines)} errores"
-        head = f"El mapeo tiene {count}; no se cambió nada. Corrija y repita la orden:"
-        raise MigrationError("\n".join([head, *(f"  {line}" for line in lines)]), code="mapping", details={"errores": lines})
+        raise MigrationError(
+            f"El mapeo tiene {count}",
+            left=STEP_CHANGED_NOTHING,
+            move="\n".join(["Corrija y repita la orden:", *(f"  {line}" for line in lines)]),
+            code="mapping",
+            details={"errores": lines},
+        )
 
 
 def _one_line(text: str) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from ..errors import MigrationError
+from ..errors import STEP_CHANGED_NOTHING, MigrationError
 from ..quarantine.waivers import Waiver, parse_waivers, unknown_table
 from ..words import nearest
 from .gates import GATE_NAMES
@@ -166,7 +166,8 @@ def settings_of(params: Mapping[str, Any]) -> Settings:
     """Parse a module's parameters. Raises MigrationError, code refused, naming each one whose value cannot be used."""
     given = {f.name: params[f.name] for f in fields(Settings) if params.get(f.name) is not None}
     if problems := check_values(given):
-        raise MigrationError(f"{'; '.join(problems)}. No se cambió nada.", code="refused")
+        move = "Corrija esos valores y repita la orden."
+        raise MigrationError("; ".join(problems), left=STEP_CHANGED_NOTHING, move=move, code="refused")
     return Settings(**{name: VARIABLES[name].parse(value) for name, value in given.items()})
 
 

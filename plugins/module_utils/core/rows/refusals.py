@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from ..errors import MigrationError
+from ..errors import STEP_CHANGED_NOTHING, MigrationError
 from ..mapping.types import ForeignKey
 from ..sqltext import all_of, ident, idents, literal, qname, where_all
 from .routes import Carried, Route, clave_sql, joined_key
@@ -43,7 +43,9 @@ def conversion_of(route: Route, carried: Carried, alias: str) -> Conversion:
     if conversion is None:
         raise MigrationError(
             f"{route.pair.source}.{carried.source.name} es {carried.source.type} y ninguna regla lo lleva a "
-            f"{route.pair.target}.{carried.target.name} ({carried.target.type}); ejecute fase0, que lo explica."
+            f"{route.pair.target}.{carried.target.name} ({carried.target.type})",
+            left=STEP_CHANGED_NOTHING,
+            move="Ejecute fase0.yml con el mismo -i, que lo explica.",
         )
     return conversion
 

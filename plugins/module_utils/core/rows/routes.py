@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..bookkeeping import BOOKKEEPING
 from ..catalogue import Catalogue, LegacyColumn, Relation
-from ..errors import MigrationError
+from ..errors import STEP_CHANGED_NOTHING, MigrationError
 from ..mapping.types import ColumnRule, ForeignKey, Lookup, Pair, SpanishColumn, SpanishTable, TableMapping
 from ..sqltext import derived_name, ident, literal, qname
 from .values import TEXT_TYPES
@@ -160,7 +160,11 @@ def _route(mapping: TableMapping, catalogue: Catalogue, pair: Pair, before: tupl
     legacy = catalogue.relation(pair.source)
     table = next(t for t in mapping.tables if t.name == pair.target)
     if legacy is None or not legacy.primary_key:
-        raise MigrationError(f"{pair.source}: no existe o no tiene clave primaria; ejecute fase0, que lo explica.")
+        raise MigrationError(
+            f"{pair.source}: no existe o no tiene clave primaria",
+            left=STEP_CHANGED_NOTHING,
+            move="Ejecute fase0.yml con el mismo -i, que lo explica.",
+        )
     targets = {c.name: c for c in spanish_columns(mapping, catalogue, table)}
     carried = tuple(
         item

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..catalogue import Catalogue, Grant, Relation
-from ..errors import MigrationError
+from ..errors import STEP_CHANGED_NOTHING, MigrationError
 from ..mapping.types import ForeignKey, SpanishColumn, SpanishTable, TableMapping
 from ..rows.reading import TOUCH
 from ..rows.routes import source_of, spanish_columns
@@ -42,10 +42,14 @@ def access_statements(mapping: TableMapping, catalogue: Catalogue, table: Spanis
 
 
 def twin_of(catalogue: Catalogue, table: SpanishTable) -> Relation:
-    """Return the legacy table whose privileges and row security the Spanish one takes over."""
+    """Return the legacy table whose privileges and row security the Spanish one takes over. Raises MigrationError without it."""
     twin = catalogue.relation(table.twin)
     if twin is None:
-        raise MigrationError(f"{table.name}: falta la tabla legacy {table.twin}, de la que toma sus permisos.")
+        raise MigrationError(
+            f"{table.name}: falta la tabla legacy {table.twin}, de la que toma sus permisos",
+            left=STEP_CHANGED_NOTHING,
+            move="Ejecute fase0.yml con el mismo -i, que lo explica.",
+        )
     return twin
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
-from ..errors import MigrationError
+from ..errors import STEP_CHANGED_NOTHING, MigrationError
 
 HOST = re.compile(r"^[A-Za-z0-9_.:%-]+$")
 ENCODE = "Si la contraseña lleva signos como % @ : / # ? o ñ, escríbalos codificados (@ es %40, / es %2F, % es %25)."
@@ -45,19 +45,27 @@ class Address:
         return text
 
 
-def refused(sentence: str, code: str = "connection") -> MigrationError:
+def refused(what: str, move: str, code: str = "connection") -> MigrationError:
     """An error about the connection: nobody connects again in this run."""
-    return MigrationError(sentence, code=code)
+    return MigrationError(what, left=STEP_CHANGED_NOTHING, move=move, code=code)
 
 
 def address_from(parsed: Mapping[str, str]) -> Address:
-    """Check what libpq read in DATABASE_URL. No message repeats a part that may be a piece of a password."""
+    """Check what libpq read in DATABASE_URL. No message repeats a part that may be a piece of a password.
+
+    Raises MigrationError, code connection, where it names several servers, lacks a part or cannot be read as meant.
+    """
     host, port, database = parsed.get("host", ""), parsed.get("port", "") or "5432", parsed.get("dbname", "")
     if "," in host or "," in port:
-        raise refused("DATABASE_URL nombra varios servidores: escriba solo el primario, para que no haya duda de cuál se migra.")
+        raise refused(
+            "DATABASE_URL nombra varios servidores", "Escriba solo el primario, para que no haya duda de cuál se migra."
+        )
     suspicious = bool(host and not host.startswith("/") and not HOST.match(host)) or "@" in database
     if suspicious or not port.isdigit() or not 0 < int(port) < 65536:
-        raise refused(f"DATABASE_URL no se puede leer bien: el servidor, el puerto o la base no tienen forma de tales. {ENCODE}")
+        raise refused(
+            "DATABASE_URL no se puede leer bien: el servidor, el puerto o la base no tienen forma de tales",
+            f"Corríjala. {ENCODE}",
+        )
     missing = [
         name
         for key, name in (("host", "el servidor"), ("user", "el usuario"), ("dbname", "la base de datos"))
@@ -65,7 +73,8 @@ def address_from(parsed: Mapping[str, str]) -> Address:
     ]
     if missing:
         raise refused(
-            f"A DATABASE_URL le falta {' y '.join(missing)}. Forma completa: postgresql://usuario:contraseña@servidor:5432/base"
+            f"A DATABASE_URL le falta {' y '.join(missing)}",
+            "Forma completa: postgresql://usuario:contraseña@servidor:5432/base",
         )
     known = {"host", "port", "user", "password", "dbname", "sslmode"} | OURS
     tls = parsed.get("sslmode", "")
@@ -104,18 +113,20 @@ def unreadable(url: str) -> MigrationError:
     """What to say when libpq cannot parse the URL; its own message would quote a piece of the password."""
     if not url:
         return refused(
-            "DATABASE_URL está vacía. Expórtela antes de llamar: "
-            "export DATABASE_URL='postgresql://usuario:contraseña@servidor:5432/base'"
+            "DATABASE_URL está vacía",
+            "Expórtela antes de llamar: export DATABASE_URL='postgresql://usuario:contraseña@servidor:5432/base'",
         )
     query = url.rpartition("?")[2] if "?" in url and "@" not in url.rpartition("?")[2] else ""
     names = [part.partition("=")[0] for part in query.split("&") if part]
     if names and all(re.fullmatch(r"[a-z_]{3,40}", name) for name in names):
         return refused(
             "DATABASE_URL no se puede leer: puede que PostgreSQL no conozca alguno de estos parámetros: "
-            f"{', '.join(names)} (pgbouncer o connection_limit son de otros programas: quítelos). {ENCODE}"
+            f"{', '.join(names)} (pgbouncer o connection_limit son de otros programas: quítelos)",
+            f"Corríjala. {ENCODE}",
         )
     return refused(
-        f"DATABASE_URL no es una dirección de PostgreSQL (postgresql://usuario:contraseña@servidor:5432/base). {ENCODE}"
+        "DATABASE_URL no es una dirección de PostgreSQL (postgresql://usuario:contraseña@servidor:5432/base)",
+        f"Corríjala. {ENCODE}",
     )
 
 
@@ -127,67 +138,79 @@ def transaction_pooler(address: Address) -> MigrationError:
         better = "Tome la dirección directa del servidor, o un pooler en modo sesión (pool_mode=session)."
     return refused(
         f"{address.host}:{address.port} es un pooler en modo transacción: rompe los ajustes de sesión y los bloqueos "
-        f"que protegen los datos. {better}"
+        "que protegen los datos",
+        better,
     )
 
 
-# Words of the server's refusal, English and Spanish (lc_messages): (pattern, code, sentence).
+# Words of the server's refusal, English and Spanish (lc_messages): (pattern, code, what it means, the next move).
 REFUSALS = (
     (
         r"pg_hba\.conf",
         "login",
-        "pg_hba.conf no deja entrar a {user} en la base {database} desde esta máquina ({tls}). Pida que lo permitan.",
+        "pg_hba.conf no deja entrar a {user} en la base {database} desde esta máquina ({tls})",
+        "Pida que lo permitan.",
     ),
     (
         r"tenant or user not found|no such user",
         "login",
-        "el servidor (un pooler) no conoce al usuario {user}. En el pooler de Supabase es postgres.<ref-del-proyecto>.",
+        "el servidor (un pooler) no conoce al usuario {user}",
+        "En el pooler de Supabase es postgres.<ref-del-proyecto>.",
     ),
     (
         r"circuit breaker",
         "login",
-        "el pooler cerró el paso por contraseñas equivocadas. Espere dos minutos y corríjala antes de repetir.",
+        "el pooler cerró el paso por contraseñas equivocadas",
+        "Espere dos minutos y corríjala antes de repetir.",
     ),
     (
         r"no password supplied",
         "login",
-        "el servidor pide contraseña y DATABASE_URL no la lleva.",
+        "el servidor pide contraseña y DATABASE_URL no la lleva",
+        "Póngala en DATABASE_URL: postgresql://usuario:contraseña@servidor:5432/base",
     ),
     (
         r"password|contraseña|autentifi|authentication",
         "login",
         "el servidor rechazó la contraseña de {user} (o ese rol no existe). Se probó una sola vez, porque varias "
-        "equivocadas bloquean la dirección de esta máquina: corríjala antes de repetir. " + ENCODE,
+        "equivocadas bloquean la dirección de esta máquina",
+        f"Corríjala antes de repetir. {ENCODE}",
     ),
     (
         r"no such database|database \S+ does not exist|base de datos \S+ no existe|no existe la base de datos",
         "login",
-        "la base de datos {database} no existe en ese servidor.",
+        "la base de datos {database} no existe en ese servidor",
+        "Corrija la base en DATABASE_URL.",
     ),
     (
         r"not permitted to log in|no se le permite conectarse|no tiene permitido",
         "login",
-        "el rol {user} no puede iniciar sesión (NOLOGIN).",
+        "el rol {user} no puede iniciar sesión (NOLOGIN)",
+        "Use otro rol, o pida: ALTER ROLE {user} LOGIN",
     ),
     (
         r"role \S+ does not exist|no existe el rol|rol \S+ no existe",
         "login",
-        "el rol {user} no existe en ese servidor.",
+        "el rol {user} no existe en ese servidor",
+        "Corrija el usuario en DATABASE_URL.",
     ),
     (
         r"permission denied for database|permiso denegado a la base",
         "login",
-        "el rol {user} no tiene permiso de conexión. Pida: GRANT CONNECT ON DATABASE {database} TO {user}",
+        "el rol {user} no tiene permiso de conexión",
+        "Pida: GRANT CONNECT ON DATABASE {database} TO {user}",
     ),
     (
         r"too many|demasiad|remaining connection slots|conexiones restantes|max clients",
         "connection",
-        "el servidor no tiene conexiones libres. Cierre alguna y repita.",
+        "el servidor no tiene conexiones libres",
+        "Cierre alguna y repita.",
     ),
     (
         r"starting up|shutting down|iniciándose|apag|recovery mode|recuperación",
         "connection",
-        "el servidor se está iniciando o apagando. Repita dentro de un momento.",
+        "el servidor se está iniciando o apagando",
+        "Repita dentro de un momento.",
     ),
 )
 
@@ -198,16 +221,17 @@ def explain_login(address: Address, message: str, encrypted: bool) -> MigrationE
     fatal = message.rpartition("FATAL:")[2].strip() if "FATAL:" in message else ""
     if not fatal and re.search(r"certificate|SSL|TLS", message):
         return refused(
-            f"TLS: el certificado de {address.host} no vale para esta conexión (sslmode={address.tls or 'require'}). "
-            "Indique la CA del proyecto en DATABASE_URL con sslrootcert=<archivo>."
+            f"TLS: el certificado de {address.host} no vale para esta conexión (sslmode={address.tls or 'require'})",
+            "Indique la CA del proyecto en DATABASE_URL con sslrootcert=<archivo>.",
         )
     facts = {
         "user": f'"{address.user}"',
         "database": f'"{address.database}"',
         "tls": "con TLS" if encrypted else "sin TLS",
     }
-    for pattern, code, sentence in REFUSALS:
+    for pattern, code, what, move in REFUSALS:
         if re.search(pattern, fatal or message, re.IGNORECASE):
-            return refused(f"No se pudo entrar en {where}: {sentence.format(**facts)}", code)
+            return refused(f"No se pudo entrar en {where}: {what.format(**facts)}", move.format(**facts), code)
     said = address.mask(fatal.splitlines()[0]) if fatal else "cerró la conexión sin explicación"
-    return refused(f"No se pudo entrar en {where}: el servidor dijo: {said}", "login" if fatal else "connection")
+    move = "Corrija lo que dice antes de repetir." if fatal else "Mire el registro del servidor y repita."
+    return refused(f"No se pudo entrar en {where}: el servidor dijo: {said}", move, "login" if fatal else "connection")

@@ -4,45 +4,53 @@ from __future__ import annotations
 
 from ..errors import MigrationError
 
+AGAIN = "Repita la orden."
+GOES_ON = "Repita: la misma orden continúa donde quedó."
+APPROVE = "Repita fase0 con el mismo -i."
+REPORT = "Envíe esta línea y el registro de la ejecución a quien mantiene el runbook."
+
+# What it means, and the next move.
 SENTENCES = {
-    "25006": "la base está en solo lectura. En Supabase ocurre cuando el disco pasa del 95 %: libere espacio o "
-    "amplíelo y repita; lo ya confirmado queda",
-    "40001": "otra transacción cambió las mismas filas; repita la orden",
-    "40P01": "bloqueo mutuo con otra sesión; repita la orden",
-    "42501": "al rol le falta un permiso",
-    "42704": "falta un objeto que debía existir",
-    "42703": "falta una columna que debía existir: la base cambió desde que se aprobó el SQL. Repita fase0",
-    "42P01": "falta una tabla que debía existir: la base cambió desde que se aprobó el SQL. Repita fase0",
-    "42P07": "ya existe un objeto con ese nombre",
-    "53100": "el servidor se quedó sin disco; lo ya confirmado queda, y la misma orden continúa cuando haya sitio",
-    "53200": "el servidor se quedó sin memoria",
-    "53300": "el servidor no tiene conexiones libres",
-    "55P03": "otra sesión tiene bloqueada la tabla; repita la orden",
-    "57014": "el servidor canceló la sentencia",
-    "57P01": "alguien terminó la sesión en el servidor; la misma orden continúa donde quedó",
-    "57P02": "el servidor se reinició; la misma orden continúa donde quedó",
-    "57P03": "el servidor se está iniciando; repita la orden dentro de un momento",
+    "25006": (
+        "la base está en solo lectura",
+        "En Supabase ocurre cuando el disco pasa del 95 %: libere espacio o amplíelo y repita.",
+    ),
+    "40001": ("otra transacción cambió las mismas filas", AGAIN),
+    "40P01": ("bloqueo mutuo con otra sesión", AGAIN),
+    "42501": ("al rol le falta un permiso", "Pídalo al dueño del objeto y repita la orden."),
+    "42704": ("falta un objeto que debía existir", APPROVE),
+    "42703": ("falta una columna que debía existir: la base cambió desde que se aprobó el SQL", APPROVE),
+    "42P01": ("falta una tabla que debía existir: la base cambió desde que se aprobó el SQL", APPROVE),
+    "42P07": ("ya existe un objeto con ese nombre", "Mire de quién es, renómbrelo y repita la orden."),
+    "53100": ("el servidor se quedó sin disco", "Haga sitio y repita: la misma orden continúa cuando lo haya."),
+    "53200": ("el servidor se quedó sin memoria", "Repita la orden cuando la tenga."),
+    "53300": ("el servidor no tiene conexiones libres", "Cierre alguna y repita la orden."),
+    "55P03": ("otra sesión tiene bloqueada la tabla", AGAIN),
+    "57014": ("el servidor canceló la sentencia", GOES_ON),
+    "57P01": ("alguien terminó la sesión en el servidor", GOES_ON),
+    "57P02": ("el servidor se reinició", GOES_ON),
+    "57P03": ("el servidor se está iniciando", "Repita la orden dentro de un momento."),
 }
 CLASSES = {
-    "08": "se perdió la conexión con el servidor; la misma orden continúa donde quedó",
-    "22": "un valor no cabe en su tipo",
-    "23": "una fila no cumple una restricción",
-    "42": "el servidor no acepta la sentencia",
-    "53": "al servidor le faltan recursos",
-    "54": "se superó un límite del servidor",
-    "57": "el servidor interrumpió la sesión; la misma orden continúa donde quedó",
+    "08": ("se perdió la conexión con el servidor", GOES_ON),
+    "22": ("un valor no cabe en su tipo", REPORT),
+    "23": ("una fila no cumple una restricción", "Corrija esa fila y repita la orden."),
+    "42": ("el servidor no acepta la sentencia", REPORT),
+    "53": ("al servidor le faltan recursos", "Repita la orden cuando los tenga."),
+    "54": ("se superó un límite del servidor", REPORT),
+    "57": ("el servidor interrumpió la sesión", GOES_ON),
 }
+UNKNOWN = ("el servidor devolvió un error", REPORT)
 LOST = ("57P01", "57P02", "57P03", "08")
 
 
-def explain(sqlstate: str | None, primary: str, objects: str = "", step: str = "") -> MigrationError:
-    """One sentence: the step, what it means, the object, and the server's own words last."""
+def explain(sqlstate: str | None, primary: str, objects: str = "", step: str = "", *, left: str) -> MigrationError:
+    """The step, what it means, the object, the server's own words; then what was ``left`` and the next move."""
     state = sqlstate or "08006"
-    sentence = SENTENCES.get(state) or CLASSES.get(state[:2]) or "el servidor devolvió un error"
+    sentence, move = SENTENCES.get(state) or CLASSES.get(state[:2]) or UNKNOWN
     parts = [f"{step}: " if step else "", sentence, f" ({objects})" if objects else "", f". SQLSTATE {state}"]
     said = " ".join(primary.split())
     if said:
         parts.append(f"; el servidor dijo: {said}")
-    text = "".join(parts)
     code = "lost" if state.startswith(LOST) else "sql"
-    return MigrationError(text if step else text[:1].upper() + text[1:], code=code, details={"sqlstate": state})
+    return MigrationError("".join(parts), left=left, move=move, code=code, details={"sqlstate": state})
