@@ -105,6 +105,10 @@ code:
   description: The kind of failure; C(login) and C(connection) mean that nobody connects again in this run.
   returned: on failure
   type: str
+log_problem:
+  description: Why the run's log could not be written; the last of C(lines) says it too.
+  returned: when it could not
+  type: str
 """
 
 from ..module_utils.call.entry import MAPPING_OPTIONS, run_module

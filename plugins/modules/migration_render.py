@@ -66,6 +66,10 @@ forecast:
   returned: when state is approved and nothing refuses
   type: list
   elements: dict
+log_problem:
+  description: Why the run's log could not be written; the last of C(lines) says it too.
+  returned: when it could not
+  type: str
 """
 
 from ..module_utils.call.entry import MAPPING_OPTIONS, run_module

@@ -86,6 +86,10 @@ forecast:
   returned: in check mode, when state is copied
   type: list
   elements: dict
+log_problem:
+  description: Why the run's log could not be written; the last of C(lines) says it too.
+  returned: when it could not
+  type: str
 """
 
 from ..module_utils.call.entry import MAPPING_OPTIONS, run_module

@@ -40,10 +40,13 @@ class ReportingAction(ActionBase):  # type: ignore[misc]  # Ansible has no types
     def report(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Call the module until it is done. Ends when ansible-playbook is gone: this worker would outlive it."""
         parent = playbook_pid()
-        changed = False
+        changed, told = False, ""
         while os.getppid() == parent:
             result: dict[str, Any] = self._execute_module(module_name=self._task.action, module_args=args, task_vars=task_vars)
             changed = changed or bool(result.get("changed"))
+            if told and result.get("log_problem") == told:
+                result["lines"].pop()  # a log that cannot be written is said once, not after every slice
+            told = result.get("log_problem") or told
             show(result)
             if result.get("failed"):
                 result.pop("lines", None)  # printed above; the error is what is left to read

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import traceback
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -34,7 +33,7 @@ Job = Callable[[dict[str, Any], bool], dict[str, Any]]
 def run_module(spec: dict[str, Any], job: Job) -> None:
     """Run ``job(params, check_mode)``; its ``lines`` are escaped for a terminal and kept in the run's log.
 
-    What fails is told with the phase in front.
+    What fails is told with the phase in front. A log that cannot be written adds a line and fails nothing.
     """
     lifeline.watch()
     leftovers.sweep_modules()
@@ -43,17 +42,16 @@ def run_module(spec: dict[str, Any], job: Job) -> None:
     try:
         result = job(module.params, module.check_mode)
         result["lines"] = [escape(line) for line in result.get("lines", [])]
-        log.write(result["lines"])
+        result |= _kept(log, result["lines"], result["lines"])
     except (MigrationError, db.Error) as raised:
         left = READ_ONLY_STEP if module.check_mode else COMMITTED_STAYS
         error = raised if isinstance(raised, MigrationError) else db.explain_error(raised, left=left)
         message = "\n".join(escape(line) for line in located(module.params["phase"], str(error)).splitlines())
         if error.code != "log":
-            log.write(message.splitlines())
+            error.details |= _kept(log, message.splitlines(), error.details.get("lines", []))
         module.fail_json(msg=message, code=error.code, **error.details)
     except Exception as bug:
-        with suppress(MigrationError):
-            log.write(traceback.format_exc().splitlines())
+        log.write(traceback.format_exc().splitlines())
         last = traceback.extract_tb(bug.__traceback__)[-1]
         where = f"{type(bug).__name__} en {os.path.basename(last.filename)}:{last.lineno}"
         message = (
@@ -62,8 +60,7 @@ def run_module(spec: dict[str, Any], job: Job) -> None:
         )
         module.fail_json(msg=escape(located(module.params["phase"], message)), code="internal")
     except lifeline.Interrupted as end:
-        with suppress(MigrationError):
-            log.write([f"Interrumpida ({end})."])
+        log.write([f"Interrumpida ({end})."])
         message = f"Interrumpida ({end}). Lo confirmado queda; la misma orden continúa."
         module.fail_json(msg=located(module.params["phase"], message), code="interrupted")
     else:
@@ -73,3 +70,9 @@ def run_module(spec: dict[str, Any], job: Job) -> None:
 def located(phase: str, text: str) -> str:
     """Put the phase in front, once: a failure that is told again has it already."""
     return text if text.startswith(f"{phase}: ") else f"{phase}: {text}"
+
+
+def _kept(log: RunLog, text: list[str], lines: list[str]) -> dict[str, Any]:
+    """Write to the log; where that cannot be, return ``lines`` with one more that says so."""
+    problem = log.write(text)
+    return {"lines": [*lines, problem], "log_problem": problem} if problem else {}

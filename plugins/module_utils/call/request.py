@@ -50,9 +50,12 @@ class Request:
     @property
     def log(self) -> str:
         """Where the run's log lies, '' when none is written."""
-        if self.check or not self.backup_dir:
-            return ""
-        return str(RunLog(self.backup_dir, self.run_id).path)
+        return str(self.run_log.path) if self.run_log.backup_dir else ""
+
+    @property
+    def run_log(self) -> RunLog:
+        """The run's log; a dry run writes none."""
+        return RunLog("" if self.check else self.backup_dir, self.run_id)
 
     def ending(self, verdict: str, **more: Any) -> Ending:
         """The beginning of a summary."""

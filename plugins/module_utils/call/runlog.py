@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ..core.errors import COMMITTED_STAYS, MigrationError
+from ..core.errors import NOTHING_CHANGED, MigrationError
 from ..core.words import escape
 
 
@@ -24,12 +24,34 @@ class RunLog:
         """The file."""
         return Path(self.backup_dir) / "registros" / f"{self.run_id}.log"
 
-    def write(self, lines: Iterable[str]) -> None:
-        """Append each line with the time; control characters are written out. Raises MigrationError, code log, else."""
+    def require(self) -> None:
+        """Raises MigrationError, code log, where it cannot be written: asked before a phase changes anything."""
+        if reason := self._append(""):
+            raise MigrationError(
+                f"No se puede escribir el registro {self.path}: {reason}",
+                left=NOTHING_CHANGED,
+                move="Revise backup_dir (sitio y permisos) y repita la orden.",
+                code="log",
+            )
+
+    def write(self, lines: Iterable[str]) -> str:
+        """Append each line with the time; control characters are written out.
+
+        Return '' or, as a line for the operator, why it could not be: a phase that has begun does not hang on its log.
+        """
         moment = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         text = "".join(f"{moment} {escape(line)}\n" for line in lines)
-        if not text or not self.backup_dir or not self.run_id:
-            return
+        if not text or not (reason := self._append(text)):
+            return ""
+        return escape(
+            f"No se puede escribir el registro {self.path}: {reason}. La fase no depende de él, y lo que le falta se ve solo "
+            "aquí. Revise backup_dir (sitio y permisos)."
+        )
+
+    def _append(self, text: str) -> str:
+        """Return why it could not be, '' where it could."""
+        if not self.backup_dir or not self.run_id:
+            return ""
         try:
             for folder in (self.path.parent.parent, self.path.parent):
                 if not folder.is_dir():
@@ -38,9 +60,5 @@ class RunLog:
             with os.fdopen(handle, "a", encoding="utf-8", errors="backslashreplace") as file:
                 file.write(text)
         except OSError as error:
-            raise MigrationError(
-                f"No se puede escribir el registro {self.path}: {error.strerror}",
-                left=COMMITTED_STAYS,
-                move="Revise backup_dir y repita la orden.",
-                code="log",
-            ) from None
+            return error.strerror or type(error).__name__
+        return ""

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ..call.request import Request
-from ..call.runlog import RunLog
 from ..core.errors import COMMITTED_STAYS, MigrationError, RepeatedError
 from ..core.phase.history import APPLY, VERIFY
 from ..core.words import escape
@@ -23,7 +21,7 @@ NO_LEDGER = ("identity", "read_only")
 
 
 # Raised before the run had begun.
-NOT_BEGUN = ("refused", "lease", "no_run", *NO_LEDGER)
+NOT_BEGUN = ("refused", "lease", "no_run", "log", *NO_LEDGER)
 
 
 # The summary was printed and the ledger is right: only the exit code is left to tell.
@@ -85,5 +83,4 @@ def escape_lines(text: str) -> list[str]:
 
 def tell(request: Request, lines: list[str]) -> None:
     """Into the log too, where the error alone would be written. A log that cannot be written hides no other failure."""
-    with suppress(MigrationError):
-        RunLog("" if request.check else request.backup_dir, request.run_id).write(lines)
+    request.run_log.write(lines)

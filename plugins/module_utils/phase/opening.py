@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 def open_phase(conn: Connection, request: Request) -> list[str]:
     """Say which database this is, ask all gates, take the lease, begin the row.
 
-    Raises MigrationError: code refused where a gate stays closed, lease where another run lives.
+    Raises MigrationError: code refused where a gate stays closed, lease where another run lives, log where the way forward
+    would have none.
     """
+    if request.plan.action == APPLY:  # the way back and a proof do without
+        request.run_log.require()
     lines = identity_lines(conn)
     require_writable(conn)  # a proof leaves its event
     if request.plan.action == VERIFY:

@@ -1,0 +1,80 @@
+"""A run's log: written where it can be; where it cannot, refused before the first change and afterwards only told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from plugins.module_utils.call.entry import located
+from plugins.module_utils.call.runlog import RunLog
+from plugins.module_utils.core.errors import MigrationError
+from plugins.plugin_utils import reporting
+
+RUN = "20261125T020304-abcd"
+
+
+@pytest.fixture
+def unwritable(tmp_path: Path) -> RunLog:
+    """A log in whose place there is a folder: root may write everywhere else."""
+    log = RunLog(str(tmp_path), RUN)
+    log.path.mkdir(parents=True)
+    return log
+
+
+def test_lines_are_kept_in_a_file_of_its_owner(tmp_path: Path) -> None:
+    log = RunLog(str(tmp_path / "respaldos"), RUN)
+    log.require()
+    assert log.write(["una", "dos\x1b[2J"]) == ""
+    assert [line.split(" ", 1)[1] for line in log.path.read_text(encoding="utf-8").splitlines()] == ["una", "dos\\x1b[2J"]
+    assert log.path.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("log", [RunLog("", RUN), RunLog("/nowhere", "")])
+def test_without_a_folder_or_a_run_nothing_is_written(log: RunLog) -> None:
+    log.require()
+    assert log.write(["una"]) == ""
+
+
+def test_a_log_that_cannot_be_written_is_a_line_with_path_reason_and_what_to_do(unwritable: RunLog) -> None:
+    assert unwritable.write(["una"]) == (
+        f"No se puede escribir el registro {unwritable.path}: Is a directory. La fase no depende de él, y lo que le falta se ve "
+        "solo aquí. Revise backup_dir (sitio y permisos)."
+    )
+
+
+def test_before_the_first_change_it_is_a_refusal(unwritable: RunLog) -> None:
+    with pytest.raises(MigrationError) as refused:
+        unwritable.require()
+    assert str(refused.value) == (
+        f"No se puede escribir el registro {unwritable.path}: Is a directory. No se cambió nada. Revise backup_dir (sitio y "
+        "permisos) y repita la orden."
+    )
+    assert refused.value.code == "log"
+
+
+def test_the_phase_stands_in_front_once() -> None:
+    assert located("fase1", "no. Nada. Repita.") == "fase1: no. Nada. Repita."
+    assert located("fase1", located("fase1", "no")) == "fase1: no"
+    assert located("fase1", "fase1 aplicar, ana") == "fase1: fase1 aplicar, ana"
+
+
+def test_a_copy_says_it_once_and_not_after_every_slice(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    problem = {"log_problem": "sin registro"}
+    slices = iter(
+        [
+            {"lines": ["lote 1", "sin registro"], "more": True, **problem},
+            {"lines": ["lote 2", "sin registro"], "more": True, **problem},
+            {"lines": ["lote 3"], "more": True},
+            {"lines": ["lote 4", "sin registro"], "more": False, **problem},
+        ]
+    )
+    monkeypatch.setattr(reporting, "display", SimpleNamespace(display=said.append))
+    action: Any = object.__new__(reporting.ReportingAction)
+    action._task = SimpleNamespace(action="table_copy")
+    action._execute_module = lambda **_: next(slices)
+    assert action.report({}, {})["changed"] is False
+    assert said == ["lote 1", "sin registro", "lote 2", "lote 3", "lote 4"]
