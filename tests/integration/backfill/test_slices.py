@@ -56,6 +56,26 @@ def test_a_slice_that_copied_something_asks_for_another_and_one_that_copied_noth
         with at_once(), pytest.raises(MigrationError, match="pg_stat_activity") as refused:
             table_copy.copy(jobs.params(run_id, "fase2"), False)
         assert refused.value.code == "locked"
+        assert "Lo copiado hasta aquí queda." in str(refused.value)
+
+
+def test_what_stops_a_later_slice_does_not_claim_that_nothing_was_changed(held: tuple[Database, Jobs]) -> None:
+    database, jobs = held
+    with jobs.run("fase2") as run_id:
+        params = jobs.params(run_id, "fase2")
+        assert table_copy.copy(params, False)["more"]
+        with database.cursor() as other:
+            other.execute("SELECT pg_advisory_xact_lock(hashtextextended('migracion:customers:clientes', 0))")
+            with pytest.raises(MigrationError, match="otra sesión la está copiando") as busy:
+                table_copy.copy(params, False)
+            other.connection.rollback()
+        database.query("ALTER TABLE professions ADD nueva text")
+        with pytest.raises(MigrationError, match=r"professions\.nueva es nueva") as drifted:
+            table_copy.copy(params, False)
+    for stopped in (busy, drifted):
+        assert "No se cambió nada" not in str(stopped.value)
+    assert "Lo copiado hasta aquí queda. Mire quién es con: ansible-playbook estado.yml" in str(busy.value)
+    assert "Lo ya confirmado queda. Revise la diferencia" in str(drifted.value)
 
 
 def test_a_copy_that_waits_for_a_lock_stops_when_it_is_asked_to(

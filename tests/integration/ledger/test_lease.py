@@ -84,6 +84,23 @@ def test_a_run_that_lost_its_lease_can_write_nothing_more(fase0: Phase, conn: An
     assert refused(lambda: lease.require_run(conn, old, "fase1")).code == "lease_lost"
     with db.transaction(conn):
         assert refused(lambda: lease.fence(conn, old)).code == "lease_lost"
+    lost = {"msg": "fase1: perdió el arriendo", "code": "lease_lost"}
+    told = refused(lambda: fase0.call("fail", "fase1", old, failure=lost))
+    assert not any("No llegó a cambiar nada" in line for line in told.details["lines"])
+
+
+def test_a_run_whose_lease_nobody_has_any_more_does_not_claim_that_it_skipped_the_guard(fase0: Phase, conn: Any) -> None:
+    """It was taken over, and who took it over has ended since."""
+    old = fase0.open("fase1")
+    lease.require_run(conn, old, "fase1")
+    lease.release(conn, old)
+    with db.transaction(conn):
+        error = refused(lambda: lease.fence(conn, old))
+    assert error.code == "lease_lost"
+    assert str(error).startswith(f"Esta ejecución ({old}) perdió el arriendo: ahora no lo tiene nadie. ")
+    assert "No se cambió nada" not in str(error)
+    with db.transaction(conn):
+        assert refused(lambda: lease.fence(conn, "nunca")).code == "no_run"
 
 
 def test_nobody_takes_over_in_the_middle_of_a_fenced_transaction(fase0: Phase, conn: Any) -> None:
