@@ -13,7 +13,7 @@ from ansible import context
 from ..module_utils.core.errors import MigrationError
 from ..module_utils.core.mapping.file import load_mapping
 from ..module_utils.core.phase.command_line import PHASE_TAGS, RUNNER, STATUS_TAGS, Invocation
-from ..module_utils.core.phase.settings import VARIABLES, check_extra_vars, check_values
+from ..module_utils.core.phase.variables import VARIABLES, check_extra_vars, check_values
 
 SHAPE = "phase.yml"  # the playbook that only the phases import: they alone say a name
 

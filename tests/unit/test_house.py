@@ -17,7 +17,7 @@ import yaml
 
 from plugins.doc_fragments.database import ModuleDocFragment
 from plugins.module_utils.core.phase.gates import GATES
-from plugins.module_utils.core.phase.settings import VARIABLES
+from plugins.module_utils.core.phase.variables import VARIABLES
 from plugins.plugin_utils.guard import unasked_notice
 
 ROOT = Path(__file__).parents[2]

@@ -11,7 +11,8 @@ import yaml
 
 from plugins.module_utils.core.errors import MigrationError
 from plugins.module_utils.core.phase.gates import GATE_NAMES
-from plugins.module_utils.core.phase.settings import Settings, check_extra_vars, check_values, parse_bool, settings_of
+from plugins.module_utils.core.phase.settings import Settings, parse_bool, settings_of
+from plugins.module_utils.core.phase.variables import check_extra_vars, check_values
 from plugins.plugin_utils.guard import unasked_notice
 
 MODULES = sorted((Path(__file__).parents[2] / "plugins/modules").glob("*.py"))

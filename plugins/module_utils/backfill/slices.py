@@ -13,7 +13,7 @@ from ..ledger import lease
 from ..ledger.events import COPY_BEGUN, last_event, record_event
 from ..ledger.owed_indexes import owed_indexes
 from . import deferred_indexes, disk_space
-from .batches import BlockedError
+from .giving_way import BlockedError
 from .progress import analyze_target, open_progress, pending_routes, progress_lines, total_progress
 from .sequences import advance_sequences
 from .watch import STAYS, Watch, read_load, verdict_on, with_lines

@@ -13,7 +13,7 @@ from ..core.mapping.types import TableMapping
 from ..core.phase.command_line import Command
 from ..core.phase.gates import Decision, Facts, decide
 from ..core.phase.history import Plan
-from ..core.phase.settings import Settings, check_values, settings_of
+from ..core.phase.settings import Settings, settings_of, unknown_subphase
 from ..core.phase.summary import Ending
 from ..core.words import escape, size
 from ..ledger import lease, runs
@@ -75,11 +75,9 @@ def request_of(params: Params, check: bool) -> Request:
     own = subphases.get(params["phase"], ())
     asked = params["subphase"] if own else ""
     ready = parts_with_pairs(mapping, params["phase"])
-    problems = check_values({"subfase": asked}, own)
     left = STEP_CHANGED_NOTHING if params["operation"] in ("close", "fail") else NOTHING_CHANGED
-    if problems:
-        move = "Corrija esos valores y repita la orden."
-        raise MigrationError("; ".join(problems), left=left, move=move, code="refused")
+    if wrong := unknown_subphase(asked, own):
+        raise MigrationError(wrong, left=left, move="Corríjala y repita la orden.", code="refused")
     if own and (not ready or (asked and asked not in ready)):
         approve = Command.of(params["controller"].get("command", {})).text("fase0", without=["subfase"])
         raise MigrationError(

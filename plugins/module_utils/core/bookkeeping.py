@@ -191,3 +191,6 @@ COMMENT = """COMMENT ON SCHEMA migracion IS
 
 
 BOOKKEEPING = "migracion"
+
+
+TOUCH = f"{BOOKKEEPING}.tocar_actualizado"

@@ -130,3 +130,17 @@ def _catalogue(raw: dict[str, Any]) -> Catalogue:
 def _policy(raw: dict[str, Any]) -> Policy:
     lists = {name: tuple(raw[name]) for name in ("roles", "columns", "tables")}
     return Policy(**{**raw, **lists})
+
+
+TABLE_KINDS = {
+    "r": "tabla",
+    "p": "tabla particionada",
+    "v": "vista",
+    "m": "vista materializada",
+    "f": "tabla foránea",
+    "S": "secuencia",
+    "i": "índice",
+    "I": "índice particionado",
+    "c": "tipo compuesto",
+    "t": "tabla TOAST",
+}

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 
 from .backfill.batching import BATCH_BYTES, BATCH_ROWS
 from .backfill.carrying import may_merge, route_statements
-from .bookkeeping import BOOKKEEPING, COMMENT, CREATE, CREATE_SCHEMA, SEAL
+from .bookkeeping import BOOKKEEPING, COMMENT, CREATE, CREATE_SCHEMA, SEAL, TOUCH
 from .catalogue import Catalogue
 from .mapping.types import SpanishTable, TableMapping
-from .rows.reading import TOUCH, helper_statements
+from .rows.reading import helper_statements
 from .rows.routes import Route, routes_of
 from .rows.row_locks import locked_beside
 from .schema.ddl import legacy_sequence, table_statements, twin_of

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ..backfill.batches import run_batch
+from ..backfill.giving_way import run_batch
 from ..backfill.watch import Watch
 from ..core.backfill.batching import BATCH_BYTES
 from ..core.bookkeeping import BOOKKEEPING

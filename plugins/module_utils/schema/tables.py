@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..core.bookkeeping import BOOKKEEPING
-from ..core.catalogue import Catalogue
+from ..core.catalogue import TABLE_KINDS, Catalogue
 from ..core.mapping.types import SpanishTable, TableMapping
 from ..core.schema.ddl import index_name, own_sequence, table_statements
 from ..core.sqltext import derived_name
-from ..core.survey.drift import TABLE_KINDS
 from ..server.db import fetch_all, fetch_one, run_sql
 from .structure import table_oids
 

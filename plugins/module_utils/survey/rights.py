@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..core.bookkeeping import BOOKKEEPING
+from ..core.bookkeeping import BOOKKEEPING, TOUCH
 from ..core.catalogue import Catalogue
 from ..core.mapping.types import TableMapping
-from ..core.rows.reading import TOUCH, helper_statements
+from ..core.rows.reading import helper_statements
 from ..core.sqltext import ident, qname
 from ..core.waits import CLASHES, TRIAL
 from ..server import db

@@ -13,7 +13,8 @@ import psycopg2
 import pytest
 from psycopg2 import sql
 
-from plugins.module_utils.backfill.batches import Batch, run_batch
+from plugins.module_utils.backfill.batches import Batch
+from plugins.module_utils.backfill.giving_way import run_batch
 from plugins.module_utils.backfill.progress import open_progress
 from plugins.module_utils.backfill.watch import Watch
 from plugins.module_utils.call.approval import approved_texts

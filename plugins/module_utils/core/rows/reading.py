@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from ..bookkeeping import BOOKKEEPING
+from ..bookkeeping import BOOKKEEPING, TOUCH
 from ..sqltext import commented, folded
 
-TOUCH = f"{BOOKKEEPING}.tocar_actualizado"
 _READING_DATES = """-- todo lo que decide qué fecha dice un texto
 SET TimeZone = 'UTC' SET DateStyle = 'ISO, MDY' SET timezone_abbreviations = 'Default'"""
 _CAPTIONS = {

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ..bookkeeping import TOUCH
 from ..catalogue import Catalogue, Grant, Relation
 from ..errors import STEP_CHANGED_NOTHING, MigrationError
 from ..mapping.types import ForeignKey, SpanishColumn, SpanishTable, TableMapping
-from ..rows.reading import TOUCH
 from ..rows.routes import source_of, spanish_columns
 from ..sqltext import derived_name, folded, ident, idents, literal, qname
 from .policies import policy_statements, rules_from

@@ -5,24 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from ..catalogue import Catalogue, Relation
+from ..catalogue import TABLE_KINDS, Catalogue, Relation
 from ..mapping.types import ColumnRule, Pair, TableMapping
 from ..rows.routes import source_of, spanish_columns
 from ..rows.values import convert
 from ..sqltext import ident
-
-TABLE_KINDS = {
-    "r": "tabla",
-    "p": "tabla particionada",
-    "v": "vista",
-    "m": "vista materializada",
-    "f": "tabla foránea",
-    "S": "secuencia",
-    "i": "índice",
-    "I": "índice particionado",
-    "c": "tipo compuesto",
-    "t": "tabla TOAST",
-}
 
 
 @dataclass(frozen=True)

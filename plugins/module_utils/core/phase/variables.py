@@ -1,0 +1,122 @@
+"""The public variables of a site: which there are, what they may hold, where they make sense. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..quarantine.waivers import unknown_table
+from ..words import nearest
+from .settings import PARSERS, parse_bool, parse_number, unknown_subphase, whole_from
+
+# Whose names are not ours to judge.
+FOREIGN = ("ansible_", "vault_", "awx_", "tower_")
+
+
+def parse_text(value: Any) -> str:
+    """Text in one line."""
+    if not isinstance(value, str) or "\n" in value.strip():
+        raise ValueError("se espera un texto en una línea")
+    return value.strip()
+
+
+def parse_path(value: Any) -> str:
+    """An absolute path: a relative one would mean another place on the runner."""
+    text = parse_text(value)
+    if text and not text.startswith("/"):
+        raise ValueError(f"se espera una ruta absoluta, no {text!r}")
+    return text
+
+
+def parse_texts(value: Any) -> list[str]:
+    """A list of texts."""
+    if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) for item in value):
+        raise ValueError(f"se espera una lista de textos, no {value!r}. En la línea de órdenes: -e '{{\"nombre\": []}}'")
+    return list(value)
+
+
+def parse_services(value: Any) -> list[dict[str, Any]]:
+    """Services: a name and its URLs."""
+    known = {"name", "health_url", "smoke_url", "public_url", "singleton"}
+    if not isinstance(value, (list, tuple)) or not all(isinstance(item, Mapping) and "name" in item for item in value):
+        raise ValueError("se espera una lista de servicios, cada uno con name")
+    unknown = sorted({key for item in value for key in item} - known)
+    if unknown:
+        raise ValueError(f"un servicio no tiene {', '.join(unknown)}; puede tener {', '.join(sorted(known))}")
+    return [dict(item) for item in value]
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A public variable. ``phases``: the playbooks where it makes sense; empty means all.
+
+    ``unasked``: nothing asks it yet; these values leave out what it stands for, and any other is told at a run's beginning.
+    """
+
+    parse: Callable[[Any], Any]
+    phases: tuple[str, ...] = ()
+    unasked: tuple[Any, ...] = ()
+
+
+# services_enabled: the summary of every run says already that services take no part, and why. propagation_rows: its default.
+VARIABLES: Mapping[str, Variable] = {
+    "database_url": Variable(parse_text),
+    "backup_dir": Variable(parse_path),
+    "services_dir": Variable(parse_path, unasked=("",)),
+    "services_project": Variable(parse_text, unasked=("",)),
+    "migration_services": Variable(parse_services, unasked=([],)),
+    "services_enabled": Variable(PARSERS["services_enabled"], unasked=(True, False)),
+    "code_repos": Variable(parse_texts, unasked=([],)),
+    "maintenance_window": Variable(PARSERS["maintenance_window"]),
+    "approvals_required": Variable(whole_from(0), unasked=(0,)),
+    "stabilization_days": Variable(PARSERS["stabilization_days"]),
+    "quiet_hours": Variable(parse_number, unasked=(0,)),
+    "stable_hours": Variable(parse_number, unasked=(0,)),
+    "waived_quarantine": Variable(PARSERS["waived_quarantine"]),
+    "batch_rows": Variable(PARSERS["batch_rows"]),
+    "copy_workers": Variable(PARSERS["copy_workers"]),
+    "deferred_index_rows": Variable(PARSERS["deferred_index_rows"]),
+    "database_disk_gb": Variable(PARSERS["database_disk_gb"]),
+    "subfase": Variable(lambda value: str(value).strip(), ("fase2",)),
+    "propagation_rows": Variable(whole_from(0), unasked=(1000,)),
+    "rollback_on_failure": Variable(parse_bool, unasked=(False,)),
+    "overrides": Variable(PARSERS["overrides"]),
+}
+
+
+def check_values(values: Mapping[str, Any], subphases: Sequence[str] = (), tables: Sequence[str] = ()) -> list[str]:
+    """One sentence per public variable whose value cannot be used. Secrets are not repeated.
+
+    ``subphases``: those of the phase; ``tables``: the legacy ones, where the mapping is known.
+    """
+    problems = []
+    for name, value in values.items():
+        if name not in VARIABLES:
+            continue
+        try:
+            parsed = VARIABLES[name].parse(value)
+        except ValueError as error:
+            problems.append(f"{name}: {error}")
+            continue
+        if name == "subfase" and (wrong := unknown_subphase(parsed, subphases)):
+            problems.append(wrong)
+        if name == "waived_quarantine" and tables and (wrong := unknown_table(parsed, tables)):
+            problems.append(f"waived_quarantine: {wrong}")
+    return problems
+
+
+def check_extra_vars(
+    phase: str, extra: Mapping[str, Any], subphases: Sequence[str] = (), tables: Sequence[str] = ()
+) -> list[str]:
+    """What is wrong with the -e of this command, one Spanish sentence each."""
+    problems = []
+    for name in extra:
+        if name in VARIABLES:
+            phases = VARIABLES[name].phases
+            if phases and phase not in phases:
+                problems.append(f"-e {name}: solo tiene sentido en {', '.join(phases)}, no en {phase}")
+        elif not name.startswith(FOREIGN):
+            problems.append(f"-e {name}: no existe esa variable{nearest(name, VARIABLES)}")
+    judged = {name: value for name, value in extra.items() if not (name == "subfase" and phase not in ("fase2",))}
+    return problems + [f"-e {problem}" for problem in check_values(judged, subphases, tables)]
