@@ -188,6 +188,23 @@ def test_a_file_uses_only_the_libraries_of_its_room(path: Path) -> None:
     assert not foreign, f"{room} must not import {foreign} (and its own files only relatively)"
 
 
+LONGEST = {"plugins": 330, "tests": 400, "tools": 400, "molecule": 400}  # lines of a file
+PYTHON = [path for folder in LONGEST for path in sorted((PLUGINS.parent / folder).rglob("*.py"))]
+
+
+def test_files_and_functions_stay_short() -> None:
+    long = []
+    for path in PYTHON:
+        text, place = path.read_text(encoding="utf-8"), path.relative_to(PLUGINS.parent)
+        long += [f"{place}: {lines}" for lines in [len(text.splitlines())] if lines > LONGEST[place.parts[0]]]
+        long += [
+            f"{place}:{node.lineno} {node.name}"
+            for node in ast.walk(ast.parse(text))
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and (node.end_lineno or 0) - node.lineno >= 50
+        ]
+    assert not long
+
+
 def test_core_opens_no_file() -> None:
     opened = [
         f"{path.name}:{node.lineno}"
