@@ -67,9 +67,10 @@ def up() -> int:
                 print(f"make demo: «{' '.join(command)}» terminó con código {code}; la base {database} sigue en marcha.")
                 return code
     print(
-        f"\nLa base {database} sigue en marcha; su dirección está en .demo/database_url. En playbooks/, por ejemplo:\n"
-        "  ansible-playbook fase2.yml -i demo --tags verify\n"
-        "  ansible-playbook fase2.yml -i demo --tags rollback\n"
+        f"\nLa base {database} sigue en marcha; su dirección está en .demo/database_url. Por ejemplo:\n"
+        "  cd playbooks && source ../.venv/bin/activate\n"
+        "  ansible-playbook fase3.yml -i demo --tags verify\n"
+        "  ansible-playbook fase3.yml -i demo --tags rollback\n"
         "Para quitarlo todo: make demo-down"
     )
     return 0

@@ -17,7 +17,7 @@ options:
     type: str
     default: ""
   phase:
-    description: The phase that calls, C(fase0) to C(fase5).
+    description: The phase that calls, as C(fase2).
     type: str
     required: true
   backup_dir:

@@ -45,7 +45,7 @@ author: TinkuBot (@tinkubot)
 """
 
 EXAMPLES = r"""
-# In a playbook beside fase1.yml: DATABASE_URL exported, backup_dir the site's, migration_run_id the guard's (migration_phase).
+# In a playbook beside fase1.yml: DATABASE_URL exported, backup_dir the site's, a run opened: see migration_phase.
 - name: Aprobar el SQL para esta base
   tinkubot.migracion.migration_render:
     database_url: "{{ lookup('ansible.builtin.env', 'DATABASE_URL') }}"

@@ -39,7 +39,7 @@ def untouched(database: Database) -> None:
         ("fase2", ("-e", "subfase=2.l"), "'2.l' no existe; las que hay son 2.1, 2.2"),
         ("fase1", ("-e", '{"overrides": {"ventana": "x"}}'), "'ventana' no es una puerta"),
         *(
-            pytest.param(*more, marks=pytest.mark.slow)  # without a run: test_invocation.py
+            pytest.param(*more, marks=pytest.mark.slow)  # without a run: test_command_line.py
             for more in (
                 ("fase1", ("--tags", "rolback"), "¿quiso decir rollback?"),
                 ("fase0", ("--skip-tags", "verify"), "--skip-tags verify"),

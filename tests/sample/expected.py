@@ -6,7 +6,7 @@ from contextlib import closing
 
 import psycopg2
 
-# The Spanish varchar lengths of target-schema.md, by legacy column; the first column is the unique one.
+# The Spanish varchar lengths of the target schema, by legacy column; the first column is the unique one.
 LIMITS = {
     "professions": {"name": 100, "specialty": 255, "category": 100},
     "customers": {"phone_number": 20, "full_name": 255, "city": 100},

@@ -1,5 +1,5 @@
 """An accounting of the migration that shares no code with it: temporary Spanish tables, filled from the legacy rows by rules
-typed from target-schema.md, and compared with what is really there.
+typed from the target schema, and compared with what is really there.
 
 Every legacy row must be equal to its Spanish row, merged with a record of it, or in quarantine with one open entry; the
 Spanish tables must hold exactly those rows, the bookkeeping exactly those entries. Reads only, in one snapshot.

@@ -1,4 +1,4 @@
-"""What becomes what, as target-schema.md says it: for each Spanish column an expression over the legacy row ``l``.
+"""What becomes what, as the target schema says it: for each Spanish column an expression over the legacy row ``l``.
 
 Nothing here comes from the runbook: no import, no mapping file. Casts that INSERT makes by itself are left to INSERT.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-NOBODY = "Cliente TinkuBot"  # the services' own name of a customer who gave none
+NOBODY = "Cliente TinkuBot"  # The services' own name of a customer who gave none
 PHONE_OF_USER = "(SELECT u.phone_number FROM public.users u WHERE u.id = l.user_id)"
 
 

@@ -1,4 +1,4 @@
--- The nine Spanish tables as target-schema.md has them, in the session's temporary schema and empty: PostgreSQL itself says there
+-- The nine Spanish tables as the target schema has them, in the session's temporary schema and empty: PostgreSQL itself says there
 -- which row goes in. Typed from that page and nothing else; prefix e_ (esperado), because a temporary table would hide its model.
 
 CREATE TEMPORARY TABLE e_profesiones (

@@ -126,7 +126,7 @@ DATES = [
     ),
 ]
 
-# Dates as text, by target-schema.md: '' is none, UTC where no zone stands, and a word for the day on which it is read is no date.
+# Dates as text, by the target schema: '' is none, UTC where no zone stands, a word for the day on which it is read no date.
 PLAIN_DATES = """
 CREATE OR REPLACE FUNCTION public.fecha(v text) RETURNS timestamp LANGUAGE plpgsql
 SET TimeZone = 'UTC' SET DateStyle = 'ISO, MDY' AS $$
@@ -134,7 +134,7 @@ BEGIN
   IF v ~* 'now|today|tomorrow|yesterday' THEN RAISE invalid_datetime_format; END IF;
   RETURN pg_catalog.timezone('UTC', nullif(v, '')::pg_catalog.timestamptz);
 END $$"""
-# What target-schema.md says of notes as text, by trial instead of by a rule.
+# What the target schema says of notes as text, by trial instead of by a rule.
 PLAIN_NOTES = """
 CREATE OR REPLACE FUNCTION public.notas(v text) RETURNS jsonb LANGUAGE plpgsql AS $$
 BEGIN

@@ -10,7 +10,7 @@ import pytest
 from plugins.module_utils.core.mapping.file import json_schema, load_mapping, schema_text
 from plugins.module_utils.core.mapping.types import ColumnRule, Lookup, Pair, SpanishColumn, SpanishTable, TableMapping
 
-# legacy-system.md, both installations: which columns a row has that the mapping must keep or name.
+# The legacy system, both installations: which columns a row has that the mapping must keep or name.
 LEGACY = {
     "professions": "id name specialty category is_active created_at updated_at",
     "customers": "id phone_number full_name city city_confirmed_at notes has_consent created_at updated_at",
@@ -40,7 +40,7 @@ PAIRS = [
     "sessions sesiones",
     "task_queue tareas_programadas",
 ]
-# target-schema.md, the paragraph NULL: every default that it names, and no other.
+# The target schema, the paragraph NULL: every default that it names, and no other.
 DEFAULTS = {
     "customers clientes": {"nombre_completo": "Cliente TinkuBot", "notas": "{}"},
     "users clientes": {"nombre_completo": "Cliente TinkuBot", "estado": "activo"},
@@ -59,7 +59,7 @@ DEFAULTS = {
     "sessions sesiones": {"datos_sesion": "{}"},
     "task_queue tareas_programadas": {"intentos": "0", "prioridad": "0", "max_intentos": "3"},
 }
-# target-schema.md, the paragraph Values; users.status differs by table.
+# The target schema, the paragraph Values; users.status differs by table.
 VALUES = {
     "users proveedores estado": "active→activo inactive→inactivo suspended→suspendido pending→verificacion_pendiente",
     "users clientes estado": "active→activo inactive→inactivo suspended→suspendido pending→inactivo",
@@ -80,7 +80,7 @@ SPANISH_ONLY = {
     "users proveedores": {"nivel_verificacion", "rating"},
     "users clientes": {"ciudad_confirmada_at", "notas"},
 }
-# legacy-system.md, the values that each column is known to have.
+# The legacy system, the values that each column is known to have.
 KNOWN_VALUES = {
     "users proveedores estado": "active inactive suspended pending",
     "users clientes estado": "active inactive suspended pending",

@@ -2,10 +2,10 @@
 --   aprueba de nuevo.
 -- Necesita: fase0/01 y CREATE en migracion.
 -- Bloqueo: ninguno sobre tablas.
--- Deshacer: fase0 --tags rollback no tiene nada que deshacer y lo dice; nadie las llama fuera de la migración.
+-- Deshacer: fase0 --tags rollback no tiene nada que deshacer y lo dice; solo las llaman vistas y disparadores de aquí.
 -- Repetir: sí, todo es CREATE OR REPLACE.
 
--- Dice si jsonb acepta el texto. La llaman las vistas de fase2 y fase3.
+-- Dice si jsonb acepta el texto. La llaman las vistas, donde la base guarda JSON como texto.
 CREATE OR REPLACE FUNCTION migracion.es_jsonb(texto text) RETURNS boolean
 LANGUAGE plpgsql IMMUTABLE PARALLEL UNSAFE AS $$
 BEGIN
@@ -30,7 +30,7 @@ EXCEPTION WHEN data_exception THEN
   RETURN NULL;
 END $$;
 
--- Igual, y las fechas corrientes sin cambiar ajustes, que es más rápido. La llaman las vistas de fase2 y fase3.
+-- Igual, sin cambiar ajustes para las fechas corrientes. La llaman las vistas, donde hay fechas como texto.
 CREATE OR REPLACE FUNCTION migracion.a_instante(texto text) RETURNS timestamptz
 LANGUAGE sql STABLE PARALLEL UNSAFE
 RETURN CASE WHEN texto ~ '^(19|20)[0-9]{2}-((0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])|(0[13-9]|1[0-2])-(29|30)|(0[13578]|1[02])-31)([T ]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.][0-9]+)?)?(Z|[+-](0[0-9]|1[0-4])(:?[0-5][0-9])?)?)?$'

@@ -1,7 +1,7 @@
 -- Meta: crear la tabla servicios_proveedor con la estructura de destino y los permisos de provider_services.
 -- Necesita: fase0 (migracion.tocar_actualizado); CREATE en public; ser dueño de proveedores, que hace antes fase1.
--- Bloqueo: ninguno sobre tablas en uso: es nueva y nadie la lee hasta fase3; SHARE ROW EXCLUSIVE en proveedores (claves
---   foráneas), igual de nuevas. Cada espera dura 500 ms como mucho; 20 intentos.
+-- Bloqueo: ninguno sobre tablas en uso: es nueva y nadie la lee hasta que cambian los servicios; SHARE ROW EXCLUSIVE en
+--   proveedores (claves foráneas), igual de nuevas. En fase1 cada espera dura 500 ms como mucho; 20 intentos.
 -- Deshacer: fase1 --tags rollback: DROP TABLE servicios_proveedor (nunca CASCADE), con la tabla vacía.
 -- Repetir: no como archivo; fase1 compara antes con el catálogo y solo crea lo que falta.
 -- Seguridad por fila: activa como en provider_services, con las políticas que se pueden trasladar.

@@ -1,6 +1,7 @@
 -- Meta: crear la tabla sesiones con la estructura de destino y los permisos de sessions.
 -- Necesita: fase0; CREATE en public.
--- Bloqueo: ninguno sobre tablas en uso: es nueva y nadie la lee hasta fase3. Cada espera dura 500 ms como mucho; 20 intentos.
+-- Bloqueo: ninguno sobre tablas en uso: es nueva y nadie la lee hasta que cambian los servicios. En fase1 cada espera dura 500 ms
+--   como mucho; 20 intentos.
 -- Deshacer: fase1 --tags rollback: DROP TABLE sesiones (nunca CASCADE), con la tabla vacía.
 -- Repetir: no como archivo; fase1 compara antes con el catálogo y solo crea lo que falta.
 -- Seguridad por fila: activa como en sessions, con las políticas que se pueden trasladar.

@@ -4,11 +4,12 @@
 --   secuencia; BYPASSRLS, o ser su dueño, donde haya seguridad por fila.
 -- Bloqueo: cada lote (5.000 filas, si batch_rows no dice otra cosa, y 8 MB como mucho, o una fila mayor), hasta que termina: FOR
 --   SHARE en provider_professions; luego FOR SHARE en users y professions (padres); FOR KEY SHARE en proveedores y profesiones
---   (claves foráneas) y migracion.arriendo; escribe en proveedor_profesiones, migracion.progreso_copia, migracion.cuarentena y
---   migracion.fusion, y en migracion.apartada si una fila sobra o no entra. Cada espera dura 200 ms como mucho; después el lote
---   cede y vuelve con menos filas, 40 intentos. Crear esto toma ACCESS SHARE en lo que leen las vistas, que solo choca con quien
---   cambia la tabla misma.
--- Deshacer: fase2 --tags rollback; vista y funciones se van con la última copia que se deshaga.
+--   (claves foráneas) y migracion.arriendo; escribe en proveedor_profesiones, migracion.progreso_copia y migracion.cuarentena, y
+--   en migracion.apartada si una fila sobra o no entra. Cada espera dura 200 ms como mucho; después el lote cede y vuelve con
+--   menos filas, 40 intentos. Crear esto toma ACCESS SHARE en lo que leen las vistas, que solo choca con quien cambia la tabla
+--   misma.
+-- Deshacer: fase2 --tags rollback: guarda en migracion.apartada lo que solo proveedor_profesiones tiene, y la vacía con ACCESS
+--   EXCLUSIVE en ella y en las que apuntan a ella (20 intentos de 500 ms); vista y funciones se van con la última copia.
 -- Repetir: sí, todo es CREATE OR REPLACE, y un lote repetido no cambia nada.
 
 -- CASE … THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200.
@@ -70,8 +71,8 @@ CROSS JOIN LATERAL (SELECT coalesce(r.rechazo, CASE
 REVOKE ALL ON migracion.v_provider_professions_proveedor_profesiones FROM PUBLIC;
 
 -- CASE … THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200.
--- Deja en proveedor_profesiones las filas legacy de esas claves como dice la vista; anota las rechazadas y las fusionadas. La
---   llaman copiar, la reparación y ella misma.
+-- Deja en proveedor_profesiones las filas legacy de esas claves como dice la vista; anota las rechazadas. La llaman copiar, la
+--   reparación y ella misma.
 CREATE OR REPLACE FUNCTION migracion.llevar_provider_professions_proveedor_profesiones(
   p_k1 uuid[], p_k2 integer[], p_run text, p_lugar tid[] DEFAULT NULL,
   OUT copiadas bigint, OUT rechazadas bigint)
@@ -90,11 +91,9 @@ AS $funcion$
 #variable_conflict use_column
 DECLARE
   v_mitad integer := cardinality(p_k1) / 2;
-  v_estado text; v_mensaje text; v_mas bigint; v_peor bigint; v_hubo boolean := false;
+  v_estado text; v_mensaje text; v_mas bigint; v_peor bigint;
   -- la copia llega donde aún no hay filas: las busca cuando ha encontrado una
   v_mirar boolean := p_lugar IS NULL;
-  p_m1 uuid[] := '{}';
-  p_m2 integer[] := '{}';
 BEGIN
   copiadas := 0; rechazadas := 0;
   IF cardinality(p_k1) = 0 THEN RETURN; END IF;
@@ -113,6 +112,7 @@ BEGIN
     WHERE l.ctid = ANY (p_lugar)) ORDER BY p.id FOR SHARE OF p;
   LOOP
     BEGIN
+    -- con EXECUTE cada lote tiene su plan
     EXECUTE $lote$
     WITH f AS MATERIALIZED (
       SELECT f._k1, f._k2, f._clave, f.proveedor_id, f.profesion_id, f.especialidad, f.anos_experiencia, f.certificaciones,
@@ -155,21 +155,6 @@ BEGIN
       WHERE c.tabla_origen = 'provider_professions' AND c.estado <> 'resuelta'
         AND c.clave = ANY (ARRAY(SELECT f._clave FROM f WHERE f._rechazo IS NULL))
         AND EXISTS (SELECT 1 FROM migracion.cuarentena x WHERE x.tabla_origen = 'provider_professions' AND x.estado <> 'resuelta')
-      RETURNING 1
-    ), fusionadas AS (
-      INSERT INTO migracion.fusion AS m (tabla_origen, clave, tabla_destino, clave_destino, motivo)
-      SELECT 'provider_professions', f._clave, 'proveedor_profesiones', f._fusion,
-        'repite proveedor_id, profesion_id de una fila anterior de provider_professions, que gana' FROM f
-        WHERE f._fusion IS NOT NULL
-      ON CONFLICT (tabla_origen, clave, tabla_destino) DO UPDATE SET clave_destino = excluded.clave_destino
-        WHERE m.clave_destino <> excluded.clave_destino
-      RETURNING 1
-    ), separadas AS (
-      DELETE FROM migracion.fusion m
-      WHERE m.tabla_origen = 'provider_professions' AND m.tabla_destino = 'proveedor_profesiones'
-        AND m.clave = ANY (ARRAY(SELECT f._clave FROM f WHERE f._fusion IS NULL))
-        AND EXISTS (SELECT 1 FROM migracion.fusion x WHERE x.tabla_origen = 'provider_professions'
-          AND x.tabla_destino = 'proveedor_profesiones')
       RETURNING 1
     )
     SELECT (SELECT count(*) FROM nuevas) + (SELECT count(*) FROM corregidas),

@@ -6,7 +6,8 @@
 --   migracion.progreso_copia y migracion.cuarentena, y en migracion.apartada si una fila sobra o no entra. Cada espera dura 200
 --   ms como mucho; después el lote cede y vuelve con menos filas, 40 intentos. Crear esto toma ACCESS SHARE en lo que leen las
 --   vistas, que solo choca con quien cambia la tabla misma.
--- Deshacer: fase3 --tags rollback; vista y funciones se van con la última copia que se deshaga.
+-- Deshacer: fase3 --tags rollback: guarda en migracion.apartada lo que solo solicitudes_servicio tiene, y la vacía con ACCESS
+--   EXCLUSIVE en ella y en las que apuntan a ella (20 intentos de 500 ms); vista y funciones se van con la última copia.
 -- Repetir: sí, todo es CREATE OR REPLACE, y un lote repetido no cambia nada.
 
 -- Qué será de cada fila de service_requests en solicitudes_servicio: sus valores, o por qué no pasa. La leen las funciones, la
@@ -91,10 +92,9 @@ AS $funcion$
 #variable_conflict use_column
 DECLARE
   v_mitad integer := cardinality(p_k1) / 2;
-  v_estado text; v_mensaje text; v_mas bigint; v_peor bigint; v_hubo boolean := false;
+  v_estado text; v_mensaje text; v_mas bigint; v_peor bigint;
   -- la copia llega donde aún no hay filas: las busca cuando ha encontrado una
   v_mirar boolean := p_lugar IS NULL;
-  p_m1 uuid[] := '{}';
 BEGIN
   copiadas := 0; rechazadas := 0;
   IF cardinality(p_k1) = 0 THEN RETURN; END IF;
@@ -108,6 +108,7 @@ BEGIN
   END IF;
   LOOP
     BEGIN
+    -- con EXECUTE cada lote tiene su plan
     EXECUTE $lote$
     WITH f AS MATERIALIZED (
       SELECT f._k1, f._clave, f.id, f.cliente_id, f.telefono, f.tipo_solicitud, f.profesion_solicitada, f.ciudad, f.latitud,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def advance_sequences(conn: Connection, mapping: TableMapping, routes: Sequence[Route], run_id: str, phase: str) -> list[str]:
     """Move each sequence behind a copied serial past the highest id; returns what was moved, in words.
 
-    The value before is kept as an record_event, so that the rollback can put it back when nobody has drawn since.
+    The value before is kept as an event, so that the rollback can put it back when nobody has drawn since.
     """
     moved = []
     for lag in lagging_sequences(conn, mapping, routes):

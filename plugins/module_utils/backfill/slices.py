@@ -70,7 +70,7 @@ def _slice(context: Context, watch: Watch, lines: list[str]) -> dict[str, Any]:
 
 
 def _look_at_the_server(context: Context) -> list[str]:
-    """Before the first batch of a run: what it adds to the disk_space, and whom it cannot see. Later: whether the disk holds."""
+    """Before the first batch of a run: what it adds to the disk, and whom it cannot see. Later: whether the disk holds."""
     if last_event(context.conn, (COPY_BEGUN,), context.run_id) is None:
         lines = lines_before(context)
         record_event(context.conn, context.run_id, COPY_BEGUN, context.phase, {"lineas": lines})

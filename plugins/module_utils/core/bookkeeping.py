@@ -76,6 +76,7 @@ CREATE TABLE IF NOT EXISTS migracion.progreso_copia (
     ritmo double precision,
     PRIMARY KEY (tabla_origen, tabla_destino, tramo)
 );
+-- para contabilidades que hizo una versión anterior
 ALTER TABLE migracion.progreso_copia ADD COLUMN IF NOT EXISTS ritmo double precision;
 
 -- Índices que se quitaron antes de la carga y que la copia debe.
@@ -104,6 +105,7 @@ CREATE TABLE IF NOT EXISTS migracion.cuarentena (
     columna text,
     dispensa jsonb
 );
+-- para contabilidades que hizo una versión anterior
 ALTER TABLE migracion.cuarentena ADD COLUMN IF NOT EXISTS columna text;
 ALTER TABLE migracion.cuarentena ADD COLUMN IF NOT EXISTS dispensa jsonb;
 CREATE UNIQUE INDEX IF NOT EXISTS cuarentena_una_abierta

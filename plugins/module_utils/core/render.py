@@ -66,7 +66,7 @@ def _helpers_head(catalogue: Catalogue) -> list[str]:
         " versión hay otro texto, que fase0 aprueba de nuevo.",
         f"Necesita: fase0/01 y CREATE en {BOOKKEEPING}.",
         "Bloqueo: ninguno sobre tablas.",
-        "Deshacer: fase0 --tags rollback no tiene nada que deshacer y lo dice; nadie las llama fuera de la migración.",
+        "Deshacer: fase0 --tags rollback no tiene nada que deshacer y lo dice; solo las llaman vistas y disparadores de aquí.",
         "Repetir: sí, todo es CREATE OR REPLACE.",
     ]
 
@@ -78,14 +78,14 @@ def _table_head(mapping: TableMapping, catalogue: Catalogue, table: SpanishTable
     if sequences:
         needs.append(f"USAGE sobre la secuencia {_listed(sequences)}, que comparte")
     parents = list(dict.fromkeys(k.table for k in table.foreign_keys if k.table != table.name))
-    made = "ninguno sobre tablas en uso: es nueva y nadie la lee hasta fase3"
+    made = "ninguno sobre tablas en uso: es nueva y nadie la lee hasta que cambian los servicios"
     if parents:
         needs.append(f"ser dueño de {_listed(map(ident, parents))}, que hace antes fase1")
         made += f"; SHARE ROW EXCLUSIVE en {_listed(map(ident, parents))} (claves foráneas), igual de nuevas"
     lines = [
         f"Meta: crear la tabla {name} con la estructura de destino y los permisos de {ident(table.twin)}.",
         f"Necesita: {'; '.join(needs)}.",
-        f"Bloqueo: {made}. Cada espera dura {DDL.timeout_ms} ms como mucho; {DDL.tries} intentos.",
+        f"Bloqueo: {made}. En fase1 cada espera dura {DDL.timeout_ms} ms como mucho; {DDL.tries} intentos.",
         f"Deshacer: fase1 --tags rollback: DROP TABLE {name} (nunca CASCADE), con la tabla vacía.",
         "Repetir: no como archivo; fase1 compara antes con el catálogo y solo crea lo que falta.",
     ]
@@ -103,7 +103,8 @@ def _route_head(route: Route, routes: Sequence[Route], view: str) -> list[str]:
         f" una fila mayor), hasta que termina: {'; '.join(_batch_locks(route))}. Cada espera dura {ROWS.timeout_ms} ms como"
         f" mucho; después el lote cede y vuelve con menos filas, {ROWS.tries} intentos. Crear esto toma ACCESS SHARE en lo que"
         " leen las vistas, que solo choca con quien cambia la tabla misma.",
-        f"Deshacer: {phase} --tags rollback; vista y funciones se van con la última copia que se deshaga.",
+        f"Deshacer: {phase} --tags rollback: guarda en {BOOKKEEPING}.apartada lo que solo {target} tiene, y la vacía con ACCESS"
+        f" EXCLUSIVE en ella y en las que apuntan a ella ({DDL}); vista y funciones se van con la última copia.",
         "Repetir: sí, todo es CREATE OR REPLACE, y un lote repetido no cambia nada.",
     ]
 

@@ -6,8 +6,7 @@ from typing import Any
 
 from ..backfill.sequences import restore_sequences
 from ..backfill.slices import lines_before, run_slice, something_to_do
-from ..backfill.undo import nothing_to_take_back
-from ..backfill.undo import take_rows_back as take_back_rows
+from ..backfill.undo import nothing_to_take_back, take_rows_back
 from ..backfill.watch import with_lines
 from ..call.approval import require_approved
 from ..call.context import Context, opened
@@ -89,7 +88,7 @@ def take_back(params: dict[str, Any], check: bool) -> dict[str, Any]:
             return {"lines": [f"{context.phase}: no se ha copiado nada, así que no hay filas que retirar."]}
         if check:
             with virtual_schema(context):
-                outcome = take_back_rows(conn, context.mapping, routes, context.all_routes, context.run_id)
+                outcome = take_rows_back(conn, context.mapping, routes, context.all_routes, context.run_id)
         else:
             context.begin()
 
@@ -97,7 +96,7 @@ def take_back(params: dict[str, Any], check: bool) -> dict[str, Any]:
                 lease.fence(connection, context.run_id)
                 install_helpers(connection)
                 install_routes(connection, context.all_routes)
-                figures = take_back_rows(connection, context.mapping, routes, context.all_routes, context.run_id)
+                figures = take_rows_back(connection, context.mapping, routes, context.all_routes, context.run_id)
                 record_event(connection, context.run_id, "vaciado", context.phase, figures)
                 return figures
 

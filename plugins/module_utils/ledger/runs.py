@@ -105,6 +105,3 @@ def mark_reverted(conn: Connection, phase: str, subphases: Sequence[str]) -> int
         "AND coalesce(detalle -> 'subfases', '[]') <@ %s",
         (phase, list(LEGAL_FROM["revertida"]), jsonb_text(list(subphases))),
     )
-
-
-# --- events and counts

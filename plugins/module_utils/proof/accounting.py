@@ -1,4 +1,4 @@
-"""Proves that the Spanish tables are what the legacy tables say. Reads only; repair.py makes equal what it names."""
+"""Counts what became of each legacy row, and names what is not as it should be. Reads only."""
 
 from __future__ import annotations
 

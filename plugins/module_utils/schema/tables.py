@@ -1,16 +1,15 @@
-"""The Spanish tables: made in one transaction, verified against a mould."""
+"""The Spanish tables: which are missing, whose names are taken, and how they are made."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ..core.bookkeeping import BOOKKEEPING
 from ..core.catalogue import TABLE_KINDS, Catalogue
 from ..core.mapping.types import SpanishTable, TableMapping
 from ..core.schema.ddl import index_name, own_sequence, table_statements
 from ..core.sqltext import derived_name
-from ..server.db import fetch_all, fetch_one, run_sql
+from ..server.db import fetch_all, run_sql
 from .structure import table_oids
 
 if TYPE_CHECKING:
@@ -55,8 +54,3 @@ def make_tables(conn: Connection, mapping: TableMapping, catalogue: Catalogue, t
 def announce_schema(conn: Connection) -> None:
     """Ask PostgREST to read the schema again: once, at the end of a schema step, sent when the transaction commits."""
     run_sql(conn, "NOTIFY pgrst, 'reload schema'")
-
-
-def bookkeeping_exists(conn: Connection) -> bool:
-    """Return whether schema migracion is there."""
-    return fetch_one(conn, "SELECT 1 FROM pg_namespace WHERE nspname = %s", (BOOKKEEPING,)) is not None

@@ -1,6 +1,6 @@
 """No row is refused for a reason that the target schema does not give, none that it gives is missed, and nothing raises.
 
-The judge is tests/support/accounting.py: target-schema.md as plain INSERTs, which shares nothing with the runbook.
+The judge is tests/support/accounting.py: the target schema as plain INSERTs, which shares nothing with the runbook.
 """
 
 from __future__ import annotations

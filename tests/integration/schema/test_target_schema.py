@@ -1,4 +1,4 @@
-"""The Spanish tables as target-schema.md asks for them."""
+"""The Spanish tables as the target schema asks for them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.support.databases import Begin, Database, Made
 
 pytestmark = pytest.mark.values
 
-# target-schema.md by hand: * is NOT NULL, = a default, {a,b} the only values, [a..b] a range, -> a foreign key.
+# The target schema by hand: * is NOT NULL, = a default, {a,b} the only values, [a..b] a range, -> a foreign key.
 TARGET = {
     "profesiones": (
         "id integer* pk =nextval; nombre varchar(100)* unique; especialidad varchar(255); categoria varchar(100);"

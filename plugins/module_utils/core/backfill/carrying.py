@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from ..bookkeeping import BOOKKEEPING
 from ..rows.forward import forward_sql
-from ..rows.refusals import UNFORESEEN, accepted
+from ..rows.refusals import UNFORESEEN, accepted, duplicates_join, merge_join
 from ..rows.routes import Route, clave_sql, row_image, spanish_clave
 from ..rows.row_locks import by_key, key_and_place, parent_locks, passed, unnested
 from ..rows.values import TEXT_TYPES, type_family
@@ -49,7 +49,7 @@ def _arguments(names: Sequence[str], types: Sequence[str]) -> str:
 
 def _carry(route: Route, routes: Sequence[Route]) -> str:
     keys = route.key_names
-    held = "".join(f"\n  p{m} {c.type}[] := '{{}}';" for m, c in zip(_held(route), route.match, strict=True))
+    parking = _parking(route, routes)
     locked = ", ".join(f"coalesce(array_agg(l.{k}), '{{}}')" for k in (*keys, "_lugar"))
     asked = f"(SELECT DISTINCT k.* FROM {unnested(keys)}) k"
     own = f"SELECT {key_and_place(route)} FROM {route.source_table} l JOIN {asked} ON {by_key(route, 'k')}"
@@ -64,9 +64,9 @@ def _carry(route: Route, routes: Sequence[Route]) -> str:
   OUT copiadas bigint, OUT rechazadas bigint)
 {HEAD}DECLARE
   v_mitad integer := cardinality(p{keys[0]}) / 2;
-  v_estado text; v_mensaje text; v_mas bigint; v_peor bigint; v_hubo boolean := false;
+  v_estado text; v_mensaje text; v_mas bigint; v_peor bigint;
   -- la copia llega donde aún no hay filas: las busca cuando ha encontrado una
-  v_mirar boolean := p_lugar IS NULL;{held}
+  v_mirar boolean := p_lugar IS NULL;{_parked(route) if parking else ""}
 BEGIN
   copiadas := 0; rechazadas := 0;
   IF cardinality(p{keys[0]}) = 0 THEN RETURN; END IF;
@@ -88,7 +88,7 @@ BEGIN
     EXIT WHEN v_mirar OR v_estado <> '23505';
     v_mirar := true;
   END LOOP;
-{_parking(route, routes)}  -- red bajo los rechazos de la vista: partir en dos hasta que la fila que no entra quede sola
+{parking}  -- red bajo los rechazos de la vista: partir en dos hasta que la fila que no entra quede sola
   IF cardinality(p{keys[0]}) > 1 THEN{_halving(route)}
     RETURN;
   END IF;
@@ -140,7 +140,8 @@ def _upsert(route: Route) -> str:
         written += " + (SELECT count(*) FROM corregidas)"
     given = ", ".join(f"${n}" for n, _ in enumerate(route.key_names, 3))
     values = ", ".join(["p_lugar", "v_mirar", *([] if route.in_one_file else [passed(route.key_names)])])
-    return f"""    EXECUTE $lote$
+    return f"""    -- con EXECUTE cada lote tiene su plan
+    EXECUTE $lote$
     WITH f AS MATERIALIZED (
       SELECT {taken},
         {there} AS _esta, CASE WHEN {there} THEN {differs} END AS _distinta
@@ -180,7 +181,7 @@ def merge_reason(route: Route) -> str:
 
 def may_merge(route: Route) -> bool:
     """Whether rows of this pair can be merged at all."""
-    return bool(route.pair.merge_by and route.earlier) or route.pair.duplicates
+    return bool(merge_join(route) or duplicates_join(route))
 
 
 def _merges(route: Route) -> str:
@@ -248,6 +249,12 @@ def _parking(route: Route, routes: Sequence[Route]) -> str:
     END IF;
   END IF;
 """
+
+
+def _parked(route: Route) -> str:
+    """Return what _parking() declares."""
+    held = "".join(f"\n  p{m} {c.type}[] := '{{}}';" for m, c in zip(_held(route), route.match, strict=True))
+    return f"\n  v_hubo boolean := false;{held}"
 
 
 def _held(route: Route) -> list[str]:

@@ -1,4 +1,4 @@
-"""How fast a copy goes, how long it still takes, and how many rows the next transaction may hold. Pure."""
+"""How fast a copy goes, and how many rows the next transaction may hold. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The forward SELECT of a pair: the only place where a transformation is written.
+"""The forward SELECT of a pair, put together: the one text that copy, proof and dry run read.
 
 Its columns: ``_k1`` … the legacy primary key, ``_lugar`` where the row lies, ``_clave`` the key as one text, the carried
 Spanish columns; where the row cannot go in ``_rechazo``, an array of SQLSTATE, the legacy column to correct and the reason,

@@ -8,10 +8,10 @@ from ..sqltext import commented, folded
 _READING_DATES = """-- todo lo que decide qué fecha dice un texto
 SET TimeZone = 'UTC' SET DateStyle = 'ISO, MDY' SET timezone_abbreviations = 'Default'"""
 _CAPTIONS = {
-    "es_jsonb": "Dice si jsonb acepta el texto. La llaman las vistas de fase2 y fase3.",
+    "es_jsonb": "Dice si jsonb acepta el texto. La llaman las vistas, donde la base guarda JSON como texto.",
     "leer_json": "Lo mismo, probando: para lo muy anidado, que agotaría la pila de la otra. La llama es_jsonb.",
     "leer_fecha": "Da el instante que dice el texto, o NULL si no dice uno que siempre sea el mismo. La llama a_instante.",
-    "a_instante": "Igual, y las fechas corrientes sin cambiar ajustes, que es más rápido. La llaman las vistas de fase2 y fase3.",
+    "a_instante": "Igual, sin cambiar ajustes para las fechas corrientes. La llaman las vistas, donde hay fechas como texto.",
 }
 _TOUCHING = (
     "Anota la hora del cambio en la columna que se le nombra. La llaman los disparadores de fase1, salvo cuando escriben la copia"

@@ -1,4 +1,4 @@
-"""The Spanish tables as SQL: structure, then who may reach it, in one transaction."""
+"""The Spanish tables as SQL: structure, then who may reach it."""
 
 from __future__ import annotations
 
