@@ -79,7 +79,7 @@ def request_of(params: Params, check: bool) -> Request:
     if wrong := unknown_subphase(asked, own):
         raise MigrationError(wrong, left=left, move="Corríjala y repita la orden.", code="refused")
     if own and (not ready or (asked and asked not in ready)):
-        approve = Command.of(params["controller"].get("command", {})).text("fase0", without=["subfase"])
+        approve = Command.of(params["controller"].get("command", {})).text("fase0")
         raise MigrationError(
             f"la subfase {asked or ' y '.join(own)} todavía no tiene tablas en el mapeo",
             left=left,

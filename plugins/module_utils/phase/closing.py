@@ -80,7 +80,7 @@ def _incomplete(request: Request, lines: Sequence[str] = ()) -> MigrationError:
     return MigrationError(
         f"La subfase {missing} todavía no tiene tablas en el mapeo: {phase} no está completa",
         left=f"La {' y la '.join(request.plan.parts)} sí.",
-        move=f"Ponga en el mapeo las tablas de la {missing} y apruébelo: {request.command.text('fase0', without=['subfase'])}",
+        move=f"Ponga en el mapeo las tablas de la {missing} y apruébelo: {request.command.text('fase0')}",
         code="incomplete",
         details={"lines": list(lines)},
     )

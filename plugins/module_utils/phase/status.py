@@ -35,7 +35,7 @@ def status(conn: Connection, request: Request) -> list[str]:
     lines.append(f"En marcha: {held.in_words}" if held else "En marcha: nada")
     if proof := last_event(conn, ("prueba",)):
         lines += [f"Última prueba, el {day(proof.moment)}:", *accounting(proof.detail)]
-    lines += quarantine_lines(open_quarantine(conn)) or ["Cuarentena abierta: ninguna fila"]
+    lines += quarantine_lines(open_quarantine(conn), request.command) or ["Cuarentena abierta: ninguna fila"]
     lines += waived_lines(waived_quarantine(conn))
     lines.append(f"Pendientes de propagar: {number(pending_propagations(conn))}")
     lines += _access_lines(conn, request)

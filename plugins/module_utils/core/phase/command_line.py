@@ -95,7 +95,8 @@ class Command:
         )
 
     def text(self, name: str, tags: str = "", more: Sequence[str] = (), without: Sequence[str] = ()) -> str:
-        """The command for the playbook of that name ('fase2', 'estado'), quoted for a shell."""
+        """The command for the playbook of that name ('fase2', 'estado'), quoted for a shell; only fase2 takes a subfase."""
+        without = without if name == "fase2" else (*without, "subfase")
         extra = [cleaned for raw in self.extra if (cleaned := clean_extra(raw, without))]
         words = ["ansible-playbook", self._sibling(name), *self.options]
         words += [word for value in extra for word in ("-e", value)]

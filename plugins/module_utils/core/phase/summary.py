@@ -46,7 +46,7 @@ class Ending:
         found = ["", f"{self.phase}{part} · {self.action} · {self.verdict}{f' · {took}' if took else ''}"]
         found += [f"  {note}" for note in self.notes]
         found += accounting(self.proof or {})
-        found += quarantine_lines(self.quarantine) + waived_lines(self.waived)
+        found += quarantine_lines(self.quarantine, self.command) + waived_lines(self.waived)
         if self.pending:
             found.append(f"  Pendientes de propagar: {number(self.pending)}")
         found.append(f"  Servicios: no participan en esta fase{'' if self.services else ' (services_enabled=false)'}")
@@ -55,18 +55,17 @@ class Ending:
         return found + self._commands()
 
     def _commands(self) -> list[str]:
-        keep = ["subfase"] if self.phase != "fase2" else []
         found = []
         if self.can_undo and self.phase == PHASES[0]:
             found.append(f"  Para deshacer: nada: {self.phase} solo mira y anota")
         elif self.can_undo:
-            found.append(f"  Para deshacer: {self.command.text(self.phase, 'rollback', without=keep)}")
+            found.append(f"  Para deshacer: {self.command.text(self.phase, 'rollback')}")
         if self.dry:
             tags = "rollback" if self.action == REVERT else ""
-            found.append(f"  Para ejecutarla: {self.command.text(self.phase, tags, without=keep)}")
+            found.append(f"  Para ejecutarla: {self.command.text(self.phase, tags)}")
         elif self.repeat:
             tags = "rollback" if self.action == REVERT else ""
-            found.append(f"  Para continuar: corrija la causa y repita: {self.command.text(self.phase, tags, without=keep)}")
+            found.append(f"  Para continuar: corrija la causa y repita: {self.command.text(self.phase, tags)}")
         elif following := self._next():
             found.append(f"  Siguiente: {following}")
         if found and self.command.url_by_extra:
@@ -86,7 +85,7 @@ class Ending:
             return ""
         if PHASES[index] not in self.command.playbooks:
             return f"{PHASES[index]} (todavía no existe en este runbook)"
-        return self.command.text(PHASES[index], without=["subfase"])
+        return self.command.text(PHASES[index])
 
 
 def accounting(proof: Mapping[str, Any]) -> list[str]:
@@ -106,11 +105,11 @@ def accounting(proof: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def quarantine_lines(entries: Quarantine) -> list[str]:
+def quarantine_lines(entries: Quarantine, command: Command) -> list[str]:
     """Open quarantine by reason, with keys as examples."""
     if not entries:
         return []
-    found = [f"  Cuarentena abierta: {number(sum(entry[2] for entry in entries))} filas (detalle: estado.yml --tags cuarentena)"]
+    found = [f"  Cuarentena abierta: {number(sum(entry[2] for entry in entries))} filas: {command.text('estado', 'cuarentena')}"]
     for table, reason, count, keys in entries[:SHOWN]:
         found.append(f"    {number(count)} × {table}: {reason} (por ejemplo {', '.join(keys)})")
     if len(entries) > SHOWN:
