@@ -16,7 +16,7 @@ from ..core.proof.findings import account_lines, difference_lines, proof_detail
 from ..core.words import number
 from ..ledger import bookkeeping
 from ..ledger.events import record_event, waived_quarantine
-from ..proof.accounting import named_differences, unsound_objects
+from ..proof.accounting import broken_objects, lagging_objects, named_differences
 from ..proof.prove import prove
 from ..proof.repair import Mender, repair
 from ..quarantine import waiving
@@ -59,7 +59,8 @@ def _compare(context: Context, repairs: bool) -> dict[str, Any]:
         lines += waiving.apply(conn, context.settings.waived_quarantine, routes, context.run_id, context.phase)
     else:
         accounts, changed = prove(conn, routes, context.all_routes), False
-    unsound = unsound_objects(conn, context.mapping, routes)
+    broken = broken_objects(conn, context.mapping, routes)
+    unsound = broken + lagging_objects(conn, context.mapping, routes)
     detail = proof_detail(accounts, unsound)
     if not context.check:
         record_event(conn, context.run_id, "prueba", context.phase, detail)
@@ -68,7 +69,7 @@ def _compare(context: Context, repairs: bool) -> dict[str, Any]:
     if all(a.clean for a in accounts) and not unsound:
         lines.append("Prueba: restricciones validadas, índices válidos y secuencias al día; todo lo comparado es igual.")
         return {"lines": lines, "changed": changed, "accounting": detail["tablas"]}
-    raise _difference_error(context, accounts, unsound, lines)
+    raise _difference_error(context, accounts, unsound, lines, ["fase1"] if broken else [])
 
 
 def _announce_waivers(context: Context) -> list[str]:
@@ -100,15 +101,18 @@ def _require_copied(context: Context, left: str) -> None:
         )
 
 
-def _difference_error(context: Context, accounts: Sequence[Account], unsound: Sequence[str], lines: list[str]) -> MigrationError:
+def _difference_error(
+    context: Context, accounts: Sequence[Account], unsound: Sequence[str], lines: list[str], before: list[str]
+) -> MigrationError:
     pending = sum(a.count(*PENDING) + a.stale for a in accounts)
     surplus = sum(a.surplus for a in accounts)
     named = "\n".join(difference_lines(accounts) + [f"  {phrase}" for phrase in unsound])
+    commands = " y después ".join(f"ansible-playbook {name}.yml" for name in [*before, context.phase])
     return MigrationError(
         f"la prueba encuentra {number(pending)} filas legacy sin su igual, {number(surplus)} filas en español "
         f"sin origen y {len(unsound)} objetos en mal estado",
         left="Nada se perdió: las tablas legacy no se tocan.",
-        move=f"Para igualar solo eso: ansible-playbook {context.phase}.yml con el mismo -i.\n{named}",
+        move=f"Para igualar solo eso: {commands} con el mismo -i.\n{named}",
         code="difference",
         details={"lines": lines},
     )

@@ -87,8 +87,8 @@ def named_differences(conn: Connection, found: Account, all_routes: Sequence[Rou
     return examples
 
 
-def unsound_objects(conn: Connection, mapping: TableMapping, routes: Sequence[Route]) -> list[str]:
-    """Return a phrase for every constraint not validated, index not valid and sequence behind its column."""
+def broken_objects(conn: Connection, mapping: TableMapping, routes: Sequence[Route]) -> list[str]:
+    """Return a phrase for every constraint not validated and index not valid: what fase1 repairs."""
     names = [qname(mapping.schema, r.pair.target) for r in routes]
     phrases = [
         f"{table}: la restricción {name} no está validada"
@@ -99,7 +99,7 @@ def unsound_objects(conn: Connection, mapping: TableMapping, routes: Sequence[Ro
             (names,),
         )
     ]
-    phrases += [
+    return phrases + [
         f"{table}: el índice {name} no es válido"
         for table, name in fetch_all(
             conn,
@@ -108,8 +108,11 @@ def unsound_objects(conn: Connection, mapping: TableMapping, routes: Sequence[Ro
             (names,),
         )
     ]
-    phrases += [f"{o.table}: falta construir el índice {o.name}" for o in owed_indexes(conn, (r.pair.target for r in routes))]
-    return phrases + [
+
+
+def lagging_objects(conn: Connection, mapping: TableMapping, routes: Sequence[Route]) -> list[str]:
+    """Return a phrase for every index that the copy still owes and sequence behind its column."""
+    return [f"{o.table}: falta construir el índice {o.name}" for o in owed_indexes(conn, (r.pair.target for r in routes))] + [
         f"la secuencia {lag.sequence} va por {lag.last} y los ids de {lag.table}.{lag.column} llegan a {lag.highest}"
         for lag in lagging_sequences(conn, mapping, routes)
     ]
