@@ -16,6 +16,7 @@ from ..core.errors import NOTHING_CHANGED, READ_ONLY_STEP, MigrationError
 from ..core.phase.gates import Facts, closed_gate, way_past
 from ..core.proof.accounts import Account, forecast_details
 from ..core.proof.findings import forecast_lines
+from ..core.sqltext import qname
 from ..core.survey.drift import find_drift, unmapped_columns, unmapped_tables
 from ..ledger import bookkeeping
 from ..ledger.events import record_event
@@ -96,13 +97,14 @@ def _column_refusals(context: Context) -> list[str]:
 
 
 def _role_refusals(context: Context) -> list[str]:
-    forced = [r.name for r in context.catalogue.relations if r.force_row_security]
+    forced = [qname(context.mapping.schema, r.name) for r in context.catalogue.relations if r.force_row_security]
     row = db.fetch_all(context.conn, "SELECT rolbypassrls OR rolsuper FROM pg_roles WHERE rolname = current_user")
     if not forced or row[0][0]:
         return []
+    remedy = " ".join(f"ALTER TABLE {name} NO FORCE ROW LEVEL SECURITY;" for name in forced)
     return [
         f'{", ".join(forced)} tiene FORCE ROW LEVEL SECURITY y el rol "{context.catalogue.role}" no tiene BYPASSRLS: vería '
-        "las tablas vacías. Use un rol con BYPASSRLS o pida: ALTER TABLE … NO FORCE ROW LEVEL SECURITY."
+        f"las tablas vacías. Use un rol con BYPASSRLS o pida: {remedy}"
     ]
 
 

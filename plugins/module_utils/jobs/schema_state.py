@@ -166,8 +166,8 @@ def _refuse_shape(context: Context, wrong: dict[str, list[Difference]]) -> None:
         raise MigrationError(
             f"{', '.join(wrong)} no tiene la forma que pide el mapeo",
             left="Nada se borró.",
-            move="Si la tabla es de otro, renómbrela. Si es de esta migración: fase1.yml repone lo que falta sin tocar filas; lo "
-            f"demás se corrige a mano, o con fase1.yml --tags rollback y fase1.yml mientras esté vacía.\n{listed}",
+            move="Si la tabla es de otro, renómbrela. Si es de esta migración, con el mismo -i: fase1.yml repone lo que falta "
+            f"sin tocar filas; lo demás se corrige a mano, o con fase1.yml --tags rollback y fase1.yml si está vacía.\n{listed}",
             code="difference",
         )
 

@@ -45,7 +45,7 @@ def refused_rights(conn: Connection, mapping: TableMapping, catalogue: Catalogue
         problem = None if refused & {*trial.after} else _attempt(conn, trial)
         if problem:
             refused.add(trial.what)
-            sentences.append(problem.format(role=catalogue.role, what=trial.what, advice=trial.advice))
+            sentences.append(problem.format(role=catalogue.role, what=trial.what, advice=trial.advice).rstrip())
     return sentences
 
 
@@ -61,10 +61,7 @@ def _attempt(conn: Connection, trial: Trial) -> str | None:
                 continue
             reason = (error.diag.message_primary or "").replace("{", "{{").replace("}", "}}")
             return f'el rol "{{role}}" no puede {{what}} ({reason}). {{advice}}'
-    return (
-        f"no probado: {{what}}; la tabla estuvo bloqueada en {TRIAL}. "
-        "Espere a que termine la transacción que la bloquea y repita fase0."
-    )
+    return f"no probado: {{what}}; la tabla estuvo bloqueada en {TRIAL}. Espere a que termine la transacción que la bloquea."
 
 
 def _trials(conn: Connection, mapping: TableMapping, catalogue: Catalogue) -> Iterator[Trial]:
@@ -96,7 +93,11 @@ def _trials(conn: Connection, mapping: TableMapping, catalogue: Catalogue) -> It
         )
     for relation in catalogue.relations:
         if relation.kind in ("r", "p"):
-            owner = f"La tabla es de {relation.owner}; pida: ALTER TABLE {qname(schema, relation.name)} OWNER TO {role};"
+            owner = (
+                ""
+                if relation.owner == catalogue.role
+                else f"La tabla es de {relation.owner}; pida: ALTER TABLE {qname(schema, relation.name)} OWNER TO {role};"
+            )
             for what, statements in _table_trials(qname(schema, relation.name), bookkeeping).items():
                 yield Trial(f"{what} {relation.name}", statements, owner, (own_schema,) if len(statements) > 1 else ())
     for publication, name in published:

@@ -6,7 +6,7 @@ from ..errors import MigrationError
 
 AGAIN = "Repita la orden."
 GOES_ON = "Repita: la misma orden continúa donde quedó."
-APPROVE = "Repita fase0 con el mismo -i."
+APPROVE = "Repita fase0.yml con el mismo -i."
 REPORT = "Envíe esta línea y el registro de la ejecución a quien mantiene el runbook."
 
 # What it means, and the next move.
