@@ -13,7 +13,9 @@ from ansible import context
 from ..module_utils.core.errors import MigrationError
 from ..module_utils.core.mapping.file import load_mapping
 from ..module_utils.core.phase.command_line import PHASE_TAGS, RUNNER, STATUS_TAGS, Invocation
+from ..module_utils.core.phase.history import PHASES
 from ..module_utils.core.phase.variables import VARIABLES, check_extra_vars, check_values
+from ..module_utils.core.words import nearest
 
 SHAPE = "phase.yml"  # the playbook that only the phases import: they alone say a name
 
@@ -25,6 +27,8 @@ def objections(args: Mapping[str, Any], extra: Mapping[str, Any], task_vars: Map
         return [f"{SHAPE} es la forma que comparten las fases, no una de ellas. Con el mismo -i: ansible-playbook fase0.yml"]
     invocation = invocation_of(phase, task_vars)
     problems = invocation.problems()
+    if phase.startswith("fase") and phase not in PHASES:
+        problems.append(f"{phase} no es una fase de este runbook{nearest(phase, PHASES)}. Las fases son: {', '.join(PHASES)}")
     subphases: tuple[str, ...] = ()
     tables: tuple[str, ...] = ()
     try:

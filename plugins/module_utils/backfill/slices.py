@@ -75,9 +75,11 @@ def _look_at_the_server(context: Context) -> list[str]:
         lines = lines_before(context)
         record_event(context.conn, context.run_id, COPY_BEGUN, context.phase, {"lineas": lines})
         return lines
-    disk = disk_space.server_disk(context.conn, context.settings)
-    if full := closed_gate("disk", Facts(datetime.now(UTC), context.settings, disk=disk)):
-        move = "libere sitio o amplíe el disco, corrija database_disk_gb y repita."
+    settings = context.settings
+    disk = disk_space.server_disk(context.conn, settings)
+    if full := closed_gate("disk", Facts(datetime.now(UTC), settings, disk=disk)):
+        past = way_past("disk", settings.overrides)
+        move = f"libere sitio o amplíe el disco, corrija database_disk_gb y repita. {past}"
         raise MigrationError(full.message, left=STAYS, move=move, code="paused")
     return []
 

@@ -54,9 +54,10 @@ def run_module(spec: dict[str, Any], job: Job) -> None:
         log.write(traceback.format_exc().splitlines())
         last = traceback.extract_tb(bug.__traceback__)[-1]
         where = f"{type(bug).__name__} en {os.path.basename(last.filename)}:{last.lineno}"
+        left, sent = (READ_ONLY_STEP, "") if module.check_mode else (COMMITTED_STAYS, " y el registro de la ejecución")
         message = (
-            f"error interno del runbook, que no previó este caso ({where}: {bug}). {COMMITTED_STAYS} Envíe esta línea y el "
-            "registro de la ejecución a quien mantiene el runbook."
+            f"error interno del runbook, que no previó este caso ({where}: {bug}). {left} Envíe esta línea{sent} a quien "
+            "mantiene el runbook."
         )
         module.fail_json(msg=escape(located(module.params["phase"], message)), code="internal")
     except lifeline.Interrupted as end:
