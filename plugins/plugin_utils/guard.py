@@ -23,7 +23,7 @@ SHAPE = "phase.yml"  # the playbook that only the phases import: they alone say 
 def objections(args: Mapping[str, Any], extra: Mapping[str, Any], task_vars: Mapping[str, Any]) -> list[str]:
     """Everything that is wrong with this command, one Spanish sentence each."""
     phase = str(args["phase"])
-    if not phase:
+    if not phase or any(Path(name).name in (SHAPE, "tinkubot.migracion.phase") for name in context.CLIARGS.get("args") or ()):
         return [f"{SHAPE} es la forma que comparten las fases, no una de ellas. Con el mismo -i: ansible-playbook fase0.yml"]
     invocation = invocation_of(phase, task_vars)
     problems = invocation.problems()

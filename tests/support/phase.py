@@ -15,6 +15,7 @@ from plugins.module_utils.core.errors import MigrationError
 from plugins.module_utils.jobs import migration_phase
 from plugins.module_utils.ledger import runs
 from plugins.module_utils.ledger.events import record_event
+from plugins.module_utils.phase.closing import PROOFS
 
 MAPPING = Path(__file__).resolve().parents[2] / "files/mapping/tinkubot.yml"
 _numbers = itertools.count(1)
@@ -66,7 +67,7 @@ class Phase:
 def finish(phase: Phase, conn: Any, name: str, **more: Any) -> list[str]:
     """Open and close a phase whose proof is the event alone; what the summary says."""
     run_id = phase.open(name, **more)
-    record_event(conn, run_id, "prueba", name, {"tablas": [], "diferencias": []})
+    record_event(conn, run_id, PROOFS.get(name, "prueba"), name, {"tablas": [], "diferencias": []})
     return phase.call("close", name, run_id, **more)
 
 

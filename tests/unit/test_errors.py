@@ -10,8 +10,15 @@ from pathlib import Path
 import pytest
 
 from plugins.module_utils.core import errors
-from plugins.module_utils.core.errors import COMMITTED_STAYS, NOTHING_CHANGED, MigrationError, RepeatedError
-from plugins.module_utils.core.server.sqlstate import CLASSES, SENTENCES, UNKNOWN, explain
+from plugins.module_utils.core.errors import (
+    COMMITTED_STAYS,
+    NOTHING_CHANGED,
+    READ_ONLY_STEP,
+    UNSETTLED,
+    MigrationError,
+    RepeatedError,
+)
+from plugins.module_utils.core.server.sqlstate import CLASSES, LOST, SENTENCES, UNKNOWN, explain
 
 PLUGINS = Path(__file__).parents[2] / "plugins"
 UTILS = PLUGINS / "module_utils"
@@ -53,8 +60,12 @@ def test_a_servers_error_says_what_the_caller_knows_was_left(state: str) -> None
     sentence, move = SENTENCES.get(state) or CLASSES.get(state[:2]) or UNKNOWN
     assert str(error) == (
         f"escribir: {sentence} (public.clientes). SQLSTATE {state}; el servidor dijo: the words of the server. "
-        f"No se cambió nada. {move}"
+        f"{UNSETTLED if state.startswith(LOST) else NOTHING_CHANGED} {move}"
     )
+
+
+def test_a_step_that_only_reads_loses_nothing_with_its_connection() -> None:
+    assert f"SQLSTATE 08006. {READ_ONLY_STEP} " in str(explain(None, "", left=READ_ONLY_STEP))
 
 
 # --- the calls

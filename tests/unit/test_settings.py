@@ -167,3 +167,9 @@ def test_no_message_repeats_the_address() -> None:
 )
 def test_a_setting_that_nothing_asks_yet_is_told_unless_its_value_leaves_it_out(values: dict[str, Any], said: str) -> None:
     assert unasked_notice(values) == ([said] if said else [])
+
+
+@pytest.mark.parametrize("text", ["0.00005", "999999999.999999999", "0", "2"])
+def test_a_number_is_the_same_before_and_after_ansible_made_a_float_of_it(text: str) -> None:
+    assert check_values({"stabilization_days": text}) == []
+    assert settings_of({"stabilization_days": float(text)}).stabilization_days == float(text)

@@ -38,7 +38,9 @@ def require_approved(context: Context) -> None:
             raise _drift(context, ["la aprobación es de otra versión del runbook y ya no se puede leer"])
         reasons += column_changes(approved, context.catalogue)
         before, here = approved.server_major, context.catalogue.server_major
-        if before != here:
+        if not before:
+            reasons.append("la aprobación es de otra versión del runbook")
+        elif before != here:
             reasons.append(f"fase0 aprobó el SQL para PostgreSQL {before} y el servidor es ahora PostgreSQL {here}")
         if any(context.catalogue.relation(r.name) is None for r in approved.relations):
             raise _drift(context, reasons)  # without the table nothing can be rendered

@@ -9,6 +9,7 @@ NOTHING_CHANGED = "No se cambió nada."  # by this whole run
 STEP_CHANGED_NOTHING = "Este paso no cambió nada."  # said where nobody knows what earlier steps have committed
 COMMITTED_STAYS = "Lo ya confirmado queda."
 READ_ONLY_STEP = "Este paso solo lee."
+UNSETTLED = "No se sabe si lo último llegó a confirmarse."  # the connection went, perhaps during its COMMIT
 
 
 class MigrationError(Exception):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ..call.request import Request, decision, other_holder
 from ..core.errors import NOTHING_CHANGED, MigrationError
 from ..core.phase.history import APPLY, REVERT, VERIFY, standing_parts
+from ..core.phase.summary import WOULD_RUN
 from ..core.words import escape
 from ..ledger import lease, runs
 from ..ledger.events import Event, last_event, open_quarantine, pending_propagations, record_event, waived_quarantine
@@ -19,10 +20,10 @@ from .failing import tell
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
-# One of these events proves that the checks of a phase really ran.
-PROOFS = ("prueba", "verificacion_esquema", "aprobacion")
-# And one of these, that its way back did; fase0 has nothing to undo.
-REVERSALS = ("vaciado", "tablas_borradas")
+# The event that proves that the checks of a phase really ran; of the others, 'prueba'.
+PROOFS = {"fase0": "aprobacion", "fase1": "verificacion_esquema"}
+# And the one that proves that its way back did; of the others, 'vaciado'. fase0 has nothing to undo.
+REVERSALS = {"fase1": "tablas_borradas"}
 
 
 def close_phase(conn: Connection, request: Request) -> list[str]:
@@ -34,7 +35,8 @@ def close_phase(conn: Connection, request: Request) -> list[str]:
     if request.check:
         return _close_dry_run(conn, request)
     back = plan.action == REVERT
-    proof = last_event(conn, REVERSALS if back else PROOFS, request.run_id)
+    wanted = REVERSALS.get(plan.phase, "vaciado") if back else PROOFS.get(plan.phase, "prueba")
+    proof = last_event(conn, (wanted,), request.run_id)
     if proof is None and not (back and plan.phase == "fase0"):
         raise _without_proof(request)
     notes = []
@@ -113,7 +115,7 @@ def _close_dry_run(conn: Connection, request: Request) -> list[str]:
     if request.missing and request.plan.action == APPLY:
         notes.append(f"terminaría sin completar: la subfase {' y la '.join(request.missing)} no tiene tablas en el mapeo")
     holds = decided.holds_a_dry_run or held is not None or bool(request.missing and request.plan.action == APPLY)
-    verdict = "SIMULACIÓN: se negaría" if holds else "SIMULACIÓN: se podría ejecutar"
+    verdict = "SIMULACIÓN: se negaría" if holds else WOULD_RUN
     lines = [escape(line) for line in request.ending(verdict, notes=tuple(notes), dry=True).lines(datetime.now(UTC))]
     if holds:
         details = {"lines": lines, **({"holder": asdict(held)} if held else {})}

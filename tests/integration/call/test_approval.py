@@ -69,6 +69,17 @@ def test_an_approval_that_another_version_wrote_is_no_approval_and_fase0_gives_a
     jobs.copy()
 
 
+def test_an_approval_without_the_servers_version_still_tells_what_has_changed_since(begin: Begin) -> None:
+    database, jobs = begin(up_to="fase1")
+    database.query(
+        "UPDATE migracion.sql_aprobado SET texto = (texto::jsonb - 'server_major')::text, sha256 = 'antes'"
+        " WHERE nombre = 'catalogo.json'"
+    )
+    database.query("ALTER TABLE professions ADD COLUMN apodo text")
+    with pytest.raises(MigrationError, match=r"professions.apodo es nueva .*otra versión del runbook.*apruébela de nuevo"):
+        jobs.copy()
+
+
 def test_an_approval_for_another_server_version_says_so_and_fase0_gives_a_new_one(begin: Begin) -> None:
     database, jobs = begin(up_to="fase1")
     database.query(

@@ -5,6 +5,7 @@ Each has one parser, here; the guard (variables.py) judges what a site gives wit
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -40,6 +41,8 @@ def parse_int(value: Any, least: int = 0) -> int:
 
 def parse_number(value: Any) -> float:
     """A number, zero or more: days and hours may be fractions."""
+    if isinstance(value, float) and 0 <= value < math.inf:
+        return value
     if isinstance(value, bool) or not re.fullmatch(r"\d{1,9}(\.\d+)?", str(value).strip()):
         raise ValueError(f"se espera un número de 0 en adelante, no {value!r}")
     return float(value)

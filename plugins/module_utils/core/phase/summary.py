@@ -9,11 +9,12 @@ from typing import Any
 
 from ..words import duration, number
 from .command_line import Command
-from .history import PHASES, REVERT
+from .history import PHASES, REVERT, VERIFY
 
 Quarantine = Sequence[tuple[str, str, int, list[str]]]
 Waived = Sequence[tuple[str, str, str, int]]
 SHOWN = 10
+WOULD_RUN = "SIMULACIÓN: se podría ejecutar"
 
 
 @dataclass(frozen=True)
@@ -60,12 +61,13 @@ class Ending:
             found.append(f"  Para deshacer: nada: {self.phase} solo mira y anota")
         elif self.can_undo:
             found.append(f"  Para deshacer: {self.command.text(self.phase, 'rollback')}")
-        if self.dry:
-            tags = "rollback" if self.action == REVERT else ""
-            found.append(f"  Para ejecutarla: {self.command.text(self.phase, tags)}")
+        again = self.command.text(self.phase, {REVERT: "rollback", VERIFY: "verify"}.get(self.action, ""))
+        if self.dry and self.verdict == WOULD_RUN:
+            found.append(f"  Para ejecutarla: {again}")
+        elif self.dry:
+            found.append(f"  Para simularla otra vez, corregida la causa: {again} --check")
         elif self.repeat:
-            tags = "rollback" if self.action == REVERT else ""
-            found.append(f"  Para continuar: corrija la causa y repita: {self.command.text(self.phase, tags)}")
+            found.append(f"  Para continuar: corrija la causa y repita: {again}")
         elif following := self._next():
             found.append(f"  Siguiente: {following}")
         if found and self.command.url_by_extra:

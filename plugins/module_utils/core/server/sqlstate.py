@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..errors import MigrationError
+from ..errors import READ_ONLY_STEP, UNSETTLED, MigrationError
 
 AGAIN = "Repita la orden."
 GOES_ON = "Repita: la misma orden continúa donde quedó."
@@ -45,7 +45,10 @@ LOST = ("57P01", "57P02", "57P03", "08")
 
 
 def explain(sqlstate: str | None, primary: str, objects: str = "", step: str = "", *, left: str) -> MigrationError:
-    """The step, what it means, the object, the server's own words; then what was ``left`` and the next move."""
+    """The step, what it means, the object, the server's own words; then what was ``left`` and the next move.
+
+    Where the connection was lost nobody knows whether the server carried out a COMMIT that was on its way.
+    """
     state = sqlstate or "08006"
     sentence, move = SENTENCES.get(state) or CLASSES.get(state[:2]) or UNKNOWN
     parts = [f"{step}: " if step else "", sentence, f" ({objects})" if objects else "", f". SQLSTATE {state}"]
@@ -53,4 +56,6 @@ def explain(sqlstate: str | None, primary: str, objects: str = "", step: str = "
     if said:
         parts.append(f"; el servidor dijo: {said}")
     code = "lost" if state.startswith(LOST) else "sql"
+    if code == "lost" and left != READ_ONLY_STEP:
+        left = UNSETTLED
     return MigrationError("".join(parts), left=left, move=move, code=code, details={"sqlstate": state})
