@@ -115,7 +115,7 @@ def test_a_batch_takes_the_locks_of_its_head_for_as_long_as_it_says(begin: Begin
     }
     with running(made, "fase2") as context:
         conn, routes = context.conn, context.all_routes
-        watch = Watch.of(made[1].params(context.run_id, "fase2"), context.run_id)
+        watch = Watch(context.run_id, context.settings)
         with db.transaction(conn):
             install_routes(conn, routes)
         for route in routes:
