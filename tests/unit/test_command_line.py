@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import shlex
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from plugins.module_utils.core.phase.command_line import PHASE_TAGS, STATUS_TAGS, Command, Invocation, clean_extra
+from plugins.module_utils.core.phase.command_line import PHASE_TAGS, RUNNER, STATUS_TAGS, Command, Invocation, clean_extra
 
+PLAYBOOKS = Path(__file__).parents[2] / "playbooks"
 GOOD: dict[str, Any] = {"run_tags": ("all",), "public_tags": PHASE_TAGS, "inventories": ("/x/demo",), "runners": ("runner",)}
 
 
@@ -47,6 +51,16 @@ def test_the_status_has_tags_of_its_own(tags: tuple[str, ...]) -> None:
 def test_whatever_would_select_nothing_or_too_much_is_refused(changes: dict[str, Any], said: str) -> None:
     (problem,) = problems(**changes)
     assert said in problem
+
+
+@pytest.mark.names("core/phase/command_line._inventory")
+def test_every_inventory_that_a_refusal_names_has_the_group() -> None:
+    (problem,) = problems(runners=None, inventories=())
+    named = re.findall(r"-i (\w+)", problem)
+    assert len(named) == 3
+    for name in named:
+        hosts = yaml.safe_load((PLAYBOOKS / name / "hosts.yml").read_text(encoding="utf-8"))
+        assert RUNNER in str(hosts)
 
 
 COMMAND = Command(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,19 @@ from plugins.module_utils.core.phase.gates import GATE_NAMES
 from plugins.module_utils.core.phase.settings import Settings, parse_bool, settings_of
 from plugins.module_utils.core.phase.variables import check_extra_vars, check_values
 from plugins.plugin_utils.guard import unasked_notice
+from tests.support.named import arguments_in
 
 MODULES = sorted((Path(__file__).parents[2] / "plugins/modules").glob("*.py"))
 SUBPHASES = ("2.1", "2.2")
 TABLES = ("users", "customers", "users")
+
+
+@pytest.mark.names("core/phase/settings.parse_overrides", "core/phase/variables.parse_texts")
+@pytest.mark.parametrize(("name", "renamed"), [("overrides", "overrides"), ("code_repos", "nombre")])
+def test_the_example_that_a_refusal_gives_is_accepted(name: str, renamed: str) -> None:
+    (problem,) = check_values({name: "cualquiera"})
+    ((_, example),) = arguments_in(problem)
+    assert check_values({name: json.loads(example)[renamed]}) == []
 
 
 @pytest.mark.parametrize("value", ["false", "no", "0", "off", "False", "OFF", False, 0, "n"])

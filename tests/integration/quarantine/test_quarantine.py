@@ -11,9 +11,11 @@ from typing import Any
 import psycopg2
 import pytest
 
+from plugins.module_utils.quarantine import listing
 from tests.support.databases import Database
 from tests.support.hostile_rows import hostile_rows, put
 from tests.support.jobs import Jobs
+from tests.support.named import statements_in
 from tests.support.phase import Phase
 
 INSTALLATIONS = ["jsonb", "text"]
@@ -83,6 +85,7 @@ def migrated(new_database: Callable[..., Database], tmp_path: Path) -> Callable[
     return make
 
 
+@pytest.mark.names("core/quarantine/corrections._through_lookup", "core/quarantine/corrections.update")
 @pytest.mark.parametrize("installation", INSTALLATIONS)
 def test_every_statement_runs_once_filled_and_touches_exactly_the_rows_of_its_reason(
     installation: str, migrated: Callable[..., tuple[Database, Jobs]]
@@ -101,6 +104,18 @@ def test_every_statement_runs_once_filled_and_touches_exactly_the_rows_of_its_re
             if own and head[4] != "23503":
                 assert changed == count, statement
     assert min(rows.values()) > 0
+
+
+@pytest.mark.names("quarantine/listing.quarantine")
+def test_reasons_that_are_not_shown_are_found_by_the_named_statement(
+    migrated: Callable[..., tuple[Database, Jobs]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database, _ = migrated()
+    reasons = len(blocks(shown(database)))
+    monkeypatch.setattr(listing, "REASONS_SHOWN", 1)
+    (search,) = statements_in("\n".join(shown(database)))
+    assert len(database.query(re.sub(r"\*", "DISTINCT tabla_origen, motivo", search))) == reasons > 1
+    assert database.query(search)
 
 
 def test_an_unfilled_statement_changes_nothing(migrated: Callable[..., tuple[Database, Jobs]]) -> None:
