@@ -125,7 +125,7 @@ def test_only_who_tells_a_failure_on_repeats_a_text() -> None:
 
 def test_what_was_left_is_a_sentence() -> None:
     constants = [value for name, value in vars(errors).items() if name.isupper()]
-    assert len(constants) == 4
+    assert len(constants) == 5
     assert all(re.fullmatch(r"[A-Z].*\.", value) for value in constants)
 
 

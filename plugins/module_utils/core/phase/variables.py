@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..quarantine.waivers import unknown_table
-from ..words import nearest
+from ..quarantine.waivers import Waiver
+from ..words import closest, nearest
 from .settings import PARSERS, parse_bool, parse_number, unknown_subphase, whole_from
 
 # Whose names are not ours to judge.
@@ -104,6 +104,17 @@ def check_values(values: Mapping[str, Any], subphases: Sequence[str] = (), table
         if name == "waived_quarantine" and tables and (wrong := unknown_table(parsed, tables)):
             problems.append(f"waived_quarantine: {wrong}")
     return problems
+
+
+def unknown_table(waivers: Iterable[Waiver], tables: Iterable[str]) -> str:
+    """Return what is wrong with the first pattern that names none of the legacy ``tables``, '' when each names one."""
+    known = sorted(set(tables))
+    for waiver in waivers:
+        if not any(waiver.concerns(table) for table in known):
+            near = closest(waiver.table, known)
+            hint = f"¿quiso decir {near}?" if near else f"las que hay son {', '.join(known)}"
+            return f"{waiver.pattern!r} no nombra ninguna tabla de origen; {hint}"
+    return ""
 
 
 def check_extra_vars(

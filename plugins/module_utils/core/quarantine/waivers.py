@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-
-from ..words import closest
 
 UNSAID = "sin motivo escrito"
 
@@ -49,17 +47,6 @@ def parse_waivers(value: Any) -> tuple[Waiver, ...]:
         if not isinstance(pattern, str) or not all(pattern.partition(":")):
             raise ValueError(f"se esperan patrones tabla:clave (con * para cualquier texto), no {pattern!r}")
     return tuple(Waiver(pattern, reason) for pattern, reason in found)
-
-
-def unknown_table(waivers: Iterable[Waiver], tables: Iterable[str]) -> str:
-    """Return what is wrong with the first pattern that names none of the legacy ``tables``, '' when each names one."""
-    known = sorted(set(tables))
-    for waiver in waivers:
-        if not any(waiver.concerns(table) for table in known):
-            near = closest(waiver.table, known)
-            hint = f"¿quiso decir {near}?" if near else f"las que hay son {', '.join(known)}"
-            return f"{waiver.pattern!r} no nombra ninguna tabla de origen; {hint}"
-    return ""
 
 
 def like(pattern: str) -> str:
