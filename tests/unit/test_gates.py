@@ -87,6 +87,18 @@ def test_a_failed_phase_is_not_one_that_a_dry_run_may_take_for_done() -> None:
     assert not refusal.not_yet_run
 
 
+def test_a_phase_that_was_undone_is_one_that_has_not_yet_run() -> None:
+    (refusal,) = decided(plan("fase1"), runs(("fase0", APPLY, "revertida"), ("fase0", REVERT, "completada"))).refusals
+    assert "fase0 (se deshizo)" in refusal.message
+    assert refusal.not_yet_run
+
+
+def test_of_several_phases_that_are_missing_the_first_is_the_next_step() -> None:
+    (refusal,) = decided(plan("fase2", parts=("2.1",))).refusals
+    assert refusal.message.endswith("Siguiente paso: fase0.")
+    assert refusal.first == ("fase0", "", "")
+
+
 def test_fase2_is_complete_when_both_subphases_are() -> None:
     one = runs(DONE0, DONE1, DONE21)
     both = runs(DONE0, DONE1, DONE21, DONE22)
@@ -99,6 +111,12 @@ def test_fase2_is_complete_when_both_subphases_are() -> None:
 def test_the_second_subphase_waits_for_the_first() -> None:
     assert refusing(plan("fase2", parts=("2.2",)), runs(DONE0, DONE1)) == ["order"]
     assert refusing(plan("fase2", parts=("2.1", "2.2")), runs(DONE0, DONE1)) == []
+
+
+def test_a_dry_run_of_the_second_subphase_goes_on_without_the_first_and_a_real_one_is_told_to_run_it() -> None:
+    found = decided(plan("fase2", parts=("2.2",)), runs(DONE0, DONE1))
+    assert not found.holds_a_dry_run
+    assert found.refusals[0].first == ("fase2", "", "2.1")
 
 
 def test_a_rolled_back_phase_does_not_count() -> None:
@@ -144,6 +162,14 @@ def test_a_rollback_of_a_subphase_is_refused_while_the_later_one_stands() -> Non
     assert refusing(plan("fase2", REVERT, ("2.1", "2.2")), facts) == []
 
 
+@pytest.mark.parametrize("subphases", [("2.1", "2.2"), ("2.1", "2.2", "2.3")])
+def test_the_last_subphase_that_stands_is_the_one_to_undo_first(subphases: tuple[str, ...]) -> None:
+    recorded = runs(DONE0, DONE1, ("fase2", APPLY, "completada", subphases))
+    (refusal,) = decided(Plan("fase2", REVERT, ("2.1",), {"fase2": subphases}), recorded).refusals
+    assert refusal.message.startswith(f"Deshaga primero la subfase {subphases[-1]}:")
+    assert refusal.first == ("fase2", "rollback", subphases[-1])
+
+
 def test_a_rollback_meets_neither_window_nor_stabilization() -> None:
     facts = runs(DONE0, DONE1, (*DONE21, 0))
     assert refusing(plan("fase2", REVERT, ("2.1",)), facts, maintenance_window=NIGHT, stabilization_days=9) == []
@@ -167,6 +193,10 @@ def test_the_days_of_rest_count_from_the_end_of_the_previous_phase() -> None:
     assert refusal.gate == "stabilization"
     assert "faltan 0 d 12 h" in refusal.message
     assert refusing(plan("fase2", parts=("2.1",)), recent, stabilization_days=1) == []
+
+
+def test_before_the_first_phase_there_is_nothing_to_rest_from() -> None:
+    assert refusing(plan("fase0"), runs(("fase5", APPLY, "completada", (), 0.1)), stabilization_days=2) == []
 
 
 def test_all_gates_that_refuse_are_named_with_the_exact_argument_that_passes_them() -> None:

@@ -12,7 +12,7 @@ import yaml
 
 from plugins.module_utils.core.errors import MigrationError
 from plugins.module_utils.core.phase.gates import GATE_NAMES
-from plugins.module_utils.core.phase.settings import Settings, parse_bool, settings_of
+from plugins.module_utils.core.phase.settings import SECRET, Settings, parse_bool, settings_of
 from plugins.module_utils.core.phase.variables import check_extra_vars, check_values
 from plugins.plugin_utils.guard import unasked_notice
 from tests.support.named import arguments_in
@@ -36,7 +36,7 @@ def test_false_in_any_spelling_is_false(value: Any) -> None:
     assert check_values({"services_enabled": value}) == []
 
 
-@pytest.mark.parametrize("value", ["true", "yes", "1", "on", "True", True, 1, "sí"])
+@pytest.mark.parametrize("value", ["true", "yes", "1", "on", "True", True, 1, "si", "sí"])
 def test_true_in_any_spelling_is_true(value: Any) -> None:
     assert parse_bool(value) is True
 
@@ -50,8 +50,12 @@ def test_true_in_any_spelling_is_true(value: Any) -> None:
         ("batch_rows", True, "número entero"),
         ("batch_rows", "5.5", "número entero"),
         ("deferred_index_rows", "-1", "número entero"),
+        ("copy_workers", 3, "se espera 2 como máximo, no 3"),
+        ("copy_workers", 0, "se espera un número entero de 1 en adelante, no 0"),
         ("stabilization_days", "dos", "se espera un número"),
         ("backup_dir", "respaldos", "ruta absoluta"),
+        ("services_dir", "servicios", "ruta absoluta"),
+        ("services_project", "uno\ndos", "se espera un texto en una línea"),
         ("code_repos", "/opt/repo", "lista de textos"),
         ("waived_quarantine", ["customers:*", "customers"], "(con * para cualquier texto), no 'customers'"),
         ("waived_quarantine", [":5"], "no ':5'"),
@@ -86,6 +90,7 @@ def test_a_value_that_cannot_be_used_is_named_with_what_is_expected(name: str, v
         {"overrides": dict.fromkeys(GATE_NAMES, "ensayo")},
         {"subfase": 2.1},
         {"subfase": ""},
+        {"copy_workers": 2, "deferred_index_rows": 0, "database_disk_gb": "0.5", "services_project": "uno\n"},
         {"batch_rows": "500", "stabilization_days": "0.5", "quiet_hours": 0},
         {"code_repos": [], "waived_quarantine": ["customers:*"], "migration_services": [{"name": "ai"}]},
         {"waived_quarantine": {"cust*:a|b:c*": "datos de prueba", "*:0": "nadie los usa"}},
@@ -112,6 +117,29 @@ def test_a_module_call_has_its_settings_parsed_and_typed() -> None:
     assert [waiver.reason for waiver in found.waived_quarantine] == ["prueba"]
 
 
+@pytest.mark.parametrize(
+    ("name", "given", "parsed"),
+    [
+        ("copy_workers", "2", 2),
+        ("deferred_index_rows", 0, 0),
+        ("database_disk_gb", "0.5", 0.5),
+        ("stabilization_days", "0.25", 0.25),
+        ("overrides", {"window": " acordado con soporte \n"}, {"window": "acordado con soporte"}),
+    ],
+)
+def test_a_setting_holds_what_was_given(name: str, given: Any, parsed: Any) -> None:
+    assert getattr(settings_of({name: given}), name) == parsed
+
+
+@pytest.mark.parametrize("name", ["database_url", "vault_x", "smtp_pass", "CLIENT_SECRET", "api_token", "ssh_private_key"])
+def test_a_name_says_that_its_value_is_a_secret(name: str) -> None:
+    assert SECRET.search(name)
+
+
+def test_other_names_hold_no_secret() -> None:
+    assert not [name for name in ("telefono", "public_key", "backup_dir", "batch_rows") if SECRET.search(name)]
+
+
 def test_a_module_call_with_values_that_cannot_be_used_is_refused_and_names_each_of_them() -> None:
     with pytest.raises(MigrationError) as refused:
         settings_of({"batch_rows": 0, "overrides": {"windows": "x"}})
@@ -131,6 +159,11 @@ def test_what_a_parameter_does_when_nobody_sets_it_is_what_the_settings_say(modu
 def test_an_unknown_extra_variable_is_refused_with_the_nearest_name() -> None:
     (problem,) = check_extra_vars("fase2", {"bacth_rows": "5"}, SUBPHASES)
     assert problem == "-e bacth_rows: no existe esa variable; ¿quiso decir batch_rows?"
+
+
+def test_a_pattern_on_the_command_line_names_a_table_that_there_is() -> None:
+    (problem,) = check_extra_vars("fase2", {"waived_quarantine": ["custmers:*"]}, SUBPHASES, TABLES)
+    assert problem.startswith("-e waived_quarantine: 'custmers:*' no nombra ninguna tabla de origen")
 
 
 def test_variables_of_ansible_vault_and_awx_are_not_ours_to_judge() -> None:
