@@ -32,6 +32,33 @@ def test_lines_are_kept_in_a_file_of_its_owner(tmp_path: Path) -> None:
     assert log.path.stat().st_mode & 0o777 == 0o600
 
 
+def test_folders_that_are_made_for_it_are_closed_to_others(tmp_path: Path) -> None:
+    log = RunLog(str(tmp_path / "respaldos"), RUN)
+    log.require()
+    assert [folder.stat().st_mode & 0o777 for folder in (log.path.parent, log.path.parent.parent)] == [0o700, 0o700]
+
+
+def test_a_second_writing_leaves_the_first(tmp_path: Path) -> None:
+    log = RunLog(str(tmp_path), RUN)
+    assert [log.write(["una"]), log.write(["dos"])] == ["", ""]
+    assert [line.split(" ", 1)[1] for line in log.path.read_text(encoding="utf-8").splitlines()] == ["una", "dos"]
+
+
+def test_a_link_in_its_place_is_not_followed(tmp_path: Path) -> None:
+    log, other = RunLog(str(tmp_path), RUN), tmp_path / "ajeno"
+    other.write_text("intacto", encoding="utf-8")
+    log.path.parent.mkdir()
+    log.path.symlink_to(other)
+    assert log.write(["una"]).startswith(f"No se puede escribir el registro {log.path}: ")
+    assert other.read_text(encoding="utf-8") == "intacto"
+
+
+def test_what_utf8_cannot_say_is_written_out(tmp_path: Path) -> None:
+    log = RunLog(str(tmp_path), RUN)
+    assert log.write(["una \udcff"]) == ""
+    assert log.path.read_text(encoding="utf-8").endswith(" una \\udcff\n")
+
+
 @pytest.mark.parametrize("log", [RunLog("", RUN), RunLog("/nowhere", "")])
 def test_without_a_folder_or_a_run_nothing_is_written(log: RunLog) -> None:
     log.require()
