@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import subprocess
@@ -135,6 +136,43 @@ def test_every_make_command_that_is_named_exists(place: str, at_least: set[str])
     targets = set(re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     named = set(re.findall(r"\bmake ([a-z][a-z-]+)\b", "\n".join(commands)))
     assert at_least <= named <= targets
+
+
+@functools.cache
+def would_run(target: str) -> str:
+    """What make would run for it, also in the makes that it calls."""
+    made = {name: value for name, value in os.environ.items() if not re.fullmatch("MAKE.*|MFLAGS|S|N", name)}
+    command = ["make", "--dry-run", "--no-print-directory", target]
+    return subprocess.run(command, cwd=ROOT, env=made, capture_output=True, encoding="utf-8", check=True).stdout
+
+
+def test_make_test_runs_the_tests_and_the_scenarios() -> None:
+    scenarios = [f"molecule/shared/run.sh {path.parent.name}" for path in ROOT.glob("molecule/*/molecule.yml")]
+    dry = would_run("test")
+    assert scenarios
+    assert [part for part in ("-m pytest -n 2", "tools/prepare_docker.sh", *scenarios) if part not in dry] == []
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "ansible-lint --offline",
+        "mypy --strict",
+        "-m pytest -n 2 --dist worksteal -m 'not slow'",
+        "-m pytest -n 2 --dist worksteal -m 'values and not slow and not size and not once' tests/integration",
+    ],
+)
+def test_make_test_fast_lints_and_tests_on_both_servers(part: str) -> None:
+    assert part in would_run("test-fast")
+
+
+def test_make_test_installs_all_but_what_only_slow_tests_need() -> None:
+    listed = re.search(r"^PACKAGES := (.*)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    script = (ROOT / "tools/prepare_tests.sh").read_text(encoding="utf-8")
+    known = re.findall(r"^  ([a-z-]+)\) .*\|\| echo '", script, re.MULTILINE)
+    assert listed
+    assert set(known) - set(listed[1].split()) == {"openssh-server", "npm"}
+    assert set(listed[1].split()) <= set(known)
 
 
 def test_every_playbook_that_the_readme_names_exists() -> None:

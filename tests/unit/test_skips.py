@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import platform
+import runpy
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 SKIPPED = """
@@ -40,3 +44,12 @@ def test_only_what_nobody_could_have_excuses_a_skipped_test(tmp_path: Path) -> N
     assert "1 failed, 1 skipped, 1 xfailed, 3 errors in " in run.stdout, run.stdout + run.stderr
     for reason in ("no pooler here", "pgbouncer is not installed", "sshd is not installed", "could not import 'no_such_module'"):
         assert f"skipped: {reason}" in run.stdout
+
+
+@pytest.mark.parametrize(("system", "excused"), [("debian", False), ("ubuntu", True)])
+def test_where_translations_can_be_installed_a_server_speaks_spanish(
+    monkeypatch: pytest.MonkeyPatch, system: str, excused: bool
+) -> None:
+    monkeypatch.setattr(platform, "freedesktop_os_release", lambda: {"ID": system})
+    skips = runpy.run_path(str(ROOT / "tests/conftest.py"))["SKIPS"]
+    assert ("no server with Spanish messages here" in skips) is excused
