@@ -17,7 +17,7 @@ from plugins.module_utils.core.mapping.file import load_mapping
 from plugins.module_utils.core.render import render
 from plugins.module_utils.core.rows.reading import helper_statements
 from plugins.module_utils.core.sqltext import WIDTH, folded, ident, literal, where_all
-from plugins.module_utils.core.waits import ROWS
+from plugins.module_utils.core.waits import DDL, ROWS, SESSION
 from tests.support.cars import GARAGE, GOOD
 from tests.support.catalogues import fitting
 from tests.support.sql_files import comments, head, without_literals
@@ -45,6 +45,9 @@ def rendered() -> dict[str, tuple[str, str, str]]:
 
 
 FILES = rendered()
+TINKUBOT = load_mapping((ROOT / "files/mapping/tinkubot.yml").read_text(encoding="utf-8"), "tinkubot.yml")
+REFERENCE = catalogue_from_json((ROOT / "files/mapping/catalogo.json").read_text(encoding="utf-8"))
+SHIPPED = render(TINKUBOT, REFERENCE)  # as files/sql has them: make lint compares
 every_file = pytest.mark.parametrize("file", FILES)
 
 
@@ -120,10 +123,35 @@ def test_a_batch_is_announced_with_the_bounds_that_it_has() -> None:
     assert all(bound in head(text)["Bloqueo"] for text in routes for bound in bounds)
 
 
+@pytest.mark.parametrize(
+    ("name", "label", "fact"),
+    [
+        ("fase0/01-contabilidad", "Necesita", "CREATE en la base; o un esquema migracion vacío con CREATE en él"),
+        ("fase0/01-contabilidad", "Bloqueo", f"cada espera dura {SESSION} como mucho"),
+        ("fase0/02-funciones", "Necesita", "CREATE en migracion"),
+        ("fase1/01-profesiones", "Necesita", "fase0 (migracion.tocar_actualizado)"),
+        ("fase1/01-profesiones", "Necesita", "CREATE en public"),
+        ("fase1/01-profesiones", "Necesita", "USAGE sobre la secuencia public.professions_id_seq, que comparte"),
+        ("fase1/01-profesiones", "Seguridad por fila", "activa como en professions"),
+        ("fase1/04-proveedor_profesiones", "Necesita", "ser dueño de proveedores y profesiones"),
+        ("fase1/04-proveedor_profesiones", "Bloqueo", "ninguno sobre tablas en uso"),
+        ("fase1/04-proveedor_profesiones", "Bloqueo", "SHARE ROW EXCLUSIVE en proveedores y profesiones (claves foráneas)"),
+        ("fase1/04-proveedor_profesiones", "Bloqueo", f"{DDL.timeout_ms} ms como mucho; {DDL.tries} intentos"),
+        ("fase2/01-professions-profesiones", "Necesita", "ser dueño de migracion y USAGE en public"),
+        ("fase2/01-professions-profesiones", "Necesita", "BYPASSRLS, o ser su dueño, donde haya seguridad por fila"),
+        ("fase2/01-professions-profesiones", "Deshacer", f"ACCESS EXCLUSIVE en ella y en las que apuntan a ella ({DDL})"),
+    ],
+)
+def test_a_dba_reads_the_rights_and_the_locks_that_a_file_takes(name: str, label: str, fact: str) -> None:
+    assert fact in head(SHIPPED[f"{name}.sql"])[label]
+
+
+def test_a_table_whose_rows_everyone_sees_says_nothing_of_row_security() -> None:
+    assert "Seguridad por fila" not in head(SHIPPED["fase1/06-solicitudes_servicio.sql"])
+
+
 def test_another_server_version_changes_the_helper_functions_alone() -> None:
-    mapping = load_mapping((ROOT / "files/mapping/tinkubot.yml").read_text(encoding="utf-8"), "tinkubot.yml")
-    catalogue = catalogue_from_json((ROOT / "files/mapping/catalogo.json").read_text(encoding="utf-8"))
-    here, there = render(mapping, catalogue), render(mapping, replace(catalogue, server_major=18))
+    here, there = SHIPPED, render(TINKUBOT, replace(REFERENCE, server_major=18))
     assert {name for name in {*here, *there} if here.get(name) != there.get(name)} == {"fase0/02-funciones.sql"}
     assert all(statement in there["fase0/02-funciones.sql"] for statement in helper_statements(18))
     assert "PostgreSQL 18" in head(there["fase0/02-funciones.sql"])["Meta"]
