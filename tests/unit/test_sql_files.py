@@ -139,6 +139,7 @@ def test_a_batch_is_announced_with_the_bounds_that_it_has() -> None:
         ("fase1/04-proveedor_profesiones", "Bloqueo", f"{DDL.timeout_ms} ms como mucho; {DDL.tries} intentos"),
         ("fase2/01-professions-profesiones", "Necesita", "ser dueño de migracion y USAGE en public"),
         ("fase2/01-professions-profesiones", "Necesita", "BYPASSRLS, o ser su dueño, donde haya seguridad por fila"),
+        ("fase2/05-provider_professions-proveedor_profesiones", "Necesita", "y USAGE sobre su secuencia"),
         ("fase2/01-professions-profesiones", "Deshacer", f"ACCESS EXCLUSIVE en ella y en las que apuntan a ella ({DDL})"),
     ],
 )
