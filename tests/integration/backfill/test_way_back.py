@@ -70,3 +70,15 @@ def test_rows_in_a_table_of_a_later_phase_are_named_with_the_command_that_takes_
     jobs.take_back()
     jobs.drop_tables()
     assert database.value("SELECT fila->>'telefono' FROM migracion.apartada WHERE tabla = 'solicitudes_servicio'") == "1"
+
+
+def test_what_was_merged_is_forgotten_with_its_copy_and_no_other(begin: Begin) -> None:
+    database, jobs = begin(up_to="fase2", subphase="")
+    assert database.value("SELECT count(*) FROM migracion.fusion") > 0
+    other = ("messages", "1", "mensajes", "1", "de otra fase")
+    database.query(
+        "INSERT INTO migracion.fusion (tabla_origen, clave, tabla_destino, clave_destino, motivo) VALUES (%s, %s, %s, %s, %s)",
+        other,
+    )
+    jobs.take_back()
+    assert database.query("SELECT tabla_origen FROM migracion.fusion") == [("messages",)]

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import yaml
 
 from plugins.module_utils.core.errors import MigrationError
 from tests.support.databases import Begin, Made
@@ -148,3 +149,17 @@ def test_another_mapping_stops_every_later_phase_until_it_is_approved(begin: Beg
     assert database.value("SELECT count(*) FROM clientes WHERE nombre_completo = 'Cliente'") > 0
     with pytest.raises(MigrationError, match="no es el que fase0 aprobó"):
         jobs.copy()
+
+
+def test_a_mapping_with_fewer_tables_leaves_no_text_of_those_that_are_gone(begin: Begin, tmp_path: Path) -> None:
+    database, _ = begin(up_to="fase0")
+    names = "SELECT nombre FROM migracion.sql_aprobado"
+    before = {name for (name,) in database.query(names)}
+    document = yaml.safe_load(TINKUBOT.read_text(encoding="utf-8"))
+    del document["tables"]["tareas_programadas"], document["pairs"]["task_queue"]
+    fewer = tmp_path / "tinkubot.yml"
+    fewer.write_text(yaml.safe_dump(document, allow_unicode=True, sort_keys=False), encoding="utf-8")
+    Jobs(database.url, tmp_path, fewer).approve()
+    gone = {"fase1/09-tareas_programadas.sql", "fase3/10-task_queue-tareas_programadas.sql"}
+    assert gone <= before
+    assert {name for (name,) in database.query(names)} == before - gone

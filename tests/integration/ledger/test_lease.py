@@ -5,17 +5,20 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from plugins.module_utils.core.errors import MigrationError
-from plugins.module_utils.ledger import bookkeeping, lease
-from plugins.module_utils.ledger.events import last_event
+from plugins.module_utils.jobs import schema_state
+from plugins.module_utils.ledger import bookkeeping, lease, runs
+from plugins.module_utils.ledger.events import last_event, record_event
 from plugins.module_utils.server import db
 from plugins.module_utils.server.connect import connect
+from tests.support.boxes import Night
 from tests.support.databases import Database
-from tests.support.phase import Phase, refused, states
+from tests.support.phase import Phase, finish, refused, states
 
 pytestmark = pytest.mark.concurrent
 
@@ -135,4 +138,50 @@ def test_a_stop_request_reaches_the_run_that_has_the_lease(fase0: Phase, conn: A
     run_id = fase0.open("fase1")
     assert not lease.stop_requested(conn, run_id)
     assert lease.request_stop(conn, run_id)
+    assert lease.stop_requested(conn, run_id)
+
+
+def test_a_run_that_lost_its_lease_cannot_close(fase0: Phase, conn: Any) -> None:
+    old = fase0.open("fase1")
+    record_event(conn, old, "verificacion_esquema", "fase1", {"tablas": []})
+    lease.release(conn, old)
+    before = runs.run_of(conn, old)
+    assert refused(lambda: fase0.call("close", "fase1", old)).code == "lease_lost"
+    assert runs.run_of(conn, old) == before
+    assert states(conn)[-1] == ("fase1", "aplicar", "en_curso")
+
+
+def test_a_run_that_was_asked_to_stop_stops_before_a_step_that_is_no_copy(empty_database: Database, tmp_path: Path) -> None:
+    night = Night.on(empty_database, tmp_path, 1)
+    night.approve()
+    with night.run("fase1") as run_id:
+        with closing(connect(night.url, "otra")) as conn:
+            lease.request_stop(conn, run_id)
+        error = refused(lambda: schema_state.present(night.params(run_id, "fase1"), False))
+    assert error.code == "paused"
+    assert empty_database.value("SELECT to_regclass('public.cajas')") is None
+
+
+def lease_and_events(conn: Any) -> list[Any]:
+    """All that a stop may change."""
+    return [db.fetch_all(conn, f"SELECT * FROM migracion.{table} ORDER BY id") for table in ("arriendo", "evento")]
+
+
+def test_a_way_back_is_not_asked_to_stop(fase0: Phase, conn: Any) -> None:
+    finish(fase0, conn, "fase1")
+    fase0.open("fase1", direction="revertir")
+    before = lease_and_events(conn)
+    error = refused(lambda: fase0.call("stop", "estado", "ver"))
+    assert error.code == "refused"
+    assert "una vuelta atrás no se detiene a medias" in str(error)
+    assert lease_and_events(conn) == before
+
+
+def test_a_rehearsed_stop_says_whom_it_would_stop_and_asks_nobody(fase0: Phase, conn: Any) -> None:
+    run_id = fase0.open("fase1")
+    before = lease_and_events(conn)
+    lines = fase0.call("stop", "estado", "ver", check=True)
+    assert any(line.startswith(f"Se pediría parar a fase1 aplicar, {run_id}") for line in lines)
+    assert lease_and_events(conn) == before
+    assert any(line.startswith("Parada pedida") for line in fase0.call("stop", "estado", "ver"))
     assert lease.stop_requested(conn, run_id)

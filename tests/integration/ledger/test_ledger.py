@@ -97,6 +97,15 @@ def test_a_ledger_that_came_with_a_copy_of_the_database_is_refused(
     assert empty_database.name in said
 
 
+@pytest.mark.parametrize("operation", ["status", "stop"])
+def test_neither_status_nor_stop_goes_by_the_ledger_of_another_database(fase0: Phase, conn: Any, operation: str) -> None:
+    fase0.open("fase1")
+    db.run_sql(conn, "UPDATE migracion.identidad SET base = 'otra'")
+    error = refused(lambda: fase0.call(operation, "estado", "ver"))
+    assert error.code == "identity"
+    assert db.fetch_one(conn, "SELECT parar_solicitado_at FROM migracion.arriendo") == (None,)
+
+
 def test_a_dump_restored_where_the_system_identifier_is_secret_is_refused_too(empty_database: Database, conn: Any) -> None:
     empty_database.query("REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC")
     bookkeeping.ensure_schema(conn)
@@ -263,6 +272,8 @@ def test_a_completed_phase_stands_although_the_last_way_back_failed(fase0: Phase
 
 
 def test_the_last_proof_is_dated(fase0: Phase, conn: Any) -> None:
+    finish(fase0, conn, "fase1")
+    finish(fase0, conn, "fase2", subphase="2.1")
     (line,) = (line for line in fase0.call("status", "estado", "ver") if line.startswith("Última prueba"))
     assert re.fullmatch(r"Última prueba, el \d{4}-\d\d-\d\d \d\d:\d\d UTC:", line)
 

@@ -15,7 +15,7 @@ from typing import Any
 import psycopg2
 import pytest
 
-from tests.support.databases import Database, Databases, Made
+from tests.support.databases import Begin, Database, Databases, Made
 from tests.support.jobs import Jobs
 from tests.support.twins import CARRIED, TWINS, allowed, allowed_columns
 
@@ -237,3 +237,23 @@ def test_schema_migracion_is_out_of_reach(migrated: Made) -> None:
             )
             == []
         )
+
+
+OPENED = """
+SELECT o.name, a.grantee FROM (
+  SELECT proname, coalesce(proacl, acldefault('f', proowner)), proowner FROM pg_proc
+  WHERE pronamespace = 'migracion'::regnamespace
+  UNION ALL
+  SELECT relname, relacl, relowner FROM pg_class WHERE relnamespace = 'migracion'::regnamespace AND relkind = 'v'
+) o (name, acl, owner), aclexplode(o.acl) a WHERE a.grantee <> o.owner
+"""
+
+
+def test_the_copy_alone_leaves_nothing_of_schema_migracion_open(begin: Begin) -> None:
+    """It makes views and functions itself, and default privileges would give them away."""
+    database, jobs = begin(up_to="fase1", subphase="2.1")
+    for kind in ("TABLES", "FUNCTIONS"):
+        database.query(f"ALTER DEFAULT PRIVILEGES FOR ROLE {database.role} GRANT ALL ON {kind} TO PUBLIC, anon")
+    jobs.copy()
+    assert database.value("SELECT count(*) FROM pg_views WHERE schemaname = 'migracion'") > 0
+    assert database.query(OPENED) == []

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import select
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from functools import partial
 from typing import Any
@@ -12,6 +14,9 @@ import psycopg2
 import pytest
 
 from plugins.module_utils.core.errors import MigrationError
+from plugins.module_utils.core.waits import Wait
+from plugins.module_utils.jobs import schema_state
+from tests.support.boxes import others
 from tests.support.databases import Begin, Database, Made
 from tests.support.dump import dump
 from tests.support.twins import CARRIED, TWINS, allowed, allowed_columns
@@ -232,6 +237,27 @@ def test_tables_with_rows_are_not_dropped(begin: Begin) -> None:
         sentence = refused_and_unchanged(database, lambda check=check: jobs.drop_tables(check=check))
         assert "profesiones ya tiene filas; deshacer fase1 las borraría" in sentence
         assert "fase2.yml --tags rollback" in sentence
+
+
+def test_a_row_that_comes_while_the_way_back_waits_for_its_writer_is_not_lost(
+    begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database, jobs = begin(up_to="fase1")
+    monkeypatch.setattr(schema_state, "DDL", Wait(5000, 2))
+    waiting = (
+        "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND NOT granted AND relation = 'profesiones'::regclass"
+    )
+    with ThreadPoolExecutor(1) as pool:
+        with others(database, "INSERT INTO profesiones (nombre) VALUES ('Nacida aquí')") as writer:
+            dropping = pool.submit(jobs.drop_tables)
+            deadline = time.monotonic() + 5
+            while not database.value(waiting) and time.monotonic() < deadline:
+                time.sleep(0.01)
+            writer.commit()
+        error = dropping.exception(10)
+    assert isinstance(error, MigrationError)
+    assert error.code == "unsafe"
+    assert database.value("SELECT nombre FROM profesiones") == "Nacida aquí"
 
 
 USERS = {
