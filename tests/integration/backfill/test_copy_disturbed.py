@@ -9,14 +9,20 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import psycopg2
 import pytest
 
 from plugins.module_utils.backfill import batches
+from plugins.module_utils.backfill.giving_way import run_batch
+from plugins.module_utils.backfill.watch import Watch
+from plugins.module_utils.call.context import opened
 from plugins.module_utils.core.errors import MigrationError
 from plugins.module_utils.core.waits import Wait
+from plugins.module_utils.server import db
+from tests.support.boxes import Night
 from tests.support.databases import Begin, Database
 from tests.support.rows import client, customer, quarantine
 
@@ -99,6 +105,25 @@ def test_a_writer_that_holds_a_row_delays_only_its_batch_and_what_it_commits_is_
         jobs.equalise()  # its new version may lie behind the end of the copy
     assert client(database, 4, "ciudad") == ("Tena",)
     jobs.equalise()
+
+
+def test_after_a_clash_batches_grow_back_to_their_full_size(empty_database: Database, tmp_path: Path) -> None:
+    night = Night.on(empty_database, tmp_path, 1)
+    night.up_to_tables()
+    tried: list[int] = []
+    with night.run("fase2") as run_id, opened(night.params(run_id, "fase2"), False) as context:
+
+        def work(rows: int) -> None:
+            tried.append(rows)
+            if len(tried) == 1:
+                db.run_sql(context.conn, "DO $$ BEGIN RAISE lock_not_available; END $$")
+
+        wanted, full, outcomes = 300, 300, []
+        for _ in range(4):
+            used, wanted = run_batch(context.conn, context.routes[0], Watch(run_id), (wanted, full), work)
+            outcomes.append((used, wanted))
+    assert tried == [300, 75, 150, 300, 300]
+    assert outcomes == [(75, 150), (150, 300), (300, 300), (300, 300)]
 
 
 def test_a_row_held_for_ever_ends_the_copy_with_the_statement_that_finds_the_holder(

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event
+from types import SimpleNamespace
+from typing import Any
 
 import psycopg2
 import pytest
 
 from plugins.module_utils.backfill import slices, watch
 from plugins.module_utils.core.errors import MigrationError
+from plugins.module_utils.core.phase.settings import settings_of
 from plugins.module_utils.jobs import table_copy
+from plugins.module_utils.ledger import bookkeeping
 from plugins.module_utils.server.connect import connect
 from tests.support.boxes import Night, at_each_batch, beside, others
 from tests.support.databases import Database
@@ -60,6 +64,19 @@ def test_the_copy_pauses_before_the_windows_end_and_goes_on_in_the_next(
     night.more["maintenance_window"] = {}
     night.night()
     assert empty_database.value("SELECT count(*) FROM cajas") == 200
+
+
+@pytest.mark.parametrize(("seconds", "stops"), [(60, False), (20, True)])
+def test_as_shipped_a_batch_has_half_a_minute_before_the_windows_end(
+    conn: Any, monkeypatch: pytest.MonkeyPatch, seconds: int, stops: bool
+) -> None:
+    bookkeeping.ensure_schema(conn)
+    closes = datetime(2026, 11, 25, 6, 0, tzinfo=UTC)
+    now = SimpleNamespace(now=lambda zone: closes - timedelta(seconds=seconds))
+    monkeypatch.setattr(watch, "datetime", now)
+    looks = watch.Watch("prueba", settings_of({"maintenance_window": window_until(closes)}))
+    with pytest.raises(MigrationError, match="La ventana de mantenimiento") if stops else nullcontext():
+        looks.require_time(conn)
 
 
 def test_a_window_that_is_closed_lets_no_batch_and_no_repair_pass_and_by_name_both(

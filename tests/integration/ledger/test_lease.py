@@ -48,6 +48,7 @@ def test_a_second_run_is_refused_with_who_where_and_since_when(fase0: Phase, con
     assert error.code == "lease"
     assert "ana en portatil (pid 4242) desde 20" in str(error)
     assert error.details["holder"]["run_id"] == "primera"
+    assert any(line.startswith(f"Base de datos: {conn.info.dbname} en ") for line in error.details["lines"])
     assert states(conn)[-1] == ("fase1", "aplicar", "en_curso")
 
 

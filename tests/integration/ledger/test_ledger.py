@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -60,6 +62,26 @@ def test_every_table_has_a_primary_key(empty_database: Database, conn: Any) -> N
         "AND NOT EXISTS (SELECT FROM pg_index WHERE indrelid = c.oid AND indisprimary)"
     )
     assert without == []
+
+
+@pytest.mark.concurrent
+def test_it_is_made_by_one_session_at_a_time(empty_database: Database, conn: Any) -> None:
+    waiting = "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database WHERE datname = current_database()"
+
+    def make() -> None:
+        with closing(connect(empty_database.url, "otra")) as own:
+            bookkeeping.ensure_schema(own)
+
+    with ThreadPoolExecutor(1) as pool:
+        with db.transaction(conn):
+            bookkeeping.lock(conn)
+            made = pool.submit(make)
+            deadline = time.monotonic() + 5
+            while not empty_database.value(f"{waiting} AND locktype = 'advisory' AND NOT granted"):
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+        made.result(10)
+    assert bookkeeping.is_current(conn)
 
 
 def test_making_it_again_changes_nothing(conn: Any) -> None:
@@ -124,6 +146,16 @@ def test_a_refused_phase_leaves_nothing_behind(phase: Phase, conn: Any) -> None:
     assert not bookkeeping.exists(conn)
 
 
+def test_a_refusal_names_the_commands_of_other_phases_without_the_subphase(phase: Phase, conn: Any) -> None:
+    finish(phase, conn, "fase0")
+    finish(phase, conn, "fase1")
+    given = {"playbook": "fase3.yml", "options": ["-i", "prod"], "extra": ["subfase=2.1 batch_rows=9"]}
+    said = str(refused(lambda: phase.open("fase3", controller={"command": given})))
+    commands = [line.strip() for line in said.splitlines() if line.strip().startswith("ansible-playbook fase2.yml")]
+    assert commands
+    assert all("subfase=2.1 " not in line and "batch_rows=9" in line for line in commands)
+
+
 def test_a_completed_phase_again_gets_no_row_until_something_changes(fase0: Phase, conn: Any) -> None:
     lines = finish(fase0, conn, "fase0")
     assert any("no había nada que cambiar" in line for line in lines)
@@ -151,6 +183,29 @@ def test_a_failed_run_gives_the_lease_back_and_says_how_to_undo(fase0: Phase, co
     log = tmp_path / "registros" / f"{run_id}.log"
     assert "se acabó el disco" in log.read_text(encoding="utf-8")
     assert log.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("code", ["incomplete", "dry_run"])
+def test_what_the_end_of_a_phase_has_told_is_not_told_again(fase0: Phase, conn: Any, tmp_path: Path, code: str) -> None:
+    fase0.backup_dir = str(tmp_path)
+    run_id = fase0.open("fase1")
+    log = tmp_path / "registros" / f"{run_id}.log"
+    before = log.read_text(encoding="utf-8"), states(conn)
+    error = refused(lambda: fase0.call("fail", "fase1", run_id, failure={"msg": "falta la 2.2", "code": code}))
+    assert (str(error), error.code, "lines" in error.details) == ("falta la 2.2", code, False)
+    assert (log.read_text(encoding="utf-8"), states(conn)) == before
+
+
+def test_a_completed_phase_that_fails_again_before_it_changes_something_says_so(fase0: Phase, conn: Any) -> None:
+    lost = {"msg": "se cortó la red", "code": "connection"}
+    for changes in (False, True):
+        run_id = fase0.open("fase0")
+        if changes:
+            lease.require_run(conn, run_id, "fase0")
+        error = refused(lambda run_id=run_id: fase0.call("fail", "fase0", run_id, failure=lost))
+        said = any("No llegó a cambiar nada." in line for line in error.details["lines"])
+        assert said is not changes
+    assert states(conn) == [("fase0", "aplicar", "completada"), ("fase0", "aplicar", "fallida")]
 
 
 def test_a_paused_run_goes_on_in_its_own_row(fase0: Phase, conn: Any) -> None:

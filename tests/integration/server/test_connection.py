@@ -277,6 +277,17 @@ def test_a_lock_that_is_never_given_names_who_holds_it(empty_database: Database,
     assert db.fetch_one(conn, "SELECT count(*) FROM public.t") == (1,)
 
 
+def test_between_two_tries_for_a_lock_there_is_a_pause_that_grows(conn: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(db, "time", SimpleNamespace(sleep=pauses.append))
+    clash = "DO $$ BEGIN RAISE lock_not_available; END $$"
+    with pytest.raises(MigrationError, match="No se obtuvo el bloqueo de t en 8 intentos"):
+        db.with_lock_retries(conn, lambda c: db.run_sql(c, clash), Wait(20, 8), "t")
+    assert len(pauses) >= 7
+    assert all(0.02 < pause <= 3 for pause in pauses)
+    assert pauses[6] > 3 * pauses[0]
+
+
 def test_a_folder_without_a_socket_is_named(tmp_path: Path) -> None:
     assert "No hay ningún servidor en el socket" in str(refusal(f"postgresql://u:p@/d?host={tmp_path}"))
 
