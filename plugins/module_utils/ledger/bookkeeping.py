@@ -15,8 +15,13 @@ if TYPE_CHECKING:
 
 def exists(conn: Connection) -> bool:
     """Whether the bookkeeping is there."""
-    row = db.fetch_one(conn, "SELECT to_regclass('migracion.fase_ejecucion') IS NOT NULL")
-    return bool(row and row[0])
+    # not to_regclass(): it goes by what the session has cached, and would not see what another made while we waited for it
+    row = db.fetch_one(
+        conn,
+        "SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " WHERE n.nspname = 'migracion' AND c.relname = 'fase_ejecucion'",
+    )
+    return row is not None
 
 
 def lock(conn: Connection) -> None:

@@ -84,6 +84,26 @@ def test_it_is_made_by_one_session_at_a_time(empty_database: Database, conn: Any
     assert bookkeeping.is_current(conn)
 
 
+@pytest.mark.concurrent
+def test_two_sessions_that_make_it_at_once_wait_for_each_other_and_both_succeed(empty_database: Database, conn: Any) -> None:
+    waiting = "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database WHERE datname = current_database()"
+
+    def make(name: str) -> None:
+        with closing(connect(empty_database.url, name)) as own:
+            bookkeeping.ensure_schema(own)
+
+    with ThreadPoolExecutor(2) as pool:
+        with db.transaction(conn):
+            bookkeeping.lock(conn)
+            both = [pool.submit(make, name) for name in ("r1", "r2")]
+            deadline = time.monotonic() + 5
+            while empty_database.value(f"{waiting} AND locktype = 'advisory' AND NOT granted") < 2:
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+        assert [made.exception(10) for made in both] == [None, None]
+    assert bookkeeping.is_current(conn)
+
+
 def test_making_it_again_changes_nothing(conn: Any) -> None:
     bookkeeping.ensure_schema(conn)
     record_event(conn, "r1", "nota", "fase0", {"texto": "a\x00b"})
