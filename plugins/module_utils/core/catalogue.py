@@ -108,7 +108,7 @@ def catalogue_from_json(text: str) -> Catalogue:
 def _catalogue(raw: dict[str, Any]) -> Catalogue:
     return Catalogue(
         role=raw["role"],
-        server_major=raw.get("server_major", 0),  # an approval of an earlier version of the runbook names none
+        server_major=raw.get("server_major", 0),  # an earlier version's approval names none
         relations=tuple(
             Relation(
                 **{

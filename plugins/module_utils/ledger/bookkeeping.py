@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def exists(conn: Connection) -> bool:
     """Whether the bookkeeping is there."""
-    # not to_regclass(): it goes by what the session has cached, and would not see what another made while we waited for it
+    # to_regclass() would go by what the session has cached
     row = db.fetch_one(
         conn,
         "SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"

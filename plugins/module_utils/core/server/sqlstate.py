@@ -45,10 +45,7 @@ LOST = ("57P01", "57P02", "57P03", "08")
 
 
 def explain(sqlstate: str | None, primary: str, objects: str = "", step: str = "", *, left: str) -> MigrationError:
-    """The step, what it means, the object, the server's own words; then what was ``left`` and the next move.
-
-    Where the connection was lost nobody knows whether the server carried out a COMMIT that was on its way.
-    """
+    """The step, what it means, the object, the server's own words; then what was ``left`` and the next move."""
     state = sqlstate or "08006"
     sentence, move = SENTENCES.get(state) or CLASSES.get(state[:2]) or UNKNOWN
     parts = [f"{step}: " if step else "", sentence, f" ({objects})" if objects else "", f". SQLSTATE {state}"]
