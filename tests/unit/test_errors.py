@@ -64,8 +64,9 @@ def test_a_servers_error_says_what_the_caller_knows_was_left(state: str) -> None
     )
 
 
-def test_a_step_that_only_reads_loses_nothing_with_its_connection() -> None:
-    assert f"SQLSTATE 08006. {READ_ONLY_STEP} " in str(explain(None, "", left=READ_ONLY_STEP))
+@pytest.mark.parametrize("left", [READ_ONLY_STEP, COMMITTED_STAYS])
+def test_a_lost_connection_leaves_true_what_holds_whether_or_not_its_last_commit_arrived(left: str) -> None:
+    assert f"SQLSTATE 08006. {left} " in str(explain(None, "", left=left))
 
 
 # --- the calls

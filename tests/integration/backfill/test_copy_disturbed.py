@@ -15,7 +15,7 @@ from typing import Any
 import psycopg2
 import pytest
 
-from plugins.module_utils.backfill import batches
+from plugins.module_utils.backfill import giving_way
 from plugins.module_utils.backfill.giving_way import run_batch
 from plugins.module_utils.backfill.watch import Watch
 from plugins.module_utils.call.context import opened
@@ -130,7 +130,7 @@ def test_a_row_held_for_ever_ends_the_copy_with_the_statement_that_finds_the_hol
     begin: Begin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     database, jobs = begin(up_to="fase1")
-    monkeypatch.setattr(batches, "ROWS", Wait(20, 3))
+    monkeypatch.setattr(giving_way, "ROWS", Wait(20, 3))
     with closing(psycopg2.connect(database.superuser_url)) as holder, holder.cursor() as cursor:
         cursor.execute("SELECT FROM customers FOR UPDATE")
         with pytest.raises(MigrationError, match="pg_stat_activity"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..errors import READ_ONLY_STEP, UNSETTLED, MigrationError
+from ..errors import COMMITTED_STAYS, READ_ONLY_STEP, UNSETTLED, MigrationError
 
 AGAIN = "Repita la orden."
 GOES_ON = "Repita: la misma orden continúa donde quedó."
@@ -53,6 +53,6 @@ def explain(sqlstate: str | None, primary: str, objects: str = "", step: str = "
     if said:
         parts.append(f"; el servidor dijo: {said}")
     code = "lost" if state.startswith(LOST) else "sql"
-    if code == "lost" and left != READ_ONLY_STEP:
+    if code == "lost" and left not in (READ_ONLY_STEP, COMMITTED_STAYS):
         left = UNSETTLED
     return MigrationError("".join(parts), left=left, move=move, code=code, details={"sqlstate": state})
