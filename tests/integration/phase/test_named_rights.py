@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import psycopg2
 import pytest
@@ -88,9 +89,9 @@ def test_a_role_without_a_place_for_the_ledger_gets_it_by_the_named_statement(
 @pytest.mark.names("ledger/bookkeeping.check_identity")
 @pytest.mark.parametrize("same", [False, True], ids=["a copy for tests", "the same under another name"])
 def test_a_ledger_of_another_database_goes_by_the_named_statement(
-    databases: Databases, empty_database: Database, fase0: Phase, conn: object, same: bool
+    databases: Databases, empty_database: Database, fase0: Phase, conn: Any, same: bool
 ) -> None:
-    conn.close()  # type: ignore[attr-defined]
+    conn.close()
     copy = databases.copy(empty_database.name)
     operator = Phase(copy.url)
     drop, forget = statements_in(str(refused(lambda: operator.open("fase1"))))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from plugins.module_utils.call.context import Context
 from plugins.module_utils.jobs import migration_phase, table_compare, table_copy
 from tests.support.databases import Begin
 from tests.support.jobs import TINKUBOT
@@ -115,8 +116,8 @@ def test_what_goes_while_a_step_runs_is_explained_by_the_named_command(
     database, _ = begin(up_to="2.1")
     approved = table_compare.require_approved
 
-    def and_then(context: object) -> None:
-        approved(context)  # type: ignore[arg-type]
+    def and_then(context: Context) -> None:
+        approved(context)
         database.query("ALTER TABLE customers RENAME COLUMN city TO ciudad")
         database.query("DROP VIEW IF EXISTS customer_activity; ALTER TABLE customers DROP COLUMN ciudad CASCADE")
 
