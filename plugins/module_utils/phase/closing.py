@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..call.request import Request, decision, other_holder
 from ..core.errors import NOTHING_CHANGED, MigrationError
-from ..core.phase.history import APPLY, REVERT, VERIFY, standing_parts
+from ..core.phase.history import APPLY, REVERT, TAGS, VERIFY, standing_parts
 from ..core.phase.summary import WOULD_RUN
 from ..core.words import escape
 from ..ledger import lease, runs
@@ -89,11 +89,10 @@ def _incomplete(request: Request, lines: Sequence[str] = ()) -> MigrationError:
 
 
 def _without_proof(request: Request) -> MigrationError:
-    tags = {APPLY: "", REVERT: "rollback", VERIFY: "verify"}[request.plan.action]
     return MigrationError(
         "terminó sin la línea de su prueba, así que no vale por hecha",
         left="Lo hecho queda, sin cerrar.",
-        move=f"Repita la orden entera: {request.command.text(request.plan.phase, tags)}",
+        move=f"Repita la orden entera: {request.command.text(request.plan.phase, TAGS[request.plan.action])}",
         code="no_proof",
     )
 
@@ -119,8 +118,7 @@ def _close_dry_run(conn: Connection, request: Request) -> list[str]:
     lines = [escape(line) for line in request.ending(verdict, notes=tuple(notes), dry=True).lines(datetime.now(UTC))]
     if holds:
         details = {"lines": lines, **({"holder": asdict(held)} if held else {})}
-        tags = "rollback" if request.plan.action == REVERT else ""
-        again = request.command.text(request.plan.phase, tags, more=("--check",))
+        again = request.command.text(request.plan.phase, TAGS[request.plan.action], more=("--check",))
         raise MigrationError(
             "La simulación encontró motivos para negarse",
             left=NOTHING_CHANGED,

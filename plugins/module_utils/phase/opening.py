@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ..call.request import Request, dead_run, decision, identity_lines, other_holder
 from ..core.errors import NOTHING_CHANGED, READ_ONLY_STEP, MigrationError
 from ..core.phase.gates import Decision, override_argument
-from ..core.phase.history import APPLY, REVERT, VERIFY, Plan, standing_parts
+from ..core.phase.history import APPLY, TAGS, VERIFY, Plan, standing_parts
 from ..core.words import escape
 from ..ledger import bookkeeping, lease, runs
 from ..ledger.events import record_event
@@ -102,8 +102,7 @@ def refusal_of(request: Request, decided: Decision, lines: list[str]) -> Migrati
             more = ("-e", f"subfase={part}") if part else ()
             text.append(f"      {request.command.text(phase, tags, more=more, without=('subfase', 'overrides'))}")
     if argument := override_argument([refusal.gate for refusal in decided.refusals], request.settings.overrides):
-        tags = "rollback" if plan.action == REVERT else ""
-        call = request.command.text(plan.phase, tags, more=(argument,), without=("overrides",))
+        call = request.command.text(plan.phase, TAGS[plan.action], more=(argument,), without=("overrides",))
         closed = any(not refusal.overridable for refusal in decided.refusals)
         text.append(f"  {'Lo demás se pasaría así' if closed else 'Si aun así debe ser'}, con su motivo: {call}")
     what, move = f"no se puede {plan.action} ahora", "\n".join(text)

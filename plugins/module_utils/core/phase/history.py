@@ -11,6 +11,7 @@ PHASES = ("fase0", "fase1", "fase2", "fase3", "fase4", "fase5")
 
 
 APPLY, REVERT, VERIFY = "aplicar", "revertir", "verificar"
+TAGS = {APPLY: "", REVERT: "rollback", VERIFY: "verify"}
 # From which states a run may move to the key.
 LEGAL_FROM: dict[str, tuple[str, ...]] = {
     "en_curso": ("pausada",),

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..words import duration, number
 from .command_line import Command
-from .history import PHASES, REVERT, VERIFY
+from .history import PHASES, REVERT, TAGS
 
 Quarantine = Sequence[tuple[str, str, int, list[str]]]
 Waived = Sequence[tuple[str, str, str, int]]
@@ -61,7 +61,7 @@ class Ending:
             found.append(f"  Para deshacer: nada: {self.phase} solo mira y anota")
         elif self.can_undo:
             found.append(f"  Para deshacer: {self.command.text(self.phase, 'rollback')}")
-        again = self.command.text(self.phase, {REVERT: "rollback", VERIFY: "verify"}.get(self.action, ""))
+        again = self.command.text(self.phase, TAGS[self.action])
         if self.dry and self.verdict == WOULD_RUN:
             found.append(f"  Para ejecutarla: {again}")
         elif self.dry:
