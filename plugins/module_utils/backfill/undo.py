@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..core.backfill.carrying import explained_by
+from ..core.backfill.removing import explained_by
 from ..core.bookkeeping import BOOKKEEPING
 from ..core.errors import NOTHING_CHANGED, MigrationError
 from ..core.mapping.types import TableMapping

@@ -1,8 +1,8 @@
 """The functions that carry rows, rendered so that a DBA can read and sign them.
 
 ``llevar(keys)``, one per pair, makes the Spanish rows of those legacy keys equal to the forward SELECT and accounts for
-the refused and merged ones. ``quitar(keys)``, one per Spanish table, removes rows that no pair explains and keeps each in
-migracion.apartada. ``copiar``, which calls llevar for batch after batch, stands in batching.py.
+the refused and merged ones. ``copiar``, which calls llevar for batch after batch, stands in batching.py; ``quitar``, which
+removes what no pair explains, in removing.py.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from ..rows.forward import forward_sql
 from ..rows.refusals import UNFORESEEN, accepted, duplicates_join, merge_join
 from ..rows.routes import Route, clave_sql, row_image, spanish_clave
 from ..rows.row_locks import by_key, key_and_place, parent_locks, passed, unnested
-from ..rows.values import TEXT_TYPES, type_family
 from ..sqltext import commented, folded, ident, idents, images_differ, literal
-from .batching import BODY, HEAD, PLANNING, batch_function
+from .batching import HEAD, batch_function
+from .making_way import parking_step, parking_variables
+from .removing import array_arguments, removal_function
 
 _HALVES = "CASE … THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200."
 
@@ -39,17 +40,13 @@ def route_statements(route: Route, all_routes: Sequence[Route]) -> tuple[str, ..
     ]
     if route is routes[-1]:
         match = ", ".join(f"{c.type}[]" for c in routes[0].match)
-        statements += [_remove(routes), f"REVOKE ALL ON FUNCTION {route.removal}({match}, text) FROM PUBLIC"]
+        statements += [removal_function(routes), f"REVOKE ALL ON FUNCTION {route.removal}({match}, text) FROM PUBLIC"]
     return tuple(folded(commented(_HALVES) + s if "THEN true ELSE false" in s else s) for s in statements)
-
-
-def _arguments(names: Sequence[str], types: Sequence[str]) -> str:
-    return ", ".join(f"p{n} {t}[]" for n, t in zip(names, types, strict=True))
 
 
 def _carry(route: Route, routes: Sequence[Route]) -> str:
     keys = route.key_names
-    parking = _parking(route, routes)
+    parking = parking_step(route, routes)
     locked = ", ".join(f"coalesce(array_agg(l.{k}), '{{}}')" for k in (*keys, "_lugar"))
     asked = f"(SELECT DISTINCT k.* FROM {unnested(keys)}) k"
     own = f"SELECT {key_and_place(route)} FROM {route.source_table} l JOIN {asked} ON {by_key(route, 'k')}"
@@ -60,13 +57,13 @@ def _carry(route: Route, routes: Sequence[Route]) -> str:
         f"{' y las fusionadas' if may_merge(route) else ''}. La llaman copiar, la reparación y ella misma."
     )
     return f"""{commented(caption)}CREATE OR REPLACE FUNCTION {route.function("llevar")}(
-  {_arguments(keys, [c.type for c in route.key])}, p_run text, p_lugar tid[] DEFAULT NULL,
+  {array_arguments(keys, [c.type for c in route.key])}, p_run text, p_lugar tid[] DEFAULT NULL,
   OUT copiadas bigint, OUT rechazadas bigint)
 {HEAD}DECLARE
   v_mitad integer := cardinality(p{keys[0]}) / 2;
   v_estado text; v_mensaje text; v_mas bigint; v_peor bigint;
   -- la copia llega donde aún no hay filas: las busca cuando ha encontrado una
-  v_mirar boolean := p_lugar IS NULL;{_parked(route) if parking else ""}
+  v_mirar boolean := p_lugar IS NULL;{parking_variables(route) if parking else ""}
 BEGIN
   copiadas := 0; rechazadas := 0;
   IF cardinality(p{keys[0]}) = 0 THEN RETURN; END IF;
@@ -219,109 +216,3 @@ def _quarantine_alone(route: Route) -> str:
   )
   INSERT INTO {BOOKKEEPING}.apartada (run_id, tabla, clave, fila)
   SELECT p_run, {literal(route.pair.target)}, {spanish_clave(route, "t")}, to_jsonb(t) FROM fuera t;"""
-
-
-def _parking(route: Route, routes: Sequence[Route]) -> str:
-    """Return the step that frees a unique value still held by a stale Spanish row, as when two rows swapped phones.
-
-    The holder gets a placeholder and is carried again right away, all in one transaction: nobody sees the placeholder.
-    """
-    types = {c.name: c.type for c in route.table.columns}
-    parkable = [
-        u[0]
-        for u in route.table.unique
-        if len(u) == 1 and u != route.pair.match and route.carried_as(u[0]) and type_family(types[u[0]])[0] in TEXT_TYPES
-    ]
-    if not parkable:
-        return ""
-    steps = "".join(_park(route, routes, name, types[name]) for name in parkable)
-    again = "".join(
-        f"""
-      PERFORM {r.function("llevar")}({", ".join(f"coalesce(array_agg(g.{k}), '{{}}')" for k in r.key_names)}, p_run)
-      FROM {unnested(_held(route))} JOIN {r.view} g ON {_same(route, "g", "k")};"""
-        for r in routes
-    )
-    return f"""  IF v_estado = '23505' THEN
-{steps}    IF v_hubo THEN
-      SELECT r.copiadas, r.rechazadas INTO copiadas, rechazadas
-      FROM {route.function("llevar")}({passed(route.key_names)}, p_run) r;{again}
-      RETURN;
-    END IF;
-  END IF;
-"""
-
-
-def _parked(route: Route) -> str:
-    """Return what _parking() declares."""
-    held = "".join(f"\n  p{m} {c.type}[] := '{{}}';" for m, c in zip(_held(route), route.match, strict=True))
-    return f"\n  v_hubo boolean := false;{held}"
-
-
-def _held(route: Route) -> list[str]:
-    return [f"_m{n}" for n in range(1, len(route.pair.match) + 1)]
-
-
-def _same(route: Route, alias: str, holder: str) -> str:
-    return " AND ".join(f"{alias}.{ident(c)} = {holder}.{m}" for m, c in zip(_held(route), route.pair.match, strict=True))
-
-
-def _park(route: Route, routes: Sequence[Route], name: str, spanish_type: str) -> str:
-    column, match = ident(name), _held(route)
-    _, size = type_family(spanish_type)
-    width = min(size[0], 33) if size else 33
-    found = ", ".join(f"t.{ident(c)} AS {m}" for m, c in zip(match, route.pair.match, strict=True))
-    other = " AND ".join(f"f.{ident(c)} = t.{ident(c)}" for c in route.pair.match)
-    holders = f"""SELECT {found}
-      FROM {unnested(route.key_names)} JOIN {route.view} f ON {" AND ".join(f"f.{k} = k.{k}" for k in route.key_names)}
-      JOIN {route.target_table} t ON t.{column} = f.{column} AND NOT ({other}) WHERE {accepted("f")}"""
-    arrays = ", ".join(f"coalesce(array_agg(h.{m}), '{{}}')" for m in match)
-    rightful = " OR ".join(
-        f"EXISTS (SELECT 1 FROM {r.view} g WHERE {_same(route, 'g', 'h')} AND {accepted('g')} AND g.{column} = t.{column})"
-        for r in routes
-    )
-    return f"""    -- quien tiene el valor sin fila legacy que lo explique sale; quien va atrasado hace sitio y se lleva después
-    v_hubo := v_hubo OR (SELECT q.apartadas > 0 FROM (SELECT {arrays} FROM ({holders}) h) x({", ".join(match)}),
-      LATERAL {route.removal}({", ".join("x." + m for m in match)}, p_run) q(apartadas));
-    WITH h AS (
-      UPDATE {route.target_table} t SET {column} = left('~' || md5({spanish_clave(route, "t")}), {width})
-      FROM ({holders}) h WHERE {_same(route, "t", "h")} AND NOT ({rightful})
-      RETURNING {found}
-    )
-    SELECT {", ".join(f"p{m} || coalesce(array_agg(h.{m}), '{{}}')" for m in match)}, v_hubo OR count(*) > 0
-    INTO {passed(match)}, v_hubo FROM h;
-"""
-
-
-def _remove(routes: Sequence[Route]) -> str:
-    route = routes[0]
-    names = [f"_k{n}" for n in range(1, len(route.pair.match) + 1)]
-    mine = " AND ".join(f"t.{ident(c.name)} = k.{n}" for c, n in zip(route.match, names, strict=True))
-    caption = (
-        f"Retira de {ident(route.pair.target)} las filas de esas claves que ninguna fila legacy explica y las guarda en apartada."
-        f" La llama{'n llevar y' if _parking(route, routes) else ''} la reparación."
-    )
-    return f"""{commented(caption)}CREATE OR REPLACE FUNCTION {route.removal}(
-  {_arguments(names, [c.type for c in route.match])}, p_run text, OUT apartadas bigint)
-{PLANNING}-- los planes, de cada vez: la tabla crece entre una llamada y otra
-SET plan_cache_mode = force_custom_plan
-{BODY}BEGIN
-  PERFORM set_config('migracion.sync', 'copia', true);
-  WITH fuera AS (
-    DELETE FROM {route.target_table} t USING {unnested(names)}
-    WHERE {mine} AND NOT ({explained_by(routes, "t")})
-    RETURNING t.*
-  ), guardadas AS (
-    INSERT INTO {BOOKKEEPING}.apartada (run_id, tabla, clave, fila)
-    SELECT p_run, {literal(route.pair.target)}, {spanish_clave(route, "t")}, to_jsonb(t) FROM fuera t RETURNING 1
-  )
-  SELECT count(*) INTO apartadas FROM guardadas;
-END $funcion$"""
-
-
-def explained_by(routes: Sequence[Route], alias: str) -> str:
-    """Return whether one of the routes gives a row with the match columns of the Spanish row ``alias``."""
-    return " OR ".join(
-        f"EXISTS (SELECT 1 FROM {r.view} f WHERE {' AND '.join(f'f.{ident(m)} = {alias}.{ident(m)}' for m in r.pair.match)}"
-        f" AND {accepted('f')})"
-        for r in routes
-    )

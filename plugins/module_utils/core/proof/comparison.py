@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..backfill.carrying import explained_by, may_merge
+from ..backfill.carrying import may_merge
+from ..backfill.removing import explained_by
 from ..bookkeeping import BOOKKEEPING
 from ..rows.refusals import UNFORESEEN, accepted
 from ..rows.routes import Route, joined_key, spanish_clave

@@ -1,0 +1,83 @@
+"""The step of the rendered function llevar that makes way for a unique value that a stale Spanish row still holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..rows.refusals import accepted
+from ..rows.routes import Route, spanish_clave
+from ..rows.row_locks import passed, unnested
+from ..rows.values import TEXT_TYPES, type_family
+from ..sqltext import ident
+
+
+def parking_step(route: Route, routes: Sequence[Route]) -> str:
+    """Return the step of llevar that frees a unique value still held by a stale Spanish row, as when two rows swapped phones.
+
+    '' where no value can be held so. The holder gets a placeholder and is carried again right away, all in one transaction:
+    nobody sees the placeholder.
+    """
+    types = {c.name: c.type for c in route.table.columns}
+    parkable = [
+        u[0]
+        for u in route.table.unique
+        if len(u) == 1 and u != route.pair.match and route.carried_as(u[0]) and type_family(types[u[0]])[0] in TEXT_TYPES
+    ]
+    if not parkable:
+        return ""
+    steps = "".join(_park(route, routes, name, types[name]) for name in parkable)
+    again = "".join(
+        f"""
+      PERFORM {r.function("llevar")}({", ".join(f"coalesce(array_agg(g.{k}), '{{}}')" for k in r.key_names)}, p_run)
+      FROM {unnested(_held(route))} JOIN {r.view} g ON {_same(route, "g", "k")};"""
+        for r in routes
+    )
+    return f"""  IF v_estado = '23505' THEN
+{steps}    IF v_hubo THEN
+      SELECT r.copiadas, r.rechazadas INTO copiadas, rechazadas
+      FROM {route.function("llevar")}({passed(route.key_names)}, p_run) r;{again}
+      RETURN;
+    END IF;
+  END IF;
+"""
+
+
+def parking_variables(route: Route) -> str:
+    """Return the variables that parking_step() uses, as llevar declares them."""
+    held = "".join(f"\n  p{m} {c.type}[] := '{{}}';" for m, c in zip(_held(route), route.match, strict=True))
+    return f"\n  v_hubo boolean := false;{held}"
+
+
+def _held(route: Route) -> list[str]:
+    return [f"_m{n}" for n in range(1, len(route.pair.match) + 1)]
+
+
+def _same(route: Route, alias: str, holder: str) -> str:
+    return " AND ".join(f"{alias}.{ident(c)} = {holder}.{m}" for m, c in zip(_held(route), route.pair.match, strict=True))
+
+
+def _park(route: Route, routes: Sequence[Route], name: str, spanish_type: str) -> str:
+    column, match = ident(name), _held(route)
+    _, size = type_family(spanish_type)
+    width = min(size[0], 33) if size else 33
+    found = ", ".join(f"t.{ident(c)} AS {m}" for m, c in zip(match, route.pair.match, strict=True))
+    other = " AND ".join(f"f.{ident(c)} = t.{ident(c)}" for c in route.pair.match)
+    holders = f"""SELECT {found}
+      FROM {unnested(route.key_names)} JOIN {route.view} f ON {" AND ".join(f"f.{k} = k.{k}" for k in route.key_names)}
+      JOIN {route.target_table} t ON t.{column} = f.{column} AND NOT ({other}) WHERE {accepted("f")}"""
+    arrays = ", ".join(f"coalesce(array_agg(h.{m}), '{{}}')" for m in match)
+    rightful = " OR ".join(
+        f"EXISTS (SELECT 1 FROM {r.view} g WHERE {_same(route, 'g', 'h')} AND {accepted('g')} AND g.{column} = t.{column})"
+        for r in routes
+    )
+    return f"""    -- quien tiene el valor sin fila legacy que lo explique sale; quien va atrasado hace sitio y se lleva después
+    v_hubo := v_hubo OR (SELECT q.apartadas > 0 FROM (SELECT {arrays} FROM ({holders}) h) x({", ".join(match)}),
+      LATERAL {route.removal}({", ".join("x." + m for m in match)}, p_run) q(apartadas));
+    WITH h AS (
+      UPDATE {route.target_table} t SET {column} = left('~' || md5({spanish_clave(route, "t")}), {width})
+      FROM ({holders}) h WHERE {_same(route, "t", "h")} AND NOT ({rightful})
+      RETURNING {found}
+    )
+    SELECT {", ".join(f"p{m} || coalesce(array_agg(h.{m}), '{{}}')" for m in match)}, v_hubo OR count(*) > 0
+    INTO {passed(match)}, v_hubo FROM h;
+"""
