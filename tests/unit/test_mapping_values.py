@@ -123,3 +123,42 @@ def test_options_of_other_types_are_refused() -> None:
         "texto",
     )
     refused("nota: jsonb", "nota: {type: jsonb, minimum: 1}", "tables.marcas.columns.nota.minimum", "números")
+
+
+ZONED = GOOD.replace("estado: {from: state,", "visto_at: seen\n        estado: {from: state,")
+
+
+def zone_in(text: str) -> str | None:
+    rules = load_mapping(text, "coches.yml").pairs[1].columns
+    assert {r.zone for r in rules if r.target != "visto_at"} == {None}
+    return next(r.zone for r in rules if r.target == "visto_at")
+
+
+def test_the_clock_of_times_without_a_zone_is_named_for_all_columns_or_for_one() -> None:
+    whole = ZONED.replace("schema: public", "schema: public\nzona: America/Guayaquil")
+    assert (zone_in(ZONED), zone_in(whole)) == (None, "America/Guayaquil")
+    own = "visto_at: {from: seen, zona: UTC}"
+    assert [zone_in(text.replace("visto_at: seen", own)) for text in (ZONED, whole)] == ["UTC", "UTC"]
+
+
+@pytest.mark.parametrize("zone", ["America/Quito", "Guayaquil", "EST", "-05", "utc", "America/guayaquil", "posixrules", "../etc"])
+def test_a_zone_is_utc_or_a_place_that_is_known(zone: str) -> None:
+    sentence = f"«{zone}» no es una zona como America/Guayaquil o UTC"
+    refused("schema: public", f"schema: public\nzona: {zone}", "zona", sentence, at="zona")
+    refused(
+        "visto_at: seen",
+        f"visto_at: {{from: seen, zona: {zone}}}",
+        "pairs.cars.coches.columns.visto_at.zona",
+        sentence,
+        good=ZONED,
+    )
+
+
+def test_a_zone_stands_only_where_a_time_is_read() -> None:
+    key = "pairs.cars.coches.columns.estado.zona"
+    refused("{from: state,", "{from: state, zona: UTC,", key, "zona es para columnas timestamp, y estado es character varying(8)")
+
+
+def test_the_shipped_mapping_says_of_no_column_by_whose_clock_it_was_written() -> None:
+    mapping = load_mapping(TINKUBOT.read_text(encoding="utf-8"), str(TINKUBOT))
+    assert {rule.zone for pair in mapping.pairs for rule in pair.columns} == {None}

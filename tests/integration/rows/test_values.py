@@ -183,6 +183,40 @@ def test_every_conversion_judges_as_insert_does(bench: Bench, source: str, targe
     assert bench.disagreements(field, values) == []
 
 
+ZONES = ("UTC", "America/Guayaquil", "America/New_York", "Australia/Lord_Howe", "Pacific/Kiritimati")
+LOCAL_TIMES = [
+    *(None, "infinity", "-infinity", "2026-11-20 21:30", "1890-01-01", "0001-12-31 23:59:59 BC"),
+    # an hour that comes twice, one that never comes
+    *("2026-11-01 01:30", "2026-03-08 02:30", "2026-04-05 01:45", "2026-10-04 02:15"),
+]
+
+
+@pytest.mark.parametrize("zone", ZONES)
+def test_a_time_without_a_zone_is_read_by_the_clock_that_the_mapping_names(bench: Bench, zone: str) -> None:
+    read = f"v AT TIME ZONE '{zone}' AT TIME ZONE 'UTC'"
+    field = Field("timestamp without time zone", "timestamp", {}, {"zona": zone}, inserted=read)
+    assert bench.disagreements(field, LOCAL_TIMES) == []
+    moved = "SELECT (SELECT valor FROM public.destino WHERE id = 4) - '2026-11-20 21:30'::timestamp"
+    hours = {"UTC": 0, "America/Guayaquil": 5, "America/New_York": 5, "Australia/Lord_Howe": -11, "Pacific/Kiritimati": -14}
+    assert db.fetch_all(bench.conn, moved)[0][0].total_seconds() / 3600 == hours[zone]
+
+
+def test_a_zone_moves_no_time_that_has_its_own_and_none_that_is_text(bench: Bench) -> None:
+    for source, values in (("timestamp with time zone", SOURCES["timestamp with time zone"]), ("text", DATES)):
+        bench.run(PLAIN_DATES)
+        field = Field(source, "timestamp", {}, {"zona": "America/Guayaquil"}, inserted=inserted(source, "timestamp"))
+        assert bench.disagreements(field, values) == []
+
+
+@pytest.mark.parametrize(
+    ("zone", "last"), [("America/Guayaquil", "294276-12-31 23:59:59"), ("Asia/Tokyo", "4714-11-24 00:00 BC")]
+)
+def test_a_time_that_another_clock_cannot_say_is_refused_and_raises_nothing(bench: Bench, zone: str, last: str) -> None:
+    field = Field("timestamp without time zone", "timestamp", {}, {"zona": zone, "default": "2020-01-01"})
+    [row] = bench.disagreements(field, ["infinity", last, "2020-01-01 00:00"])[:1]
+    assert row[1] == "22008"
+
+
 @pytest.mark.parametrize("source", SOURCES)
 def test_whatever_has_no_conversion_is_drift(bench: Bench, source: str) -> None:
     bench.require(source)

@@ -6,6 +6,7 @@ import json
 import re
 import uuid
 from decimal import Decimal, InvalidOperation
+from zoneinfo import ZoneInfo
 
 from ..sqltext import literal
 
@@ -33,6 +34,7 @@ _ALIASES = {
 _SIZED = ("character varying", "character", "numeric")
 KNOWN_TYPES = (*_PLAIN, *_SIZED, *_ALIASES, *SERIAL)
 _WRITTEN = re.compile(r"([a-z0-9 ]+?)(?: ?\( ?([0-9]{1,9}) ?(?:, ?([0-9]{1,9}) ?)?\))?")
+_ZONE = re.compile(r"UTC|[A-Z][A-Za-z_]+(/[A-Z][A-Za-z0-9_+-]*)+")
 _MAX_LENGTH = 10485760
 _MAX_DIGITS = 1000
 _TRUE = ("true", "t", "yes", "y", "on", "1")
@@ -73,6 +75,17 @@ def canonical(type_: str, text: str) -> str:
     if type_ != "boolean":
         return text
     return "true" if text.lower() in _TRUE else "false"
+
+
+def is_zone(text: str) -> bool:
+    """Tell whether the text is UTC or a place by whose clock people go, as this machine's tzdata knows it.
+
+    An abbreviation or an offset knows no summer time, and is read otherwise elsewhere.
+    """
+    try:
+        return _ZONE.fullmatch(text) is not None and ZoneInfo(text) is not None
+    except (KeyError, ValueError, OSError):
+        return False
 
 
 def sql_value(type_: str, text: str) -> str:

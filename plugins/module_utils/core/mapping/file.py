@@ -12,7 +12,7 @@ import yaml
 from .document import Entry, Kind, Node, Problems
 from .pairs import build_pairs, build_subphases
 from .shapes import Field, Flag, Items, Names, Record, Text, Value, Whole
-from .spanish_tables import ON_DELETE, build_tables
+from .spanish_tables import ON_DELETE, build_tables, zone_of
 from .types import TableMapping
 
 _COLUMN = Record(
@@ -90,6 +90,7 @@ _RULE = Record(
         ),
         Field("present", Value("The value where the legacy column is filled; this one says no more, and never goes back.")),
         Field("absent", Value("The value where it is not.")),
+        Field("zona", Text("The same for this column alone, where zona above all says another.")),
     ),
 )
 _PAIR = Record(
@@ -128,6 +129,7 @@ _FILE = Record(
     "What becomes what.",
     fields=(
         Field("schema", Text("The schema of the legacy and the Spanish tables.", name=True), True),
+        Field("zona", Text("Whose clock legacy timestamps without a zone were written by: UTC, America/Guayaquil …")),
         Field(
             "subphases",
             Record("The parts of the copying phases.", fields=(Field("fase2", _PARTS), Field("fase3", _PARTS))),
@@ -158,7 +160,7 @@ def load_mapping(text: str, path: str) -> TableMapping:
     root = _FILE.read(_parse(text, problems), Entry(1, ""), problems) or Entry(1, "")
     subphases = build_subphases(root.get("subphases"), problems)
     tables = build_tables(root.get("tables"), problems)
-    pairs = build_pairs(root.get("pairs"), tables, subphases, problems)
+    pairs = build_pairs(root.get("pairs"), tables, subphases, zone_of(root.get("zona"), problems), problems)
     problems.stop_if_any()
     return TableMapping(
         schema=root.get("schema").text,

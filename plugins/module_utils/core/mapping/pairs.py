@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from .column_types import TEXTS, family
+from .column_types import TEXTS, TIMESTAMPS, family
 from .document import Entry, Problems, nearest_or_all
-from .spanish_tables import check_reference, refusal, value_of
+from .spanish_tables import check_reference, refusal, value_of, zone_of
 from .types import ColumnRule, Lookup, Pair, SpanishColumn, SpanishTable
 
 Subphases = tuple[tuple[str, tuple[str, ...]], ...]
 
 # What a key of a rule makes meaningless.
 _EXCLUDED = {
-    "present": ("default", "values", "text_key", "lookup", "json_keys"),
+    "present": ("default", "values", "text_key", "lookup", "json_keys", "zona"),
     "lookup": ("values", "text_key", "optional"),
     "json_keys": ("values", "text_key"),
 }
@@ -40,8 +40,13 @@ def build_subphases(root: Entry, problems: Problems) -> Subphases:
     return tuple((phase, parts.texts()) for phase, parts in root.fields.items())
 
 
-def build_pairs(root: Entry, tables: tuple[SpanishTable, ...], subphases: Subphases, problems: Problems) -> tuple[Pair, ...]:
-    """Return the pairs in the order of the file, which is their priority where several lead to one Spanish table."""
+def build_pairs(
+    root: Entry, tables: tuple[SpanishTable, ...], subphases: Subphases, zone: str | None, problems: Problems
+) -> tuple[Pair, ...]:
+    """Return the pairs in the order of the file, which is their priority where several lead to one Spanish table.
+
+    ``zone``: what the file says of all legacy timestamps without one.
+    """
     known = {table.name: table for table in tables}
     legacy = tuple(dict.fromkeys([*root.fields, *(table.twin for table in tables)]))
     phases = {part: phase for phase, parts in subphases for part in parts}
@@ -57,7 +62,7 @@ def build_pairs(root: Entry, tables: tuple[SpanishTable, ...], subphases: Subpha
                 problems.add(entry, f"la tabla española «{target}» no está declarada{nearest_or_all(target, known)}")
                 continue
             phase = phases.get(subphase.text, "")
-            pair = _pair(source, entry, known[target], phase, problems)
+            pair = _pair(source, entry, known[target], phase, zone, problems)
             _check_lookups(entry, pair, known, legacy, problems)
             written.append(_Written(pair, entry))
     for source in root.fields:
@@ -68,12 +73,12 @@ def build_pairs(root: Entry, tables: tuple[SpanishTable, ...], subphases: Subpha
     return tuple(w.pair for w in written)
 
 
-def _pair(source: str, entry: Entry, table: SpanishTable, phase: str, problems: Problems) -> Pair:
+def _pair(source: str, entry: Entry, table: SpanishTable, phase: str, zone: str | None, problems: Problems) -> Pair:
     columns = {column.name: column for column in table.columns}
     rules: list[ColumnRule] = []
     for name, written in entry.get("columns").fields.items():
         if name in columns:
-            rules.append(_rule(columns[name], written, problems))
+            rules.append(_rule(columns[name], written, zone, problems))
         elif columns:
             problems.add(written, f"«{table.name}» no tiene la columna «{name}»{nearest_or_all(name, columns)}")
     waived = tuple((column, reason.text) for column, reason in entry.get("waived").fields.items())
@@ -101,7 +106,8 @@ def _pair(source: str, entry: Entry, table: SpanishTable, phase: str, problems: 
     return pair
 
 
-def _rule(column: SpanishColumn, entry: Entry, problems: Problems) -> ColumnRule:
+def _rule(column: SpanishColumn, entry: Entry, zone: str | None, problems: Problems) -> ColumnRule:
+    kind, own = family(column.type), zone_of(entry.get("zona"), problems)
     values = entry.get("values")
     text_key = entry.get("text_key")
     rule = ColumnRule(
@@ -115,8 +121,10 @@ def _rule(column: SpanishColumn, entry: Entry, problems: Problems) -> ColumnRule
         json_keys=entry.get("json_keys").texts(),
         present=value_of(entry.get("present"), column, problems),
         absent=value_of(entry.get("absent"), column, problems),
+        zone=(own or zone) if kind in TIMESTAMPS else None,
     )
-    kind = family(column.type)
+    if own and kind and kind not in TIMESTAMPS:
+        problems.add(entry.get("zona"), f"zona es para columnas timestamp, y {column.name} es {column.type}")
     if rule.values and kind and kind not in TEXTS:
         problems.add(values, f"values es para columnas de texto, y {column.name} es {column.type}")
     for spanish in values.fields.values():

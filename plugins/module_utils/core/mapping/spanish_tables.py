@@ -5,7 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 
-from .column_types import JSON, KNOWN_TYPES, NUMBERS, SERIAL, TEXTS, TIMESTAMPS, canonical, family, misfit, sql_value, type_name
+from .column_types import (
+    JSON,
+    KNOWN_TYPES,
+    NUMBERS,
+    SERIAL,
+    TEXTS,
+    TIMESTAMPS,
+    canonical,
+    family,
+    is_zone,
+    misfit,
+    sql_value,
+    type_name,
+)
 from .document import Entry, Problems, nearest_or_all
 from .types import ForeignKey, SpanishColumn, SpanishTable
 
@@ -20,6 +33,13 @@ def build_tables(root: Entry, problems: Problems) -> tuple[SpanishTable, ...]:
         if table.twin in root.fields:
             problems.add(entry.get("twin"), f"«{table.twin}» es una tabla española: la gemela es la tabla legada")
     return tuple(tables.values())
+
+
+def zone_of(entry: Entry, problems: Problems) -> str | None:
+    """Return the time zone that is written there, None where none is."""
+    if entry.text and not is_zone(entry.text):
+        problems.add(entry, f"«{entry.text}» no es una zona como America/Guayaquil o UTC (o falta tzdata en esta máquina)")
+    return entry.text or None
 
 
 def value_of(entry: Entry, column: SpanishColumn, problems: Problems) -> str | None:

@@ -70,7 +70,8 @@ class ColumnRule:
     ``optional``: without a legacy column the rule disappears instead of being drift.
     ``lookup``: the value comes from another table; ``json_keys``: where it is NULL, from the first of these keys that
     the jsonb column of ``sources`` has. ``present`` and ``absent``: the two values of a column that only says whether
-    the legacy one is filled; such a column and a lookup never go back.
+    the legacy one is filled; such a column and a lookup never go back. ``zone``: whose clock a legacy timestamp without a
+    zone was written by, its own or the file's; None where nobody has said so.
     """
 
     target: str
@@ -83,6 +84,7 @@ class ColumnRule:
     json_keys: tuple[str, ...] = ()
     present: str | None = None
     absent: str | None = None
+    zone: str | None = None
 
 
 @dataclass(frozen=True)

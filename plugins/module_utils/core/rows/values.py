@@ -179,12 +179,10 @@ def _to_jsonb(column: str, rule: ColumnRule, source: LegacyColumn, target: Spani
 
 def _to_timestamp(column: str, rule: ColumnRule, source: LegacyColumn, target: SpanishColumn) -> Conversion | None:
     # explicit zone: the implicit cast follows the session's TimeZone and shifts by five hours in Guayaquil
-    readings = {
-        "timestamp with time zone": f"({column} AT TIME ZONE 'UTC')",
-        "timestamp without time zone": column,
-    }
-    if source.base in readings:
-        return Conversion(_default(readings[source.base], rule, target))
+    if source.base == "timestamp with time zone":
+        return Conversion(_default(f"({column} AT TIME ZONE 'UTC')", rule, target))
+    if source.base == "timestamp without time zone":
+        return _from_local_time(column, rule, source, target)
     if source.base not in TEXT_TYPES:
         return None
     text = _as_text(column, source)
@@ -193,6 +191,18 @@ def _to_timestamp(column: str, rule: ColumnRule, source: LegacyColumn, target: S
     reason = f"{literal(said(rule, source) + ' no es una fecha: ')} || quote_literal(left({text}, 40))"
     refusal = Refusal(f"{text} <> '' AND {instant} IS NULL", "'22007'", origin(rule, source), reason)
     return Conversion(_default(value, rule, target), (refusal,))
+
+
+def _from_local_time(column: str, rule: ColumnRule, source: LegacyColumn, target: SpanishColumn) -> Conversion:
+    """Read a time by the clock that the mapping names. An hour that comes twice a year is PostgreSQL's to read: standard time."""
+    if rule.zone in (None, "UTC"):
+        return Conversion(_default(column, rule, target))
+    # a day from either end another clock's time may not exist; the infinite ones are the same by all clocks
+    fits = f"({column} BETWEEN '4713-01-02 BC' AND '294276-12-30' OR NOT isfinite({column}))"
+    moved = f"({column} AT TIME ZONE {literal(str(rule.zone))}) AT TIME ZONE 'UTC'"
+    value = _default(f"CASE WHEN {fits} THEN {moved} END", rule, target)
+    reason = literal(f"{said(rule, source)} es una hora de {rule.zone} que UTC no puede decir")
+    return Conversion(value, (Refusal(f"NOT {fits}", "'22008'", origin(rule, source), reason),))
 
 
 def _to_integer(column: str, rule: ColumnRule, source: LegacyColumn, target: SpanishColumn) -> Conversion | None:
