@@ -11,6 +11,7 @@ short_description: Judge the live database, render the SQL for it and store the 
 version_added: "0.1.0"
 description:
   - Compares the mapping with the live catalogue (drift, names already taken, rights, what depends on the legacy tables).
+  - Looks at what the night depends on and prints it as a page of findings.
   - Counts the rows that would go to quarantine and why, with the expressions that the copy uses.
   - Renders the SQL for this database, shows its difference to files/sql and stores it in C(migracion.sql_aprobado).
 options:
@@ -61,6 +62,12 @@ lines:
   returned: always
   type: list
   elements: str
+findings:
+  description: What the night depends on, each with C(name), C(value), C(limit), C(verdict) (bien, aviso, impide), the SQL
+    that mends it as C(mend) with C(who) may run it, and C(note); also when a finding, or something else, refuses.
+  returned: when the database could be looked at
+  type: list
+  elements: dict
 forecast:
   description: For each pair of tables, the rows that a copy would carry, change and quarantine.
   returned: when state is approved and nothing refuses

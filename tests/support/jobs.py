@@ -92,6 +92,10 @@ class Jobs:
         """fase1."""
         return self._call("fase1", schema_state.present, check)
 
+    def verify_approval(self) -> dict[str, Any]:
+        """fase0 --tags verify."""
+        return migration_render.verify_approval(self.params("prueba-check", "fase0"), True)
+
     def verify_tables(self) -> dict[str, Any]:
         """fase1 --tags verify."""
         return self._call("fase1", schema_state.verify_tables, False)

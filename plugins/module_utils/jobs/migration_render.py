@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,6 +19,7 @@ from ..core.proof.accounts import Account, forecast_details
 from ..core.proof.findings import forecast_lines
 from ..core.sqltext import qname
 from ..core.survey.drift import find_drift, unmapped_columns, unmapped_tables
+from ..core.survey.findings import Finding, barring, finding_details, page
 from ..ledger import bookkeeping
 from ..ledger.events import record_event
 from ..proof.accounting import take_account
@@ -28,6 +30,7 @@ from ..schema.undo import made_by_us
 from ..schema.virtual import virtual_schema
 from ..server import db
 from ..survey import surroundings
+from ..survey.findings_page import look
 from ..survey.rights import refused_rights
 
 RESERVE = 64 * 2**20  # bytes that backup_dir must have free beyond the size of the legacy tables
@@ -40,54 +43,74 @@ def approve(params: dict[str, Any], check: bool) -> dict[str, Any]:
     """
     with db.explaining(left=READ_ONLY_STEP if check else NOTHING_CHANGED), opened(params, check) as context:
         drift = [f"deriva: {d.message}" for d in find_drift(context.mapping, context.catalogue)]
-        refusals = drift + _column_refusals(context) + _role_refusals(context)
-        lines = _surrounding_lines(context)
+        findings = look(context.conn, context.mapping, context.catalogue, forward=True)
+        refusals = drift + _column_refusals(context) + _role_refusals(context) + barring(findings)
+        lines = page(findings) + _surrounding_lines(context)
         forecast: list[Account] = []
         if not drift:
             refusals += _name_refusals(context)
         refusals += refused_rights(context.conn, context.mapping, context.catalogue)
         if not refusals:
-            forecast = _forecast(context)
+            with _telling(lines, findings, left=READ_ONLY_STEP if check else NOTHING_CHANGED):
+                forecast = _forecast(context)
             lines += forecast_lines(forecast)
             line, disk = disk_space.outlook(context.conn, context.all_routes, context.settings)
             lines.append(line)
             refusals += _disk_refusals(context, disk)
         refusals += _backup_refusals(context, params["backup_dir"])
         if refusals:
-            raise refused_for(refusals, lines)
+            raise refused_for(refusals, lines, findings)
         texts = approved_texts(context)
         lines += _reference_lines(texts, params["reference"])
         _store(context, texts)
         return {
             "lines": lines,
+            "findings": finding_details(findings),
             "forecast": [forecast_details(a) for a in forecast],
             "diff": _diff(texts, params["reference"]),
         }
 
 
 def verify_approval(params: dict[str, Any], check: bool) -> dict[str, Any]:
-    """Compare the approval with what the live database gives now. Raises MigrationError where there is none."""
+    """Compare the approval with what the live database gives now, and look at what the night depends on.
+
+    Raises MigrationError where there is no approval, and, code refused, for a finding that would keep fase0 from it.
+    """
     with db.explaining(left=READ_ONLY_STEP), opened(params, check) as context:
         if bookkeeping.exists(context.conn):
             require_approved(context)
         else:
             raise MigrationError("no hay nada aprobado todavía", left=READ_ONLY_STEP, move="Ejecute fase0.yml con el mismo -i.")
+        findings = look(context.conn, context.mapping, context.catalogue, forward=False)
+        if impediments := barring(findings):
+            raise refused_for(impediments, page(findings), findings, READ_ONLY_STEP)
         line = f"Aprobación vigente: {len(approved_texts(context))} textos, mapeo y catálogo sin cambios."
         if not check:
             record_event(context.conn, context.run_id, "aprobacion", context.phase, {"vigente": True})
-        return {"lines": [line]}
+        return {"lines": [*page(findings), line], "findings": finding_details(findings)}
 
 
-def refused_for(refusals: list[str], lines: list[str]) -> MigrationError:
+def refused_for(refusals: list[str], lines: list[str], findings: list[Finding], left: str = NOTHING_CHANGED) -> MigrationError:
     """Return the error that names every refusal at once."""
     listed = "\n".join(f"  {n}. {text}" for n, text in enumerate(refusals, 1))
     return MigrationError(
         f"{len(refusals)} impedimentos",
-        left=NOTHING_CHANGED,
+        left=left,
         move=f"Corrija y repita fase0.yml con el mismo -i:\n{listed}",
         code="refused",
-        details={"lines": lines, "refusals": refusals},
+        details={"lines": lines, "refusals": refusals, "findings": finding_details(findings)},
     )
+
+
+@contextmanager
+def _telling(lines: list[str], findings: list[Finding], *, left: str) -> Iterator[None]:
+    """Let an error of the server carry what was found before it: it may well be its cause."""
+    try:
+        yield
+    except db.Error as error:
+        failed = db.explain_error(error, "contar las filas", left=left)
+        failed.details |= {"lines": lines, "findings": finding_details(findings)}
+        raise failed from error
 
 
 def _column_refusals(context: Context) -> list[str]:

@@ -104,7 +104,9 @@ def _trials(conn: Connection, mapping: TableMapping, catalogue: Catalogue) -> It
         if catalogue.relation(name) is not None:
             yield Trial(
                 f"retirar {name} de la publicación {publication}",
-                (f"ALTER PUBLICATION {ident(publication)} DROP TABLE {qname(schema, name)}",),
+                (
+                    f"ALTER PUBLICATION {ident(publication)} DROP TABLE ONLY {qname(schema, name)}",
+                ),  # its heirs, if any, may not be published
                 f"Pida al dueño: ALTER PUBLICATION {ident(publication)} OWNER TO {role};",
             )
 

@@ -58,7 +58,8 @@ def warnings(conn: Connection) -> list[str]:
     zone = fetch_all(conn, "SELECT reset_val FROM pg_settings WHERE name = 'TimeZone'")[0][0]
     if zone not in ("UTC", "Etc/UTC", "GMT"):
         said.append(
-            f"La zona horaria de la base es {zone}; las columnas en español guardan UTC y la copia convierte de forma explícita."
+            f"La zona horaria de la base es {zone}; las columnas en español guardan UTC: lo que lleva zona se convierte, y "
+            "lo que no la lleva se lee como dice el mapeo (zona)."
         )
     return said
 

@@ -1,0 +1,180 @@
+"""Judges what fase0 saw of the server and the database as a whole. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from ..sqltext import ident, literal
+from ..words import duration
+from .findings import BAR, GOOD, NOTICE, Finding
+
+CLOCKS_APART = 60  # seconds
+NEWEST_SERVER = 18
+SUPERUSER = "un superusuario; en un servicio gestionado, su soporte"
+
+
+def encoding_findings(encodings: list[str]) -> list[Finding]:
+    """SQL_ASCII says of no text what it means, so nothing can be carried; any other holds fewer characters than UTF8."""
+    return [_encoding(encoding) for encoding in encodings]
+
+
+def _encoding(encoding: str) -> Finding:
+    name = "codificación de la base"
+    if encoding == "SQL_ASCII":
+        note = "Ninguna sentencia lo cambia: vuelque la base y restáurela en una con ENCODING 'UTF8'."
+        return Finding(name, f"{encoding}: no dice qué letras son los bytes", "UTF8", BAR, note=note)
+    if encoding != "UTF8":
+        return Finding(name, encoding, "UTF8", NOTICE, note="Los valores que no quepan en ella irán a cuarentena.")
+    return Finding(name, encoding, "UTF8")
+
+
+def clock_findings(clocks: list[tuple[float, str, str]], *, forward: bool) -> list[Finding]:
+    """``clocks``: seconds that the server's is ahead of the runner's, and both as text. Only the way forward is barred."""
+    return [_clock(*clock, forward) for clock in clocks]
+
+
+def _clock(seconds: float, server: str, runner: str, forward: bool) -> Finding:
+    name, limit = "relojes", f"{CLOCKS_APART} s de diferencia como mucho"
+    if abs(seconds) <= CLOCKS_APART:
+        return Finding(name, f"{abs(seconds):.0f} s de diferencia", limit)
+    value = f"servidor {server}, esta máquina {runner}: {duration(abs(seconds))} de diferencia"
+    return Finding(name, value, limit, BAR if forward else NOTICE, note="Ponga en hora la máquina que vaya mal y repita.")
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A prepared transaction of the database: its name, whose it is, its age in seconds."""
+
+    database: str
+    gid: str
+    owner: str
+    age: float
+
+
+def prepared_findings(answers: list[list[Prepared]]) -> list[Finding]:
+    """A transaction prepared and never finished keeps its locks, and everybody's old rows, for good."""
+    name, limit = "transacciones preparadas", "ninguna"
+    return [
+        Finding(
+            name,
+            f"{literal(p.gid).strip()}, de {p.owner}, desde hace {duration(max(0.0, p.age))}",
+            limit,
+            NOTICE,
+            f"ROLLBACK PREPARED {literal(p.gid).strip()};",
+            f"{p.owner} o un superusuario, en la base {p.database}",
+            "Retiene sus bloqueos hasta que alguien la termine; COMMIT PREPARED, en vez de ROLLBACK, la confirma.",
+        )
+        for prepared in answers
+        for p in prepared
+    ] or [Finding(name, "ninguna", limit)]
+
+
+@dataclass(frozen=True)
+class Standbys:
+    """``names``: synchronous_standby_names; ``waiting``: whether a COMMIT of ours waits for them; ``there``: standbys that are
+    connected; ``synchronous``: those that answer as synchronous, None where the role may not see it; ``fixed``: whether the
+    server's command line sets the names, so that no statement changes them."""
+
+    names: str
+    waiting: bool
+    there: int
+    synchronous: int | None
+    fixed: bool
+
+
+def standby_findings(answers: list[Standbys]) -> list[Finding]:
+    """A COMMIT waits for each synchronous standby that is asked for, for ever where it is gone."""
+    return [_standbys(found) for found in answers]
+
+
+def _standbys(found: Standbys) -> Finding:
+    name = "réplicas síncronas"
+    if not found.names.strip():
+        return Finding(name, "ninguna", "ninguna, o todas en marcha")
+    asked = re.match(r"\s*(?:(?:FIRST|ANY)\s+)?(\d+)\s*\(", found.names, re.IGNORECASE)
+    needed, value = int(asked[1]) if asked else 1, f"«{found.names}»"
+    limit, note = f"{needed} en marcha", "Cada COMMIT espera a que responda; si falta, para siempre."
+    if not found.waiting:
+        return Finding(name, f"{value}, y nuestros COMMIT no esperan", limit)
+    if (found.there if found.synchronous is None else found.synchronous) < needed:
+        value += f": responde {found.synchronous if found.synchronous is not None else found.there}"
+        off = "ALTER SYSTEM SET synchronous_standby_names = ''; SELECT pg_reload_conf();"
+        return Finding(name, value, limit, BAR, "" if found.fixed else off, SUPERUSER, note)
+    if found.synchronous is None:
+        return Finding(name, f"{value}, y este rol no ve si responden (pg_monitor)", limit, NOTICE, note=note)
+    return Finding(name, f"{value}: responde {found.synchronous}", limit)
+
+
+def version_findings(answers: list[tuple[str, int]]) -> list[Finding]:
+    """(version, major): the connection refuses what is older than the oldest; what is newer has been tried by nobody."""
+    limit = f"de 14 a {NEWEST_SERVER}"
+    return [Finding("versión de PostgreSQL", v, limit, NOTICE if major > NEWEST_SERVER else GOOD) for v, major in answers]
+
+
+@dataclass(frozen=True)
+class SortingVersion:
+    """The version of the library that sorts text: recorded when indexes were built, and the one that runs now."""
+
+    what: str
+    recorded: str
+    actual: str
+
+
+def sorting_findings(answers: list[list[SortingVersion]]) -> list[Finding]:
+    """An index on text that an older library sorted may not find what is there, and let a double in."""
+    name, limit = "orden de los textos", "la versión de los índices"
+    note = "Rehaga los índices de texto (REINDEX) antes de la noche: con otra versión no encuentran lo que hay."
+    return [
+        Finding(name, f"{c.what}: índices de {c.recorded}, ahora {c.actual}", limit, NOTICE, note=note)
+        for changed in answers
+        for c in changed
+    ] or [Finding(name, "sin cambios de versión", limit)]
+
+
+@dataclass(frozen=True)
+class OrphanGrant:
+    """What an object grants to a role that no longer exists, by its OID."""
+
+    what: str
+    oid: int
+    rights: tuple[str, ...]
+
+
+def orphan_findings(answers: list[list[OrphanGrant]]) -> list[Finding]:
+    """No REVOKE reaches a role without a name, so no statement is offered."""
+    name, limit = "permisos de nadie", "ninguno"
+    note = "No se trasladan. Solo un superusuario (el soporte, en un servicio gestionado) puede limpiarlos."
+    return [
+        Finding(name, f"{o.what}: {', '.join(o.rights)} para el rol {o.oid}, que ya no existe", limit, NOTICE, note=note)
+        for orphans in answers
+        for o in orphans
+    ] or [Finding(name, "ninguno", limit)]
+
+
+@dataclass(frozen=True)
+class ForeignReference:
+    """A foreign key of a table that is not ours on a Spanish table: where it stands and what it is called, as (schema, name)."""
+
+    table: str
+    constraint: str
+    target: str
+    action: str
+
+
+def reference_findings(answers: list[list[ForeignReference]]) -> list[Finding]:
+    """What such a table refers to is neither removed nor emptied, so the way back would stop there."""
+    name, limit = "claves foráneas de otros", "ninguna a tablas en español"
+    return [
+        Finding(
+            name,
+            f"{r.table}.{ident(r.constraint)} → {r.target} ({r.action})",
+            limit,
+            NOTICE,
+            f"ALTER TABLE {r.table} DROP CONSTRAINT {ident(r.constraint)};",
+            f"quien posee {r.table}",
+            "Las filas a las que apunte no se retiran, y deshacer fase2 o fase1 se detendría: entonces, no antes, quítela.",
+        )
+        for references in answers
+        for r in references
+    ] or [Finding(name, "ninguna", limit)]

@@ -1,0 +1,155 @@
+"""Reads the legacy rows whole, values kept aside (TOAST) too, so that a damaged one is found before the night.
+
+A statement reads some blocks and ends: no lock that a writer meets, and nothing that holds vacuum back for long. A block
+range that cannot be read is halved until the rows are known.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ..core.catalogue import Relation
+from ..core.sqltext import ident
+from ..core.survey.table_findings import Readable
+from ..server import db
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+
+READ_WHOLE = 4 * 2**30  # bytes of a table up to which every row is read; above, evenly spread ranges of as much
+BYTES_AT_ONCE = 64 * 2**20  # bytes that one statement reads, about
+BROKEN_SHOWN = 20  # rows that are named of a table; then the search ends
+# Classes of SQLSTATE that a damaged row or file gives: internal and corrupted data, system errors, a value that is none.
+UNREADABLE = ("XX", "58", "22")
+_PARTS = """
+WITH RECURSIVE tree AS (
+  SELECT c.oid, 0 AS depth FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s AND c.relname = %s
+  UNION
+  SELECT i.inhrelid, t.depth + 1 FROM tree t JOIN pg_inherits i ON i.inhparent = t.oid
+)
+SELECT c.oid::bigint, quote_ident(n.nspname) || '.' || quote_ident(c.relname),
+       pg_relation_size(c.oid) / current_setting('block_size')::bigint, pg_table_size(c.oid),
+       CASE WHEN c.reltuples < 0 THEN pg_relation_size(c.oid) / 200.0 ELSE c.reltuples END::bigint
+FROM (SELECT oid, min(depth) AS depth FROM tree GROUP BY oid) t
+JOIN pg_class c ON c.oid = t.oid AND c.relkind = 'r' JOIN pg_namespace n ON n.oid = c.relnamespace ORDER BY t.depth, c.oid
+"""
+# What may lie outside the row or be compressed; the function that reads it whole, for its type.
+_VALUES = """
+SELECT a.attname, t.typname = 'bytea', a.attcollation <> 0
+FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+WHERE a.attrelid = %s::oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attlen = -1 AND a.attstorage <> 'p'
+"""
+
+
+@dataclass(frozen=True)
+class StoredPart:
+    """A table with a file of its own: the legacy one, a partition or an heir. ``blocks`` and ``rows`` as the server knows."""
+
+    oid: int
+    name: str
+    blocks: int
+    size: int
+    rows: int
+
+
+def stored_parts(conn: Connection, schema: str, name: str) -> list[StoredPart]:
+    """Return where a table's rows lie: itself first, then its partitions and heirs, however far down."""
+    return [StoredPart(*row) for row in db.fetch_all(conn, _PARTS, (schema, name))]
+
+
+@dataclass
+class _Search:
+    """Reads one part's blocks; ``key``: SQL of what a row is named by, ``whole``: of all its values."""
+
+    conn: Connection
+    part: StoredPart
+    key: str
+    whole: str
+    read: int = 0
+    broken: list[tuple[str, str]] = field(default_factory=list)
+
+    def blocks(self, first: int, end: int) -> None:
+        """Read the blocks from ``first`` up to ``end``; halve what cannot be read."""
+        if len(self.broken) >= BROKEN_SHOWN:
+            return
+        try:
+            self.read += int(self._rows(first, end, self.whole)[0][0])
+        except db.Error as error:
+            why = reading_error(error)
+            if why is None:
+                raise
+            if end - first > 1:
+                middle = (first + end) // 2
+                self.blocks(first, middle)
+                self.blocks(middle, end)
+            else:
+                self._one_block(first, why)
+
+    def _one_block(self, block: int, why: str) -> None:
+        try:
+            rows = self._rows(block, block + 1, f"l.ctid::text, {self.key}")
+        except db.Error as error:
+            if reading_error(error) is None:
+                raise
+            self.broken.append((f"bloque {block}", why))
+            return
+        for place, key in rows:
+            try:
+                db.fetch_all(self.conn, f"SELECT {self.whole} FROM ONLY {self.part.name} l WHERE l.ctid = '{place}'")
+                self.read += 1
+            except db.Error as error:
+                said = reading_error(error)
+                if said is None:
+                    raise
+                self.broken.append((key, said))
+
+    def _rows(self, first: int, end: int, what: str) -> list[db.Row]:
+        return db.fetch_all(
+            self.conn, f"SELECT {what} FROM ONLY {self.part.name} l WHERE l.ctid >= '({first},0)' AND l.ctid < '({end},0)'"
+        )
+
+
+def readable_rows(conn: Connection, schema: str, relation: Relation) -> Readable:
+    """Read a legacy table's rows whole; above READ_WHOLE bytes a sample of its blocks."""
+    parts = stored_parts(conn, schema, relation.name)
+    size = sum(part.size for part in parts)
+    step = max(1, math.ceil(size / READ_WHOLE))
+    key = " || '|' || ".join(f"l.{ident(c)}::text" for c in relation.primary_key) or "l.ctid::text"
+    read, broken = 0, []
+    for part in parts:
+        search = _Search(conn, part, key, _all_values(conn, part))
+        for first, end in _ranges(part, step):
+            search.blocks(first, end)
+        read += search.read
+        broken += [(k if part is parts[0] else f"{part.name} {k}", why) for k, why in search.broken]
+    more = len(broken) >= BROKEN_SHOWN
+    return Readable(relation.name, read, sum(part.rows for part in parts), step == 1, tuple(broken[:BROKEN_SHOWN]), more)
+
+
+def _ranges(part: StoredPart, step: int) -> Iterator[tuple[int, int]]:
+    """Yield ranges of blocks that hold BYTES_AT_ONCE bytes, one of ``step``; what is written later is not damaged yet."""
+    if part.blocks:
+        width = max(1, math.ceil(part.blocks * BYTES_AT_ONCE / max(part.size, 1)))
+        width = min(width, max(1, math.ceil(part.blocks / step)))
+        starts = range(0, part.blocks, width * step)
+        yield from ((first, min(first + width, part.blocks)) for first in starts)
+
+
+def _all_values(conn: Connection, part: StoredPart) -> str:
+    """Return SQL that reads every value of the rows and counts them: a length would be known without reading."""
+    reads = []
+    for name, binary, collated in db.fetch_all(conn, _VALUES, (part.oid,)):
+        column = f"l.{ident(name)}"
+        text = f'{column}::text COLLATE "C"' if collated else f"{column}::text"
+        reads.append(f"count(sha256({column}))" if binary else f"count(hashtext({text}))")
+    return ", ".join(["count(*)", *reads])
+
+
+def reading_error(error: db.Error) -> str | None:
+    """Return what the server says where it cannot read what it has stored, None for every other error."""
+    if error.pgcode and error.pgcode[:2] in UNREADABLE:
+        return f"SQLSTATE {error.pgcode}: {error.diag.message_primary or ''}".rstrip(": ")
+    return None
