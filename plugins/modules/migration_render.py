@@ -24,6 +24,10 @@ options:
     description: The texts of files/sql by name; the action plugin of the same name fills it in.
     type: dict
     default: {}
+  maintenance_window:
+    description: When the phase may run; the judgement ends before it closes. Empty means always.
+    type: dict
+    default: {}
   overrides:
     description: Gates that are passed by name, with a reason.
     type: dict
@@ -89,6 +93,7 @@ def main() -> None:
         **MAPPING_OPTIONS,
         "state": {"type": "str", "choices": ["approved", "verified"], "default": "approved"},
         "reference": {"type": "dict", "default": {}},
+        "maintenance_window": {"type": "dict", "default": {}},
         "overrides": {"type": "dict", "default": {}},
         "database_disk_gb": {"type": "float", "default": 0},
     }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -15,12 +14,12 @@ from ..core.waits import BUILD_INDEX, CLASHES, DROP_INDEX, NAME
 from ..ledger import lease
 from ..ledger.owed_indexes import TABLE, Owed, forget_owed, owed_indexes
 from ..server import db
+from ..server.attended import attended
 from ..server.connect import connect
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
-WATCH_SECONDS = 2.0
 CREATE_INDEX = "CREATE INDEX "
 # Those that neither a constraint nor the copy itself needs.
 SECONDARY = """
@@ -116,17 +115,9 @@ def _run_watched(url: str, run_id: str, statement: str, watch: Callable[[], None
 
     The session carries the run's id: whoever takes a dead run over ends it.
     """
-    with closing(connect(url, run_id)) as session, ThreadPoolExecutor(1) as pool:
+    with closing(connect(url, run_id)) as session:
         db.fetch_one(session, "SELECT set_config(%s, %s, false)", (NAME, str(BUILD_INDEX.timeout_ms)))
-        running = pool.submit(db.run_sql, session, statement)
-        try:
-            while wait([running], timeout=WATCH_SECONDS).not_done:
-                watch()
-        except BaseException:
-            session.cancel()
-            wait([running])
-            raise
-        running.result()
+        attended(session, lambda: db.run_sql(session, statement), watch)
 
 
 def _blocked(conn: Connection, owed: Owed) -> MigrationError:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -21,9 +21,13 @@ from ..core.phase.window import Window, position
 from ..core.server.sqlstate import SENTENCES
 from ..ledger import lease
 from ..server import db
+from ..server.attended import attended
+from ..server.connect import connect
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
+
+    from ..server.db import T
 
 LOOK_SECONDS = 1.0  # between two looks at everybody else
 SIGN_SECONDS = 10.0  # between two signs of life
@@ -31,6 +35,8 @@ RESERVE_SECONDS = 30.0  # before the window's end: the last batch and the summar
 PATIENCE_SECONDS = 600.0  # without a single batch: a standby that is down would hold the run for ever
 READ_ONLY = "25006"
 STAYS, CONTINUES = "Lo copiado queda;", "la misma orden continúa desde aquí"
+BETWEEN_BATCHES = "la copia se detiene entre dos lotes"
+HALF_WAY = "la comparación se interrumpe a medias, y la próxima empieza desde el principio"
 # What stands behind the batch that this transaction is about to commit.
 WAITERS = """
 SELECT count(*) FROM (SELECT DISTINCT pid FROM pg_locks WHERE NOT granted) w
@@ -80,6 +86,7 @@ class Watch:
 
     run_id: str
     settings: Settings = field(default_factory=Settings)
+    unattended: str = field(default="", init=False)
     _looked: float = field(default=float("-inf"), init=False)
     _signed: float = field(default_factory=time.monotonic, init=False)  # the call began with a sign
     _verdict: Verdict = field(default_factory=Verdict, init=False)
@@ -98,17 +105,20 @@ class Watch:
             self._looked, self._verdict = now, verdict_on(read_load(conn), self.settings)
         return self._verdict
 
-    def require_time(self, conn: Connection) -> None:
-        """Raise ``paused`` when somebody asked to stop or the window closes; give a sign of life now and then."""
+    def require_time(self, conn: Connection, stops: str = BETWEEN_BATCHES, left: str = STAYS) -> None:
+        """Raise ``paused`` when somebody asked to stop or the window closes; give a sign of life now and then.
+
+        ``stops``: what stops, and where, in words; ``left``: what is there then.
+        """
         if lease.stop_requested(conn, self.run_id):
-            raise paused("Parada pedida: la copia se detiene entre dos lotes")
+            raise paused(f"Parada pedida: {stops}", left=left)
         if self.window is not None:
             where = position(self.window, datetime.now(UTC))
             if not where.inside or where.seconds <= RESERVE_SECONDS:
                 raise paused(
-                    f"La ventana de mantenimiento {self.window} se cierra (allí son las {where.local:%H:%M:%S}): la copia se "
-                    "detiene entre dos lotes",
+                    f"La ventana de mantenimiento {self.window} se cierra (allí son las {where.local:%H:%M:%S}): {stops}",
                     " cuando se abra de nuevo",
+                    left,
                 )
         if time.monotonic() - self._signed >= SIGN_SECONDS:
             self._signed = time.monotonic()
@@ -132,10 +142,30 @@ class Watch:
         if row and row[0]:
             raise read_only()
 
+    def long(self, conn: Connection, url: str, work: Callable[[], T]) -> T:
+        """Return what ``work`` returns, which reads whole tables on ``conn``; cancel it where the run ends here.
 
-def paused(why: str, when: str = "") -> MigrationError:
+        Looked at on a second session, opened only where it lasts; without one (``unattended`` says why) until the end nothing
+        can be seen.
+        """
+        session: list[Connection] = []
+        with ExitStack() as stack:
+
+            def look() -> None:
+                if not session and not self.unattended:
+                    try:
+                        session.append(stack.enter_context(closing(connect(url, self.run_id))))
+                    except MigrationError as error:
+                        self.unattended = error.what
+                for second in session:
+                    self.require_time(second, HALF_WAY, "Lo ya confirmado queda;")
+
+            return attended(conn, work, look)
+
+
+def paused(why: str, when: str = "", left: str = STAYS) -> MigrationError:
     """The end of a run between two batches: non-zero, and nothing is wrong."""
-    return MigrationError(why, left=STAYS, move=f"{CONTINUES}{when}.", code="paused")
+    return MigrationError(why, left=left, move=f"{CONTINUES}{when}.", code="paused")
 
 
 def out_of_patience(why: str, settings: Settings) -> MigrationError:

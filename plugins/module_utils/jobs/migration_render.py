@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ..backfill import disk_space
+from ..backfill.watch import Watch
 from ..call.approval import MAPPING_NAME, approved_texts, require_approved, sha256
 from ..call.context import CATALOGUE_NAME, Context, opened
 from ..core.backfill.growth import BackupDisk, ServerDisk
@@ -146,8 +147,12 @@ def _name_refusals(context: Context) -> list[str]:
 
 
 def _forecast(context: Context) -> list[Account]:
+    conn, routes = context.conn, context.all_routes
     with virtual_schema(context):
-        return take_account(context.conn, context.all_routes, context.all_routes)
+        if context.check:  # holds no lease: nobody can ask it to stop, and the window's end is none of its affair
+            return take_account(conn, routes, routes)
+        watch = Watch(context.run_id, context.settings)
+        return watch.long(conn, context.database_url, lambda: take_account(conn, routes, routes))
 
 
 def _surrounding_lines(context: Context) -> list[str]:

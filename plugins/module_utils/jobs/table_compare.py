@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from ..backfill.sequences import advance_sequences, lagging_sequences
@@ -41,15 +42,15 @@ def compare(params: dict[str, Any], check: bool) -> dict[str, Any]:
 def _compare(context: Context, repairs: bool) -> dict[str, Any]:
     conn, routes = context.conn, context.routes
     lines: list[str] = []
+    mending = Mender(Watch(context.run_id, context.settings), context.settings.batch_rows, context.database_url)
 
     def begin(accounts: Sequence[Account]) -> None:
         context.begin()
         for found in accounts:
-            found.examples = named_differences(conn, found, context.all_routes)
+            found.examples = mending.long(conn, partial(named_differences, conn, found, context.all_routes))
         lines.extend(["Diferencias antes de reparar:", *difference_lines(accounts)])
 
     if repairs:
-        mending = Mender(Watch(context.run_id, context.settings), context.settings.batch_rows)
         accounts = repair(conn, routes, context.all_routes, mending, begin)
         changed = bool(lines)
         if lagging_sequences(conn, context.mapping, routes):
@@ -59,6 +60,8 @@ def _compare(context: Context, repairs: bool) -> dict[str, Any]:
         lines += waiving.apply(conn, context.settings.waived_quarantine, routes, context.run_id, context.phase)
     else:
         accounts, changed = prove(conn, routes, context.all_routes), False
+    if why := mending.watch.unattended:
+        lines.append(f"La comparación no se pudo vigilar desde otra sesión, así que no se habría podido parar: {why}")
     broken = broken_objects(conn, context.mapping, routes)
     unsound = broken + lagging_objects(conn, context.mapping, routes)
     detail = proof_detail(accounts, unsound)

@@ -9,7 +9,7 @@ from ..backfill.sequences import lagging_sequences
 from ..core.bookkeeping import BOOKKEEPING
 from ..core.mapping.types import TableMapping
 from ..core.proof import comparison
-from ..core.proof.accounts import Account, named_difference
+from ..core.proof.accounts import Account, Group, named_difference
 from ..core.proof.comparison import DIFFERENT, EQUAL, MERGED, PENDING, QUARANTINED, REFUSED, SURPLUS
 from ..core.rows.routes import Route
 from ..core.sqltext import qname
@@ -48,16 +48,17 @@ def take_account(conn: Connection, routes: Sequence[Route], all_routes: Sequence
     reported = [a for a in accounts if a.route in routes]
     for found in reported:
         found.stale_merges = _stale_merges(conn, found)
+        found.uncompared = _uncompared(conn, found.route)
     return reported
 
 
 def _states(conn: Connection, route: Route) -> Account:
     found = Account(route)
-    for state, reason, rows, entered, first in fetch_all(conn, comparison.accounting_sql(route)):
-        found.add(state, reason, rows, first)
+    for state, kind, rows, entered, first in fetch_all(conn, comparison.accounting_sql(route)):
+        found.add(state, kind, Group(rows, *first))
         if state in (QUARANTINED, REFUSED):
             found.entries += entered
-    found.add(EQUAL, None, fetch_all(conn, comparison.rows_sql(route))[0][0] - found.legacy_rows, "")
+    found.add(EQUAL, None, Group(fetch_all(conn, comparison.rows_sql(route))[0][0] - found.legacy_rows, ""))
     return found
 
 
@@ -72,6 +73,17 @@ def _stale_merges(conn: Connection, found: Account) -> int:
     if fetch_all(conn, query, (found.route.pair.source, found.route.pair.target))[0][0] == found.count(MERGED):
         return 0
     return int(fetch_all(conn, f"SELECT count(*) FROM ({comparison.stale_merges_sql(found.route)}) s")[0][0])
+
+
+def _uncompared(conn: Connection, route: Route) -> tuple[str, ...]:
+    """The catalogue is asked, not the mapping: what somebody else added to the table is compared with nothing either."""
+    columns = fetch_all(
+        conn,
+        "SELECT attname::text FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped"
+        " AND attname <> ALL (%s) ORDER BY attnum",
+        (route.target_table, list(route.columns)),
+    )
+    return tuple(name for (name,) in columns)
 
 
 def named_differences(conn: Connection, found: Account, all_routes: Sequence[Route]) -> list[dict[str, Any]]:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
 from ..core.proof import comparison
-from ..core.proof.accounts import Account, named_difference
-from ..core.proof.comparison import DIFFERENT, PENDING, SURPLUS
+from ..core.proof.accounts import Account, Group, named_difference
+from ..core.proof.comparison import DIFFERENT, EQUAL, PENDING, SURPLUS
 from ..core.rows.routes import Route
 from ..core.rows.row_bytes import legacy_row_bytes, spanish_row_bytes
 from ..core.rows.row_locks import as_rows, legacy_locks, twin_lock
@@ -26,6 +26,8 @@ from .accounting import EXAMPLES, take_account
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
+
+    from ..server.db import T
 
     Key = Sequence[str]
     Work = Callable[[Sequence[Key]], list[Row]]
@@ -69,6 +71,10 @@ def spanish_side(route: Route) -> Side:
 class Looker:
     """How a proof handles candidates: it looks, no more. A repair makes them right first, in the same transaction."""
 
+    def long(self, conn: Connection, work: Callable[[], T]) -> T:
+        """Return what ``work`` returns, which reads whole tables on ``conn``."""
+        return work()
+
     def batches(self, conn: Connection, side: Side, keys: Sequence[Key], work: Work) -> Iterator[list[Row]]:
         """Yield what ``work`` returns for some keys after the others, each in a transaction of its own."""
 
@@ -90,21 +96,27 @@ class Looker:
 
 def prove(conn: Connection, routes: Sequence[Route], all_routes: Sequence[Route]) -> list[Account]:
     """Compare every pair; differences come with their column and both values."""
-    with snapshot(conn, routes, all_routes) as accounts:
-        look_again(conn, accounts, all_routes, Looker())
+    looker = Looker()
+    with snapshot(conn, routes, all_routes, looker) as accounts:
+        look_again(conn, accounts, all_routes, looker)
     return accounts
 
 
 @contextmanager
-def snapshot(conn: Connection, routes: Sequence[Route], all_routes: Sequence[Route]) -> Iterator[list[Account]]:
+def snapshot(conn: Connection, routes: Sequence[Route], all_routes: Sequence[Route], handler: Looker) -> Iterator[list[Account]]:
     """Compare in one snapshot. The keys of all candidates stand on the server until the caller is done with them."""
-    with transaction(conn, isolation="REPEATABLE READ", read_only=True):
-        accounts = take_account(conn, routes, all_routes)
-        for found in accounts:
-            if found.count(*PENDING):
-                _declare(conn, _rows_of(found), comparison.candidates_sql(found.route))
-            if found.surplus:
-                _declare(conn, _surplus_of(found), comparison.surplus_candidates_sql(_filling(found, all_routes)))
+
+    def compare() -> list[Account]:
+        with transaction(conn, isolation="REPEATABLE READ", read_only=True):
+            accounts = take_account(conn, routes, all_routes)
+            for found in accounts:
+                if found.count(*PENDING):
+                    _declare(conn, _rows_of(found), comparison.candidates_sql(found.route))
+                if found.surplus:
+                    _declare(conn, _surplus_of(found), comparison.surplus_candidates_sql(_filling(found, all_routes)))
+            return accounts  # the COMMIT runs what was declared
+
+    accounts = handler.long(conn, compare)
     try:
         yield accounts
     finally:
@@ -113,33 +125,68 @@ def snapshot(conn: Connection, routes: Sequence[Route], all_routes: Sequence[Rou
 
 
 def look_again(conn: Connection, accounts: Sequence[Account], all_routes: Sequence[Route], handler: Looker) -> None:
-    """Judge every candidate anew: surplus rows first (children before parents), then legacy rows (parents first)."""
+    """Judge every candidate anew: surplus rows first (children before parents), then legacy rows (parents first).
+
+    A Spanish row that was surplus and is none any more is compared with the legacy row that came back for it.
+    """
     wrong = [found for found in accounts if not found.clean]
+    back: dict[str, Back] = {}
     for found in reversed(wrong):
         found.examples = []
         if found.surplus:
             found.surplus = 0
             for keys in _portions(conn, _surplus_of(found)):
-                _look_at_surplus(conn, found, keys, all_routes, handler)
+                for route, given in _look_at_surplus(conn, found, keys, all_routes, handler):
+                    back.setdefault(route.view, Back(found, route)).keys.update(dict.fromkeys(given))
     for found in wrong:
         if found.count(*PENDING):
-            for rows in _portions(conn, _rows_of(found)):
-                _look_at_rows(conn, found, rows, all_routes, handler)
+            _look_at_candidates(conn, found, back.get(found.route.view), all_routes, handler)
         if found.stale_entries:
             same_source = [r for r in all_routes if r.pair.source == found.route.pair.source]
             stale = f"{comparison.stale_entries_sql(same_source)} FOR SHARE OF c"
-            found.stale_entries = _still(conn, stale, partial(handler.close_entries, same_source=same_source))
+            found.stale_entries = _still(conn, stale, handler, partial(handler.close_entries, same_source=same_source))
         if found.stale_merges:
             stale = f"{comparison.stale_merges_sql(found.route)} FOR SHARE OF m"
-            found.stale_merges = _still(conn, stale, partial(handler.forget_merges, route=found.route))
+            found.stale_merges = _still(conn, stale, handler, partial(handler.forget_merges, route=found.route))
+    reported = {a.route.view: a for a in accounts}
+    for view, came in back.items():
+        _look_at_rows(conn, reported.get(view, came.found), came.route, list(came.keys), all_routes, handler)
+
+
+@dataclass
+class Back:
+    """Legacy rows that came back for a Spanish one. ``found``: where that was surplus."""
+
+    found: Account
+    route: Route
+    keys: dict[Key, None] = field(default_factory=dict)
+
+
+def _look_at_candidates(
+    conn: Connection, found: Account, back: Back | None, all_routes: Sequence[Route], handler: Looker
+) -> None:
+    """Those that came back among them are counted here."""
+    middle = 2 + len(found.route.key)
+    for rows in _portions(conn, _rows_of(found)):
+        for state, kind, *key in rows:
+            found.take(state, kind)
+            if back is not None:
+                back.keys.pop(tuple(key[: middle - 2]), None)
+        twins = [row[middle:] for row in rows if row[0] == DIFFERENT]
+        _look_at_rows(conn, found, found.route, [row[2:middle] for row in rows], all_routes, handler, twins)
 
 
 def _look_at_rows(
-    conn: Connection, found: Account, candidates: Sequence[Row], all_routes: Sequence[Route], handler: Looker
+    conn: Connection,
+    found: Account,
+    route: Route,
+    keys: Sequence[Key],
+    all_routes: Sequence[Route],
+    handler: Looker,
+    twins: Sequence[Key] = (),
 ) -> None:
-    route, side, gone = found.route, legacy_side(found.route), len(candidates)
-    middle = 2 + len(side.types)
-    twins = [row[middle:] for row in candidates if row[0] == DIFFERENT]
+    """``twins``: the Spanish rows of some; a legacy row that was deleted meanwhile must not leave its own unseen."""
+    side, gone = legacy_side(route), len(keys)
 
     def work(some: Sequence[Key]) -> list[Row]:
         handler.mend(conn, side, some)
@@ -147,19 +194,22 @@ def _look_at_rows(
         locks = (*legacy_locks(route, rows), twin_lock(route, rows))
         return _locked(conn, locks, comparison.second_look_sql(route, rows, EXAMPLES))
 
-    for state, reason, *_ in candidates:
-        found.take(state, reason)
-    for judged in handler.batches(conn, side, [row[2:middle] for row in candidates], work):
+    for judged in handler.batches(conn, side, keys, work):
         gone -= len(judged)
-        for state, reason, clave, differing in judged:
-            found.add(state, reason, 1, clave)
+        for state, kind, reason, clave, differing in judged:
+            if state != EQUAL or route is found.route:  # another pair's equal rows are its own account's
+                found.add(state, kind, Group(1, clave, reason or ""))
             if state in PENDING:
                 _keep(found, state, reason, clave, differing)
-    if gone and twins:  # a legacy row that was deleted meanwhile must not leave its Spanish row unseen
-        _look_at_surplus(conn, found, twins, all_routes, handler)
+    if gone and twins:
+        for other, given in _look_at_surplus(conn, found, twins, all_routes, handler):
+            _look_at_rows(conn, found, other, given, all_routes, handler)
 
 
-def _look_at_surplus(conn: Connection, found: Account, keys: Sequence[Key], all_routes: Sequence[Route], handler: Looker) -> None:
+def _look_at_surplus(
+    conn: Connection, found: Account, keys: Sequence[Key], all_routes: Sequence[Route], handler: Looker
+) -> Iterator[tuple[Route, list[Key]]]:
+    """Count those that are surplus still; yield the legacy keys that give others after all, to be compared with them."""
     side, fill = spanish_side(found.route), _filling(found, all_routes)
 
     def work(some: Sequence[Key]) -> list[Row]:
@@ -170,12 +220,17 @@ def _look_at_surplus(conn: Connection, found: Account, keys: Sequence[Key], all_
         return fetch_all(conn, comparison.surplus_judged_sql(fill, as_rows(side.types, there)))
 
     for rows in handler.batches(conn, side, keys, work):
-        found.surplus += len(rows)
-        for (clave,) in rows:
-            _keep(found, SURPLUS, None, clave, None)
+        for clave, *_ in rows:
+            if clave is not None:
+                found.surplus += 1
+                _keep(found, SURPLUS, None, clave, None)
+        if given := [row[1:] for row in rows if row[0] is None]:
+            for route in fill:
+                if legacy := fetch_all(conn, comparison.giving_sql(route, as_rows(side.types, given))):
+                    yield route, [tuple(key) for key in legacy]
 
 
-def _still(conn: Connection, query: str, mend: Callable[[Connection], None]) -> int:
+def _still(conn: Connection, query: str, handler: Looker, mend: Callable[[Connection], None]) -> int:
     """Return how many rows a query that locks them finds once more."""
 
     def work(connection: Connection) -> int:
@@ -183,7 +238,7 @@ def _still(conn: Connection, query: str, mend: Callable[[Connection], None]) -> 
         run_sql(connection, query)
         return len(fetch_all(connection, query))
 
-    return with_lock_retries(conn, work, LOOK, "entradas de migracion (FOR SHARE)")
+    return handler.long(conn, lambda: with_lock_retries(conn, work, LOOK, "entradas de migracion (FOR SHARE)"))
 
 
 def _locked(conn: Connection, locks: Sequence[str], query: str) -> list[Row]:

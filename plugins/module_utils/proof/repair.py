@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ from .prove import Looker, Side, look_again, snapshot
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
+    from ..server.db import T
     from .prove import Key, Work
 
 ROUNDS = 5
@@ -40,7 +41,7 @@ def repair(
     was written since, and counts as repaired once it was carried and found equal under its lock.
     """
     for turn in range(ROUNDS):
-        with snapshot(conn, routes, all_routes) as accounts:
+        with snapshot(conn, routes, all_routes, mending) as accounts:
             if all(a.clean for a in accounts):
                 break
             if turn == 0:
@@ -57,6 +58,11 @@ class Mender(Looker):
 
     watch: Watch
     batch_rows: int
+    url: str = field(repr=False)
+
+    def long(self, conn: Connection, work: Callable[[], T]) -> T:
+        """Under the eyes of the run's watch."""
+        return self.watch.long(conn, self.url, work)
 
     def batches(self, conn: Connection, side: Side, keys: Sequence[Key], work: Work) -> Iterator[list[Row]]:
         """In transactions of at most ``batch_rows`` and BATCH_BYTES that give way to writers."""

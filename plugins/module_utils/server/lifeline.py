@@ -55,13 +55,13 @@ def _wait(signalled: int) -> None:
     while (STDOUT, select.POLLNVAL) in ends.poll():
         ends.unregister(STDOUT)  # closed by ourselves
     for conn in list(_connections):
-        _hang_up(conn)
+        hang_up(conn)
     signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
     time.sleep(PATIENCE)
     os._exit(1)
 
 
-def _hang_up(conn: Connection) -> None:
+def hang_up(conn: Connection) -> None:
     """The statement in flight fails here and now; the server ends its side by client_connection_check_interval."""
     with suppress(Exception), socket.socket(fileno=os.dup(conn.fileno())) as its_socket:  # or closed meanwhile
         its_socket.shutdown(socket.SHUT_RDWR)

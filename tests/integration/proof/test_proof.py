@@ -279,6 +279,28 @@ def test_the_forecast_names_only_what_would_happen(new_database: Callable[..., D
     ]
 
 
+def test_the_time_is_that_of_the_rows_at_the_rate_that_is_said(new_database: Callable[..., Database], tmp_path: Path) -> None:
+    database = new_database()
+    jobs = Jobs(database.url, tmp_path, subphase="2.1")
+    found = jobs.forecast()
+    rows = sum(item["copiar"] + item["cuarentena"] for item in found["forecast"])
+    assert found["estimated_seconds"] == pytest.approx(rows / 8000)
+    jobs.up_to_proof()
+    with database.cursor() as cursor:  # 90,000 rows in 100 s, the two halves of one table at once; 10,000 in 300 s
+        cursor.execute("DELETE FROM clientes; DELETE FROM migracion.progreso_copia")
+        columns = "tabla_origen, tabla_destino, tramo, filas_leidas, ritmo, filas_previstas, terminada_at"
+        cursor.execute(
+            f"INSERT INTO migracion.progreso_copia ({columns}) VALUES"
+            " ('customers', 'clientes', 'a', 40000, 400, 0, now()), ('customers', 'clientes', 'b', 50000, 500, 0, now()),"
+            " ('users', 'proveedores', '', 30000, 100, 0, now()), ('users', 'clientes', '', 9000, 1, 0, now())"
+        )
+    found = jobs.forecast()
+    rows = sum(item["copiar"] + item["cambiar"] for item in found["forecast"])
+    assert rows > 100
+    assert found["estimated_seconds"] == pytest.approx(rows / 300)  # 120,000 rows in 400 s
+    assert found["lines"][-1].endswith(f"({rows} filas a 300 filas/s)")
+
+
 # --- what cannot be proved is not proved
 
 

@@ -72,7 +72,7 @@ def test_a_snapshot_alone_would_have_named_them(made: Made) -> None:
         routes = context.all_routes
         deadline = time.monotonic() + 60
         while not unclean and time.monotonic() < deadline:
-            with prove.snapshot(context.conn, routes, routes) as accounts:
+            with prove.snapshot(context.conn, routes, routes, prove.Looker()) as accounts:
                 unclean += sum(not a.clean for a in accounts)
                 prove.look_again(context.conn, accounts, routes, prove.Looker())
             assert [a.groups for a in accounts if not a.clean] == []
@@ -116,7 +116,7 @@ def test_a_spanish_row_that_was_not_there_to_be_locked_is_not_judged(made: Made,
     with opened(jobs.params("prueba", "fase2"), True) as context:
         routes = context.all_routes
         database.query("DELETE FROM customers WHERE id = %s", (CUSTOMER,))
-        with prove.snapshot(context.conn, routes, routes) as accounts:
+        with prove.snapshot(context.conn, routes, routes, prove.Looker()) as accounts:
             assert [a.surplus for a in accounts if not a.clean] == [1]
             database.query("DELETE FROM clientes WHERE id = %s", (CUSTOMER,))
             for name in ("fetch_all", "run_sql"):
@@ -131,7 +131,7 @@ def test_a_legacy_row_that_goes_between_the_two_looks_does_not_hide_its_spanish_
     with opened(jobs.params("prueba", "fase2"), True) as context:
         routes = context.all_routes
         database.query("UPDATE customers SET city = 'Tena' WHERE id = %s", (CUSTOMER,))
-        with prove.snapshot(context.conn, routes, routes) as accounts:
+        with prove.snapshot(context.conn, routes, routes, prove.Looker()) as accounts:
             database.query("DELETE FROM customers WHERE id = %s", (CUSTOMER,))
             prove.look_again(context.conn, accounts, routes, prove.Looker())
         [found] = [a for a in accounts if not a.clean]

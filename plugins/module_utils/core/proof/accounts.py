@@ -3,55 +3,66 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..rows.routes import Route
 from .comparison import DIFFERENT, EQUAL, MERGED, MISSING, PENDING, QUARANTINED, REFUSED, UNMERGED
+
+
+class Group(NamedTuple):
+    """Legacy rows of one state and one kind of reason: how many, the first one's key, its own reason ('' for none)."""
+
+    rows: int
+    first: str
+    reason: str = ""
 
 
 @dataclass
 class Account:
     """The accounting of one pair.
 
-    ``groups``: legacy rows by state and reason, with their number and first key. ``examples``: named differences.
+    ``groups``: legacy rows by state and kind of reason: few, whatever the rows hold. ``examples``: named differences.
     ``entries``: refused rows with an open entry. ``surplus``: Spanish rows that no pair gives, counted with the first pair
     of their table. ``stale_entries``: open quarantine entries that no row explains any more, counted with the first pair of
-    their legacy table. ``stale_merges``: recorded merges that are none any more.
+    their legacy table. ``stale_merges``: recorded merges that are none any more. ``uncompared``: the columns that the Spanish
+    table has now and no legacy column of the pair gives: the proof names them, because it says nothing of them.
     """
 
     route: Route
-    groups: dict[tuple[str, str | None], tuple[int, str]] = field(default_factory=dict)
+    groups: dict[tuple[str, str | None], Group] = field(default_factory=dict)
     examples: list[dict[str, Any]] = field(default_factory=list)
     entries: int = 0
     surplus: int = 0
     stale_entries: int = 0
     stale_merges: int = 0
+    uncompared: tuple[str, ...] = ()
 
-    def add(self, state: str, reason: str | None, rows: int, first: str) -> None:
-        """Count rows with that state and reason."""
-        before, earliest = self.groups.get((state, reason), (0, first))
-        self.groups[state, reason] = (before + rows, min(first, earliest))
+    def add(self, state: str, kind: str | None, more: Group) -> None:
+        """Count rows with that state and kind of reason."""
+        before = self.groups.get((state, kind), Group(0, more.first, more.reason))
+        first = min(before, more, key=lambda group: group.first)
+        self.groups[state, kind] = first._replace(rows=before.rows + more.rows)
 
-    def take(self, state: str, reason: str | None) -> None:
+    def take(self, state: str, kind: str | None) -> None:
         """Take one row out, to be counted anew."""
-        rows, first = self.groups.pop((state, reason))
-        if rows > 1:
-            self.groups[state, reason] = (rows - 1, first)
+        group = self.groups.pop((state, kind))
+        if group.rows > 1:
+            self.groups[state, kind] = group._replace(rows=group.rows - 1)
 
     @property
-    def reasons(self) -> list[tuple[str, int, str]]:
-        """(reason, rows, first key) of refused rows, the most frequent first."""
-        refused = [(r or "", *group) for (state, r), group in self.groups.items() if state in (QUARANTINED, REFUSED)]
-        return sorted(refused, key=lambda item: (-item[1], item[0]))
+    def reasons(self) -> list[tuple[str, Group]]:
+        """Kind of reason and rows of those refused, the most frequent first."""
+        refused = [(kind or "", group) for (state, kind), group in self.groups.items() if state in (QUARANTINED, REFUSED)]
+        return sorted(refused, key=lambda item: (-item[1].rows, item[0]))
 
     def count(self, *states: str) -> int:
         """Legacy rows in those states."""
-        return sum(rows for (state, _), (rows, _) in self.groups.items() if state in states)
+        return sum(group.rows for (state, _), group in self.groups.items() if state in states)
 
     @property
     def legacy_rows(self) -> int:
         """All rows of the legacy table that belong to the pair."""
-        return sum(rows for rows, _ in self.groups.values())
+        return sum(group.rows for group in self.groups.values())
 
     @property
     def spanish_rows(self) -> int:

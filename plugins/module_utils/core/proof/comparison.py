@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ..backfill.carrying import may_merge
 from ..backfill.removing import explained_by
 from ..bookkeeping import BOOKKEEPING
-from ..rows.refusals import UNFORESEEN, accepted
+from ..rows.refusals import UNFORESEEN, accepted, reason_kind
 from ..rows.routes import Route, joined_key, spanish_clave
 from ..rows.values import type_family
 from ..sqltext import ident, idents, images_differ, literal, where_all
@@ -133,10 +133,14 @@ def rows_sql(route: Route) -> str:
 
 
 def accounting_sql(route: Route) -> str:
-    """Return a SELECT of the rows that are not equal: estado, motivo, how many, with an open entry, and the first key."""
-    return f"""SELECT estado, motivo, count(*) AS n, count(*) FILTER (WHERE anotada) AS anotadas,
-  min({_clave(route)} COLLATE "C") AS primera
-FROM ({classified_sql(route)}) d GROUP BY estado, motivo"""
+    """Return a SELECT of the rows that are not equal: estado, the reason's kind, how many, with an open entry, the first one.
+
+    ``primera`` is its key and, where it has one, its reason. There are as many rows as kinds, whatever the rows hold.
+    """
+    first = f'min(CASE WHEN motivo IS NOT NULL THEN ARRAY[{_clave(route)}, motivo] END COLLATE "C")'
+    return f"""SELECT estado, {reason_kind("motivo")} AS clase, count(*) AS n, count(*) FILTER (WHERE anotada) AS anotadas,
+  coalesce({first}, ARRAY[min({_clave(route)} COLLATE "C"), '']) AS primera
+FROM ({classified_sql(route)}) d GROUP BY estado, clase"""
 
 
 def _open_states() -> str:
@@ -159,18 +163,23 @@ def refused_sql(route: Route) -> str:
 def candidates_sql(route: Route) -> str:
     """Return a SELECT of every row to look at again, or to try again.
 
-    Its columns: estado, motivo, as texts the legacy key and the match columns of the Spanish row, NULL where there is none.
+    Its columns: estado, the reason's kind, as texts the legacy key and the match columns of the Spanish row, NULL where there
+    is none.
     """
     again = f"(estado = '{QUARANTINED}' AND starts_with(motivo, {literal(UNFORESEEN)}))"
     keys = ", ".join(f"{k}::text" for k in (*route.key_names, *_twin(route)))
-    return f"SELECT estado, motivo, {keys}\nFROM ({classified_sql(route)}) d WHERE estado NOT IN ({_open_states()}) OR {again}"
+    columns = f"estado, {reason_kind('motivo')} AS clase, {keys}"
+    return f"SELECT {columns}\nFROM ({classified_sql(route)}) d WHERE estado NOT IN ({_open_states()}) OR {again}"
 
 
 def second_look_sql(route: Route, keys: str, limit: int) -> str:
-    """Return a SELECT of estado, motivo, clave and columnas of those legacy rows, columnas for ``limit`` of each state."""
+    """Return a SELECT of estado, the reason's kind, motivo, clave and columnas of those legacy rows.
+
+    ``columnas`` for ``limit`` of each state.
+    """
     first = f'row_number() OVER (PARTITION BY estado ORDER BY clave COLLATE "C") <= {limit}'
     return (
-        f"SELECT estado, motivo, clave, CASE WHEN {first} THEN columnas END AS columnas\n"
+        f"SELECT estado, {reason_kind('motivo')} AS clase, motivo, clave, CASE WHEN {first} THEN columnas END AS columnas\n"
         f"FROM (SELECT *, {_clave(route)} AS clave FROM ({classified_sql(route, detail=True, keys=keys)}) d) d"
     )
 
@@ -188,9 +197,20 @@ def surplus_lock_sql(routes: Sequence[Route], keys: str) -> str:
 
 
 def surplus_judged_sql(routes: Sequence[Route], keys: str) -> str:
-    """Return a SELECT of clave of the Spanish rows with the match columns in k that no route (all that fill the table) gives."""
-    clave = spanish_clave(routes[0], "t")
-    return f"SELECT {clave} AS clave {_spanish_rows(routes, keys)} WHERE NOT ({explained_by(routes, 't')})"
+    """Return a SELECT of clave of the Spanish rows with the match columns in k that no route (all that fill the table) gives.
+
+    Of a row that one gives, clave is NULL; the match columns follow as texts.
+    """
+    clave, columns = spanish_clave(routes[0], "t"), ", ".join(f"{ident(m)}::text" for m in routes[0].pair.match)
+    judged = f"SELECT t.*, {explained_by(routes, 't')} AS _dada {_spanish_rows(routes, keys)}"
+    return f"SELECT CASE WHEN NOT t._dada THEN {clave} END AS clave, {columns} FROM ({judged} OFFSET 0) t"
+
+
+def giving_sql(route: Route, keys: str) -> str:
+    """Return a SELECT of the legacy keys, as texts, of the rows that the route carries to the match columns in k."""
+    match = " AND ".join(f"f.{ident(m)} = k._k{n}" for n, m in enumerate(route.pair.match, 1))
+    names = ", ".join(f"f.{k}::text" for k in route.key_names)
+    return f"SELECT {names} FROM {route.view} f JOIN {keys} ON {match} WHERE {accepted('f')}"
 
 
 def _spanish_rows(routes: Sequence[Route], keys: str) -> str:
@@ -243,8 +263,3 @@ def _own_defaults(route: Route) -> str:
         for c in route.table.columns
         if c.name not in route.columns and not c.serial and not c.optional and "(" not in (c.default or "")
     )
-
-
-def not_compared(route: Route) -> tuple[str, ...]:
-    """Return the Spanish columns that no legacy column gives: the proof names them, because it says nothing of them."""
-    return tuple(c.name for c in route.table.columns if c.name not in route.columns and not c.optional)

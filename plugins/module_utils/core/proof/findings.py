@@ -7,7 +7,7 @@ from typing import Any
 
 from ..words import number
 from .accounts import Account
-from .comparison import DIFFERENT, EQUAL, MERGED, MISSING, PENDING, QUARANTINED, REFUSED, SURPLUS, UNMERGED, not_compared
+from .comparison import DIFFERENT, EQUAL, MERGED, MISSING, PENDING, QUARANTINED, REFUSED, SURPLUS, UNMERGED
 
 REASONS = 12
 VALUE = 60  # characters of a value that are shown
@@ -23,8 +23,8 @@ def account_lines(accounts: Sequence[Account]) -> list[str]:
             f"{number(a.count(*PENDING))} pendientes"
         )
         lines += reason_lines(a)
-        if left_out := not_compared(a.route):
-            lines.append(f"  no se comparan, porque ninguna columna de {a.route.pair.source} las da: {', '.join(left_out)}")
+        if a.uncompared:
+            lines.append(f"  no se comparan, porque ninguna columna de {a.route.pair.source} las da: {', '.join(a.uncompared)}")
     for target in dict.fromkeys(a.route.pair.target for a in accounts):
         given = [a for a in accounts if a.route.pair.target == target]
         rows, equal = sum(a.spanish_rows for a in given), sum(a.count(EQUAL) for a in given)
@@ -37,14 +37,15 @@ def account_lines(accounts: Sequence[Account]) -> list[str]:
 
 
 def reason_lines(account: Account) -> list[str]:
-    """Return the refused rows by reason, each with its first key."""
+    """Return the refused rows by kind of reason, each with its first key and what is at fault there."""
     lines = [
-        f"  cuarentena: {number(rows)} × {reason} (la primera: {account.route.pair.source} {first})"
-        for reason, rows, first in account.reasons[:REASONS]
+        f"  cuarentena: {number(found.rows)} × {kind} "
+        f"(la primera: {account.route.pair.source} {found.first}{found.reason.removeprefix(kind)})"
+        for kind, found in account.reasons[:REASONS]
     ]
     if len(account.reasons) > REASONS:
         rest = account.reasons[REASONS:]
-        lines.append(f"  cuarentena: {number(sum(r for _, r, _ in rest))} filas más por otros {len(rest)} motivos")
+        lines.append(f"  cuarentena: {number(sum(found.rows for _, found in rest))} filas más por otros {len(rest)} motivos")
     return lines
 
 
@@ -114,7 +115,7 @@ def proof_detail(accounts: Sequence[Account], unsound: Sequence[str]) -> dict[st
                 "pendientes": a.count(*PENDING),
                 "espanolas": a.spanish_rows,
                 "sin_origen": a.surplus,
-                "no_comparadas": list(not_compared(a.route)),
+                "no_comparadas": list(a.uncompared),
             }
             for a in accounts
         ],

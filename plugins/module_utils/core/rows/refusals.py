@@ -12,6 +12,16 @@ from .routes import Carried, Route, clave_sql, joined_key
 from .values import Conversion, Refusal, convert, origin, type_family
 
 UNFORESEEN = "PostgreSQL la rechaza: "  # the reason of a row that no expression foresaw begins so
+VALUE_AT_THE_END = ": (E?'.*|NULL)$"
+
+
+def reason_kind(reason: str) -> str:
+    """Return a reason (SQL) without the row's own value: of these there are as many as a mapping has, however many rows.
+
+    A value stands at the end, behind ': ' and as quote_literal() writes it; PostgreSQL's own words are one kind.
+    """
+    foreseen = f"regexp_replace({reason}, {literal(VALUE_AT_THE_END)}, '')"
+    return f"CASE WHEN starts_with({reason}, {literal(UNFORESEEN)}) THEN {literal(UNFORESEEN.rstrip(': '))} ELSE {foreseen} END"
 
 
 def accepted(alias: str) -> str:
