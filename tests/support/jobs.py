@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
@@ -18,6 +18,9 @@ from plugins.module_utils.jobs import migration_render, schema_state, table_comp
 from plugins.module_utils.ledger import bookkeeping, lease, runs
 from plugins.module_utils.server import db
 from plugins.module_utils.server.connect import connect
+
+if TYPE_CHECKING:
+    from tests.support.databases import Database
 
 ROOT = Path(__file__).resolve().parents[2]
 TINKUBOT = ROOT / "files/mapping/tinkubot.yml"
@@ -174,3 +177,12 @@ def bring(url: str, stage: Stage) -> None:
         jobs.up_to_tables()
     else:
         jobs.up_to_proof("fase2", *(["fase3"] if stage == "fase3" else []))
+
+
+def of_its_own(database: Database, folder: Path, mapping: str, statements: str, **options: Any) -> Jobs:
+    """The jobs of a mapping that a test brings along, on legacy tables that ``statements`` make as the owner."""
+    path = folder / "mapeo.yml"
+    path.write_text(mapping, encoding="utf-8")
+    with database.cursor(database.url) as cursor:
+        cursor.execute(statements)
+    return Jobs(database.url, folder, path, **options)

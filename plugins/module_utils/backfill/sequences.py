@@ -27,7 +27,8 @@ def advance_sequences(conn: Connection, mapping: TableMapping, routes: Sequence[
         detail = {"secuencia": lag.sequence, "antes": [lag.last, lag.called], "despues": [lag.highest, True]}
         record_event(conn, run_id, "secuencia", phase, detail)  # first: a kill in between must not lose the value before
         # in one statement, so that what services draw meanwhile is not taken back
-        advance = f"SELECT setval(%s::regclass, %s, true) FROM {lag.sequence} WHERE last_value <= %s"
+        held = lag.sequence.replace("%", "%%")
+        advance = f"SELECT setval(%s::regclass, %s, true) FROM {held} WHERE last_value <= %s"
         fetch_all(conn, advance, (lag.sequence, lag.highest, lag.highest))
         moved.append(f"{lag.sequence} avanzó de {lag.last} a {lag.highest}, el mayor id en uso")
     return moved

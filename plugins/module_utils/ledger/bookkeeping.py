@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..core.bookkeeping import COMMENT, CREATE, CREATE_SCHEMA, LOCK, SEAL, VERSION
 from ..core.errors import NOTHING_CHANGED, MigrationError
+from ..core.sqltext import ident
 from ..server import db
 from ..server.identity import system_identifier
 
@@ -74,11 +75,11 @@ def _require_a_place(conn: Connection) -> bool:
         )
     if not (may_use if present else may_create):
         object_name = "el esquema migracion" if present else f'la base "{database}"'
-        grant = "SCHEMA migracion" if present else f'DATABASE "{database}"'
+        grant = "SCHEMA migracion" if present else f"DATABASE {ident(database)}"
         raise MigrationError(
             f'El rol "{role}" no puede crear nada en {object_name} (falta CREATE)',
             left=NOTHING_CHANGED,
-            move=f'Pida al dueño: GRANT CREATE ON {grant} TO "{role}"; y repita.',
+            move=f"Pida al dueño: GRANT CREATE ON {grant} TO {ident(role)}; y repita.",
         )
     return bool(present)
 

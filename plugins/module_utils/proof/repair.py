@@ -79,7 +79,7 @@ class Mender(Looker):
     def mend(self, conn: Connection, side: Side, keys: Sequence[Key]) -> None:
         """Carry legacy rows; keep Spanish ones in migracion.apartada and remove them."""
         function = compose("{f}", f=(BOOKKEEPING, side.function))
-        arrays = ", ".join(f"%s::{kind}[]" for kind in side.types)
+        arrays = _arrays(side)
         fetch_all(conn, f"SELECT * FROM {function}({arrays}, %s)", (*_columns(keys), self.watch.run_id))
 
     def close_entries(self, conn: Connection, same_source: Sequence[Route]) -> None:
@@ -108,11 +108,10 @@ def _some(found: list[Row], work: Work, keys: Sequence[Key], rows: int) -> None:
 
 def _within_bytes(conn: Connection, side: Side, keys: Sequence[Key]) -> Iterator[Sequence[Key]]:
     """Cut keys into pieces whose rows hold BATCH_BYTES at most; a larger row stands alone."""
-    arrays = ", ".join(f"%s::{kind}[]" for kind in side.types)
     names = [f"k{n}" for n in range(len(side.columns))]
     joined = " AND ".join(f"t.{ident(column)} = k.{name}" for (column, _), name in zip(side.columns, names, strict=True))
     rest = f" WITH ORDINALITY AS k({', '.join(names)}, n) LEFT JOIN {side.table} t ON {joined} ORDER BY k.n"
-    query = f"SELECT coalesce({side.weight}, 0) FROM unnest(".replace("%", "%%") + f"{arrays})" + rest.replace("%", "%%")
+    query = f"SELECT coalesce({side.weight}, 0) FROM unnest(".replace("%", "%%") + f"{_arrays(side)})" + rest.replace("%", "%%")
     begin, held = 0, 0
     for position, (more,) in enumerate(fetch_all(conn, query, _columns(keys))):
         if held and held + more > BATCH_BYTES:
@@ -120,6 +119,11 @@ def _within_bytes(conn: Connection, side: Side, keys: Sequence[Key]) -> Iterator
             begin, held = position, 0
         held += more
     yield keys[begin:]
+
+
+def _arrays(side: Side) -> str:
+    """Return the placeholders of a key's arrays, each cast to its column's type, which may have any name."""
+    return ", ".join("%s::" + kind.replace("%", "%%") + "[]" for kind in side.types)
 
 
 def _columns(keys: Sequence[Key]) -> list[list[str]]:

@@ -56,15 +56,16 @@ FROM (
   SELECT 'el esquema ' || nspname, nspowner, nspacl FROM pg_namespace WHERE nspname = '{BOOKKEEPING}'
   UNION ALL
   SELECT p.oid::regprocedure::text, proowner, coalesce(proacl, acldefault('f', proowner))
-  FROM pg_proc p WHERE pronamespace = to_regnamespace('{BOOKKEEPING}')
+  FROM pg_proc p WHERE pronamespace = (SELECT oid FROM pg_namespace WHERE nspname = '{BOOKKEEPING}')
   UNION ALL
-  SELECT c.oid::regclass::text, relowner, relacl FROM pg_class c WHERE relnamespace = to_regnamespace('{BOOKKEEPING}')
+  SELECT c.oid::regclass::text, relowner, relacl FROM pg_class c
+  WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = '{BOOKKEEPING}')
   UNION ALL
   SELECT c.oid::regclass || '.' || attname, relowner, attacl FROM pg_class c JOIN pg_attribute ON attrelid = c.oid
-  WHERE relnamespace = to_regnamespace('{BOOKKEEPING}')
+  WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = '{BOOKKEEPING}')
 ) o (name, owner, acl)
 CROSS JOIN LATERAL aclexplode(o.acl) x LEFT JOIN pg_roles r ON r.oid = x.grantee
-WHERE x.grantee NOT IN (o.owner, current_user::regrole) ORDER BY 1
+WHERE x.grantee <> o.owner AND r.rolname IS DISTINCT FROM current_user ORDER BY 1
 """
 _PRIVILEGES = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER")
 _COLUMN_PRIVILEGES = ("SELECT", "INSERT", "UPDATE", "REFERENCES")

@@ -43,7 +43,8 @@ def uninstall_routes(conn: Connection, routes: Sequence[Route]) -> None:
     names = [r.function_name(verb) for r in routes for verb in ("copiar", "llevar")] + [r.removal_name for r in routes]
     for (signature,) in fetch_all(
         conn,
-        "SELECT p.oid::regprocedure::text FROM pg_proc p WHERE p.pronamespace = %s::regnamespace AND p.proname = ANY (%s)",
+        "SELECT p.oid::regprocedure::text FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace"
+        " WHERE n.nspname = %s AND p.proname = ANY (%s)",
         (BOOKKEEPING, names),
     ):
         run_sql(conn, f"DROP FUNCTION {signature}")

@@ -38,10 +38,10 @@ def describe_database(conn: Connection) -> DatabaseInfo:
 
 def system_identifier(conn: Connection) -> str:
     """The cluster's identifier, '' where the role may not ask."""
-    allowed = db.fetch_one(conn, "SELECT has_function_privilege('pg_control_system()', 'EXECUTE')")
+    allowed = db.fetch_one(conn, "SELECT has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE')")
     if not allowed or not allowed[0]:
         return ""
-    row = db.fetch_one(conn, "SELECT system_identifier FROM pg_control_system()")
+    row = db.fetch_one(conn, "SELECT system_identifier FROM pg_catalog.pg_control_system()")
     return str(row[0]) if row else ""
 
 

@@ -81,7 +81,8 @@ _DEFAULT_GRANTEES = """
 SELECT DISTINCT coalesce(r.rolname, 'PUBLIC') FROM pg_default_acl d
 LEFT JOIN pg_namespace n ON n.oid = d.defaclnamespace
 CROSS JOIN LATERAL aclexplode(d.defaclacl) x LEFT JOIN pg_roles r ON r.oid = x.grantee
-WHERE d.defaclrole = current_user::regrole AND (n.nspname IS NULL OR n.nspname = %s) AND d.defaclobjtype IN ('r', 'S')
+WHERE d.defaclrole = (SELECT oid FROM pg_roles WHERE rolname = current_user)
+  AND (n.nspname IS NULL OR n.nspname = %s) AND d.defaclobjtype IN ('r', 'S')
 ORDER BY 1
 """
 
