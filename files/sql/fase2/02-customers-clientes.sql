@@ -107,7 +107,7 @@ SET jit = off
 -- auto: de otro modo se planearía la comprobación de cada clave foránea, fila por fila
 SET plan_cache_mode = auto
 AS $funcion$
-#variable_conflict use_column
+#variable_conflict use_variable
 DECLARE
   v_mitad integer := cardinality(p_k1) / 2;
   v_estado text; v_mensaje text; v_mas bigint; v_peor bigint;
@@ -237,7 +237,7 @@ BEGIN
     WHERE t.id = f.id AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END RETURNING t.*
   )
   INSERT INTO migracion.apartada (run_id, tabla, clave, fila)
-  SELECT p_run, 'clientes', t.id::text, to_jsonb(t) FROM fuera t;
+  SELECT p_run, 'clientes', t.id::text, to_jsonb(t.*) FROM fuera t;
   rechazadas := 1;
 END $funcion$;
 
@@ -258,7 +258,7 @@ SET jit = off
 -- auto: de otro modo se planearía la comprobación de cada clave foránea, fila por fila
 SET plan_cache_mode = auto
 AS $funcion$
-#variable_conflict use_column
+#variable_conflict use_variable
 DECLARE
   v_p migracion.progreso_copia; v_n integer; v_vistas integer; v_desde tid; v_hasta tid; v_ultimo tid;
   p_lugar tid[];

@@ -63,6 +63,15 @@ def literal(value: str) -> str:
     return f"'{quoted}'"
 
 
+def dollar_quoted(body: str, tag: str) -> str:
+    """Return the text between dollar quotes: the tag, numbered where it stands in the text, as names may be anything."""
+    number, quote = 0, f"${tag}$"
+    while quote in body + quote[:-1]:  # what the text ends with must not begin one either
+        number += 1
+        quote = f"${tag}{number}$"
+    return f"{quote}{body}{quote}"
+
+
 def images_differ(names: Iterable[str], left: str, right: str) -> str:
     """Return whether the rows differ in any byte; ``=`` would take jsonb 1.0 for 1.00. The casts keep it one comparison."""
     listed = tuple(names)
@@ -80,12 +89,24 @@ def where_all(*conditions: str, before: str = "\n") -> str:
     return f"{before}WHERE {condition}" if condition else ""
 
 
+def indented(sql: str, width: int) -> str:
+    """Return the statement with every line moved to the right, but for those that a literal or a name goes on in."""
+    shape = _blotted(sql)
+    starts = [0, *(at + 1 for at, sign in enumerate(shape) if sign == "\n")]
+    return "".join(" " * width + sql[start:end] for start, end in zip(starts, [*starts[1:], None], strict=True))
+
+
+def _blotted(sql: str) -> str:
+    """Return the text with literals, quoted names and comments blotted out, every other character in its place."""
+    return _OPAQUE.sub(lambda found: ("'" if found[0][0] == "'" else "x") * len(found[0]), sql)
+
+
 def folded(sql: str) -> str:
     """Return the statement with its long lines broken, outside literals and comments: the same SQL, to be read.
 
     What lies between dollar quotes is SQL too.
     """
-    shape = _OPAQUE.sub(lambda found: ("'" if found[0][0] == "'" else "x") * len(found[0]), sql)
+    shape = _blotted(sql)
     lines: list[str] = []
     start = 0
     for part in shape.split("\n"):

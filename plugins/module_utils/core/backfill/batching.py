@@ -17,7 +17,7 @@ from ..bookkeeping import BOOKKEEPING
 from ..rows.routes import Route, joined_key
 from ..rows.row_bytes import legacy_row_bytes
 from ..rows.row_locks import key_and_place, passed
-from ..sqltext import commented, ident, literal, where_all
+from ..sqltext import commented, dollar_quoted, ident, literal, where_all
 
 BATCH_ROWS = 5000  # of one transaction, where the setting batch_rows does not say otherwise
 BATCH_BYTES = 8 * 2**20  # of the legacy rows of one transaction: what it writes, remembers and lasts is bounded by it
@@ -34,10 +34,14 @@ SET seq_page_cost = 0.01 SET random_page_cost = 0.01 SET cpu_operator_cost = 0.0
 -- compilar tardaría más que el lote
 SET jit = off
 """
-BODY = "AS $funcion$\n#variable_conflict use_column\n"
 HEAD = f"""{PLANNING}-- auto: de otro modo se planearía la comprobación de cada clave foránea, fila por fila
 SET plan_cache_mode = auto
-{BODY}"""
+"""
+
+
+def function_body(text: str) -> str:
+    """Return the clause AS of a plpgsql function. Every column has its table's alias in front: what has none is a variable."""
+    return f"AS {dollar_quoted(f'{chr(10)}#variable_conflict use_variable{chr(10)}{text}', 'funcion')}"
 
 
 def batch_function(route: Route) -> str:
@@ -54,10 +58,11 @@ def batch_function(route: Route) -> str:
         f"Un lote: las filas de {ident(route.pair.source)} que siguen en el tramo, por llevar, y el avance en progreso_copia."
         " La llama la copia (table_copy), lote tras lote."
     )
-    return f"""{commented(caption)}CREATE OR REPLACE FUNCTION {route.function("copiar")}(
+    head = f"""{commented(caption)}CREATE OR REPLACE FUNCTION {route.function("copiar")}(
   p_tramo text, p_filas integer, p_bytes bigint, p_run text,
   OUT leidas bigint, OUT copiadas bigint, OUT rechazadas bigint, OUT terminada boolean, OUT cortada boolean)
-{HEAD}DECLARE
+{HEAD}"""
+    body = f"""DECLARE
   v_p {BOOKKEEPING}.progreso_copia; v_n integer; v_vistas integer; v_desde tid; v_hasta tid; v_ultimo tid;
   p_lugar tid[];
   {variables}
@@ -75,7 +80,8 @@ BEGIN
     filas_cuarentena = v_p.filas_cuarentena + rechazadas, actualizada_at = clock_timestamp(),
     terminada_at = CASE WHEN terminada THEN clock_timestamp() END
   WHERE tabla_origen = v_p.tabla_origen AND tabla_destino = v_p.tabla_destino AND tramo = v_p.tramo;
-END $funcion$"""
+END """
+    return head + function_body(body)
 
 
 def _file(route: Route) -> str:
@@ -141,7 +147,7 @@ def _by_key(route: Route) -> str:
     last, end = ("(" + ", ".join(f"(${place}->>{n})::{c.type}" for n, c in enumerate(route.key)) + ")" for place in (1, 2))
     names, order_taken = (", ".join(f"{alias}.{k}" for k in route.key_names) for alias in "ls")
     reached = ", ".join(f"p{k}[v_n]::text" for k in route.key_names)
-    return f"""    EXECUTE $lote$
+    rows = f"""
     SELECT {_arrays((*route.key_names, "_lugar"), "s", order_taken, "s.entra")}, count(*)
     FROM (
       {_within_bounds(names, "$3", "$4")} FROM (
@@ -149,7 +155,9 @@ def _by_key(route: Route) -> str:
           {legacy_row_bytes(route, "l")} AS peso
         FROM {route.source_table} l{where_all(route.where("l"), f"($1 IS NULL OR {row} > {last}) AND {row} <= {end}", before=" ")}
         ORDER BY {order} LIMIT $3 FOR SHARE OF l) l) l) s
-    $lote$ INTO {passed(route.key_names)}, p_lugar, v_vistas USING v_p.posicion, v_p.fin, p_filas, p_bytes;
+    """
+    taken = f"{passed(route.key_names)}, p_lugar, v_vistas"
+    return f"""    EXECUTE {dollar_quoted(rows, "lote")} INTO {taken} USING v_p.posicion, v_p.fin, p_filas, p_bytes;
     v_n := cardinality(p{route.key_names[0]});
     cortada := v_n < v_vistas;
     v_p.posicion := CASE WHEN v_n > 0 THEN jsonb_build_array({reached}) ELSE v_p.posicion END;

@@ -14,8 +14,8 @@ from ..rows.forward import forward_sql
 from ..rows.refusals import UNFORESEEN, accepted, duplicates_join, merge_join
 from ..rows.routes import Route, clave_sql, row_image, spanish_clave
 from ..rows.row_locks import by_key, key_and_place, parent_locks, passed, unnested
-from ..sqltext import commented, folded, ident, idents, images_differ, literal
-from .batching import HEAD, batch_function
+from ..sqltext import commented, dollar_quoted, folded, ident, idents, images_differ, literal
+from .batching import HEAD, batch_function, function_body
 from .making_way import parking_step, parking_variables
 from .removing import array_arguments, removal_function
 
@@ -56,10 +56,11 @@ def _carry(route: Route, routes: Sequence[Route]) -> str:
         f"Deja en {ident(route.pair.target)} las filas legacy de esas claves como dice la vista; anota las rechazadas"
         f"{' y las fusionadas' if may_merge(route) else ''}. La llaman copiar, la reparación y ella misma."
     )
-    return f"""{commented(caption)}CREATE OR REPLACE FUNCTION {route.function("llevar")}(
+    head = f"""{commented(caption)}CREATE OR REPLACE FUNCTION {route.function("llevar")}(
   {array_arguments(keys, [c.type for c in route.key])}, p_run text, p_lugar tid[] DEFAULT NULL,
   OUT copiadas bigint, OUT rechazadas bigint)
-{HEAD}DECLARE
+{HEAD}"""
+    body = f"""DECLARE
   v_mitad integer := cardinality(p{keys[0]}) / 2;
   v_estado text; v_mensaje text; v_mas bigint; v_peor bigint;
   -- la copia llega donde aún no hay filas: las busca cuando ha encontrado una
@@ -93,7 +94,8 @@ BEGIN
   IF v_estado = '23503' THEN RETURN; END IF;
 {_quarantine_alone(route)}
   rechazadas := 1;
-END $funcion$"""
+END """
+    return head + function_body(body)
 
 
 def _halving(route: Route) -> str:
@@ -137,8 +139,7 @@ def _upsert(route: Route) -> str:
         written += " + (SELECT count(*) FROM corregidas)"
     given = ", ".join(f"${n}" for n, _ in enumerate(route.key_names, 3))
     values = ", ".join(["p_lugar", "v_mirar", *([] if route.in_one_file else [passed(route.key_names)])])
-    return f"""    -- con EXECUTE cada lote tiene su plan
-    EXECUTE $lote$
+    batch = f"""
     WITH f AS MATERIALIZED (
       SELECT {taken},
         {there} AS _esta, CASE WHEN {there} THEN {differs} END AS _distinta
@@ -165,7 +166,9 @@ def _upsert(route: Route) -> str:
       RETURNING 1
     ){_merges(route)}
     SELECT {written}, (SELECT count(*) FROM f WHERE f._rechazo IS NOT NULL)
-    $lote$ INTO copiadas, rechazadas USING {values};"""
+    """
+    return f"""    -- con EXECUTE cada lote tiene su plan
+    EXECUTE {dollar_quoted(batch, "lote")} INTO copiadas, rechazadas USING {values};"""
 
 
 def merge_reason(route: Route) -> str:
@@ -215,4 +218,4 @@ def _quarantine_alone(route: Route) -> str:
     WHERE {twin} AND {accepted("f")} RETURNING t.*
   )
   INSERT INTO {BOOKKEEPING}.apartada (run_id, tabla, clave, fila)
-  SELECT p_run, {literal(route.pair.target)}, {spanish_clave(route, "t")}, to_jsonb(t) FROM fuera t;"""
+  SELECT p_run, {literal(route.pair.target)}, {spanish_clave(route, "t")}, to_jsonb(t.*) FROM fuera t;"""

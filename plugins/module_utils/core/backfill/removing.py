@@ -9,7 +9,7 @@ from ..rows.refusals import accepted
 from ..rows.routes import Route, spanish_clave
 from ..rows.row_locks import unnested
 from ..sqltext import commented, ident, literal
-from .batching import BODY, PLANNING
+from .batching import PLANNING, function_body
 from .making_way import parking_step
 
 
@@ -27,11 +27,12 @@ def removal_function(routes: Sequence[Route]) -> str:
         f"Retira de {ident(route.pair.target)} las filas de esas claves que ninguna fila legacy explica y las guarda en apartada."
         f" La llama{'n llevar y' if parking_step(route, routes) else ''} la reparación."
     )
-    return f"""{commented(caption)}CREATE OR REPLACE FUNCTION {route.removal}(
+    head = f"""{commented(caption)}CREATE OR REPLACE FUNCTION {route.removal}(
   {array_arguments(names, [c.type for c in route.match])}, p_run text, OUT apartadas bigint)
 {PLANNING}-- los planes, de cada vez: la tabla crece entre una llamada y otra
 SET plan_cache_mode = force_custom_plan
-{BODY}BEGIN
+"""
+    body = f"""BEGIN
   PERFORM set_config('migracion.sync', 'copia', true);
   WITH fuera AS (
     DELETE FROM {route.target_table} t USING {unnested(names)}
@@ -39,10 +40,11 @@ SET plan_cache_mode = force_custom_plan
     RETURNING t.*
   ), guardadas AS (
     INSERT INTO {BOOKKEEPING}.apartada (run_id, tabla, clave, fila)
-    SELECT p_run, {literal(route.pair.target)}, {spanish_clave(route, "t")}, to_jsonb(t) FROM fuera t RETURNING 1
+    SELECT p_run, {literal(route.pair.target)}, {spanish_clave(route, "t")}, to_jsonb(t.*) FROM fuera t RETURNING 1
   )
   SELECT count(*) INTO apartadas FROM guardadas;
-END $funcion$"""
+END """
+    return head + function_body(body)
 
 
 def explained_by(routes: Sequence[Route], alias: str) -> str:

@@ -107,8 +107,8 @@ def _differ(route: Route) -> str:
 
 
 def surplus_sql(routes: Sequence[Route]) -> str:
-    """Return a SELECT of clave and the match columns of every Spanish row that no route (all that fill the table) gives."""
-    match = idents(routes[0].pair.match, "t.")
+    """Return a SELECT of clave and the match columns (_t1 …) of every Spanish row that no route (all of the table) gives."""
+    match = ", ".join(f"t.{ident(m)} AS {name}" for m, name in zip(routes[0].pair.match, _twin(routes[0]), strict=True))
     union = "\n  UNION ALL ".join(f"SELECT {idents(r.pair.match, 'f.')} FROM {r.view} f WHERE {accepted('f')}" for r in routes)
     names = ", ".join(f"m{n}" for n in range(1, len(routes[0].pair.match) + 1))
     on = " AND ".join(f"e.m{n} = t.{ident(m)}" for n, m in enumerate(routes[0].pair.match, 1))
@@ -186,7 +186,7 @@ def second_look_sql(route: Route, keys: str, limit: int) -> str:
 
 def surplus_candidates_sql(routes: Sequence[Route]) -> str:
     """Return a SELECT of the match columns as texts of every Spanish row that no route (all that fill the table) gives."""
-    columns = ", ".join(f"{ident(m)}::text" for m in routes[0].pair.match)
+    columns = ", ".join(f"s.{name}::text" for name in _twin(routes[0]))
     return f"SELECT {columns} FROM ({surplus_sql(routes)}) s"
 
 
@@ -251,7 +251,7 @@ def unexplained_sql(routes: Sequence[Route]) -> str:
         for r in routes
     )
     return (
-        f"SELECT {spanish_clave(routes[0], 't')} AS clave, to_jsonb(t) AS fila FROM {routes[0].target_table} t\n"
+        f"SELECT {spanish_clave(routes[0], 't')} AS clave, to_jsonb(t.*) AS fila FROM {routes[0].target_table} t\n"
         f"WHERE NOT ({given})"
     )
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator, Sequence
 
 from ..errors import STEP_CHANGED_NOTHING, MigrationError
 from ..mapping.types import ForeignKey
-from ..sqltext import all_of, ident, idents, literal, qname, where_all
+from ..sqltext import all_of, ident, idents, indented, literal, qname, where_all
 from .routes import Carried, Route, clave_sql, joined_key
 from .values import Conversion, Refusal, convert, origin, type_family
 
@@ -215,7 +214,7 @@ def _losers(route: Route, unique: tuple[str, ...], guard: str) -> str:
         f"  AND {' AND '.join(f'v.{ident(u)} IS NOT NULL' for u in unique)}"
         + "".join(f"\n  AND NOT {_matched_by(route, other)}" for other in route.earlier)
     )
-    return f"\n      SELECT d.clave FROM (\n{textwrap.indent(ranked, ' ' * 8)}\n      ) d WHERE d.puesto > 1"
+    return f"\n      SELECT d.clave FROM (\n{indented(ranked, 8)}\n      ) d WHERE d.puesto > 1"
 
 
 def _order(route: Route, alias: str) -> str:
@@ -263,6 +262,6 @@ def duplicates_join(route: Route) -> str:
         "\nLEFT JOIN (\n  SELECT clave, puesto,"
         f"\n         min(puesto) FILTER (WHERE rechazo IS NULL) OVER (PARTITION BY {names}) AS primero,"
         f"\n         first_value(destino) OVER (PARTITION BY {names} ORDER BY rechazo IS NOT NULL, puesto) AS fusion"
-        f"\n  FROM (\n{textwrap.indent(ranked, ' ' * 4)}\n  ) o) d"
+        f"\n  FROM (\n{indented(ranked, 4)}\n  ) o) d"
         f"\n  ON d.clave = {clave_sql(route.key, 'l')} AND d.puesto > d.primero"
     )
