@@ -47,11 +47,6 @@ def route_statements(route: Route, all_routes: Sequence[Route]) -> tuple[str, ..
 def _carry(route: Route, routes: Sequence[Route]) -> str:
     keys = route.key_names
     parking = parking_step(route, routes)
-    locked = ", ".join(f"coalesce(array_agg(l.{k}), '{{}}')" for k in (*keys, "_lugar"))
-    asked = f"(SELECT DISTINCT k.* FROM {unnested(keys)}) k"
-    own = f"SELECT {key_and_place(route)} FROM {route.source_table} l JOIN {asked} ON {by_key(route, 'k')}"
-    order = idents((c.name for c in route.key), "l.")
-    others = "".join(f"  PERFORM {lock};\n" for lock in parent_locks(route, _placed(route, "l", "ctid", "p_lugar", passed(keys))))
     caption = (
         f"Deja en {ident(route.pair.target)} las filas legacy de esas claves como dice la vista; anota las rechazadas"
         f"{' y las fusionadas' if may_merge(route) else ''}. La llaman copiar, la reparación y ella misma."
@@ -69,13 +64,7 @@ BEGIN
   copiadas := 0; rechazadas := 0;
   IF cardinality(p{keys[0]}) = 0 THEN RETURN; END IF;
   PERFORM set_config('migracion.sync', 'copia', true);
-  -- cada bloqueo espera a quien escribe; la sentencia siguiente lee lo que confirmó
-  IF p_lugar IS NULL THEN
-    SELECT {locked} INTO {passed(keys)}, p_lugar FROM (
-      {own}
-      ORDER BY {order} FOR SHARE OF l) l;
-  END IF;
-{others}  LOOP
+{_locking(route)}  LOOP
     BEGIN
 {_upsert(route)}
       RETURN;
@@ -96,6 +85,22 @@ BEGIN
   rechazadas := 1;
 END """
     return head + function_body(body)
+
+
+def _locking(route: Route) -> str:
+    """Return the step that locks the legacy rows, where copiar has not, and then what the view reads beside them."""
+    keys = route.key_names
+    locked = ", ".join(f"coalesce(array_agg(l.{k}), '{{}}')" for k in (*keys, "_lugar"))
+    asked = f"(SELECT DISTINCT k.* FROM {unnested(keys)}) k"
+    order = idents((c.name for c in route.key), "l.")
+    others = parent_locks(route, _placed(route, "l", "ctid", "p_lugar", passed(keys)))
+    return f"""  -- cada bloqueo espera a quien escribe; la sentencia siguiente lee lo que confirmó
+  IF p_lugar IS NULL THEN
+    SELECT {locked} INTO {passed(keys)}, p_lugar FROM (
+      SELECT {key_and_place(route)} FROM {route.source_table} l JOIN {asked} ON {by_key(route, "k")}
+      ORDER BY {order} FOR SHARE OF l) l;
+  END IF;
+{"".join(f"  PERFORM {lock};" + chr(10) for lock in others)}"""
 
 
 def _halving(route: Route) -> str:
