@@ -1,11 +1,12 @@
 -- Meta: llevar professions a profesiones. La vista es la única definición: copia, prueba y simulacro la usan.
--- Necesita: fase1; ser dueño de migracion y USAGE en public; SELECT y UPDATE sobre professions; SELECT, INSERT, UPDATE y DELETE
---   sobre profesiones; BYPASSRLS, o ser su dueño, donde haya seguridad por fila.
+-- Necesita: fase1; ser dueño de migracion y USAGE en public; SELECT y UPDATE sobre professions; SELECT sobre
+--   proveedor_profesiones; SELECT, INSERT, UPDATE y DELETE sobre profesiones; BYPASSRLS, o ser su dueño, donde haya seguridad por
+--   fila.
 -- Bloqueo: cada lote (5.000 filas, si batch_rows no dice otra cosa, y 8 MB como mucho, o una fila mayor), hasta que termina: FOR
 --   SHARE en professions; FOR KEY SHARE en migracion.arriendo; escribe en profesiones, migracion.progreso_copia y
---   migracion.cuarentena, y en migracion.apartada si una fila sobra o no entra. Cada espera dura 200 ms como mucho; después el
---   lote cede y vuelve con menos filas, 40 intentos. Crear esto toma ACCESS SHARE en lo que leen las vistas, que solo choca con
---   quien cambia la tabla misma.
+--   migracion.cuarentena, y en migracion.apartada si una fila sobra o no entra (sale con las que dependen de ella, todas FOR
+--   UPDATE). Cada espera dura 200 ms como mucho; después el lote cede y vuelve con menos filas, 40 intentos. Crear esto toma
+--   ACCESS SHARE en lo que leen las vistas, que solo choca con quien cambia la tabla misma.
 -- Deshacer: fase2 --tags rollback: guarda en migracion.apartada lo que solo profesiones tiene, y la vacía con ACCESS EXCLUSIVE en
 --   ella y en las que apuntan a ella (20 intentos de 500 ms); vista y funciones se van con la última copia.
 -- Repetir: sí, todo es CREATE OR REPLACE, y un lote repetido no cambia nada.
@@ -134,6 +135,8 @@ BEGIN
       UPDATE public.profesiones t SET nombre = f.nombre, especialidad = f.especialidad, categoria = f.categoria,
         esta_activo = f.esta_activo, creado_at = f.creado_at, actualizado_at = f.actualizado_at
       FROM f WHERE f._distinta AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AND t.id = f.id
+        AND CASE WHEN (t.nombre) IS DISTINCT FROM (f.nombre) THEN NOT EXISTS (SELECT
+          FROM migracion.alcance(t.tableoid, ARRAY[t.ctid], ARRAY['nombre']) a WHERE a.motivo IS NOT NULL) ELSE true END
       RETURNING 1
     ), abiertas AS (
       INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, columna, motivo, origen)
@@ -166,6 +169,7 @@ BEGIN
   END LOOP;
   IF v_estado = '23505' THEN
     -- quien tiene el valor sin fila legacy que lo explique sale; quien va atrasado hace sitio y se lleva después
+    -- a quien retiene algo que la ejecución no lleva no se le cambia nada
     v_hubo := v_hubo OR (SELECT q.apartadas > 0 FROM (SELECT coalesce(array_agg(h._m1), '{}') FROM (SELECT t.id AS _m1
       FROM unnest(p_k1) AS k(_k1) JOIN migracion.v_professions_profesiones f ON f._k1 = k._k1
       JOIN public.profesiones t ON t.nombre = f.nombre AND NOT (f.id = t.id)
@@ -179,6 +183,9 @@ BEGIN
         WHERE CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END) h WHERE t.id = h._m1
         AND NOT (EXISTS (SELECT 1 FROM migracion.v_professions_profesiones g WHERE g.id = h._m1
         AND CASE WHEN g._rechazo IS NULL AND g._fusion IS NULL THEN true ELSE false END AND g.nombre = t.nombre))
+        AND (EXISTS (SELECT 1 FROM migracion.v_professions_profesiones g WHERE g.id = h._m1
+          AND CASE WHEN g._rechazo IS NULL AND g._fusion IS NULL THEN true ELSE false END))
+          AND NOT EXISTS (SELECT FROM migracion.alcance(t.tableoid, ARRAY[t.ctid], ARRAY['nombre']) a WHERE a.motivo IS NOT NULL)
       RETURNING t.id AS _m1
     )
     SELECT p_m1 || coalesce(array_agg(h._m1), '{}'), v_hubo OR count(*) > 0
@@ -211,12 +218,10 @@ BEGIN
   ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
   DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, columna = NULL, motivo = excluded.motivo;
   -- lo que fue antes ya no vale y sale, como con toda fila rechazada
-  WITH fuera AS (
-    DELETE FROM public.profesiones t USING migracion.v_professions_profesiones f JOIN unnest(p_k1) AS k(_k1) ON f._k1 = k._k1
-    WHERE t.id = f.id AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END RETURNING t.*
-  )
-  INSERT INTO migracion.apartada (run_id, tabla, clave, fila)
-  SELECT p_run, 'profesiones', t.id::text, to_jsonb(t.*) FROM fuera t;
+  SELECT a.apartadas INTO v_mas FROM migracion.apartar('public.profesiones'::regclass,
+    ARRAY(SELECT t.ctid FROM public.profesiones t JOIN migracion.v_professions_profesiones f ON t.id = f.id
+      JOIN unnest(p_k1) AS k(_k1) ON f._k1 = k._k1
+    WHERE CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END), p_run) a;
   rechazadas := 1;
 END $funcion$;
 
@@ -339,16 +344,10 @@ AS $funcion$
 #variable_conflict use_variable
 BEGIN
   PERFORM set_config('migracion.sync', 'copia', true);
-  WITH fuera AS (
-    DELETE FROM public.profesiones t USING unnest(p_k1) AS k(_k1)
-    WHERE t.id = k._k1 AND NOT (EXISTS (SELECT 1 FROM migracion.v_professions_profesiones f WHERE f.id = t.id
-      AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END))
-    RETURNING t.*
-  ), guardadas AS (
-    INSERT INTO migracion.apartada (run_id, tabla, clave, fila)
-    SELECT p_run, 'profesiones', t.id::text, to_jsonb(t.*) FROM fuera t RETURNING 1
-  )
-  SELECT count(*) INTO apartadas FROM guardadas;
+  SELECT a.apartadas INTO apartadas FROM migracion.apartar('public.profesiones'::regclass,
+    ARRAY(SELECT t.ctid FROM public.profesiones t JOIN unnest(p_k1) AS k(_k1) ON t.id = k._k1
+    WHERE NOT (EXISTS (SELECT 1 FROM migracion.v_professions_profesiones f WHERE f.id = t.id
+      AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END))), p_run) a;
 END $funcion$;
 
 REVOKE ALL ON FUNCTION migracion.quitar_profesiones(integer[], text) FROM PUBLIC;

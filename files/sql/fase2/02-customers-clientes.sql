@@ -1,11 +1,11 @@
 -- Meta: llevar customers a clientes. La vista es la única definición: copia, prueba y simulacro la usan.
--- Necesita: fase1; ser dueño de migracion y USAGE en public; SELECT y UPDATE sobre customers; SELECT, INSERT, UPDATE y DELETE
---   sobre clientes; BYPASSRLS, o ser su dueño, donde haya seguridad por fila.
+-- Necesita: fase1; ser dueño de migracion y USAGE en public; SELECT y UPDATE sobre customers; SELECT sobre solicitudes_servicio;
+--   SELECT, INSERT, UPDATE y DELETE sobre clientes; BYPASSRLS, o ser su dueño, donde haya seguridad por fila.
 -- Bloqueo: cada lote (5.000 filas, si batch_rows no dice otra cosa, y 8 MB como mucho, o una fila mayor), hasta que termina: FOR
 --   SHARE en customers; FOR KEY SHARE en migracion.arriendo; escribe en clientes, migracion.progreso_copia y
---   migracion.cuarentena, y en migracion.apartada si una fila sobra o no entra. Cada espera dura 200 ms como mucho; después el
---   lote cede y vuelve con menos filas, 40 intentos. Crear esto toma ACCESS SHARE en lo que leen las vistas, que solo choca con
---   quien cambia la tabla misma.
+--   migracion.cuarentena, y en migracion.apartada si una fila sobra o no entra (sale con las que dependen de ella, todas FOR
+--   UPDATE). Cada espera dura 200 ms como mucho; después el lote cede y vuelve con menos filas, 40 intentos. Crear esto toma
+--   ACCESS SHARE en lo que leen las vistas, que solo choca con quien cambia la tabla misma.
 -- Deshacer: fase2 --tags rollback: guarda en migracion.apartada lo que solo clientes tiene, y la vacía con ACCESS EXCLUSIVE en
 --   ella y en las que apuntan a ella (20 intentos de 500 ms); vista y funciones se van con la última copia.
 -- Repetir: sí, todo es CREATE OR REPLACE, y un lote repetido no cambia nada.
@@ -150,6 +150,8 @@ BEGIN
         ciudad_confirmada_at = f.ciudad_confirmada_at, notas = f.notas, tiene_consentimiento = f.tiene_consentimiento,
         creado_at = f.creado_at, actualizado_at = f.actualizado_at
       FROM f WHERE f._distinta AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AND t.id = f.id
+        AND CASE WHEN (t.telefono) IS DISTINCT FROM (f.telefono) THEN NOT EXISTS (SELECT
+          FROM migracion.alcance(t.tableoid, ARRAY[t.ctid], ARRAY['telefono']) a WHERE a.motivo IS NOT NULL) ELSE true END
       RETURNING 1
     ), abiertas AS (
       INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, columna, motivo, origen)
@@ -182,6 +184,7 @@ BEGIN
   END LOOP;
   IF v_estado = '23505' THEN
     -- quien tiene el valor sin fila legacy que lo explique sale; quien va atrasado hace sitio y se lleva después
+    -- a quien retiene algo que la ejecución no lleva no se le cambia nada
     v_hubo := v_hubo OR (SELECT q.apartadas > 0 FROM (SELECT coalesce(array_agg(h._m1), '{}') FROM (SELECT t.id AS _m1
       FROM unnest(p_k1) AS k(_k1) JOIN migracion.v_customers_clientes f ON f._k1 = k._k1
       JOIN public.clientes t ON t.telefono = f.telefono AND NOT (f.id = t.id)
@@ -197,6 +200,12 @@ BEGIN
         AND CASE WHEN g._rechazo IS NULL AND g._fusion IS NULL THEN true ELSE false END AND g.telefono = t.telefono)
         OR EXISTS (SELECT 1 FROM migracion.v_users_clientes g WHERE g.id = h._m1
         AND CASE WHEN g._rechazo IS NULL AND g._fusion IS NULL THEN true ELSE false END AND g.telefono = t.telefono))
+        AND (EXISTS (SELECT 1 FROM migracion.v_customers_clientes g WHERE g.id = h._m1
+          AND CASE WHEN g._rechazo IS NULL AND g._fusion IS NULL THEN true ELSE false END)
+          OR EXISTS (SELECT 1 FROM migracion.v_users_clientes g WHERE g.id = h._m1
+          AND CASE WHEN g._rechazo IS NULL AND g._fusion IS NULL THEN true ELSE false END))
+          AND NOT EXISTS (SELECT FROM migracion.alcance(t.tableoid, ARRAY[t.ctid], ARRAY['telefono']) a
+          WHERE a.motivo IS NOT NULL)
       RETURNING t.id AS _m1
     )
     SELECT p_m1 || coalesce(array_agg(h._m1), '{}'), v_hubo OR count(*) > 0
@@ -232,12 +241,10 @@ BEGIN
   ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
   DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, columna = NULL, motivo = excluded.motivo;
   -- lo que fue antes ya no vale y sale, como con toda fila rechazada
-  WITH fuera AS (
-    DELETE FROM public.clientes t USING migracion.v_customers_clientes f JOIN unnest(p_k1) AS k(_k1) ON f._k1 = k._k1
-    WHERE t.id = f.id AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END RETURNING t.*
-  )
-  INSERT INTO migracion.apartada (run_id, tabla, clave, fila)
-  SELECT p_run, 'clientes', t.id::text, to_jsonb(t.*) FROM fuera t;
+  SELECT a.apartadas INTO v_mas FROM migracion.apartar('public.clientes'::regclass,
+    ARRAY(SELECT t.ctid FROM public.clientes t JOIN migracion.v_customers_clientes f ON t.id = f.id JOIN unnest(p_k1) AS k(_k1)
+      ON f._k1 = k._k1
+    WHERE CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END), p_run) a;
   rechazadas := 1;
 END $funcion$;
 

@@ -1,11 +1,12 @@
 -- Meta: llevar users a proveedores. La vista es la única definición: copia, prueba y simulacro la usan.
--- Necesita: fase1; ser dueño de migracion y USAGE en public; SELECT y UPDATE sobre users; SELECT, INSERT, UPDATE y DELETE sobre
---   proveedores; BYPASSRLS, o ser su dueño, donde haya seguridad por fila.
+-- Necesita: fase1; ser dueño de migracion y USAGE en public; SELECT y UPDATE sobre users; SELECT sobre proveedor_profesiones y
+--   servicios_proveedor; SELECT, INSERT, UPDATE y DELETE sobre proveedores; BYPASSRLS, o ser su dueño, donde haya seguridad por
+--   fila.
 -- Bloqueo: cada lote (5.000 filas, si batch_rows no dice otra cosa, y 8 MB como mucho, o una fila mayor), hasta que termina: FOR
 --   SHARE en users; FOR KEY SHARE en migracion.arriendo; escribe en proveedores, migracion.progreso_copia y migracion.cuarentena,
---   y en migracion.apartada si una fila sobra o no entra. Cada espera dura 200 ms como mucho; después el lote cede y vuelve con
---   menos filas, 40 intentos. Crear esto toma ACCESS SHARE en lo que leen las vistas, que solo choca con quien cambia la tabla
---   misma.
+--   y en migracion.apartada si una fila sobra o no entra (sale con las que dependen de ella, todas FOR UPDATE). Cada espera dura
+--   200 ms como mucho; después el lote cede y vuelve con menos filas, 40 intentos. Crear esto toma ACCESS SHARE en lo que leen
+--   las vistas, que solo choca con quien cambia la tabla misma.
 -- Deshacer: fase2 --tags rollback: guarda en migracion.apartada lo que solo proveedores tiene, y la vacía con ACCESS EXCLUSIVE en
 --   ella y en las que apuntan a ella (20 intentos de 500 ms); vista y funciones se van con la última copia.
 -- Repetir: sí, todo es CREATE OR REPLACE, y un lote repetido no cambia nada.
@@ -208,6 +209,8 @@ BEGIN
         ciudad = f.ciudad, pais = f.pais, latitud = f.latitud, longitud = f.longitud, estado = f.estado,
         tiene_consentimiento = f.tiene_consentimiento, creado_at = f.creado_at, actualizado_at = f.actualizado_at
       FROM f WHERE f._distinta AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AND t.id = f.id
+        AND CASE WHEN (t.telefono) IS DISTINCT FROM (f.telefono) THEN NOT EXISTS (SELECT
+          FROM migracion.alcance(t.tableoid, ARRAY[t.ctid], ARRAY['telefono']) a WHERE a.motivo IS NOT NULL) ELSE true END
       RETURNING 1
     ), abiertas AS (
       INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, columna, motivo, origen)
@@ -242,6 +245,7 @@ BEGIN
   END LOOP;
   IF v_estado = '23505' THEN
     -- quien tiene el valor sin fila legacy que lo explique sale; quien va atrasado hace sitio y se lleva después
+    -- a quien retiene algo que la ejecución no lleva no se le cambia nada
     v_hubo := v_hubo OR (SELECT q.apartadas > 0 FROM (SELECT coalesce(array_agg(h._m1), '{}') FROM (SELECT t.id AS _m1
       FROM unnest(p_k1) AS k(_k1) JOIN migracion.v_users_proveedores f ON f._k1 = k._k1
       JOIN public.proveedores t ON t.telefono = f.telefono AND NOT (f.id = t.id)
@@ -255,6 +259,10 @@ BEGIN
         WHERE CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END) h WHERE t.id = h._m1
         AND NOT (EXISTS (SELECT 1 FROM migracion.v_users_proveedores g WHERE g.id = h._m1
         AND CASE WHEN g._rechazo IS NULL AND g._fusion IS NULL THEN true ELSE false END AND g.telefono = t.telefono))
+        AND (EXISTS (SELECT 1 FROM migracion.v_users_proveedores g WHERE g.id = h._m1
+          AND CASE WHEN g._rechazo IS NULL AND g._fusion IS NULL THEN true ELSE false END))
+          AND NOT EXISTS (SELECT FROM migracion.alcance(t.tableoid, ARRAY[t.ctid], ARRAY['telefono']) a
+          WHERE a.motivo IS NOT NULL)
       RETURNING t.id AS _m1
     )
     SELECT p_m1 || coalesce(array_agg(h._m1), '{}'), v_hubo OR count(*) > 0
@@ -289,12 +297,10 @@ BEGIN
   ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
   DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, columna = NULL, motivo = excluded.motivo;
   -- lo que fue antes ya no vale y sale, como con toda fila rechazada
-  WITH fuera AS (
-    DELETE FROM public.proveedores t USING migracion.v_users_proveedores f JOIN unnest(p_k1) AS k(_k1) ON f._k1 = k._k1
-    WHERE t.id = f.id AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END RETURNING t.*
-  )
-  INSERT INTO migracion.apartada (run_id, tabla, clave, fila)
-  SELECT p_run, 'proveedores', t.id::text, to_jsonb(t.*) FROM fuera t;
+  SELECT a.apartadas INTO v_mas FROM migracion.apartar('public.proveedores'::regclass,
+    ARRAY(SELECT t.ctid FROM public.proveedores t JOIN migracion.v_users_proveedores f ON t.id = f.id JOIN unnest(p_k1) AS k(_k1)
+      ON f._k1 = k._k1
+    WHERE CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END), p_run) a;
   rechazadas := 1;
 END $funcion$;
 
@@ -433,16 +439,10 @@ AS $funcion$
 #variable_conflict use_variable
 BEGIN
   PERFORM set_config('migracion.sync', 'copia', true);
-  WITH fuera AS (
-    DELETE FROM public.proveedores t USING unnest(p_k1) AS k(_k1)
-    WHERE t.id = k._k1 AND NOT (EXISTS (SELECT 1 FROM migracion.v_users_proveedores f WHERE f.id = t.id
-      AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END))
-    RETURNING t.*
-  ), guardadas AS (
-    INSERT INTO migracion.apartada (run_id, tabla, clave, fila)
-    SELECT p_run, 'proveedores', t.id::text, to_jsonb(t.*) FROM fuera t RETURNING 1
-  )
-  SELECT count(*) INTO apartadas FROM guardadas;
+  SELECT a.apartadas INTO apartadas FROM migracion.apartar('public.proveedores'::regclass,
+    ARRAY(SELECT t.ctid FROM public.proveedores t JOIN unnest(p_k1) AS k(_k1) ON t.id = k._k1
+    WHERE NOT (EXISTS (SELECT 1 FROM migracion.v_users_proveedores f WHERE f.id = t.id
+      AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END))), p_run) a;
 END $funcion$;
 
 REVOKE ALL ON FUNCTION migracion.quitar_proveedores(uuid[], text) FROM PUBLIC;

@@ -5,9 +5,9 @@
 -- Bloqueo: cada lote (5.000 filas, si batch_rows no dice otra cosa, y 8 MB como mucho, o una fila mayor), hasta que termina: FOR
 --   SHARE en provider_professions; luego FOR SHARE en users y professions (padres); FOR KEY SHARE en proveedores y profesiones
 --   (claves foráneas) y migracion.arriendo; escribe en proveedor_profesiones, migracion.progreso_copia y migracion.cuarentena, y
---   en migracion.apartada si una fila sobra o no entra. Cada espera dura 200 ms como mucho; después el lote cede y vuelve con
---   menos filas, 40 intentos. Crear esto toma ACCESS SHARE en lo que leen las vistas, que solo choca con quien cambia la tabla
---   misma.
+--   en migracion.apartada si una fila sobra o no entra (sale con las que dependen de ella, todas FOR UPDATE). Cada espera dura
+--   200 ms como mucho; después el lote cede y vuelve con menos filas, 40 intentos. Crear esto toma ACCESS SHARE en lo que leen
+--   las vistas, que solo choca con quien cambia la tabla misma.
 -- Deshacer: fase2 --tags rollback: guarda en migracion.apartada lo que solo proveedor_profesiones tiene, y la vacía con ACCESS
 --   EXCLUSIVE en ella y en las que apuntan a ella (20 intentos de 500 ms); vista y funciones se van con la última copia.
 -- Repetir: sí, todo es CREATE OR REPLACE, y un lote repetido no cambia nada.
@@ -192,14 +192,11 @@ BEGIN
   ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
   DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, columna = NULL, motivo = excluded.motivo;
   -- lo que fue antes ya no vale y sale, como con toda fila rechazada
-  WITH fuera AS (
-    DELETE FROM public.proveedor_profesiones t USING migracion.v_provider_professions_proveedor_profesiones f
-      JOIN unnest(p_k1, p_k2) AS k(_k1, _k2) ON f._k1 = k._k1 AND f._k2 = k._k2
-    WHERE t.proveedor_id = f.proveedor_id AND t.profesion_id = f.profesion_id
-      AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END RETURNING t.*
-  )
-  INSERT INTO migracion.apartada (run_id, tabla, clave, fila)
-  SELECT p_run, 'proveedor_profesiones', t.id::text, to_jsonb(t.*) FROM fuera t;
+  SELECT a.apartadas INTO v_mas FROM migracion.apartar('public.proveedor_profesiones'::regclass,
+    ARRAY(SELECT t.ctid FROM public.proveedor_profesiones t JOIN migracion.v_provider_professions_proveedor_profesiones f
+      ON t.proveedor_id = f.proveedor_id AND t.profesion_id = f.profesion_id JOIN unnest(p_k1, p_k2) AS k(_k1, _k2)
+      ON f._k1 = k._k1 AND f._k2 = k._k2
+    WHERE CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END), p_run) a;
   rechazadas := 1;
 END $funcion$;
 
@@ -329,17 +326,12 @@ AS $funcion$
 #variable_conflict use_variable
 BEGIN
   PERFORM set_config('migracion.sync', 'copia', true);
-  WITH fuera AS (
-    DELETE FROM public.proveedor_profesiones t USING unnest(p_k1, p_k2) AS k(_k1, _k2)
-    WHERE t.proveedor_id = k._k1 AND t.profesion_id = k._k2 AND NOT (EXISTS (SELECT 1
-      FROM migracion.v_provider_professions_proveedor_profesiones f WHERE f.proveedor_id = t.proveedor_id
-      AND f.profesion_id = t.profesion_id AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END))
-    RETURNING t.*
-  ), guardadas AS (
-    INSERT INTO migracion.apartada (run_id, tabla, clave, fila)
-    SELECT p_run, 'proveedor_profesiones', t.id::text, to_jsonb(t.*) FROM fuera t RETURNING 1
-  )
-  SELECT count(*) INTO apartadas FROM guardadas;
+  SELECT a.apartadas INTO apartadas FROM migracion.apartar('public.proveedor_profesiones'::regclass,
+    ARRAY(SELECT t.ctid FROM public.proveedor_profesiones t JOIN unnest(p_k1, p_k2) AS k(_k1, _k2) ON t.proveedor_id = k._k1
+      AND t.profesion_id = k._k2
+    WHERE NOT (EXISTS (SELECT 1 FROM migracion.v_provider_professions_proveedor_profesiones f
+      WHERE f.proveedor_id = t.proveedor_id AND f.profesion_id = t.profesion_id
+      AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END))), p_run) a;
 END $funcion$;
 
 REVOKE ALL ON FUNCTION migracion.quitar_proveedor_profesiones(uuid[], integer[], text) FROM PUBLIC;

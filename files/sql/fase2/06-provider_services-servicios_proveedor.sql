@@ -4,8 +4,9 @@
 -- Bloqueo: cada lote (5.000 filas, si batch_rows no dice otra cosa, y 8 MB como mucho, o una fila mayor), hasta que termina: FOR
 --   SHARE en provider_services; luego FOR SHARE en users (padres); FOR KEY SHARE en proveedores (claves foráneas) y
 --   migracion.arriendo; escribe en servicios_proveedor, migracion.progreso_copia y migracion.cuarentena, y en migracion.apartada
---   si una fila sobra o no entra. Cada espera dura 200 ms como mucho; después el lote cede y vuelve con menos filas, 40 intentos.
---   Crear esto toma ACCESS SHARE en lo que leen las vistas, que solo choca con quien cambia la tabla misma.
+--   si una fila sobra o no entra (sale con las que dependen de ella, todas FOR UPDATE). Cada espera dura 200 ms como mucho;
+--   después el lote cede y vuelve con menos filas, 40 intentos. Crear esto toma ACCESS SHARE en lo que leen las vistas, que solo
+--   choca con quien cambia la tabla misma.
 -- Deshacer: fase2 --tags rollback: guarda en migracion.apartada lo que solo servicios_proveedor tiene, y la vacía con ACCESS
 --   EXCLUSIVE en ella y en las que apuntan a ella (20 intentos de 500 ms); vista y funciones se van con la última copia.
 -- Repetir: sí, todo es CREATE OR REPLACE, y un lote repetido no cambia nada.
@@ -184,13 +185,10 @@ BEGIN
   ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
   DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, columna = NULL, motivo = excluded.motivo;
   -- lo que fue antes ya no vale y sale, como con toda fila rechazada
-  WITH fuera AS (
-    DELETE FROM public.servicios_proveedor t USING migracion.v_provider_services_servicios_proveedor f JOIN unnest(p_k1) AS k(_k1)
-      ON f._k1 = k._k1
-    WHERE t.id = f.id AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END RETURNING t.*
-  )
-  INSERT INTO migracion.apartada (run_id, tabla, clave, fila)
-  SELECT p_run, 'servicios_proveedor', t.id::text, to_jsonb(t.*) FROM fuera t;
+  SELECT a.apartadas INTO v_mas FROM migracion.apartar('public.servicios_proveedor'::regclass,
+    ARRAY(SELECT t.ctid FROM public.servicios_proveedor t JOIN migracion.v_provider_services_servicios_proveedor f ON t.id = f.id
+      JOIN unnest(p_k1) AS k(_k1) ON f._k1 = k._k1
+    WHERE CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END), p_run) a;
   rechazadas := 1;
 END $funcion$;
 
@@ -320,16 +318,10 @@ AS $funcion$
 #variable_conflict use_variable
 BEGIN
   PERFORM set_config('migracion.sync', 'copia', true);
-  WITH fuera AS (
-    DELETE FROM public.servicios_proveedor t USING unnest(p_k1) AS k(_k1)
-    WHERE t.id = k._k1 AND NOT (EXISTS (SELECT 1 FROM migracion.v_provider_services_servicios_proveedor f WHERE f.id = t.id
-      AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END))
-    RETURNING t.*
-  ), guardadas AS (
-    INSERT INTO migracion.apartada (run_id, tabla, clave, fila)
-    SELECT p_run, 'servicios_proveedor', t.id::text, to_jsonb(t.*) FROM fuera t RETURNING 1
-  )
-  SELECT count(*) INTO apartadas FROM guardadas;
+  SELECT a.apartadas INTO apartadas FROM migracion.apartar('public.servicios_proveedor'::regclass,
+    ARRAY(SELECT t.ctid FROM public.servicios_proveedor t JOIN unnest(p_k1) AS k(_k1) ON t.id = k._k1
+    WHERE NOT (EXISTS (SELECT 1 FROM migracion.v_provider_services_servicios_proveedor f WHERE f.id = t.id
+      AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END))), p_run) a;
 END $funcion$;
 
 REVOKE ALL ON FUNCTION migracion.quitar_servicios_proveedor(uuid[], text) FROM PUBLIC;

@@ -10,7 +10,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..core.errors import MigrationError
+from ..core.rows.set_aside import CARRIED
 from ..server.connect import connect
+from ..server.db import fetch_one
 from .batches import copy_for
 from .progress import Progress
 from .watch import Watch
@@ -29,6 +31,8 @@ def copy_parts(url: str, conn: Connection, parts: Sequence[Progress], watch: Wat
             left[0].note(f"un solo trabajador, porque la segunda conexión no se pudo abrir: {error.what}")
         else:
             with closing(second):
+                carried = fetch_one(conn, "SELECT current_setting(%s)", (CARRIED,))
+                fetch_one(second, "SELECT set_config(%s, %s, false)", (CARRIED, *(carried or ())))
                 return _at_once(conn, second, parts, left, watch, deadline)
     return _in_turn(conn, parts, watch, deadline)
 

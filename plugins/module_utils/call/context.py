@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -14,6 +15,7 @@ from ..core.mapping.file import load_mapping
 from ..core.mapping.types import TableMapping
 from ..core.phase.settings import Settings, settings_of
 from ..core.rows.routes import Route, routes_of
+from ..core.rows.set_aside import CARRIED
 from ..ledger import bookkeeping, lease, runs
 from ..ledger.events import left_so_far
 from ..server import db
@@ -84,6 +86,10 @@ def opened(params: Mapping[str, Any], check: bool) -> Iterator[Context]:
             _stop_if_asked(conn, params["run_id"])
         catalogue = live_catalogue(conn, mapping)
         subphase = str(params.get("subphase") or "")
+        carried = {
+            (mapping.schema, p.target) for p in mapping.pairs if p.phase == params["phase"] and subphase in ("", p.subphase)
+        }
+        db.fetch_one(conn, "SELECT set_config(%s, %s, false)", (CARRIED, json.dumps(sorted(carried))))
         yield Context(
             conn=conn,
             run_id=params["run_id"],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-VERSION = 3
+VERSION = 4
 # One number for every operator's session: whoever holds it decides about lease and runs alone.
 LOCK = 7204113525519873
 
@@ -55,8 +55,11 @@ CREATE TABLE IF NOT EXISTS migracion.apartada (
     tabla text NOT NULL,
     clave text NOT NULL,
     fila jsonb NOT NULL,
-    momento timestamptz NOT NULL DEFAULT now()
+    momento timestamptz NOT NULL DEFAULT now(),
+    nulos_json text[] NOT NULL DEFAULT '{}'
 );
+-- para contabilidades que hizo una versión anterior; las columnas que valían null de JSON, que en fila parece NULL
+ALTER TABLE migracion.apartada ADD COLUMN IF NOT EXISTS nulos_json text[] NOT NULL DEFAULT '{}';
 
 -- Hasta dónde llegó la copia de cada par, por tramos.
 CREATE TABLE IF NOT EXISTS migracion.progreso_copia (

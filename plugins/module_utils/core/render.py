@@ -116,6 +116,7 @@ def _needs(route: Route, routes: Sequence[Route], view: str) -> list[str]:
     read = [c.lookup.table for c in route.carried if c.spanish]
     read += [r.pair.source for r in route.earlier if route.pair.merge_by]
     read += [key.table for key, parents in route.parents if not parents]
+    read += [r.pair.target for r in routes if any(key.table == route.pair.target for key in r.table.foreign_keys)]
     read = [name for name in map(ident, read) if name not in locked and name != ident(route.pair.target)]
     draws = any(c.serial and c.name not in route.columns for c in route.table.columns)
     functions = [f"{BOOKKEEPING}.{name}" for name in ("es_jsonb", "a_instante") if f"{BOOKKEEPING}.{name}(" in view]
@@ -152,5 +153,6 @@ def _batch_locks(route: Route) -> list[str]:
     return [
         *locks,
         f"FOR KEY SHARE en {named}{BOOKKEEPING}.arriendo",
-        f"escribe en {_listed(written)}, y en {BOOKKEEPING}.apartada si una fila sobra o no entra",
+        f"escribe en {_listed(written)}, y en {BOOKKEEPING}.apartada si una fila sobra o no entra (sale con las que dependen"
+        " de ella, todas FOR UPDATE)",
     ]

@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from ..bookkeeping import BOOKKEEPING
 from ..rows.forward import forward_sql
 from ..rows.refusals import UNFORESEEN, accepted, duplicates_join, merge_join
-from ..rows.routes import Route, clave_sql, row_image, spanish_clave
+from ..rows.routes import Route, clave_sql, row_image
 from ..rows.row_locks import by_key, key_and_place, parent_locks, passed, unnested
 from ..sqltext import commented, dollar_quoted, folded, ident, idents, images_differ, literal
 from .batching import HEAD, batch_function, function_body
-from .making_way import parking_step, parking_variables
-from .removing import array_arguments, removal_function
+from .making_way import free_to_change, parking_step, parking_variables
+from .removing import array_arguments, removal_function, removed
 
 _HALVES = "CASE … THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200."
 
@@ -138,7 +138,7 @@ def _upsert(route: Route) -> str:
         update = ", ".join(f"{ident(c)} = f.{ident(c)}" for c in others)
         corrected = f"""corregidas AS (
       UPDATE {route.target_table} t SET {update}
-      FROM f WHERE f._distinta AND {accepted("f")} AND {twin}
+      FROM f WHERE f._distinta AND {accepted("f")} AND {twin}{_held_keys(route)}
       RETURNING 1
     ), """
         written += " + (SELECT count(*) FROM corregidas)"
@@ -176,6 +176,16 @@ def _upsert(route: Route) -> str:
     EXECUTE {dollar_quoted(batch, "lote")} INTO copiadas, rechazadas USING {values};"""
 
 
+def _held_keys(route: Route) -> str:
+    """Return the condition that leaves a row as it is whose key changes while a row that this run does not carry uses it."""
+    unique = {c for columns in (route.table.primary_key, *route.table.unique) for c in columns}
+    keys = [c for c in route.columns if c in unique and c not in route.pair.match]
+    if not keys:
+        return ""
+    changes = f"({idents(keys, 't.')}) IS DISTINCT FROM ({idents(keys, 'f.')})"
+    return f"\n        AND CASE WHEN {changes} THEN {free_to_change(keys)} ELSE true END"
+
+
 def merge_reason(route: Route) -> str:
     """Return why rows of this pair are merged, in words, as migracion.fusion keeps it."""
     if route.pair.merge_by:
@@ -211,6 +221,7 @@ def _merges(route: Route) -> str:
 def _quarantine_alone(route: Route) -> str:
     mine = " AND ".join(f"f.{k} = k.{k}" for k in route.key_names)
     twin = " AND ".join(f"t.{ident(m)} = f.{ident(m)}" for m in route.pair.match)
+    left = f"{route.target_table} t JOIN {route.view} f ON {twin} JOIN {unnested(route.key_names)} ON {mine}"
     return f"""  INSERT INTO {BOOKKEEPING}.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
   SELECT {literal(route.pair.source)}, {clave_sql(route.key, "l")}, {row_image(route, "l")}, v_estado,
          {literal(UNFORESEEN)} || v_mensaje, 'copia'
@@ -218,9 +229,4 @@ def _quarantine_alone(route: Route) -> str:
   ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
   DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, columna = NULL, motivo = excluded.motivo;
   -- lo que fue antes ya no vale y sale, como con toda fila rechazada
-  WITH fuera AS (
-    DELETE FROM {route.target_table} t USING {route.view} f JOIN {unnested(route.key_names)} ON {mine}
-    WHERE {twin} AND {accepted("f")} RETURNING t.*
-  )
-  INSERT INTO {BOOKKEEPING}.apartada (run_id, tabla, clave, fila)
-  SELECT p_run, {literal(route.pair.target)}, {spanish_clave(route, "t")}, to_jsonb(t.*) FROM fuera t;"""
+  {removed("v_mas", route, left, accepted("f"))}"""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..bookkeeping import BOOKKEEPING
 from ..rows.refusals import accepted
 from ..rows.routes import Route, spanish_clave
 from ..rows.row_locks import passed, unnested
 from ..rows.values import TEXT_TYPES, type_family
-from ..sqltext import ident
+from ..sqltext import ident, literal
 
 
 def parking_step(route: Route, routes: Sequence[Route]) -> str:
@@ -56,6 +57,14 @@ def _same(route: Route, alias: str, holder: str) -> str:
     return " AND ".join(f"{alias}.{ident(c)} = {holder}.{m}" for m, c in zip(_held(route), route.pair.match, strict=True))
 
 
+def free_to_change(columns: Sequence[str]) -> str:
+    """Return whether no row that this run does not carry depends on the Spanish row t by these columns."""
+    names = ", ".join(literal(c) for c in columns)
+    return (
+        f"NOT EXISTS (SELECT FROM {BOOKKEEPING}.alcance(t.tableoid, ARRAY[t.ctid], ARRAY[{names}]) a WHERE a.motivo IS NOT NULL)"
+    )
+
+
 def _park(route: Route, routes: Sequence[Route], name: str, spanish_type: str) -> str:
     column, match = ident(name), _held(route)
     _, size = type_family(spanish_type)
@@ -66,16 +75,19 @@ def _park(route: Route, routes: Sequence[Route], name: str, spanish_type: str) -
       FROM {unnested(route.key_names)} JOIN {route.view} f ON {" AND ".join(f"f.{k} = k.{k}" for k in route.key_names)}
       JOIN {route.target_table} t ON t.{column} = f.{column} AND NOT ({other}) WHERE {accepted("f")}"""
     arrays = ", ".join(f"coalesce(array_agg(h.{m}), '{{}}')" for m in match)
-    rightful = " OR ".join(
-        f"EXISTS (SELECT 1 FROM {r.view} g WHERE {_same(route, 'g', 'h')} AND {accepted('g')} AND g.{column} = t.{column})"
-        for r in routes
+    given = "EXISTS (SELECT 1 FROM {r.view} g WHERE {same} AND {accepted}{more})"
+    given, rightful = (
+        " OR ".join(given.format(r=r, same=_same(route, "g", "h"), accepted=accepted("g"), more=more) for r in routes)
+        for more in ("", f" AND g.{column} = t.{column}")
     )
     return f"""    -- quien tiene el valor sin fila legacy que lo explique sale; quien va atrasado hace sitio y se lleva después
+    -- a quien retiene algo que la ejecución no lleva no se le cambia nada
     v_hubo := v_hubo OR (SELECT q.apartadas > 0 FROM (SELECT {arrays} FROM ({holders}) h) x({", ".join(match)}),
       LATERAL {route.removal}({", ".join("x." + m for m in match)}, p_run) q(apartadas));
     WITH h AS (
       UPDATE {route.target_table} t SET {column} = left('~' || md5({spanish_clave(route, "t")}), {width})
       FROM ({holders}) h WHERE {_same(route, "t", "h")} AND NOT ({rightful})
+        AND ({given}) AND {free_to_change((name,))}
       RETURNING {found}
     )
     SELECT {", ".join(f"p{m} || coalesce(array_agg(h.{m}), '{{}}')" for m in match)}, v_hubo OR count(*) > 0

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ..bookkeeping import BOOKKEEPING
 from ..rows.refusals import accepted
-from ..rows.routes import Route, spanish_clave
+from ..rows.routes import Route
 from ..rows.row_locks import unnested
 from ..sqltext import commented, ident, literal
 from .batching import PLANNING, function_body
@@ -34,17 +34,20 @@ SET plan_cache_mode = force_custom_plan
 """
     body = f"""BEGIN
   PERFORM set_config('migracion.sync', 'copia', true);
-  WITH fuera AS (
-    DELETE FROM {route.target_table} t USING {unnested(names)}
-    WHERE {mine} AND NOT ({explained_by(routes, "t")})
-    RETURNING t.*
-  ), guardadas AS (
-    INSERT INTO {BOOKKEEPING}.apartada (run_id, tabla, clave, fila)
-    SELECT p_run, {literal(route.pair.target)}, {spanish_clave(route, "t")}, to_jsonb(t.*) FROM fuera t RETURNING 1
-  )
-  SELECT count(*) INTO apartadas FROM guardadas;
+  {removed("apartadas", route, f"{route.target_table} t JOIN {unnested(names)} ON {mine}", f"NOT ({explained_by(routes, 't')})")}
 END """
     return head + function_body(body)
+
+
+def removed(count: str, route: Route, rows: str, condition: str) -> str:
+    """Return the statement that removes those of ``rows``, with the Spanish row t, of which the condition holds.
+
+    ``count``: the variable that says how many rows left, those that hang on them among them.
+    """
+    return (
+        f"SELECT a.apartadas INTO {count} FROM {BOOKKEEPING}.apartar({literal(route.target_table)}::regclass,\n"
+        f"    ARRAY(SELECT t.ctid FROM {rows}\n    WHERE {condition}), p_run) a;"
+    )
 
 
 def explained_by(routes: Sequence[Route], alias: str) -> str:

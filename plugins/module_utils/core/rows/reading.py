@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..bookkeeping import BOOKKEEPING, TOUCH
 from ..sqltext import commented, folded
+from .set_aside import set_aside_statements
 
 _READING_DATES = """-- todo lo que decide qué fecha dice un texto
 SET TimeZone = 'UTC' SET DateStyle = 'ISO, MDY' SET timezone_abbreviations = 'Default'"""
@@ -25,7 +26,7 @@ _PLAIN_DATE = (
 
 
 def helper_statements(major: int) -> tuple[str, ...]:
-    """Return the functions of schema migracion that tables and forward SELECTs call; ``major``: the server's version, 15."""
+    """Return the functions of schema migracion that are no pair's own; ``major``: the server's version, 15."""
     reading = {**_reading_json(major), **_reading_dates(major)}
     names = ", ".join((*(f"{BOOKKEEPING}.{name}(text)" for name in reading), f"{TOUCH}()"))
     statements = (
@@ -38,6 +39,7 @@ BEGIN
   RETURN jsonb_populate_record(NEW, jsonb_build_object(TG_ARGV[0], timezone('utc', now())));
 END $$""",
         f"REVOKE ALL ON FUNCTION {names} FROM PUBLIC",
+        *set_aside_statements(),
     )
     return tuple(map(folded, statements))
 

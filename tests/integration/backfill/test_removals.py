@@ -1,0 +1,197 @@
+"""What hangs on a row that leaves: in our tables it goes with it and is kept, in anybody else's it holds the row where it is."""
+
+from __future__ import annotations
+
+import pytest
+
+from plugins.module_utils.core.errors import MigrationError
+from tests.support.databases import Begin, Database, Made
+from tests.support.rows import client, customer, quarantine
+
+PAGOS = "CREATE TABLE pagos (id int PRIMARY KEY, cliente_id uuid REFERENCES clientes ON DELETE {})"
+PROVIDER = "SELECT p.id::text FROM proveedores p JOIN servicios_proveedor s ON s.proveedor_id = p.id LIMIT 1"
+
+
+def aside(database: Database) -> list[tuple[str, str]]:
+    """Table and key of what was set aside, in the order in which it was."""
+    return database.query("SELECT tabla, clave FROM migracion.apartada ORDER BY id")
+
+
+def spanish_service(database: Database, provider: str) -> str:
+    """A service that was born on the Spanish side."""
+    return str(
+        database.value("INSERT INTO servicios_proveedor (proveedor_id, titulo) VALUES (%s, 'Aquí') RETURNING id", (provider,))
+    )
+
+
+def remove(database: Database, *numbers: int) -> int:
+    """How many rows leave when the repair takes out these customers' clients, on tables to which people have added something."""
+    with database.cursor(database.url) as cursor:
+        cursor.execute("SELECT set_config('migracion.lleva', '[[\"public\", \"clientes\"]]', false)")
+        cursor.execute("SELECT migracion.quitar_clientes(%s::uuid[], 'prueba')", ([customer(n) for n in numbers],))
+        return int(cursor.fetchone()[0])
+
+
+def refused(made: Made, phase: str = "fase2") -> str:
+    """What a run says that ends with differences."""
+    with pytest.raises(MigrationError) as failed:
+        made[1].equalise(phase)
+    assert failed.value.code == "difference"
+    return str(failed.value)
+
+
+@pytest.mark.parametrize("action", ["CASCADE", "SET NULL", "SET DEFAULT", "NO ACTION", "RESTRICT"])
+def test_a_row_that_somebody_elses_table_points_at_stays_and_is_named(begin: Begin, action: str) -> None:
+    database, _ = made = begin(up_to="2.1", subphase="2.1")
+    database.query(PAGOS.format(action))
+    database.query("INSERT INTO pagos VALUES (1, %s), (2, %s)", (customer(4), customer(4)))
+    database.query("DELETE FROM customers WHERE id IN (%s, %s)", (customer(4), customer(5)))
+    said = refused(made)
+    assert database.query("SELECT cliente_id::text FROM pagos") == [(customer(4),)] * 2
+    assert client(database, 4) is not None
+    assert client(database, 5) is None
+    assert aside(database) == [("clientes", customer(5))]
+    assert f"clientes {customer(4)}: sobra en clientes" in said
+
+
+def test_a_service_born_on_the_spanish_side_is_kept_with_an_entry_of_its_own_when_its_provider_leaves(begin: Begin) -> None:
+    database, jobs = begin(up_to="fase2")
+    provider = database.value(PROVIDER)
+    born = spanish_service(database, provider)
+    carried = [row[0] for row in database.query("SELECT id::text FROM servicios_proveedor WHERE proveedor_id = %s", (provider,))]
+    with database.cursor() as cursor:
+        cursor.execute("SET session_replication_role = replica")
+        cursor.execute("DELETE FROM users WHERE id = %s", (provider,))
+    jobs.equalise()
+    kept = aside(database)
+    assert {("servicios_proveedor", key) for key in carried} | {("proveedores", provider)} <= set(kept)
+    assert kept[-1] == ("proveedores", provider)
+    assert born in carried
+
+
+def test_what_a_refused_row_takes_along_is_kept_by_name(begin: Begin) -> None:
+    """By the net below the refusals, that PostgreSQL's own words bring into play."""
+    database, jobs = begin(up_to="fase2")
+    provider = database.value(PROVIDER)
+    born = spanish_service(database, provider)
+    database.query("ALTER TABLE proveedores ADD CONSTRAINT ajena CHECK (ciudad <> 'Prohibida') NOT VALID")
+    database.query("UPDATE users SET city = 'Prohibida' WHERE id = %s", (provider,))
+    with pytest.raises(MigrationError):
+        jobs.equalise()
+    assert provider in quarantine(database, "users")
+    assert ("servicios_proveedor", born) in aside(database)
+    assert ("proveedores", provider) in aside(database)
+
+
+def test_rows_of_a_part_that_the_run_does_not_carry_hold_the_row_that_they_hang_on(begin: Begin) -> None:
+    database, _ = made = begin(up_to="fase2", subphase="2.1")
+    profession = database.value("SELECT min(profesion_id) FROM proveedor_profesiones")
+    children = database.query("SELECT * FROM proveedor_profesiones WHERE profesion_id = %s", (profession,))
+    database.query("UPDATE professions SET name = repeat('x', 101) WHERE id = %s", (profession,))
+    said = refused(made)
+    assert database.query("SELECT * FROM proveedor_profesiones WHERE profesion_id = %s", (profession,)) == children
+    assert f"profesiones {profession}: sobra en profesiones" in said
+    assert aside(database) == []
+
+
+def test_rows_of_a_later_phase_are_not_changed_by_a_rerun_of_this_one(begin: Begin) -> None:
+    database, _ = made = begin(up_to="fase3")
+    asked = "SELECT s.cliente_id::text FROM solicitudes_servicio s JOIN customers c ON c.id = s.cliente_id"
+    person = database.value(f"{asked} WHERE c.id NOT IN (SELECT user_id FROM consents) LIMIT 1")
+    before = database.query("SELECT * FROM solicitudes_servicio ORDER BY id")
+    database.query("DELETE FROM customers WHERE id = %s", (person,))
+    refused(made)
+    assert database.query("SELECT * FROM solicitudes_servicio ORDER BY id") == before
+
+
+BROTHERS = {
+    "composite, in another schema": (
+        "CREATE SCHEMA caja; ALTER TABLE clientes ADD UNIQUE (id, telefono);"
+        'CREATE TABLE caja."Pagos 100%%" (a uuid, b varchar,'
+        " FOREIGN KEY (a, b) REFERENCES clientes (id, telefono) ON DELETE CASCADE)",
+        'INSERT INTO caja."Pagos 100%%" SELECT id, telefono FROM clientes WHERE id = %s',
+        'caja."Pagos 100%%"',
+    ),
+    "partitioned": (
+        "CREATE TABLE pagos (cliente_id uuid REFERENCES clientes ON DELETE CASCADE, dia date) PARTITION BY RANGE (dia);"
+        "CREATE TABLE pagos_1 PARTITION OF pagos DEFAULT",
+        "INSERT INTO pagos SELECT id, now() FROM clientes WHERE id = %s",
+        "pagos",
+    ),
+    "by another unique column and collation": (
+        'CREATE TABLE pagos (telefono text COLLATE "C" REFERENCES clientes (telefono) ON DELETE CASCADE)',
+        "INSERT INTO pagos SELECT telefono FROM clientes WHERE id = %s",
+        "pagos",
+    ),
+    "through a row of our own": (
+        "ALTER TABLE clientes ADD padrino uuid REFERENCES clientes ON DELETE SET NULL;" + PAGOS.format("CASCADE"),
+        "WITH a AS (UPDATE clientes SET padrino = %s WHERE id = 'c0000000-0000-4000-8000-000000000005' RETURNING id)"
+        " INSERT INTO pagos SELECT 1, id FROM a",
+        "pagos",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BROTHERS)
+def test_however_a_table_of_somebody_elses_points_at_a_row_it_is_not_changed(begin: Begin, case: str) -> None:
+    make, fill, table = BROTHERS[case]
+    database, _ = begin(up_to="2.1", subphase="2.1")
+    with database.cursor() as cursor:
+        cursor.execute(make.replace("%%", "%"))
+        cursor.execute("SET session_replication_role = replica")
+        cursor.execute(fill, (customer(4),))
+    before = database.query(f"SELECT * FROM {table.replace('%%', '%')}")
+    schema = "GRANT USAGE ON SCHEMA caja TO {0};" if "caja" in table else ""
+    database.query((schema + "GRANT SELECT ON {1} TO {0}").format(database.role, table.replace("%%", "%")))
+    database.query("DELETE FROM customers WHERE id = %s", (customer(4),))
+    assert remove(database, 4) == 0
+    assert before
+    assert database.query(f"SELECT * FROM {table.replace('%%', '%')}") == before
+    assert client(database, 4) is not None
+    assert aside(database) == []
+
+
+def test_a_table_whose_rows_the_role_may_not_see_holds_every_row_that_it_may_point_at(begin: Begin) -> None:
+    database, _ = made = begin(up_to="2.1", subphase="2.1")
+    database.query(f"{PAGOS.format('CASCADE')}; INSERT INTO pagos VALUES (1, %s)", (customer(4),))
+    database.query(f"ALTER TABLE pagos ENABLE ROW LEVEL SECURITY; GRANT SELECT ON pagos TO {database.role}")
+    database.query("DELETE FROM customers WHERE id = %s", (customer(4),))
+    refused(made)
+    assert database.value("SELECT count(*) FROM pagos") == 1
+
+
+def test_rows_that_point_at_each_other_leave_together(begin: Begin) -> None:
+    database, _ = begin(up_to="2.1", subphase="2.1")
+    with database.cursor() as cursor:
+        cursor.execute("SET session_replication_role = replica")
+        cursor.execute("ALTER TABLE clientes ADD padrino uuid REFERENCES clientes ON DELETE CASCADE")
+        cursor.execute("UPDATE clientes SET padrino = %s WHERE id = %s", (customer(4), customer(5)))
+        cursor.execute("UPDATE clientes SET padrino = %s WHERE id = %s", (customer(5), customer(4)))
+        cursor.execute("DELETE FROM customers WHERE id = %s", (customer(4),))
+    assert remove(database, 4) == 2
+    assert sorted(aside(database)) == [("clientes", customer(4)), ("clientes", customer(5))]
+
+
+def test_a_key_that_somebody_elses_row_follows_is_not_changed(begin: Begin) -> None:
+    database, _ = made = begin(up_to="2.1", subphase="2.1")
+    database.query("CREATE TABLE pagos (telefono varchar REFERENCES clientes (telefono) ON UPDATE CASCADE)")
+    database.query("INSERT INTO pagos SELECT telefono FROM clientes WHERE id = %s", (customer(4),))
+    before = database.query("TABLE pagos")
+    database.query("UPDATE customers SET phone_number = '593799999999' WHERE id = %s", (customer(4),))
+    database.query("UPDATE customers SET phone_number = '593788888888' WHERE id = %s", (customer(5),))
+    said = refused(made)
+    assert database.query("TABLE pagos") == before
+    assert client(database, 5, "telefono") == ("593788888888",)
+    assert f"clientes {customer(4)}: difiere: telefono" in said
+
+
+def test_no_placeholder_takes_the_phone_of_a_row_that_somebody_elses_table_holds(begin: Begin) -> None:
+    database, _ = made = begin(up_to="2.1", subphase="2.1")
+    database.query(PAGOS.format("CASCADE"))
+    database.query("INSERT INTO pagos VALUES (1, %s)", (customer(4),))
+    phone = database.value("SELECT phone_number FROM customers WHERE id = %s", (customer(4),))
+    database.query("DELETE FROM customers WHERE id = %s", (customer(4),))
+    database.query("UPDATE customers SET phone_number = %s WHERE id = %s", (phone, customer(5)))
+    refused(made)
+    assert client(database, 4, "telefono") == (phone,)
+    assert database.value("SELECT count(*) FROM pagos") == 1
