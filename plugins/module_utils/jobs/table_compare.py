@@ -13,10 +13,12 @@ from ..call.context import Context, opened
 from ..core.errors import COMMITTED_STAYS, READ_ONLY_STEP, STEP_CHANGED_NOTHING, MigrationError
 from ..core.proof.accounts import Account
 from ..core.proof.comparison import PENDING
-from ..core.proof.findings import account_lines, difference_lines, proof_detail
+from ..core.proof.findings import account_lines, catching_up_lines, difference_lines, proof_detail
+from ..core.rows.routes import Route
 from ..core.words import number
 from ..ledger import bookkeeping
-from ..ledger.events import record_event, waived_quarantine
+from ..ledger.events import COPY_BEGUN, last_event, record_event, waived_quarantine
+from ..proof import ties
 from ..proof.accounting import broken_objects, lagging_objects, named_differences
 from ..proof.prove import prove
 from ..proof.repair import Mender, repair
@@ -40,15 +42,18 @@ def compare(params: dict[str, Any], check: bool) -> dict[str, Any]:
 
 
 def _compare(context: Context, repairs: bool) -> dict[str, Any]:
-    conn, routes = context.conn, context.routes
-    lines: list[str] = []
-    mending = Mender(Watch(context.run_id, context.settings), context.settings.batch_rows, context.database_url)
+    conn, lines, based = context.conn, list[str](), ties.bases(context)
+    routes = [r for r in context.all_routes if r in context.routes or r in based]
+    mending = Mender(Watch(context.run_id, context.settings), context.database_url, context.settings.batch_rows)
 
     def begin(accounts: Sequence[Account]) -> None:
         context.begin()
         for found in accounts:
             found.examples = mending.long(conn, partial(named_differences, conn, found, context.all_routes))
-        lines.extend(["Diferencias antes de reparar:", *difference_lines(accounts)])
+        caught_up = catching_up_lines(a for a in accounts if a.route in based)
+        lines.extend([*caught_up, "Diferencias antes de reparar:", *difference_lines(accounts)])
+        if caught_up:
+            ties.record_taken_in(context, mending, caught_up)
 
     if repairs:
         accounts = repair(conn, routes, context.all_routes, mending, begin)
@@ -57,22 +62,49 @@ def _compare(context: Context, repairs: bool) -> dict[str, Any]:
             context.begin()
             lines += advance_sequences(conn, context.mapping, routes, context.run_id, context.phase)
             changed = True
-        lines += waiving.apply(conn, context.settings.waived_quarantine, routes, context.run_id, context.phase)
+        lines += waiving.apply(conn, context.settings.waived_quarantine, context.routes, context.run_id, context.phase)
     else:
         accounts, changed = prove(conn, routes, context.all_routes), False
     if why := mending.watch.unattended:
         lines.append(f"La comparación no se pudo vigilar desde otra sesión, así que no se habría podido parar: {why}")
     broken = broken_objects(conn, context.mapping, routes)
     unsound = broken + lagging_objects(conn, context.mapping, routes)
-    detail = proof_detail(accounts, unsound)
+    tables, caught_up = ties.taken_in(context) if repairs else (set[str](), list[str]())
+    detail = proof_detail(accounts, unsound, caught_up)
     if not context.check:
         record_event(conn, context.run_id, "prueba", context.phase, detail)
     lines += account_lines(accounts)
     lines += [f"  objeto en mal estado: {phrase}" for phrase in unsound]
     if all(a.clean for a in accounts) and not unsound:
+        if repairs:
+            _require_the_others(context, tables | mending.touched, routes, mending, lines)
         lines.append("Prueba: restricciones validadas, índices válidos y secuencias al día; todo lo comparado es igual.")
         return {"lines": lines, "changed": changed, "accounting": detail["tablas"]}
     raise _difference_error(context, accounts, unsound, lines, ["fase1"] if broken else [])
+
+
+def _require_the_others(context: Context, tables: set[str], proved: Sequence[Route], mending: Mender, lines: list[str]) -> None:
+    """Completed pairs that hang on what this run changed hold no less than before, or the run says which do not."""
+    if last_event(context.conn, (COPY_BEGUN,), context.run_id) is not None:
+        tables = tables | {route.pair.target for route in context.routes}
+    lost = ties.prove_again(context, tables, proved, mending)
+    if not lost:
+        return
+    parts = dict(context.mapping.subphases)
+    commands = dict.fromkeys(
+        f"ansible-playbook {pair.phase}.yml" + (f" -e subfase={pair.subphase}" if len(parts[pair.phase]) > 1 else "")
+        for pair in (account.route.pair for account in lost)
+    )
+    said = ", ".join(
+        f"{a.route.pair.source} → {a.route.pair.target} ({number(a.count(*PENDING) + a.surplus + a.stale)} filas)" for a in lost
+    )
+    raise MigrationError(
+        f"lo que se pidió está probado, pero con lo que ha cambiado ya no vale la prueba de {said}",
+        left=COMMITTED_STAYS,
+        move=f"Para igualarlo: {' y después '.join(commands)} con el mismo -i.\n" + "\n".join(difference_lines(lost)),
+        code="difference",
+        details={"lines": lines},
+    )
 
 
 def _announce_waivers(context: Context) -> list[str]:

@@ -7,18 +7,20 @@ from typing import Any
 from ..backfill.sequences import restore_sequences
 from ..backfill.slices import lines_before, run_slice, something_to_do
 from ..backfill.undo import nothing_to_take_back, take_rows_back
-from ..backfill.watch import with_lines
+from ..backfill.watch import Watch, with_lines
 from ..call.approval import require_approved
 from ..call.context import Context, opened
 from ..core.errors import NOTHING_CHANGED
 from ..core.proof.accounts import forecast_details
 from ..core.proof.comparison import DIFFERENT, MISSING, REFUSED
-from ..core.proof.findings import difference_lines, forecast_lines
+from ..core.proof.findings import again_lines, difference_lines, forecast_lines, foreseen_lines
 from ..core.waits import DDL
 from ..core.words import duration, number
 from ..ledger import bookkeeping, lease
 from ..ledger.events import record_event
 from ..proof.accounting import named_differences, take_account
+from ..proof.repair import Mender
+from ..proof.ties import bases, hanging, take_in
 from ..schema.routines import install_helpers, install_routes
 from ..schema.virtual import virtual_schema
 from ..server import db
@@ -40,25 +42,32 @@ def copy(params: dict[str, Any], check: bool) -> dict[str, Any]:
             install_helpers(context.conn)
             install_routes(context.conn, context.all_routes)
             bookkeeping.seal(context.conn)
+        mending = Mender(Watch(context.run_id, context.settings), context.database_url, context.settings.batch_rows)
+        if (said := take_in(context, mending)) is not None:
+            return {"lines": said, "more": True, "changed": bool(mending.touched)}
         return run_slice(context)
 
 
 def _forecast(context: Context) -> dict[str, Any]:
     with virtual_schema(context):
         before = lines_before(context)
+        first = bases(context)
+        caught_up = take_account(context.conn, first, context.all_routes) if first else []
         accounts = take_account(context.conn, context.routes, context.all_routes)
         for found in accounts:
             if found.count(DIFFERENT) or found.surplus:
                 found.examples = named_differences(context.conn, found, context.all_routes)
     rows = sum(a.count(MISSING, DIFFERENT, REFUSED) for a in accounts)
     seconds = rows / _rate(context)
-    lines = before + forecast_lines(accounts)
+    lines = before + foreseen_lines(caught_up) + forecast_lines(accounts)
+    changing = {a.route.pair.target for a in (*caught_up, *accounts) if not a.clean}
+    lines += again_lines([r.pair for r in hanging(context, changing, [*first, *context.routes])])
     lines += [line for a in accounts for line in difference_lines([a]) if ": difiere" in line or ": sobra" in line]
     lines.append(f"Tiempo estimado de la copia: {duration(seconds)} ({number(rows)} filas a {number(_rate(context))} filas/s)")
     return {
         "lines": lines,
         "more": False,
-        "changed": any(not a.clean for a in accounts),
+        "changed": any(not a.clean for a in (*caught_up, *accounts)),
         "forecast": [forecast_details(a) for a in accounts],
         "estimated_seconds": seconds,
     }

@@ -48,6 +48,32 @@ def last_event(conn: Connection, kinds: Sequence[str], run_id: str = "") -> Even
     return Event(*row) if row else None
 
 
+def events_of(conn: Connection, kind: str, run_id: str) -> list[Event]:
+    """The run's events of that type, oldest first."""
+    rows = db.fetch_all(
+        conn, "SELECT tipo, detalle, momento FROM migracion.evento WHERE tipo = %s AND run_id = %s ORDER BY id", (kind, run_id)
+    )
+    return [Event(*row) for row in rows]
+
+
+def expired_proofs(conn: Connection) -> set[tuple[str, str]]:
+    """Legacy and Spanish table of each pair of which a run last found that its proof no longer held."""
+    if not bookkeeping.exists(conn):
+        return set()
+    rows = db.fetch_all(
+        conn,
+        "SELECT origen, destino FROM (SELECT DISTINCT ON (origen, destino) origen, destino, caducada FROM ("
+        "SELECT id, p ->> 0 AS origen, p ->> 1 AS destino, true AS caducada FROM migracion.evento,"
+        " jsonb_array_elements(detalle -> 'caducadas') p WHERE tipo = 'dependientes' UNION ALL "
+        "SELECT id, p ->> 0, p ->> 1, false FROM migracion.evento,"
+        " jsonb_array_elements(detalle -> 'vigentes') p WHERE tipo = 'dependientes' UNION ALL "
+        "SELECT id, t ->> 'origen', t ->> 'destino', false FROM migracion.evento, jsonb_array_elements(detalle -> 'tablas') t"
+        " WHERE tipo = 'prueba' AND t @> '{\"pendientes\": 0, \"sin_origen\": 0}'"
+        ") said ORDER BY origen, destino, id DESC) last WHERE caducada",
+    )
+    return {(source, target) for source, target in rows}
+
+
 def left_so_far(conn: Connection, run_id: str) -> str:
     """What a refusal of this run has to say was left: from the beginning of a copy on, batches may have been committed."""
     return NOTHING_CHANGED if last_event(conn, (COPY_BEGUN,), run_id) is None else COMMITTED_STAYS

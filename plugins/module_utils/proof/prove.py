@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
+from ..backfill.watch import Watch
 from ..core.proof import comparison
 from ..core.proof.accounts import Account, Group, named_difference
 from ..core.proof.comparison import DIFFERENT, EQUAL, PENDING, SURPLUS
@@ -94,9 +95,21 @@ class Looker:
         """Forget the merges that are none any more, in the open transaction."""
 
 
-def prove(conn: Connection, routes: Sequence[Route], all_routes: Sequence[Route]) -> list[Account]:
+@dataclass
+class Attended(Looker):
+    """A look under the eyes of the run's watch, on a second session of that address."""
+
+    watch: Watch
+    url: str = field(repr=False)
+
+    def long(self, conn: Connection, work: Callable[[], T]) -> T:
+        """Ended where the run ends."""
+        return self.watch.long(conn, self.url, work)
+
+
+def prove(conn: Connection, routes: Sequence[Route], all_routes: Sequence[Route], looker: Looker | None = None) -> list[Account]:
     """Compare every pair; differences come with their column and both values."""
-    looker = Looker()
+    looker = looker or Looker()
     with snapshot(conn, routes, all_routes, looker) as accounts:
         look_again(conn, accounts, all_routes, looker)
     return accounts

@@ -8,7 +8,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ..backfill.giving_way import run_batch
-from ..backfill.watch import Watch
 from ..core.backfill.batching import BATCH_BYTES
 from ..core.bookkeeping import BOOKKEEPING
 from ..core.proof import comparison
@@ -17,12 +16,11 @@ from ..core.rows.routes import Route
 from ..core.sqltext import ident
 from ..ledger import lease
 from ..server.db import Row, compose, fetch_all, run_sql
-from .prove import Looker, Side, look_again, snapshot
+from .prove import Attended, Side, look_again, snapshot
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
-    from ..server.db import T
     from .prove import Key, Work
 
 ROUNDS = 5
@@ -53,16 +51,18 @@ def repair(
 
 
 @dataclass
-class Mender(Looker):
-    """Carries or removes candidates under the run's lease, then looks at them in the same transaction."""
+class Mender(Attended):
+    """Carries or removes candidates under the run's lease, then looks at them in the same transaction.
 
-    watch: Watch
+    ``touched``: the Spanish tables of which rows were carried or removed.
+    """
+
     batch_rows: int
-    url: str = field(repr=False)
+    touched: set[str] = field(default_factory=set, init=False)
 
-    def long(self, conn: Connection, work: Callable[[], T]) -> T:
-        """Under the eyes of the run's watch."""
-        return self.watch.long(conn, self.url, work)
+    def only_looking(self) -> Attended:
+        """The same without hands."""
+        return Attended(self.watch, self.url)
 
     def batches(self, conn: Connection, side: Side, keys: Sequence[Key], work: Work) -> Iterator[list[Row]]:
         """In transactions of at most ``batch_rows`` and BATCH_BYTES that give way to writers."""
@@ -78,6 +78,7 @@ class Mender(Looker):
 
     def mend(self, conn: Connection, side: Side, keys: Sequence[Key]) -> None:
         """Carry legacy rows; keep Spanish ones in migracion.apartada and remove them."""
+        self.touched.add(side.route.pair.target)
         function = compose("{f}", f=(BOOKKEEPING, side.function))
         arrays = _arrays(side)
         fetch_all(conn, f"SELECT * FROM {function}({arrays}, %s)", (*_columns(keys), self.watch.run_id))

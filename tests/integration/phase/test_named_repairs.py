@@ -44,6 +44,37 @@ def called(words: list[str]) -> str:
     return f"{words[1]} {tags}".strip()
 
 
+# What is written in legacy after fase3; the run that changes what others hang on; the commands that it names.
+HANGING = {
+    "a part of the phase": (
+        "DELETE FROM customers WHERE id::text IN (SELECT clave_destino FROM migracion.fusion WHERE tabla_origen = 'users')",
+        "ansible-playbook fase2.yml -i demo -e subfase=2.1",
+        [["fase2.yml", "-e", "subfase=2.2"]],
+    ),
+    "a later phase": (
+        "UPDATE customers SET phone_number = left('0' || phone_number, 20) WHERE id IN (SELECT cliente_id FROM solicitudes_servicio)",
+        "ansible-playbook fase2.yml -i demo",
+        [["fase3.yml"]],
+    ),
+}
+
+
+@pytest.mark.names("jobs/table_compare._require_the_others")
+@pytest.mark.parametrize("case", HANGING)
+def test_after_the_commands_that_a_run_names_what_hangs_on_its_changes_holds(begin: Begin, tmp_path: Path, case: str) -> None:
+    statement, run, mending = HANGING[case]
+    database, _ = begin(up_to="fase3")
+    database.query(statement)
+    operator = Operator(database.url, tmp_path / "respaldos")
+    named = operator.stops(run).commands()
+    assert [words[1:2] + (words[words.index("-e") :][:2] if "-e" in words else []) for words in named][: len(mending)] == mending
+    for words in named[: len(mending)]:
+        operator.goes(words)
+    for verify in ("fase2.yml", "fase3.yml"):
+        operator.goes(f"ansible-playbook {verify} -i demo --tags verify")
+    operator.goes(run)
+
+
 @pytest.mark.names("jobs/schema_state._refuse_access", "jobs/schema_state._refuse_shape", "jobs/table_compare._difference_error")
 @pytest.mark.parametrize("case", DAMAGE)
 def test_after_the_commands_that_a_failed_proof_names_the_proof_holds(begin: Begin, tmp_path: Path, case: str) -> None:

@@ -182,7 +182,7 @@ def test_a_repair_carries_it(made: Made) -> None:
     gone(database)
     with jobs.run("fase2") as run_id, opened(jobs.params(run_id, "fase2"), False) as context:
         routes = context.all_routes
-        mending = Mender(Watch(run_id), 500, jobs.url)
+        mending = Mender(Watch(run_id), jobs.url, 500)
         with prove.snapshot(context.conn, routes, routes, mending) as accounts:
             back_as("Otra ciudad")(database)
             prove.look_again(context.conn, accounts, routes, mending)

@@ -92,7 +92,8 @@ class Ending:
 
 def accounting(proof: Mapping[str, Any]) -> list[str]:
     """Legacy rows = equal + merged + quarantined + pending, per table; then every difference."""
-    found = [
+    found = [f"  {line}" for line in proof.get("al_dia", ())]
+    found += [
         f"  {table['origen']} → {table['destino']}: {number(table['total'])} filas = {number(table['iguales'])} iguales + "
         f"{number(table['fusionadas'])} fusionadas + {number(table['cuarentena'])} en cuarentena + "
         f"{number(table['pendientes'])} pendientes"

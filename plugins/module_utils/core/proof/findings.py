@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from ..mapping.types import Pair
 from ..words import number
 from .accounts import Account
 from .comparison import DIFFERENT, EQUAL, MERGED, MISSING, PENDING, QUARANTINED, REFUSED, SURPLUS, UNMERGED
@@ -101,9 +102,36 @@ def forecast_lines(accounts: Iterable[Account]) -> list[str]:
     return lines
 
 
-def proof_detail(accounts: Sequence[Account], unsound: Sequence[str]) -> dict[str, Any]:
-    """Return the accounting as the event 'prueba' keeps it."""
+def catching_up_lines(accounts: Iterable[Account]) -> list[str]:
+    """Return what tables of another part lacked that this run looks things up in, one line for each pair that lacked any."""
+    return [
+        f"Puesto al día antes, porque esta fase lo consulta: {a.route.pair.source} → {a.route.pair.target} "
+        f"({a.route.pair.phase}, subfase {a.route.pair.subphase}): faltaban {number(a.count(MISSING))} filas, diferían "
+        f"{number(a.count(DIFFERENT))}, sobraban {number(a.surplus)}, sin anotar {number(a.count(REFUSED, UNMERGED) + a.stale)}"
+        for a in accounts
+        if not a.clean
+    ]
+
+
+def foreseen_lines(accounts: Sequence[Account]) -> list[str]:
+    """Return what a run would take in before its own rows."""
+    if not accounts:
+        return []
+    if all(a.clean for a in accounts):
+        return [f"Lo que esta fase consulta está al día: {', '.join(dict.fromkeys(a.route.pair.target for a in accounts))}"]
+    return ["Antes se pondría al día lo que esta fase consulta:", *(f"  {line}" for line in forecast_lines(accounts))]
+
+
+def again_lines(pairs: Iterable[Pair]) -> list[str]:
+    """Return which completed pairs a run would prove again, without repair, because they hang on what it changes."""
+    said = [f"{pair.source} → {pair.target} ({pair.phase}, subfase {pair.subphase})" for pair in pairs]
+    return [f"Después se probaría otra vez, sin reparar, porque depende de lo que cambia: {', '.join(said)}"] if said else []
+
+
+def proof_detail(accounts: Sequence[Account], unsound: Sequence[str], caught_up: Sequence[str]) -> dict[str, Any]:
+    """Return the accounting as the event 'prueba' keeps it; ``caught_up``: what other tables had to take in first."""
     return {
+        "al_dia": list(caught_up),
         "tablas": [
             {
                 "origen": a.route.pair.source,
