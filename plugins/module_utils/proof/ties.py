@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ..call.context import Context
 from ..core.phase.history import standing_parts
 from ..core.proof.accounts import Account
-from ..core.proof.dependence import dependents, foundations
+from ..core.proof.dependence import foundations, pairs_hanging_on
 from ..core.proof.findings import catching_up_lines
 from ..core.rows.routes import Route
 from ..ledger import runs
@@ -31,7 +31,7 @@ def bases(context: Context) -> list[Route]:
 def hanging(context: Context, tables: Collection[str], proved: Sequence[Route]) -> list[Route]:
     """The completed pairs that hang on the Spanish tables, and those whose proof no longer held, without ``proved``."""
     expired = expired_proofs(context.conn)
-    found = {route.view for route in dependents(tables, context.all_routes)} - {route.view for route in proved}
+    found = {route.view for route in pairs_hanging_on(tables, context.all_routes)} - {route.view for route in proved}
     asked = [r for r in context.all_routes if r.view in found or (r not in proved and (r.pair.source, r.pair.target) in expired)]
     return _standing(context.conn, asked)
 

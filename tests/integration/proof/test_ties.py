@@ -12,7 +12,7 @@ from plugins.module_utils.core.catalogue import catalogue_from_json
 from plugins.module_utils.core.errors import MigrationError
 from plugins.module_utils.core.mapping.file import load_mapping
 from plugins.module_utils.core.phase.summary import accounting
-from plugins.module_utils.core.proof.dependence import dependents, foundations
+from plugins.module_utils.core.proof.dependence import foundations, pairs_hanging_on
 from plugins.module_utils.core.rows.routes import Route, routes_of
 from plugins.module_utils.jobs import table_copy
 from tests.support.databases import Begin, Database
@@ -207,10 +207,13 @@ def test_a_lookup_a_parent_and_a_merge_are_ties(routes: tuple[Route, ...]) -> No
     assert named(foundations(part["3"], routes)) == ["customers-clientes", "users-clientes"]
     services = [r for r in routes if r.pair.target == "servicios_proveedor"]
     assert named(foundations(services, routes)) == ["users-proveedores"]
-    assert named(dependents({"clientes"}, routes)) == [
+    assert named(pairs_hanging_on({"clientes"}, routes)) == [
         "customers-clientes",
         "users-clientes",
         "service_requests-solicitudes_servicio",
     ]
-    assert named(dependents({"profesiones"}, routes)) == ["professions-profesiones", "provider_professions-proveedor_profesiones"]
-    assert named(dependents(set(), routes)) == []
+    assert named(pairs_hanging_on({"profesiones"}, routes)) == [
+        "professions-profesiones",
+        "provider_professions-proveedor_profesiones",
+    ]
+    assert named(pairs_hanging_on(set(), routes)) == []

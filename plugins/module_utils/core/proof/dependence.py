@@ -30,6 +30,6 @@ def foundations(routes: Sequence[Route], all_routes: Sequence[Route]) -> list[Ro
     return [route for route in all_routes if route in reading and route not in routes]
 
 
-def dependents(tables: Collection[str], all_routes: Sequence[Route]) -> list[Route]:
+def pairs_hanging_on(tables: Collection[str], all_routes: Sequence[Route]) -> list[Route]:
     """The pairs that fill one of the Spanish tables or look something up in one."""
     return [route for route in all_routes if route.pair.target in tables or tables_read(route) & set(tables)]
