@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..core.errors import COMMITTED_STAYS, NOTHING_CHANGED
+from ..core.rows.refusals import reason_kind
 from ..server import db
 from . import bookkeeping
 
@@ -15,6 +16,14 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
 
+FEW_VALUES = 5
+# The open entries; ``razon``: the reason with the row's own value where a kind of reason has few of them, else without, so
+# that there are no more of them than FEW_VALUES times the kinds that a mapping has.
+OPEN_BY_REASON = f"""SELECT c.*, k.clase, k.varias, CASE WHEN k.varias THEN k.clase ELSE c.motivo END AS razon
+FROM migracion.cuarentena c JOIN (
+  SELECT tabla_origen, {reason_kind("motivo")} AS clase, count(DISTINCT motivo) > {FEW_VALUES} AS varias
+  FROM migracion.cuarentena WHERE estado = 'abierta' GROUP BY 1, 2
+) k ON k.tabla_origen = c.tabla_origen AND k.clase = {reason_kind("c.motivo")} WHERE c.estado = 'abierta'"""
 COPY_BEGUN = "inicio_copia"  # before a run's first batch, with what that found
 
 
@@ -80,17 +89,16 @@ def left_so_far(conn: Connection, run_id: str) -> str:
 
 
 def open_quarantine(conn: Connection, tables: Sequence[str] | None = None) -> list[tuple[str, str, int, list[str]]]:
-    """Table, reason, how many rows, three keys as examples; most frequent first."""
+    """Table, reason, how many rows, three keys as examples; most frequent first. As few reasons as OPEN_BY_REASON has."""
     if not bookkeeping.exists(conn):
         return []
     return [
         (row[0], row[1], row[2], row[3])
         for row in db.fetch_all(
             conn,
-            "SELECT tabla_origen, motivo, count(*), (array_agg(clave ORDER BY id))[1:3] FROM migracion.cuarentena "
-            "WHERE estado = 'abierta' AND (%s::text[] IS NULL OR tabla_origen = ANY (%s)) "
-            "GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2",
-            (list(tables) if tables is not None else None, list(tables or [])),
+            f"SELECT tabla_origen, razon, count(*), (array_agg(clave ORDER BY id))[1:3] FROM ({OPEN_BY_REASON}) c "
+            "WHERE %(all)s OR tabla_origen = ANY (%(tables)s) GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2",
+            {"all": tables is None, "tables": list(tables or [])},
         )
     ]
 

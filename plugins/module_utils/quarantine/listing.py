@@ -11,13 +11,24 @@ from ..core.bookkeeping import BOOKKEEPING
 from ..core.errors import MigrationError
 from ..core.phase.settings import SECRET
 from ..core.phase.summary import waived_lines
-from ..core.quarantine.corrections import BLANK, FEW, Reason, advice, columns_at_fault, keyed, orphans, printable, update
+from ..core.quarantine.corrections import (
+    BLANK,
+    FEW,
+    Reason,
+    advice,
+    columns_at_fault,
+    keyed,
+    orphans,
+    printable,
+    reason_is,
+    update,
+)
 from ..core.rows.refusals import sources_of
 from ..core.rows.routes import Route, routes_of, spanish_clave
 from ..core.sqltext import ident, idents
 from ..core.words import escape, number
 from ..ledger import bookkeeping
-from ..ledger.events import jsonb_text, waived_quarantine
+from ..ledger.events import OPEN_BY_REASON, jsonb_text, waived_quarantine
 from ..server import db
 from ..server.live_catalogue import read_catalogue
 
@@ -61,10 +72,9 @@ def quarantine(conn: Connection, request: Request) -> list[str]:
 def _reasons(conn: Connection) -> list[Reason]:
     if not bookkeeping.exists(conn):
         return []
-    columns = "c.tabla_origen, c.motivo, coalesce(c.sqlstate, ''), coalesce(c.columna, '')"
-    return [
-        Reason(*row) for row in db.fetch_all(conn, f"SELECT {columns}, count(*) {OPEN} GROUP BY 1, 2, 3, 4 ORDER BY 5 DESC, 1, 2")
-    ]
+    columns = "tabla_origen, razon, coalesce(sqlstate, ''), coalesce(columna, '')"
+    query = f"SELECT {columns}, count(*), bool_or(varias) FROM ({OPEN_BY_REASON}) c GROUP BY 1, 2, 3, 4 ORDER BY 5 DESC, 1, 2"
+    return [Reason(*row) for row in db.fetch_all(conn, query)]
 
 
 def _routes(conn: Connection, request: Request) -> tuple[tuple[Route, ...], str]:
@@ -99,7 +109,7 @@ def _rows(conn: Connection, reason: Reason, routes: Sequence[Route]) -> list[tup
         conn,
         "SELECT c.clave, ARRAY(SELECT c.fila ->> k FROM unnest(%s::text[]) WITH ORDINALITY u(k, n) ORDER BY n),"
         " ARRAY(SELECT left(c.fila ->> k, %s) FROM unnest(%s::text[]) WITH ORDINALITY u(k, n) ORDER BY n),"
-        f" left((c.fila - %s::text[])::text, %s) {OPEN} AND c.tabla_origen = %s AND c.motivo = %s"
+        f" left((c.fila - %s::text[])::text, %s) {OPEN} AND c.tabla_origen = %s AND {reason_is(reason).replace('%', '%%')}"
         " AND coalesce(c.sqlstate, '') = %s AND coalesce(c.columna, '') = %s ORDER BY c.id LIMIT %s",
         (
             key,
@@ -108,7 +118,6 @@ def _rows(conn: Connection, reason: Reason, routes: Sequence[Route]) -> list[tup
             [c for c in names if SECRET.search(c)],
             ROW_SHOWN + 1,
             reason.source,
-            reason.text,
             reason.sqlstate,
             reason.column,
             FEW,
@@ -160,31 +169,35 @@ def _below_parents(conn: Connection, reason: Reason, routes: Sequence[Route]) ->
         conn,
         "WITH padre AS (SELECT p.tabla_origen, p.clave, p.motivo, p.fila ->> u.columna AS valor"
         f" FROM {BOOKKEEPING}.cuarentena p JOIN jsonb_to_recordset(%s) AS u(tabla text, columna text) ON u.tabla = p.tabla_origen"
-        " WHERE p.estado <> 'resuelta')"
-        " SELECT c.fila ->> %s, p.tabla_origen, p.clave, p.motivo, count(*)"
+        " WHERE p.estado <> 'resuelta'), grupos AS ("
+        " SELECT c.fila ->> %s AS valor, p.tabla_origen, p.clave, p.motivo, count(*) AS n"
         f" FROM {BOOKKEEPING}.cuarentena c LEFT JOIN padre p ON p.valor = c.fila ->> %s"
-        " WHERE c.estado = 'abierta' AND c.tabla_origen = %s AND c.motivo = %s GROUP BY 1, 2, 3, 4 ORDER BY 5 DESC, 1",
+        " WHERE c.estado = 'abierta' AND c.tabla_origen = %s AND c.motivo = %s GROUP BY 1, 2, 3, 4), contados AS ("
+        " SELECT *, row_number() OVER (PARTITION BY clave IS NULL ORDER BY n DESC, valor) AS puesto,"
+        " count(*) OVER todos, (sum(n) OVER todos)::bigint FROM grupos WINDOW todos AS (PARTITION BY clave IS NULL))"
+        " SELECT valor, tabla_origen, clave, motivo, n, count, sum FROM contados WHERE puesto <= %s ORDER BY puesto",
         (
             jsonb_text([{"tabla": table, "columna": column} for table, column in parents]),
             reason.column,
             reason.column,
             reason.source,
             reason.text,
+            EXAMPLES_SHOWN,
         ),
     )
     waiting = [row for row in found if row[1] is not None]
     lost = [row for row in found if row[1] is None]
     lines = [
         f"Corrija antes la fila {clave} de {table} ({motive}). Filas que la esperan: {number(count)}."
-        for _, table, clave, motive, count in waiting[:EXAMPLES_SHOWN]
+        for _, table, clave, motive, count, *_ in waiting
     ]
-    if len(waiting) > EXAMPLES_SHOWN:
-        rest = waiting[EXAMPLES_SHOWN:]
-        lines.append(f"… y {number(len(rest))} filas más. Filas que las esperan: {number(sum(row[4] for row in rest))}.")
+    if waiting and (more := waiting[0][5] - len(waiting)):
+        rest = waiting[0][6] - sum(row[4] for row in waiting)
+        lines.append(f"… y {number(more)} filas más. Filas que las esperan: {number(rest)}.")
     tables = " ni ".join(dict.fromkeys(table for table, _ in parents))
     lines += [
         f"{reason.column} = {_value(value)}: no la da ninguna fila de {tables}. Filas así: {number(count)}."
-        for value, *_, count in lost[:EXAMPLES_SHOWN]
+        for value, _, _, _, count, *_ in lost
     ]
     if lost:
         also = orphans(route, reason.column, parents) if waiting else ""

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ..bookkeeping import BOOKKEEPING
-from ..rows.refusals import UNFORESEEN, sources_of
+from ..rows.refusals import UNFORESEEN, of_kind, sources_of
 from ..rows.routes import Carried, Route, clave_sql
 from ..rows.values import origin
 from ..sqltext import ident, idents, literal, qname
@@ -23,6 +23,7 @@ FEW = 5  # rows that a statement names by their keys; more are found by a subsel
 class Reason:
     """The open entries of one reason.
 
+    ``varied``: their reason goes on behind ``text`` with a value, another one for each.
     ``column``: as migracion.cuarentena keeps it, one name, several joined by ', ', or ''; ``keys``: the values of the
     primary keys as text, only where the entries are few.
     """
@@ -32,12 +33,13 @@ class Reason:
     sqlstate: str
     column: str
     rows: int
+    varied: bool = False
     keys: tuple[tuple[str, ...], ...] = ()
 
 
 def advice(reason: Reason, routes: Sequence[Route]) -> list[str]:
     """Return what corrects these rows, line by line; ``routes``: those that start from the reason's table."""
-    if not reason.column or reason.text.startswith(UNFORESEEN):
+    if not reason.column or f"{reason.text}: ".startswith(UNFORESEEN):
         return ["PostgreSQL no dice qué columna es: compare su mensaje con la fila, corríjala y repita la fase."]
     if (carried := _looked_up(reason, routes)) is not None:
         return _through_lookup(reason, routes[0], carried)
@@ -60,8 +62,13 @@ def rows_of(reason: Reason, route: Route) -> str:
     clave = clave_sql(route.key, ident(route.pair.source))
     return (
         f"{clave} IN (SELECT clave FROM {BOOKKEEPING}.cuarentena WHERE estado = 'abierta'"
-        f" AND tabla_origen = {printable(reason.source)} AND motivo = {printable(reason.text)})"
+        f" AND tabla_origen = {printable(reason.source)} AND {reason_is(reason)})"
     )
+
+
+def reason_is(reason: Reason) -> str:
+    """Return the condition on migracion.cuarentena that its entries fulfil."""
+    return of_kind("motivo", printable(reason.text)) if reason.varied else f"motivo = {printable(reason.text)}"
 
 
 def keyed(columns: str, keys: Sequence[tuple[str, ...]]) -> str:

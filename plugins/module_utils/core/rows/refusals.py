@@ -23,6 +23,11 @@ def reason_kind(reason: str) -> str:
     return f"CASE WHEN starts_with({reason}, {literal(UNFORESEEN)}) THEN {literal(UNFORESEEN.rstrip(': '))} ELSE {foreseen} END"
 
 
+def of_kind(reason: str, kind: str) -> str:
+    """Return whether a reason (SQL) is of that kind (SQL)."""
+    return f"({reason} = {kind} OR starts_with({reason}, {kind} || ': '))"
+
+
 def accepted(alias: str) -> str:
     """Return whether a row of a forward SELECT is carried.
 
