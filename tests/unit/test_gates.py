@@ -17,6 +17,7 @@ from plugins.module_utils.core.phase.gates import GATES, Decision, Facts, Gate, 
 from plugins.module_utils.core.phase.history import APPLY, REVERT, VERIFY, Plan, Run, is_complete, standing_parts
 from plugins.module_utils.core.phase.settings import Settings
 from plugins.module_utils.core.phase.window import parse_window
+from plugins.module_utils.core.proof.removals import Removals
 
 NOW = datetime(2026, 11, 25, 15, 0, tzinfo=UTC)  # 10:00 in Guayaquil
 NIGHT = parse_window({"start": "02:00", "end": "06:00", "timezone": "America/Guayaquil"})
@@ -227,6 +228,13 @@ def test_only_a_completed_run_stands(state: str) -> None:
     assert standing_parts(runs(("fase1", APPLY, state)), "fase1") == set()
 
 
+@pytest.mark.parametrize(("leaving", "rows", "closed"), [(101, 2019, True), (101, 2020, False), (100, 100, False), (0, 0, False)])
+def test_more_than_a_hundred_rows_and_a_twentieth_of_a_table_are_not_taken_out_unasked(
+    leaving: int, rows: int, closed: bool
+) -> None:
+    assert bool(Removals({"otra": (5, 5), "clientes": (leaving, rows)}).objection()) is closed
+
+
 # --- the tuple
 
 
@@ -240,6 +248,7 @@ CLOSED = {
     "stabilization": Facts(NOW, Settings(stabilization_days=2), plan("fase1"), runs((*DONE0, (), 0.1))),
     "disk": Facts(NOW, Settings(), disk=ServerDisk(90, 100)),
     "replication_lag": Facts(NOW, Settings(), load=ServerLoad((Standby("r", 30.0, 2**30),))),
+    "removal": Facts(NOW, Settings(), removals=Removals({"clientes": (301, 301)})),
 }
 
 

@@ -12,17 +12,20 @@ from ..call.approval import require_approved
 from ..call.context import Context, opened
 from ..core.errors import COMMITTED_STAYS, READ_ONLY_STEP, STEP_CHANGED_NOTHING, MigrationError
 from ..core.proof.accounts import Account
-from ..core.proof.comparison import PENDING
+from ..core.proof.comparison import DIFFERENT, PENDING, SURPLUS
 from ..core.proof.findings import account_lines, catching_up_lines, difference_lines, proof_detail
 from ..core.rows.routes import Route
+from ..core.sqltext import ident
 from ..core.words import number
 from ..ledger import bookkeeping
 from ..ledger.events import COPY_BEGUN, last_event, record_event, waived_quarantine
 from ..proof import ties
 from ..proof.accounting import broken_objects, lagging_objects, named_differences
 from ..proof.prove import prove
+from ..proof.removals import asking
 from ..proof.repair import Mender, repair
 from ..quarantine import waiving
+from ..schema.references import foreign_to, references_to
 from ..schema.tables import missing_tables
 from ..schema.virtual import virtual_schema
 from ..server import db
@@ -44,7 +47,9 @@ def compare(params: dict[str, Any], check: bool) -> dict[str, Any]:
 def _compare(context: Context, repairs: bool) -> dict[str, Any]:
     conn, lines, based = context.conn, list[str](), ties.bases(context)
     routes = [r for r in context.all_routes if r in context.routes or r in based]
-    mending = Mender(Watch(context.run_id, context.settings), context.database_url, context.settings.batch_rows)
+    mending = Mender(
+        Watch(context.run_id, context.settings), context.database_url, context.settings.batch_rows, asking(context, lines)
+    )
 
     def begin(accounts: Sequence[Account]) -> None:
         context.begin()
@@ -136,6 +141,23 @@ def _require_copied(context: Context, left: str) -> None:
         )
 
 
+def _freeing(context: Context, accounts: Sequence[Account]) -> str:
+    """What lets the rows go, or change, that something holds which this run does not carry; '' where nothing does."""
+    mapping, carried = context.mapping, {r.pair.target for r in context.routes}
+    examples = [(a.route.pair.target, e) for a in accounts for e in a.examples]
+    reasons = " ".join(str(e["motivo"]) for _, e in examples if e["estado"] == SURPLUS)
+    changed = {(target, column) for target, e in examples if e["estado"] == DIFFERENT for column, *_ in e["columnas"]}
+    ours = [t.name for t in mapping.tables]
+    said = []
+    for found in foreign_to(references_to(context.conn, mapping.schema, ours), mapping.schema, list(carried)):
+        holds = f"por {ident(found.name)}" in reasons or any((found.target, column) in changed for column in found.columns)
+        if holds and found.schema == mapping.schema and found.table in ours:
+            said.append(f"{found.phrase}; la lleva ansible-playbook {mapping.last_phase([found.table])}.yml con el mismo -i")
+        elif holds:
+            said.append(f"{found.phrase}; mientras haya filas así se queda, o hasta: {found.removal}")
+    return "".join(f"\n  {phrase}." for phrase in dict.fromkeys(said))
+
+
 def _difference_error(
     context: Context, accounts: Sequence[Account], unsound: Sequence[str], lines: list[str], before: list[str]
 ) -> MigrationError:
@@ -147,7 +169,7 @@ def _difference_error(
         f"la prueba encuentra {number(pending)} filas legacy sin su igual, {number(surplus)} filas en español "
         f"sin origen y {len(unsound)} objetos en mal estado",
         left="Nada se perdió: las tablas legacy no se tocan.",
-        move=f"Para igualar solo eso: {commands} con el mismo -i.\n{named}",
+        move=f"Para igualar solo eso: {commands} con el mismo -i.{_freeing(context, accounts)}\n{named}",
         code="difference",
         details={"lines": lines},
     )

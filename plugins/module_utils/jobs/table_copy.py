@@ -10,15 +10,16 @@ from ..backfill.undo import nothing_to_take_back, take_rows_back
 from ..backfill.watch import Watch, with_lines
 from ..call.approval import require_approved
 from ..call.context import Context, opened
-from ..core.errors import NOTHING_CHANGED
+from ..core.errors import NOTHING_CHANGED, MigrationError
 from ..core.proof.accounts import forecast_details
 from ..core.proof.comparison import DIFFERENT, MISSING, REFUSED
 from ..core.proof.findings import again_lines, difference_lines, forecast_lines, foreseen_lines
 from ..core.waits import DDL
 from ..core.words import duration, number
 from ..ledger import bookkeeping, lease
-from ..ledger.events import record_event
+from ..ledger.events import COPY_BEGUN, last_event, record_event
 from ..proof.accounting import named_differences, take_account
+from ..proof.removals import asking, held_rows, require_few_removals
 from ..proof.repair import Mender
 from ..proof.ties import bases, hanging, take_in
 from ..schema.routines import install_helpers, install_routes
@@ -42,10 +43,15 @@ def copy(params: dict[str, Any], check: bool) -> dict[str, Any]:
             install_helpers(context.conn)
             install_routes(context.conn, context.all_routes)
             bookkeeping.seal(context.conn)
-        mending = Mender(Watch(context.run_id, context.settings), context.database_url, context.settings.batch_rows)
+        asked: list[str] = []
+        watch = Watch(context.run_id, context.settings)
+        mending = Mender(watch, context.database_url, context.settings.batch_rows, asking(context, asked))
         if (said := take_in(context, mending)) is not None:
-            return {"lines": said, "more": True, "changed": bool(mending.touched)}
-        return run_slice(context)
+            return {"lines": [*asked, *said], "more": True, "changed": bool(mending.touched)}
+        if last_event(context.conn, (COPY_BEGUN,), context.run_id) is None:
+            asked += require_few_removals(context, [r.pair.target for r in context.routes])
+        result = run_slice(context)
+        return {**result, "lines": [*asked, *result["lines"]]}
 
 
 def _forecast(context: Context) -> dict[str, Any]:
@@ -57,13 +63,24 @@ def _forecast(context: Context) -> dict[str, Any]:
         for found in accounts:
             if found.count(DIFFERENT) or found.surplus:
                 found.examples = named_differences(context.conn, found, context.all_routes)
+            if found.surplus:
+                found.held = held_rows(context.conn, found.route.pair.target, context.all_routes)
+        refusal, asked = None, list[str]()
+        try:
+            asking(context, asked)([*caught_up, *accounts])
+        except MigrationError as closed:
+            refusal = closed
     rows = sum(a.count(MISSING, DIFFERENT, REFUSED) for a in accounts)
     seconds = rows / _rate(context)
     lines = before + foreseen_lines(caught_up) + forecast_lines(accounts)
     changing = {a.route.pair.target for a in (*caught_up, *accounts) if not a.clean}
     lines += again_lines([r.pair for r in hanging(context, changing, [*first, *context.routes])])
+    lines += asked
     lines += [line for a in accounts for line in difference_lines([a]) if ": difiere" in line or ": sobra" in line]
     lines.append(f"Tiempo estimado de la copia: {duration(seconds)} ({number(rows)} filas a {number(_rate(context))} filas/s)")
+    if refusal is not None:  # said last: what would go and why stands above it
+        refusal.details["lines"] = lines
+        raise refusal
     return {
         "lines": lines,
         "more": False,

@@ -12,7 +12,7 @@ from ..core.proof import comparison
 from ..core.proof.accounts import Account, Group, named_difference
 from ..core.proof.comparison import DIFFERENT, EQUAL, MERGED, PENDING, QUARANTINED, REFUSED, SURPLUS
 from ..core.rows.routes import Route
-from ..core.sqltext import qname
+from ..core.sqltext import literal, qname
 from ..ledger.owed_indexes import owed_indexes
 from ..server.db import fetch_all
 
@@ -93,9 +93,12 @@ def named_differences(conn: Connection, found: Account, all_routes: Sequence[Rou
     if found.surplus:
         fill = [r for r in all_routes if r.pair.target == found.route.pair.target]
         surplus = fetch_all(
-            conn, f'SELECT clave FROM ({comparison.surplus_sql(fill)}) s ORDER BY clave COLLATE "C" LIMIT {EXAMPLES}'
+            conn,
+            f"SELECT clave, {comparison.held_by(f'{literal(fill[0].target_table)}::regclass', 'sitio')}"
+            f' FROM (SELECT * FROM ({comparison.surplus_sql(fill)}) s ORDER BY clave COLLATE "C" LIMIT {EXAMPLES}) s'
+            ' ORDER BY clave COLLATE "C"',
         )
-        examples += [named_difference(SURPLUS, None, clave, None) for (clave,) in surplus]
+        examples += [named_difference(SURPLUS, reason, clave, None) for clave, reason in surplus]
     return examples
 
 

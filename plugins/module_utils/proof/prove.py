@@ -230,14 +230,14 @@ def _look_at_surplus(
         run_sql(conn, BY_KEY)
         # a row that was not there to be locked may come back before it is judged, and then it is somebody's work in progress
         there = fetch_all(conn, comparison.surplus_lock_sql(fill, as_rows(side.types, some)))
-        return fetch_all(conn, comparison.surplus_judged_sql(fill, as_rows(side.types, there)))
+        return fetch_all(conn, comparison.surplus_judged_sql(fill, as_rows(side.types, there), EXAMPLES))
 
     for rows in handler.batches(conn, side, keys, work):
-        for clave, *_ in rows:
+        for clave, reason, *_ in rows:
             if clave is not None:
                 found.surplus += 1
-                _keep(found, SURPLUS, None, clave, None)
-        if given := [row[1:] for row in rows if row[0] is None]:
+                _keep(found, SURPLUS, reason, clave, None)
+        if given := [row[2:] for row in rows if row[0] is None]:
             for route in fill:
                 if legacy := fetch_all(conn, comparison.giving_sql(route, as_rows(side.types, given))):
                     yield route, [tuple(key) for key in legacy]

@@ -42,6 +42,8 @@ def repair(
         with snapshot(conn, routes, all_routes, mending) as accounts:
             if all(a.clean for a in accounts):
                 break
+            if mending.allow is not None:
+                mending.allow(accounts)
             if turn == 0:
                 begin(accounts)
             look_again(conn, accounts, all_routes, mending)
@@ -58,6 +60,7 @@ class Mender(Attended):
     """
 
     batch_rows: int
+    allow: Callable[[Sequence[Account]], None] | None = None  # asked of every snapshot, before what it names is changed
     touched: set[str] = field(default_factory=set, init=False)
 
     def only_looking(self) -> Attended:

@@ -42,7 +42,7 @@ def refused(made: Made, phase: str = "fase2") -> str:
 
 @pytest.mark.parametrize("action", ["CASCADE", "SET NULL", "SET DEFAULT", "NO ACTION", "RESTRICT"])
 def test_a_row_that_somebody_elses_table_points_at_stays_and_is_named(begin: Begin, action: str) -> None:
-    database, _ = made = begin(up_to="2.1", subphase="2.1")
+    database, jobs = made = begin(up_to="2.1", subphase="2.1")
     database.query(PAGOS.format(action))
     database.query("INSERT INTO pagos VALUES (1, %s), (2, %s)", (customer(4), customer(4)))
     database.query("DELETE FROM customers WHERE id IN (%s, %s)", (customer(4), customer(5)))
@@ -51,7 +51,14 @@ def test_a_row_that_somebody_elses_table_points_at_stays_and_is_named(begin: Beg
     assert client(database, 4) is not None
     assert client(database, 5) is None
     assert aside(database) == [("clientes", customer(5))]
-    assert f"clientes {customer(4)}: sobra en clientes" in said
+    name = f"clientes {customer(4)}: sobra en clientes"
+    held = "no se retira: public.pagos depende de ella por pagos_cliente_id_fkey"
+    (line,) = [line for line in said.splitlines() if name in line]
+    assert f"{held} (filas: 2)" in line
+    assert "ALTER TABLE public.pagos DROP CONSTRAINT pagos_cliente_id_fkey" in said
+    foreseen = "\n".join(jobs.forecast()["lines"])
+    assert f"no se retirarían 1 ({held.partition(': ')[2]})" in foreseen
+    assert held in "\n".join(jobs.differences())
 
 
 def test_a_service_born_on_the_spanish_side_is_kept_with_an_entry_of_its_own_when_its_provider_leaves(begin: Begin) -> None:

@@ -39,6 +39,7 @@ class Facts:
     begun: frozenset[str] = frozenset()  # phases of which rows were carried and not taken back, completed or not
     disk: Judged | None = None  # backfill's ServerDisk or BackupDisk
     load: Judged | None = None  # backfill's ServerLoad
+    removals: Judged | None = None  # proof's Removals
 
 
 @dataclass(frozen=True)
@@ -110,8 +111,14 @@ def decide(facts: Facts) -> Decision:
 
 def closed_gate(name: str, facts: Facts) -> ClosedGate | None:
     """Ask one gate in the middle of a phase; None where it is open or was passed by name."""
+    closed, reason = passed_gate(name, facts)
+    return None if reason else closed
+
+
+def passed_gate(name: str, facts: Facts) -> tuple[ClosedGate | None, str]:
+    """The same, with the reason with which it was passed by name ('' for none): for whoever records that."""
     gate = next(gate for gate in GATES if gate.name == name)
-    return None if name in facts.settings.overrides else gate.closed(facts)
+    return gate.closed(facts), facts.settings.overrides.get(name, "")
 
 
 def way_past(gate: str, overrides: Mapping[str, str]) -> str:
@@ -216,6 +223,11 @@ def _replication_lag(facts: Facts) -> str:
     return facts.load.objection() if facts.load is not None else ""
 
 
+def _removal(facts: Facts) -> str:
+    """The run would take more than 5 % and more than 100 rows out of a Spanish table: no legacy row explains them any more."""
+    return facts.removals.objection() if facts.removals is not None else ""
+
+
 GATES: tuple[Gate, ...] = (
     Gate("window", _window, of_time=True, setting="maintenance_window"),
     Gate("stabilization", _stabilization, of_time=True, setting="stabilization_days"),
@@ -227,6 +239,6 @@ GATES: tuple[Gate, ...] = (
     Gate("readers", ask=None),
     Gate("disk", _disk, setting="database_disk_gb"),
     Gate("replication_lag", _replication_lag),
-    Gate("removal", ask=None),
+    Gate("removal", _removal),
 )
 GATE_NAMES = tuple(gate.name for gate in GATES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -25,7 +26,8 @@ class Account:
     ``entries``: refused rows with an open entry. ``surplus``: Spanish rows that no pair gives, counted with the first pair
     of their table. ``stale_entries``: open quarantine entries that no row explains any more, counted with the first pair of
     their legacy table. ``stale_merges``: recorded merges that are none any more. ``uncompared``: the columns that the Spanish
-    table has now and no legacy column of the pair gives: the proof names them, because it says nothing of them.
+    table has now and no legacy column of the pair gives: the proof names them, because it says nothing of them. ``held``: how
+    many surplus rows something that the run does not carry holds where they are, and what; a forecast looks.
     """
 
     route: Route
@@ -36,6 +38,7 @@ class Account:
     stale_entries: int = 0
     stale_merges: int = 0
     uncompared: tuple[str, ...] = ()
+    held: tuple[int, Sequence[str]] = (0, ())
 
     def add(self, state: str, kind: str | None, more: Group) -> None:
         """Count rows with that state and kind of reason."""
@@ -92,7 +95,7 @@ def forecast_details(found: Account) -> dict[str, Any]:
         "destino": found.route.pair.target,
         "copiar": found.count(MISSING),
         "cambiar": found.count(DIFFERENT),
-        "quitar": found.surplus,
+        "quitar": found.surplus - found.held[0],
         "fusionar": found.count(MERGED, UNMERGED),
         "cuarentena": found.count(REFUSED, QUARANTINED),
     }

@@ -107,13 +107,13 @@ def _differ(route: Route) -> str:
 
 
 def surplus_sql(routes: Sequence[Route]) -> str:
-    """Return a SELECT of clave and the match columns (_t1 …) of every Spanish row that no route (all of the table) gives."""
+    """Return a SELECT of clave, match columns (_t1 …) and sitio of every Spanish row that no route (all of the table) gives."""
     match = ", ".join(f"t.{ident(m)} AS {name}" for m, name in zip(routes[0].pair.match, _twin(routes[0]), strict=True))
     union = "\n  UNION ALL ".join(f"SELECT {idents(r.pair.match, 'f.')} FROM {r.view} f WHERE {accepted('f')}" for r in routes)
     names = ", ".join(f"m{n}" for n in range(1, len(routes[0].pair.match) + 1))
     on = " AND ".join(f"e.m{n} = t.{ident(m)}" for n, m in enumerate(routes[0].pair.match, 1))
     return (
-        f"SELECT {spanish_clave(routes[0], 't')} AS clave, {match} FROM {routes[0].target_table} t\n"
+        f"SELECT {spanish_clave(routes[0], 't')} AS clave, {match}, t.ctid AS sitio FROM {routes[0].target_table} t\n"
         f"LEFT JOIN (\n  {union}) e({names}) ON {on}\nWHERE e.m1 IS NULL"
     )
 
@@ -196,14 +196,25 @@ def surplus_lock_sql(routes: Sequence[Route], keys: str) -> str:
     return f"SELECT {columns} {_spanish_rows(routes, keys)} FOR SHARE OF t"
 
 
-def surplus_judged_sql(routes: Sequence[Route], keys: str) -> str:
+def surplus_judged_sql(routes: Sequence[Route], keys: str, limit: int) -> str:
     """Return a SELECT of clave of the Spanish rows with the match columns in k that no route (all that fill the table) gives.
 
-    Of a row that one gives, clave is NULL; the match columns follow as texts.
+    Of a row that one gives, clave is NULL; what holds the first ones where they are and the match columns follow as texts.
     """
     clave, columns = spanish_clave(routes[0], "t"), ", ".join(f"{ident(m)}::text" for m in routes[0].pair.match)
-    judged = f"SELECT t.*, {explained_by(routes, 't')} AS _dada {_spanish_rows(routes, keys)}"
-    return f"SELECT CASE WHEN NOT t._dada THEN {clave} END AS clave, {columns} FROM ({judged} OFFSET 0) t"
+    judged = f"SELECT t.*, t.ctid AS _sitio, t.tableoid AS _tabla, {explained_by(routes, 't')} AS _dada"
+    first = f'row_number() OVER (PARTITION BY t._dada ORDER BY {clave} COLLATE "C") <= {limit}'
+    return (
+        f"SELECT CASE WHEN NOT t._dada THEN {clave} END AS clave,"
+        f" CASE WHEN NOT t._dada AND {first} THEN {held_by('t._tabla', 't._sitio')} END AS motivo, {columns}"
+        f" FROM ({judged} {_spanish_rows(routes, keys)} OFFSET 0) t"
+    )
+
+
+def held_by(table: str, place: str) -> str:
+    """Return in words what holds a Spanish row where it is, NULL where nothing does."""
+    reach = f"{BOOKKEEPING}.alcance({table}, ARRAY[{place}])"
+    return f"(SELECT 'no se retira: ' || string_agg(DISTINCT a.motivo, '; ') FROM {reach} a)"
 
 
 def giving_sql(route: Route, keys: str) -> str:

@@ -92,7 +92,8 @@ def forecast_lines(accounts: Iterable[Account]) -> list[str]:
         figures = {
             "se copiarían {}": a.count(MISSING),
             "cambiarían {}": a.count(DIFFERENT),
-            "se retirarían {} (guardadas en migracion.apartada)": a.surplus,
+            "se retirarían {} (guardadas en migracion.apartada)": a.surplus - a.held[0],
+            f"no se retirarían {{}} ({'; '.join(a.held[1])})": a.held[0],
             "se fusionarían {}": a.count(MERGED, UNMERGED),
             "irían a cuarentena {}": a.count(REFUSED, QUARANTINED),
         }
