@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from plugins.module_utils.core.errors import MigrationError
 from tests.support.databases import Begin, Database, Made
+from tests.support.named import statements_in
+from tests.support.operator import Operator
 from tests.support.rows import client, customer, quarantine
 
 PAGOS = "CREATE TABLE pagos (id int PRIMARY KEY, cliente_id uuid REFERENCES clientes ON DELETE {})"
@@ -99,6 +103,25 @@ def test_rows_of_a_part_that_the_run_does_not_carry_hold_the_row_that_they_hang_
     assert database.query("SELECT * FROM proveedor_profesiones WHERE profesion_id = %s", (profession,)) == children
     assert f"profesiones {profession}: sobra en profesiones" in said
     assert aside(database) == []
+
+
+@pytest.mark.names("jobs/table_compare._freeing")
+def test_what_frees_a_row_that_is_held_is_named_and_does(begin: Begin, tmp_path: Path) -> None:
+    database, _ = begin(up_to="fase2")
+    database.query(PAGOS.format("CASCADE"))
+    database.query("INSERT INTO pagos VALUES (1, %s)", (customer(4),))
+    database.query("DELETE FROM customers WHERE id = %s", (customer(4),))
+    profession = database.value("SELECT min(profesion_id) FROM proveedor_profesiones")
+    database.query("UPDATE professions SET name = repeat('x', 101) WHERE id = %s", (profession,))
+    operator = Operator(database.url, tmp_path / "respaldos")
+    said = operator.stops("ansible-playbook fase2.yml -i demo -e subfase=2.1")
+    (freeing,) = [statement for statement in statements_in(said.message) if "pagos" in statement]
+    database.query(freeing)
+    for words in said.commands():
+        operator.goes(words)
+    assert client(database, 4) is None
+    assert database.value("SELECT count(*) FROM pagos") == 1
+    assert database.value("SELECT count(*) FROM profesiones WHERE id = %s", (profession,)) == 0
 
 
 def test_rows_of_a_later_phase_are_not_changed_by_a_rerun_of_this_one(begin: Begin) -> None:

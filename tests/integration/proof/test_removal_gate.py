@@ -24,7 +24,6 @@ def emptied(database: Database) -> int:
     return int(database.value(LEFT))
 
 
-@pytest.mark.names("proof/removals.require_few_removals")
 def test_a_legacy_table_emptied_by_accident_takes_no_client_out_until_somebody_says_why(begin: Begin, tmp_path: Path) -> None:
     database, _ = begin(up_to="2.1")
     operator = Operator(database.url, tmp_path / "respaldos")
