@@ -32,7 +32,7 @@ MAPPINGS = {
 }
 # Words that no Spanish sentence has, and that hardly an English one does without.
 ENGLISH = {"the", "of", "and", "is", "are", "that", "this", "what", "which", "with", "when", "until", "its", "by", "for", "from"}
-REASON = "-- CASE … THEN true ELSE false END: "
+REASON = "-- CASE ... THEN true ELSE false END: "
 
 
 def rendered() -> dict[str, tuple[str, str, str]]:
@@ -60,6 +60,11 @@ def test_a_head_says_what_for_what_it_needs_what_it_locks_and_how_it_is_undone(f
     phase = name.split("/")[0]
     assert re.findall(r"fase\d(?= --tags rollback)", text) == [phase]
     assert f"{phase} --tags rollback" in found["Deshacer"]
+
+
+@every_file
+def test_a_database_in_latin1_can_hold_it(file: str) -> None:
+    assert FILES[file][2].encode("latin-1")
 
 
 @every_file

@@ -77,7 +77,7 @@ CROSS JOIN LATERAL (SELECT coalesce(r.rechazo, CASE
 
 REVOKE ALL ON migracion.v_professions_profesiones FROM PUBLIC;
 
--- CASE … THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200.
+-- CASE ... THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200.
 -- Deja en profesiones las filas legacy de esas claves como dice la vista; anota las rechazadas. La llaman copiar, la reparación y
 --   ella misma.
 CREATE OR REPLACE FUNCTION migracion.llevar_professions_profesiones(
@@ -324,7 +324,7 @@ END $funcion$;
 REVOKE ALL ON FUNCTION migracion.llevar_professions_profesiones(integer[], text, tid[]),
   migracion.copiar_professions_profesiones(text, integer, bigint, text) FROM PUBLIC;
 
--- CASE … THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200.
+-- CASE ... THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200.
 -- Retira de profesiones las filas de esas claves que ninguna fila legacy explica y las guarda en apartada. La llaman llevar y la
 --   reparación.
 CREATE OR REPLACE FUNCTION migracion.quitar_profesiones(

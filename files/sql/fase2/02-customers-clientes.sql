@@ -89,7 +89,7 @@ CROSS JOIN LATERAL (SELECT coalesce(r.rechazo, CASE
 
 REVOKE ALL ON migracion.v_customers_clientes FROM PUBLIC;
 
--- CASE … THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200.
+-- CASE ... THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200.
 -- Deja en clientes las filas legacy de esas claves como dice la vista; anota las rechazadas. La llaman copiar, la reparación y
 --   ella misma.
 CREATE OR REPLACE FUNCTION migracion.llevar_customers_clientes(

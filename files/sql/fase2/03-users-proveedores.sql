@@ -145,7 +145,7 @@ WHERE (l.user_type::text = 'client') IS NOT TRUE;
 
 REVOKE ALL ON migracion.v_users_proveedores FROM PUBLIC;
 
--- CASE … THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200.
+-- CASE ... THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200.
 -- Deja en proveedores las filas legacy de esas claves como dice la vista; anota las rechazadas. La llaman copiar, la reparación y
 --   ella misma.
 CREATE OR REPLACE FUNCTION migracion.llevar_users_proveedores(
@@ -419,7 +419,7 @@ END $funcion$;
 REVOKE ALL ON FUNCTION migracion.llevar_users_proveedores(uuid[], text, tid[]),
   migracion.copiar_users_proveedores(text, integer, bigint, text) FROM PUBLIC;
 
--- CASE … THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200.
+-- CASE ... THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200.
 -- Retira de proveedores las filas de esas claves que ninguna fila legacy explica y las guarda en apartada. La llaman llevar y la
 --   reparación.
 CREATE OR REPLACE FUNCTION migracion.quitar_proveedores(

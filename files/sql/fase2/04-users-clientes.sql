@@ -11,7 +11,7 @@
 --   ella y en las que apuntan a ella (20 intentos de 500 ms); vista y funciones se van con la última copia.
 -- Repetir: sí, todo es CREATE OR REPLACE, y un lote repetido no cambia nada.
 
--- CASE … THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200.
+-- CASE ... THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200.
 -- Qué será de cada fila de users en clientes: sus valores, o por qué no pasa. La leen las funciones, la prueba y el simulacro.
 CREATE OR REPLACE VIEW migracion.v_users_clientes AS
 SELECT l.id AS _k1,
@@ -109,7 +109,7 @@ WHERE l.user_type::text = 'client';
 
 REVOKE ALL ON migracion.v_users_clientes FROM PUBLIC;
 
--- CASE … THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200.
+-- CASE ... THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200.
 -- Deja en clientes las filas legacy de esas claves como dice la vista; anota las rechazadas y las fusionadas. La llaman copiar,
 --   la reparación y ella misma.
 CREATE OR REPLACE FUNCTION migracion.llevar_users_clientes(
@@ -396,7 +396,7 @@ END $funcion$;
 REVOKE ALL ON FUNCTION migracion.llevar_users_clientes(uuid[], text, tid[]),
   migracion.copiar_users_clientes(text, integer, bigint, text) FROM PUBLIC;
 
--- CASE … THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200.
+-- CASE ... THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200.
 -- Retira de clientes las filas de esas claves que ninguna fila legacy explica y las guarda en apartada. La llaman llevar y la
 --   reparación.
 CREATE OR REPLACE FUNCTION migracion.quitar_clientes(

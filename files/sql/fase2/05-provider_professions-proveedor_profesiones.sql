@@ -12,7 +12,7 @@
 --   EXCLUSIVE en ella y en las que apuntan a ella (20 intentos de 500 ms); vista y funciones se van con la última copia.
 -- Repetir: sí, todo es CREATE OR REPLACE, y un lote repetido no cambia nada.
 
--- CASE … THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200.
+-- CASE ... THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200.
 -- Qué será de cada fila de provider_professions en proveedor_profesiones: sus valores, o por qué no pasa. La leen las funciones,
 --   la prueba y el simulacro.
 CREATE OR REPLACE VIEW migracion.v_provider_professions_proveedor_profesiones AS
@@ -70,7 +70,7 @@ CROSS JOIN LATERAL (SELECT coalesce(r.rechazo, CASE
 
 REVOKE ALL ON migracion.v_provider_professions_proveedor_profesiones FROM PUBLIC;
 
--- CASE … THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200.
+-- CASE ... THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200.
 -- Deja en proveedor_profesiones las filas legacy de esas claves como dice la vista; anota las rechazadas. La llaman copiar, la
 --   reparación y ella misma.
 CREATE OR REPLACE FUNCTION migracion.llevar_provider_professions_proveedor_profesiones(
@@ -306,7 +306,7 @@ END $funcion$;
 REVOKE ALL ON FUNCTION migracion.llevar_provider_professions_proveedor_profesiones(uuid[], integer[], text, tid[]),
   migracion.copiar_provider_professions_proveedor_profesiones(text, integer, bigint, text) FROM PUBLIC;
 
--- CASE … THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200.
+-- CASE ... THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200.
 -- Retira de proveedor_profesiones las filas de esas claves que ninguna fila legacy explica y las guarda en apartada. La llama la
 --   reparación.
 CREATE OR REPLACE FUNCTION migracion.quitar_proveedor_profesiones(

@@ -11,7 +11,7 @@
 --   EXCLUSIVE en ella y en las que apuntan a ella (20 intentos de 500 ms); vista y funciones se van con la última copia.
 -- Repetir: sí, todo es CREATE OR REPLACE, y un lote repetido no cambia nada.
 
--- CASE … THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200.
+-- CASE ... THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200.
 -- Qué será de cada fila de provider_services en servicios_proveedor: sus valores, o por qué no pasa. La leen las funciones, la
 --   prueba y el simulacro.
 CREATE OR REPLACE VIEW migracion.v_provider_services_servicios_proveedor AS
@@ -71,7 +71,7 @@ CROSS JOIN LATERAL (SELECT coalesce(r.rechazo, CASE
 
 REVOKE ALL ON migracion.v_provider_services_servicios_proveedor FROM PUBLIC;
 
--- CASE … THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200.
+-- CASE ... THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200.
 -- Deja en servicios_proveedor las filas legacy de esas claves como dice la vista; anota las rechazadas. La llaman copiar, la
 --   reparación y ella misma.
 CREATE OR REPLACE FUNCTION migracion.llevar_provider_services_servicios_proveedor(
@@ -298,7 +298,7 @@ END $funcion$;
 REVOKE ALL ON FUNCTION migracion.llevar_provider_services_servicios_proveedor(uuid[], text, tid[]),
   migracion.copiar_provider_services_servicios_proveedor(text, integer, bigint, text) FROM PUBLIC;
 
--- CASE … THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200.
+-- CASE ... THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200.
 -- Retira de servicios_proveedor las filas de esas claves que ninguna fila legacy explica y las guarda en apartada. La llama la
 --   reparación.
 CREATE OR REPLACE FUNCTION migracion.quitar_servicios_proveedor(

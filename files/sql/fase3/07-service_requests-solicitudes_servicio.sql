@@ -71,7 +71,7 @@ CROSS JOIN LATERAL (SELECT coalesce(r.rechazo, NULL::text[]) AS rechazo) f;
 
 REVOKE ALL ON migracion.v_service_requests_solicitudes_servicio FROM PUBLIC;
 
--- CASE … THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200.
+-- CASE ... THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200.
 -- Deja en solicitudes_servicio las filas legacy de esas claves como dice la vista; anota las rechazadas. La llaman copiar, la
 --   reparación y ella misma.
 CREATE OR REPLACE FUNCTION migracion.llevar_service_requests_solicitudes_servicio(
@@ -297,7 +297,7 @@ END $funcion$;
 REVOKE ALL ON FUNCTION migracion.llevar_service_requests_solicitudes_servicio(uuid[], text, tid[]),
   migracion.copiar_service_requests_solicitudes_servicio(text, integer, bigint, text) FROM PUBLIC;
 
--- CASE … THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200.
+-- CASE ... THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200.
 -- Retira de solicitudes_servicio las filas de esas claves que ninguna fila legacy explica y las guarda en apartada. La llama la
 --   reparación.
 CREATE OR REPLACE FUNCTION migracion.quitar_solicitudes_servicio(

@@ -59,7 +59,7 @@ CROSS JOIN LATERAL (SELECT coalesce(r.rechazo, NULL::text[]) AS rechazo) f;
 
 REVOKE ALL ON migracion.v_sessions_sesiones FROM PUBLIC;
 
--- CASE … THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200.
+-- CASE ... THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200.
 -- Deja en sesiones las filas legacy de esas claves como dice la vista; anota las rechazadas. La llaman copiar, la reparación y
 --   ella misma.
 CREATE OR REPLACE FUNCTION migracion.llevar_sessions_sesiones(
@@ -279,7 +279,7 @@ END $funcion$;
 REVOKE ALL ON FUNCTION migracion.llevar_sessions_sesiones(uuid[], text, tid[]),
   migracion.copiar_sessions_sesiones(text, integer, bigint, text) FROM PUBLIC;
 
--- CASE … THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200.
+-- CASE ... THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200.
 -- Retira de sesiones las filas de esas claves que ninguna fila legacy explica y las guarda en apartada. La llama la reparación.
 CREATE OR REPLACE FUNCTION migracion.quitar_sesiones(
   p_k1 uuid[], p_run text, OUT apartadas bigint)

@@ -70,7 +70,7 @@ CROSS JOIN LATERAL (SELECT coalesce(r.rechazo, NULL::text[]) AS rechazo) f;
 
 REVOKE ALL ON migracion.v_task_queue_tareas_programadas FROM PUBLIC;
 
--- CASE … THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200.
+-- CASE ... THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200.
 -- Deja en tareas_programadas las filas legacy de esas claves como dice la vista; anota las rechazadas. La llaman copiar, la
 --   reparación y ella misma.
 CREATE OR REPLACE FUNCTION migracion.llevar_task_queue_tareas_programadas(
@@ -292,7 +292,7 @@ END $funcion$;
 REVOKE ALL ON FUNCTION migracion.llevar_task_queue_tareas_programadas(uuid[], text, tid[]),
   migracion.copiar_task_queue_tareas_programadas(text, integer, bigint, text) FROM PUBLIC;
 
--- CASE … THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200.
+-- CASE ... THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200.
 -- Retira de tareas_programadas las filas de esas claves que ninguna fila legacy explica y las guarda en apartada. La llama la
 --   reparación.
 CREATE OR REPLACE FUNCTION migracion.quitar_tareas_programadas(

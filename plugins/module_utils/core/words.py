@@ -21,7 +21,7 @@ def _visible(char: str) -> str:
 
 def number(value: float) -> str:
     """1234567 as people here write it: 1.234.567."""
-    return f"{value:,.0f}".replace(",", ".")
+    return f"{round(value):,}".replace(",", ".")
 
 
 def size(count: float) -> str:

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from ..backfill import disk_space
@@ -21,6 +22,7 @@ from ..core.proof.findings import forecast_lines
 from ..core.sqltext import qname
 from ..core.survey.drift import find_drift, unmapped_columns, unmapped_tables
 from ..core.survey.findings import Finding, barring, finding_details, page
+from ..core.survey.server_findings import bars_everything
 from ..ledger import bookkeeping
 from ..ledger.events import record_event
 from ..proof.accounting import take_account
@@ -44,7 +46,7 @@ def approve(params: dict[str, Any], check: bool) -> dict[str, Any]:
     """
     with db.explaining(left=READ_ONLY_STEP if check else NOTHING_CHANGED), opened(params, check) as context:
         drift = [f"deriva: {d.message}" for d in find_drift(context.mapping, context.catalogue)]
-        findings = look(context.conn, context.mapping, context.catalogue, forward=True)
+        findings = _findings(context, forward=True)
         refusals = drift + _column_refusals(context) + _role_refusals(context) + barring(findings)
         lines = page(findings) + _surrounding_lines(context)
         forecast: list[Account] = []
@@ -82,7 +84,7 @@ def verify_approval(params: dict[str, Any], check: bool) -> dict[str, Any]:
             require_approved(context)
         else:
             raise MigrationError("no hay nada aprobado todavía", left=READ_ONLY_STEP, move="Ejecute fase0.yml con el mismo -i.")
-        findings = look(context.conn, context.mapping, context.catalogue, forward=False)
+        findings = _findings(context, forward=False)
         if impediments := barring(findings):
             raise refused_for(impediments, page(findings), findings, READ_ONLY_STEP)
         line = f"Aprobación vigente: {len(approved_texts(context))} textos, mapeo y catálogo sin cambios."
@@ -101,6 +103,16 @@ def refused_for(refusals: list[str], lines: list[str], findings: list[Finding], 
         code="refused",
         details={"lines": lines, "refusals": refusals, "findings": finding_details(findings)},
     )
+
+
+def _findings(context: Context, *, forward: bool) -> list[Finding]:
+    """Raises MigrationError, code refused, where nothing else of this database can be asked."""
+    drifted = find_drift(context.mapping, context.catalogue)  # no SQL comes of what is not there
+    texts = partial(dict, {MAPPING_NAME: context.mapping_text}) if drifted else partial(approved_texts, context)
+    findings = look(context.conn, context.mapping, context.catalogue, texts, forward=forward)
+    if bars_everything(findings):
+        raise refused_for(barring(findings), page(findings), findings, NOTHING_CHANGED if forward else READ_ONLY_STEP)
+    return findings
 
 
 @contextmanager

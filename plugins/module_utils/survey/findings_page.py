@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -11,7 +11,7 @@ from ..core.catalogue import Catalogue
 from ..core.mapping.types import TableMapping
 from ..core.survey import server_findings as of_server
 from ..core.survey import table_findings as of_tables
-from ..core.survey.findings import BAR, GOOD, NOTICE, Finding, barring
+from ..core.survey.findings import BAR, GOOD, NOTICE, Finding
 from ..core.survey.sequence_findings import sequence_findings
 from ..server import db
 from . import sequence_state, server_state, table_state
@@ -49,15 +49,20 @@ class _Page:
         self.found += failed
 
 
-def look(conn: Connection, mapping: TableMapping, catalogue: Catalogue, *, forward: bool) -> list[Finding]:
+def look(
+    conn: Connection, mapping: TableMapping, catalogue: Catalogue, texts: Callable[[], Mapping[str, str]], *, forward: bool
+) -> list[Finding]:
     """Return the findings of this database; ``forward``: whether a run forward asks, which wrong clocks keep from going on.
+
+    ``texts``: what the database is to hold of ours, by name.
 
     Raises psycopg2's error only where the connection is lost.
     """
     page = _Page(conn)
-    _server(page, mapping, catalogue, forward)
-    if barring(page.found):  # what no text can be read from, or a server that does not answer: nothing else would be true
+    page.ask(of_server.ENCODING, [("", lambda: server_state.encoding(conn, texts))], of_server.encoding_findings, BAR)
+    if of_server.bars_everything(page.found):
         return page.found
+    _server(page, mapping, catalogue, forward)
     _tables(page, mapping, catalogue)
     _around(page, mapping, catalogue)
     return page.found
@@ -66,7 +71,6 @@ def look(conn: Connection, mapping: TableMapping, catalogue: Catalogue, *, forwa
 def _server(page: _Page, mapping: TableMapping, catalogue: Catalogue, forward: bool) -> None:
     conn, names = page.conn, [r.name for r in catalogue.relations]
     page.ask("versión de PostgreSQL", [("", lambda: server_state.version(conn))], of_server.version_findings)
-    page.ask("codificación de la base", [("", lambda: server_state.encoding(conn))], of_server.encoding_findings, BAR)
     page.ask("relojes", [("", lambda: server_state.clocks(conn))], partial(of_server.clock_findings, forward=forward))
     page.ask(
         "orden de los textos", [("", lambda: server_state.changed_sorting(conn, mapping, names))], of_server.sorting_findings

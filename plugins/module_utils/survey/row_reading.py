@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 READ_WHOLE = 4 * 2**30  # bytes of a table up to which every row is read; above, evenly spread ranges of as much
 BYTES_AT_ONCE = 64 * 2**20  # bytes that one statement reads, about
 BROKEN_SHOWN = 20  # rows that are named of a table; then the search ends
+# The ways to read a table; a scan that takes longer than the timeout would hold vacuum back, so it ends.
+_SCANS = ("seqscan", "tidscan", "indexscan", "indexonlyscan", "bitmapscan")
+_BOUND = "SET LOCAL statement_timeout = '120s'"
 # Classes of SQLSTATE that a damaged row or file gives: internal and corrupted data, system errors, a value that is none.
 UNREADABLE = ("XX", "58", "22")
 _PARTS = """
@@ -42,6 +46,14 @@ SELECT a.attname, t.typname = 'bytea', a.attcollation <> 0
 FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
 WHERE a.attrelid = %s::oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attlen = -1 AND a.attstorage <> 'p'
 """
+
+
+@contextmanager
+def reading(conn: Connection, scan: str) -> Iterator[None]:
+    """A short transaction that writes nothing, in which tables are read by ``scan`` (seqscan, tidscan) where that can be."""
+    with db.transaction(conn, read_only=True):
+        db.run_sql(conn, *(f"SET LOCAL enable_{s} = {'on' if s == scan else 'off'}" for s in _SCANS), _BOUND)
+        yield
 
 
 @dataclass(frozen=True)
@@ -98,7 +110,7 @@ class _Search:
             return
         for place, key in rows:
             try:
-                db.fetch_all(self.conn, f"SELECT {self.whole} FROM ONLY {self.part.name} l WHERE l.ctid = '{place}'")
+                self._fetch(f"SELECT {self.whole} FROM ONLY {self.part.name} l WHERE l.ctid = '{place}'")
                 self.read += 1
             except db.Error as error:
                 said = reading_error(error)
@@ -107,9 +119,11 @@ class _Search:
                 self.broken.append((key, said))
 
     def _rows(self, first: int, end: int, what: str) -> list[db.Row]:
-        return db.fetch_all(
-            self.conn, f"SELECT {what} FROM ONLY {self.part.name} l WHERE l.ctid >= '({first},0)' AND l.ctid < '({end},0)'"
-        )
+        return self._fetch(f"SELECT {what} FROM ONLY {self.part.name} l WHERE l.ctid >= '({first},0)' AND l.ctid < '({end},0)'")
+
+    def _fetch(self, query: str) -> list[db.Row]:
+        with reading(self.conn, "tidscan"):
+            return db.fetch_all(self.conn, query)
 
 
 def readable_rows(conn: Connection, schema: str, relation: Relation) -> Readable:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ..core.mapping.types import TableMapping
 from ..core.survey.server_findings import ForeignReference, OrphanGrant, Prepared, SortingVersion, Standbys
-from ..server.db import fetch_all, fetch_one
+from ..server.db import Error, fetch_all, fetch_one
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
+UNTRANSLATABLE = "22P05"
 _PREPARED = """
 SELECT database, gid, owner, extract(epoch FROM clock_timestamp() - prepared)::float8 FROM pg_prepared_xacts
 WHERE database = current_database() ORDER BY prepared LIMIT 100
@@ -83,9 +85,17 @@ def version(conn: Connection) -> tuple[str, int]:
     return str(fetch_all(conn, "SELECT current_setting('server_version')")[0][0]), conn.info.server_version // 10_000
 
 
-def encoding(conn: Connection) -> str:
-    """Return the name of the database's encoding."""
-    return str(fetch_all(conn, "SELECT current_setting('server_encoding')")[0][0])
+def encoding(conn: Connection, texts: Callable[[], Mapping[str, str]]) -> tuple[str, list[str]]:
+    """Return the name of the database's encoding, and which of the texts that it will hold have letters that it has not."""
+    name, unfit = str(fetch_all(conn, "SELECT current_setting('server_encoding')")[0][0]), []
+    for what, text in texts().items() if name not in ("UTF8", "SQL_ASCII") else ():
+        try:
+            fetch_all(conn, "SELECT length(%s)", (text,))
+        except Error as error:
+            if error.pgcode != UNTRANSLATABLE:
+                raise
+            unfit.append(what)
+    return name, unfit
 
 
 def clocks(conn: Connection) -> tuple[float, str, str]:
@@ -110,7 +120,7 @@ def changed_sorting(conn: Connection, mapping: TableMapping, names: list[str]) -
     """Return where text is sorted by another version of the library than when the indexes were built."""
     rows = fetch_all(conn, _SORTING_DATABASE) if conn.info.server_version >= 150000 else []
     rows += fetch_all(conn, _SORTING_COLUMNS, (mapping.schema, names))
-    return [SortingVersion(what, recorded or "?", actual or "?") for what, recorded, actual in rows]
+    return [SortingVersion(what, recorded or "otra versión", actual or "otra") for what, recorded, actual in rows]
 
 
 def orphan_grants(conn: Connection, mapping: TableMapping, names: list[str]) -> list[OrphanGrant]:

@@ -14,25 +14,26 @@ if TYPE_CHECKING:
 _TABLES = """SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = %(schema)s AND c.relname = ANY (%(names)s)"""
 _DEPENDENTS = f"""
-SELECT 'clave foránea', conrelid::regclass::text || '.' || conname || ' → ' || confrelid::regclass::text
+SELECT 'clave foránea', conrelid::regclass::text || '.' || conname, confrelid::regclass::text
 FROM pg_constraint WHERE contype = 'f' AND confrelid IN ({_TABLES}) AND conrelid NOT IN ({_TABLES})
 UNION
 SELECT CASE v.relkind WHEN 'm' THEN 'vista materializada' ELSE 'vista' END, v.oid::regclass::text
        || CASE WHEN v.relkind = 'v' AND NOT coalesce(v.reloptions::text, '') ~ 'security_invoker=(true|on|1)'
-          THEN ' (lee con los derechos de su dueño)' ELSE '' END
+          THEN ' (lee con los derechos de su dueño)' ELSE '' END, ''
 FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid AND d.classid = 'pg_rewrite'::regclass
 JOIN pg_class v ON v.oid = r.ev_class
 WHERE d.refobjid IN ({_TABLES}) AND v.relkind IN ('v', 'm') AND v.relnamespace <> coalesce(to_regnamespace('migracion'), 0)
 UNION
-SELECT 'disparador', tgrelid::regclass::text || '.' || tgname FROM pg_trigger WHERE NOT tgisinternal AND tgrelid IN ({_TABLES})
+SELECT 'disparador', tgrelid::regclass::text || '.' || tgname, ''
+FROM pg_trigger WHERE NOT tgisinternal AND tgrelid IN ({_TABLES})
 UNION
-SELECT 'política', polrelid::regclass::text || '.' || polname FROM pg_policy WHERE polrelid IN ({_TABLES})
+SELECT 'política', polrelid::regclass::text || '.' || polname, '' FROM pg_policy WHERE polrelid IN ({_TABLES})
 UNION
-SELECT 'publicación', p.pubname || ' → ' || r.prrelid::regclass::text
+SELECT 'publicación', p.pubname, r.prrelid::regclass::text
 FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid WHERE r.prrelid IN ({_TABLES})
 UNION
-SELECT 'event trigger', evtname || ' (' || evtevent || ')' FROM pg_event_trigger WHERE evtenabled <> 'D'
-ORDER BY 1, 2
+SELECT 'event trigger', evtname || ' (' || evtevent || ')', '' FROM pg_event_trigger WHERE evtenabled <> 'D'
+ORDER BY 1, 2, 3
 """
 _ISOLATION = """
 SELECT coalesce(r.rolname, 'la base ' || d.datname), s.setting
@@ -46,7 +47,8 @@ WHERE s.setting ~ '^default_transaction_isolation=' AND s.setting !~ 'read commi
 def dependents(conn: Connection, mapping: TableMapping, catalogue: Catalogue) -> list[tuple[str, str]]:
     """Return (kind, name) of everything that hangs on the legacy tables and has no copy on the Spanish ones."""
     names = [r.name for r in catalogue.relations]
-    return [(row[0], row[1]) for row in fetch_all(conn, _DEPENDENTS, {"schema": mapping.schema, "names": names})]
+    found = fetch_all(conn, _DEPENDENTS, {"schema": mapping.schema, "names": names})
+    return [(kind, f"{name} → {other}" if other else name) for kind, name, other in found]
 
 
 def warnings(conn: Connection) -> list[str]:

@@ -19,21 +19,13 @@ from ..core.survey.table_findings import (
     joined_columns,
 )
 from ..server import db
-from .row_reading import stored_parts
+from .row_reading import reading, stored_parts
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
 _EXAMPLES = 5
 KEYS_AT_ONCE = 5_000_000  # above so many rows a share of the values is counted, each of them in all its rows
-# What a damaged index says is not asked; a scan that takes longer would hold back vacuum. Each statement ends by itself.
-_BY_READING = (
-    "SET LOCAL enable_indexscan = off",
-    "SET LOCAL enable_indexonlyscan = off",
-    "SET LOCAL enable_bitmapscan = off",
-    "SET LOCAL enable_seqscan = on",
-    "SET LOCAL statement_timeout = '120s'",
-)
 # One row for each column: its type's collation, so that texts are grouped by their bytes.
 _COLLATIONS = """
 SELECT c.relname, a.attname, quote_ident(n.nspname) || '.' || quote_ident(l.collname), l.collisdeterministic
@@ -100,8 +92,7 @@ SELECT count(*), coalesce(sum(n), 0)::bigint,
        ARRAY(SELECT shown FROM doubles ORDER BY shown COLLATE "C" LIMIT {_EXAMPLES}),
        ARRAY(SELECT DISTINCT unnest(places)::bigint FROM doubles)
 FROM doubles"""
-    with db.transaction(conn, read_only=True):
-        db.run_sql(conn, *_BY_READING)
+    with reading(conn, "seqscan"):  # what a damaged index says is not asked
         keys, found, examples, places = db.fetch_all(conn, query)[0]
     others = tuple(part.name for part in parts if part.oid in places and part.oid != own)
     return Counted(relation.name, key, keys, found, tuple(examples), share, others)

@@ -110,7 +110,7 @@ def test_a_column_is_left_behind_only_by_its_name(empty_database: Database, tmp_
     [sentence] = refusals((database, Jobs(database.url, tmp_path, stricter)))
     assert 'Order\'s "50%" lines.back\\slash tiene datos en 1 filas' in sentence
     lines = Jobs(database.url, tmp_path, SHOP).approve()["lines"]
-    assert "  cuarentena: 1 × State no tiene traducción: 'NEW' (la primera: Order's \"50%\" lines a|b)" in lines
+    assert "  cuarentena: 1 × State no tiene traducción (la primera: Order's \"50%\" lines a|b: 'NEW')" in lines
 
 
 def test_every_impediment_is_told_at_once(made: Made) -> None:

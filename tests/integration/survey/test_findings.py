@@ -2,50 +2,17 @@
 
 from __future__ import annotations
 
-from contextlib import closing
-from dataclasses import dataclass
+import re
+from pathlib import Path
 
-import psycopg2
 import pytest
 
 from plugins.module_utils.core.errors import MigrationError
-from tests.support.databases import Begin, Database
+from plugins.module_utils.survey import row_reading, table_state
+from tests.support.databases import Begin
 from tests.support.dump import dump
-from tests.support.jobs import Jobs
-
-INT = 2**31 - 1
-
-
-@dataclass(frozen=True)
-class Seen:
-    """A finding as the module's result has it."""
-
-    name: str
-    value: str
-    limit: str
-    verdict: str
-    mend: str
-    who: str
-    note: str
-
-
-def looked(jobs: Jobs, check: bool = True) -> tuple[list[Seen], list[str], list[str]]:
-    """The findings that are not all well, the page's lines, what fase0 refuses."""
-    try:
-        result = jobs.approve(check=check)
-    except MigrationError as refused:
-        result = refused.details
-    refusals = result.get("refusals", [])
-    return [Seen(**f) for f in result["findings"] if f["verdict"] != "bien"], result["lines"], refusals
-
-
-def run_as_printed(database: Database, statement: str) -> None:
-    """As psql runs a pasted line: each statement a transaction of its own."""
-    with closing(psycopg2.connect(database.superuser_url)) as connection, connection.cursor() as cursor:
-        connection.autocommit = True
-        for part in (p.strip() for p in statement.split(";")):
-            if part:
-                cursor.execute(part)
+from tests.support.jobs import TINKUBOT
+from tests.support.seen import looked, run_as_printed
 
 
 @pytest.mark.parametrize("installation", ["jsonb", "text"])
@@ -62,7 +29,7 @@ def test_of_a_clean_database_the_page_says_only_that_all_is_well(begin: Begin, i
     assert all(len(line) <= 120 for line in lines[head : head + len(rows)])
     jobs.approve()
     verified = jobs.verify_approval()["lines"]
-    assert [line for line in verified if line.startswith("  bien  ")] == [line for line in rows if "relojes" not in line or line]
+    assert [line for line in verified if line.startswith("  bien  ")] == rows
 
 
 # What somebody did; the finding's name and verdict; words of it; whether the printed statement leaves nothing to say.
@@ -227,3 +194,133 @@ def test_what_no_statement_mends_is_named_without_one(begin: Begin, case: str) -
     for word in words:
         assert word in " ".join((seen.value, seen.note)), seen
     assert any(line.startswith("  aviso   ") and name in line for line in lines)
+
+
+# --- times without a zone
+
+NAIVE = "ALTER TABLE customers ALTER created_at TYPE timestamp, ALTER city_confirmed_at TYPE timestamp"
+LOCAL = (
+    "INSERT INTO customers(id, phone_number, created_at) SELECT gen_random_uuid(), '59395550006' || n, "
+    "timestamp '2126-11-20 21:30:00' + n * interval '1 day' FROM generate_series(1, 3) n"
+)
+
+
+def declared(tmp_path: Path, line: str, place: str = "schema: public") -> Path:
+    """The mapping with one more line behind ``place``."""
+    text = TINKUBOT.read_text(encoding="utf-8")
+    assert place in text
+    mapping = tmp_path / "mapeo.yml"
+    mapping.write_text(text.replace(place, f"{place}\n{line}", 1), encoding="utf-8")
+    return mapping
+
+
+def test_times_without_a_zone_are_refused_with_both_readings_until_the_mapping_says_which(begin: Begin, tmp_path: Path) -> None:
+    database, jobs = begin()
+    database.query(f"ALTER DATABASE {database.name} SET timezone = 'America/Bogota'")
+    database.query(NAIVE)
+    database.query(LOCAL)
+    confirmed, created = sorted(looked(jobs)[0], key=lambda seen: seen.value)
+    assert {confirmed.name, created.name} == {"horas sin zona"}
+    assert {confirmed.verdict, created.verdict} == {"impide"}
+    for day in (21, 22, 23):
+        utc, local = f"2126-11-{day}T21:30:00Z", f"2126-11-{day + 1}T02:30:00Z"
+        assert f"2126-11-{day} 21:30:00 → {utc} si es UTC, {local} si es America/Bogota" in created.value
+    assert "«zona: America/Bogota»" in created.note
+    assert "pairs, customers, clientes, columns: «creado_at: {from: created_at, zona: America/Bogota}»" in created.note
+    _, lines, refusals = looked(jobs)
+    assert [text for text in refusals if created.note in text and created.value in text]
+    assert "la copia convierte de forma explícita" not in "\n".join(lines)
+    jobs.mapping = declared(tmp_path, "zona: America/Bogota")
+    assert looked(jobs, check=False)[0] == []
+    one = "        creado_at: created_at\n        actualizado_at: updated_at\n\n  users:"
+    text = TINKUBOT.read_text(encoding="utf-8")
+    assert one in text
+    jobs.mapping.write_text(
+        text.replace(one, one.replace("creado_at: created_at", "creado_at: {from: created_at, zona: UTC}"), 1), encoding="utf-8"
+    )
+    assert looked(jobs)[0] == [confirmed]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "ALTER TABLE task_queue ALTER started_at TYPE timestamp; DELETE FROM task_queue",
+        "CREATE DOMAIN momento AS timestamp(3); ALTER TABLE task_queue ALTER started_at TYPE momento; DELETE FROM task_queue",
+    ],
+    ids=["without a value yet", "behind a domain"],
+)
+def test_a_time_without_a_zone_is_refused_before_it_has_a_value(begin: Begin, statement: str) -> None:
+    database, jobs = begin()
+    database.query(statement)
+    [seen], _, _ = looked(jobs)
+    assert seen.value == "task_queue.started_at es timestamp sin zona: todavía sin valores"
+    assert "America/Guayaquil" in seen.note
+
+
+# --- keys with NULL
+
+
+def test_rows_with_null_in_a_key_are_counted_and_no_statement_is_printed_that_would_fail(begin: Begin) -> None:
+    database, jobs = begin("text")
+    database.query("ALTER TABLE provider_professions ALTER profession_id DROP NOT NULL")
+    database.query(
+        "UPDATE provider_professions SET profession_id = NULL WHERE id IN (SELECT id FROM provider_professions LIMIT 2)"
+    )
+    [seen], _, [refusal] = looked(jobs)
+    assert (seen.verdict, seen.mend) == ("impide", "")
+    assert "provider_professions.profession_id (da proveedor_profesiones.profesion_id) es NULL en 2 filas" in refusal
+    database.query("DELETE FROM provider_professions WHERE profession_id IS NULL")
+    [seen], _, _ = looked(jobs)
+    run_as_printed(database, seen.mend)
+    assert looked(jobs)[0] == []
+
+
+def test_a_not_null_that_was_never_validated_says_nothing_of_the_rows(begin: Begin) -> None:
+    database, jobs = begin("text")
+    if database.value("SHOW server_version_num") < "180000":
+        database.query(  # before 18 only surgery makes such a column
+            "ALTER TABLE provider_professions ALTER provider_id DROP NOT NULL;"
+            "UPDATE provider_professions SET provider_id = NULL WHERE id = 1;"
+            "UPDATE pg_attribute SET attnotnull = true WHERE attname = 'provider_id'"
+            " AND attrelid = 'provider_professions'::regclass"
+        )
+    else:
+        database.query("ALTER TABLE provider_professions ALTER provider_id DROP NOT NULL")
+        database.query("UPDATE provider_professions SET provider_id = NULL WHERE id = 1")
+        database.query("ALTER TABLE provider_professions ADD CONSTRAINT lleno NOT NULL provider_id NOT VALID")
+    [seen], _, _ = looked(jobs)
+    assert (seen.name, seen.verdict, seen.mend) == ("columnas de emparejar", "impide", "")
+
+
+# --- what is too large
+
+
+def test_above_a_size_a_sample_is_read_and_counted_and_the_page_says_so(begin: Begin, monkeypatch: pytest.MonkeyPatch) -> None:
+    database, jobs = begin(messages=3000)
+    database.query("ANALYZE")
+    size = database.value("SELECT pg_table_size('messages')")
+    monkeypatch.setattr(row_reading, "READ_WHOLE", size // 4)
+    monkeypatch.setattr(row_reading, "BYTES_AT_ONCE", size // 20)
+    monkeypatch.setattr(table_state, "KEYS_AT_ONCE", 1000)
+    text = " ".join(finding["value"] for finding in jobs.approve(check=True)["findings"])
+    read = re.search(r"messages por muestra \(([\d.]+) de unas 3\.000\)", text)
+    assert read is not None
+    assert 300 < int(read[1].replace(".", "")) < 1500
+    assert "messages (id), contando 1 de cada 3" in text
+
+
+# --- a proof
+
+
+def test_the_proof_looks_again_and_fails_for_what_would_keep_fase0_from_approving(begin: Begin) -> None:
+    database, jobs = begin()
+    database.query(HEIR)
+    jobs.approve()
+    jobs.verify_approval()
+    database.query("INSERT INTO messages_archivo SELECT * FROM ONLY messages ORDER BY id LIMIT 1")
+    with pytest.raises(MigrationError, match="repite 1 claves") as refused:
+        jobs.verify_approval()
+    assert refused.value.code == "refused"
+    assert "Este paso solo lee." in str(refused.value)
+    database.query("DELETE FROM messages_archivo")
+    jobs.verify_approval()

@@ -19,7 +19,9 @@ from .batching import HEAD, batch_function, function_body
 from .making_way import free_to_change, parking_step, parking_variables
 from .removing import array_arguments, removal_function, removed
 
-_HALVES = "CASE … THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200."
+_HALVES = (
+    "CASE ... THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200."
+)
 
 
 def route_statements(route: Route, all_routes: Sequence[Route]) -> tuple[str, ...]:

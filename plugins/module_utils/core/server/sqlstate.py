@@ -11,6 +11,10 @@ REPORT = "Envíe esta línea y el registro de la ejecución a quien mantiene el 
 
 # What it means, and the next move.
 SENTENCES = {
+    "22P05": (
+        "la codificación de la base no tiene alguna letra de lo que se le envió",
+        "Ejecute fase0.yml --check con el mismo -i, que lo explica.",
+    ),
     "25006": (
         "la base está en solo lectura",
         "En Supabase ocurre cuando el disco pasa del 95 %: libere espacio o amplíelo y repita.",

@@ -3,27 +3,37 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..sqltext import ident, literal
 from ..words import duration
-from .findings import BAR, GOOD, NOTICE, Finding
+from .findings import BAR, GOOD, NOTICE, Finding, named
 
+ENCODING = "codificación de la base"
 CLOCKS_APART = 60  # seconds
 NEWEST_SERVER = 18
 SUPERUSER = "un superusuario; en un servicio gestionado, su soporte"
 
 
-def encoding_findings(encodings: list[str]) -> list[Finding]:
-    """SQL_ASCII says of no text what it means, so nothing can be carried; any other holds fewer characters than UTF8."""
-    return [_encoding(encoding) for encoding in encodings]
+def encoding_findings(answers: list[tuple[str, list[str]]]) -> list[Finding]:
+    """(encoding, texts of ours that it cannot hold). SQL_ASCII says of no text what it means, so nothing can be carried."""
+    return [_encoding(encoding, unfit) for encoding, unfit in answers]
 
 
-def _encoding(encoding: str) -> Finding:
-    name = "codificación de la base"
+def bars_everything(findings: Iterable[Finding]) -> bool:
+    """Whether no other question would be answered truly, or at all."""
+    return any(f.name == ENCODING and f.verdict == BAR for f in findings)
+
+
+def _encoding(encoding: str, unfit: list[str]) -> Finding:
+    name = ENCODING
     if encoding == "SQL_ASCII":
         note = "Ninguna sentencia lo cambia: vuelque la base y restáurela en una con ENCODING 'UTF8'."
         return Finding(name, f"{encoding}: no dice qué letras son los bytes", "UTF8", BAR, note=note)
+    if unfit:
+        note = "Quite esas letras del mapeo, o lleve la base a una con ENCODING 'UTF8'."
+        return Finding(name, f"{encoding}: no tiene letras de {named(unfit)}", "UTF8", BAR, note=note)
     if encoding != "UTF8":
         return Finding(name, encoding, "UTF8", NOTICE, note="Los valores que no quepan en ella irán a cuarentena.")
     return Finding(name, encoding, "UTF8")

@@ -1,0 +1,43 @@
+"""fase0's page of findings as a test sees it, and a printed statement as psql runs it."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+
+import psycopg2
+
+from plugins.module_utils.core.errors import MigrationError
+from tests.support.databases import Database
+from tests.support.jobs import Jobs
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A finding as the module's result has it."""
+
+    name: str
+    value: str
+    limit: str
+    verdict: str
+    mend: str
+    who: str
+    note: str
+
+
+def looked(jobs: Jobs, check: bool = True) -> tuple[list[Seen], list[str], list[str]]:
+    """The findings that are not all well, the page's lines, what fase0 refuses."""
+    try:
+        result = jobs.approve(check=check)
+    except MigrationError as refused:
+        result = refused.details
+    return [Seen(**f) for f in result["findings"] if f["verdict"] != "bien"], result["lines"], result.get("refusals", [])
+
+
+def run_as_printed(database: Database, statement: str) -> None:
+    """As psql runs a pasted line, as the superuser: each statement a transaction of its own."""
+    with closing(psycopg2.connect(database.superuser_url)) as connection, connection.cursor() as cursor:
+        connection.autocommit = True
+        for part in (p.strip() for p in statement.split(";")):
+            if part:
+                cursor.execute(part)

@@ -1,0 +1,110 @@
+"""What fase0's page of findings judges, without a server."""
+
+from __future__ import annotations
+
+import pytest
+
+from plugins.module_utils.core.survey.findings import Finding, barring, page
+from plugins.module_utils.core.survey.sequence_findings import SequenceFacts, sequence_findings
+from plugins.module_utils.core.survey.server_findings import Standbys, clock_findings, standby_findings, version_findings
+
+
+@pytest.mark.parametrize(
+    ("seconds", "forward", "verdict"),
+    [(60, True, "bien"), (-60, True, "bien"), (61, True, "impide"), (-432000, True, "impide"), (432000, False, "aviso")],
+)
+def test_clocks_more_than_a_minute_apart_bar_the_way_forward_alone(seconds: float, forward: bool, verdict: str) -> None:
+    [found] = clock_findings([(seconds, "2026-01-06 00:00:00 UTC", "2026-01-01 00:00:00 UTC")], forward=forward)
+    assert found.verdict == verdict
+    assert ("servidor 2026-01-06" in found.value and "esta máquina 2026-01-01" in found.value) == (verdict != "bien")
+
+
+@pytest.mark.parametrize(
+    ("standbys", "verdict", "mends"),
+    [
+        (Standbys("", True, 0, 0, False), "bien", False),
+        (Standbys("nadie", True, 0, 0, False), "impide", True),
+        (Standbys("nadie", True, 0, 0, True), "impide", False),
+        (Standbys("nadie", False, 0, 0, False), "bien", False),
+        (Standbys("ANY 2 (a, b, c)", True, 3, 1, False), "impide", True),
+        (Standbys("2 (a, b)", True, 2, 2, False), "bien", False),
+        (Standbys("first 2 (a, b)", True, 2, None, False), "aviso", False),
+        (Standbys("FIRST 2 (a, b)", True, 1, None, False), "impide", True),
+        (Standbys("*", True, 1, 1, False), "bien", False),
+    ],
+)
+def test_a_commit_that_would_wait_for_ever_bars(standbys: Standbys, verdict: str, mends: bool) -> None:
+    [found] = standby_findings([standbys])
+    assert (found.verdict, bool(found.mend)) == (verdict, mends)
+
+
+def test_a_server_newer_than_any_that_was_tried_is_named() -> None:
+    assert [f.verdict for f in version_findings([("18.4", 18), ("19beta1", 19)])] == ["bien", "aviso"]
+
+
+def sequence(**changed: object) -> SequenceFacts:
+    """One whose ids all fit."""
+    facts = {
+        "sequence": "public.s",
+        "owner": "dueño",
+        "schema": "public",
+        "table": "t",
+        "column": "id",
+        "type": "integer",
+        "step": 1,
+        "lowest": 1,
+        "highest": 2**31 - 1,
+        "cycles": False,
+        "last": 10,
+        "called": True,
+        "movable": True,
+        "role": "migra",
+        "room": 2**31 - 1,
+        "fitting": 10,
+        "beyond": None,
+    }
+    return SequenceFacts(**{**facts, **changed})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("changed", "verdict"),
+    [
+        ({}, "bien"),
+        ({"last": 11, "called": False}, "bien"),
+        ({"last": 10, "called": False}, "aviso"),
+        ({"step": 10}, "bien"),
+        ({"fitting": None, "last": 1, "called": False}, "bien"),
+        ({"last": 2**31 - 1}, "aviso"),
+        ({"fitting": 2**31 - 1, "last": 2**31 - 1}, "aviso"),
+        ({"highest": 10}, "aviso"),
+    ],
+)
+def test_a_sequence_is_judged_by_what_the_spanish_column_holds(changed: dict[str, object], verdict: str) -> None:
+    assert [f.verdict for f in sequence_findings([sequence(**changed)])] == [verdict]
+
+
+def test_where_no_id_is_left_no_statement_is_printed() -> None:
+    [found] = sequence_findings([sequence(fitting=2**31 - 1, last=2**31 - 1)])
+    assert found.mend == ""
+
+
+def test_the_page_is_aligned_and_ends_with_what_bars() -> None:
+    findings = [
+        Finding("lo que impide", "x" * 20 + " " + "y" * 40, "otra cosa", "impide", "SELECT 1;", "quien sea", "Por esto."),
+        Finding("lo bueno", "sí", "sí"),
+        *(Finding("lo mismo", f"n.º {n}", "ninguno", "aviso") for n in range(12)),
+    ]
+    lines = page(findings)
+    assert lines[0] == "Hallazgos, de lo que depende la noche (bien 1, aviso 12, impide 1):"
+    assert len({line.index(word) for line, word in zip(lines[1:3], ("valor", "sí"), strict=True)}) == 1
+    assert "… y 4 más" in lines[11]
+    assert [line.strip() for line in lines[-2:]] == ["Por esto.", "Remedio (quien sea): SELECT 1;"]
+    assert barring(findings) == [
+        f"lo que impide: {'x' * 20} {'y' * 40}. Debe ser: otra cosa. Por esto. Remedio (quien sea): SELECT 1;"
+    ]
+
+
+def test_a_statement_that_a_terminal_would_show_otherwise_is_not_printed() -> None:
+    finding = Finding("nombre", "raro", "otro", "impide", 'ALTER TABLE "a\x1b[2K" …;', "quien sea")
+    assert finding.remedy == ""
+    assert "\x1b" not in "".join(page([finding]))
