@@ -8,7 +8,7 @@ from ansible.utils.vars import load_extra_vars
 
 from ..module_utils.core.words import escape
 from ..plugin_utils import controller, guard, playbook_leftovers
-from ..plugin_utils.reporting import ReportingAction, display, show
+from ..plugin_utils.reporting import ReportingAction, display
 
 NEVER_AGAIN = ("login", "connection")
 
@@ -28,16 +28,13 @@ class ActionModule(ReportingAction):
             return {"failed": True, "msg": str(failure.get("msg", "")), "code": failure["code"]}
         return super().run(tmp, task_vars)
 
-    def report(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+    def call(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Call the module; once more when it found a lease whose process this machine knows to be dead."""
-        result: dict[str, Any] = self._execute_module(module_name=self._task.action, module_args=args, task_vars=task_vars)
+        result = super().call(args, task_vars)
         holder = result.get("holder")
         if holder and controller.is_dead(holder):
             args["controller"]["dead_run"] = holder["run_id"]
-            result = self._execute_module(module_name=self._task.action, module_args=args, task_vars=task_vars)
-        show(result)
-        if result.get("failed"):
-            result.pop("lines", None)  # printed above; the error is what is left to read
+            result = super().call(args, task_vars)
         return result
 
     def module_args(self, task_vars: dict[str, Any]) -> dict[str, Any]:

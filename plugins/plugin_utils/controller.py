@@ -14,6 +14,7 @@ from ansible import context
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 MACHINE_ID = Path("/etc/machine-id")
+OUTERMOST = "pid:[4026531836]"  # the namespace that Linux starts with
 
 
 def describe_caller(playbook_dir: str, extra: Mapping[str, Any]) -> dict[str, Any]:
@@ -71,22 +72,29 @@ def command(playbook_dir: str, extra: Mapping[str, Any]) -> dict[str, Any]:
 def is_dead(holder: Mapping[str, Any]) -> bool:
     """Whether the process that holds the lease ran on this machine and is gone. What cannot be known is not dead."""
     process = holder.get("process") or {}
-    if holder.get("host") != socket.gethostname() or process.get("machine", "") != _read(MACHINE_ID):
+    if holder.get("host") != socket.gethostname():
         return False
-    boot = _read(BOOT_ID)
-    if boot and process.get("boot") and process["boot"] != boot:
-        return True
-    if process.get("pids", "") != _pid_space():
+    same_boot = _known_equal(process.get("boot"), _read(BOOT_ID))
+    if not same_boot:
+        # started anew since, unless it is a container: those share a machine-id with their image, and so with others
+        rebooted = _known_equal(process.get("machine"), _read(MACHINE_ID)) and bool(process.get("boot") and _read(BOOT_ID))
+        return rebooted and process.get("pids") == _pid_space() == OUTERMOST
+    if not _known_equal(process.get("pids"), _pid_space()):
         return False  # another container: its process numbers are not ours
     pid = int(holder.get("pid") or 0)
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
-        return True
+        return pid > 0
     except PermissionError:
         pass
     start = _start(pid)
-    return bool(process.get("start")) and start != process["start"]
+    return bool(start and process.get("start")) and start != process["start"]
+
+
+def _known_equal(one: object, other: object) -> bool:
+    """Two unknowns are not the same."""
+    return bool(one) and one == other
 
 
 def _start(pid: int) -> str:

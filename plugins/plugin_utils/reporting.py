@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import time
 from typing import Any
 
 from ansible.plugins.action import ActionBase
@@ -37,12 +39,18 @@ class ReportingAction(ActionBase):  # type: ignore[misc]  # Ansible has no types
         """What the module gets; subclasses add what only the controller knows."""
         return dict(self._task.args)
 
+    def call(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """One call of the module."""
+        result: dict[str, Any] = self._execute_module(module_name=self._task.action, module_args=args, task_vars=task_vars)
+        return result
+
     def report(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Call the module until it is done. Ends when ansible-playbook is gone: this worker would outlive it."""
         parent = playbook_pid()
         changed, told = False, ""
+        waiting, began = math.inf, time.monotonic()  # since when one call after the other only waited
         while os.getppid() == parent:
-            result: dict[str, Any] = self._execute_module(module_name=self._task.action, module_args=args, task_vars=task_vars)
+            result = self.call(args, task_vars)
             changed = changed or bool(result.get("changed"))
             if told and result.get("log_problem") == told:
                 result["lines"].pop()  # a log that cannot be written is said once, not after every slice
@@ -50,6 +58,13 @@ class ReportingAction(ActionBase):  # type: ignore[misc]  # Ansible has no types
             show(result)
             if result.get("failed"):
                 result.pop("lines", None)  # printed above; the error is what is left to read
+            if waited := result.get("waited"):
+                waiting = min(waiting, began)
+                if time.monotonic() - waiting >= waited["patience"]:
+                    return {"failed": True, "changed": changed, "msg": waited["msg"], "code": waited["code"]}
+            else:
+                waiting = math.inf
+            began = time.monotonic()
             if result.get("failed") or not result.get("more"):
                 return {**result, "changed": changed}
         return {"failed": True, "msg": "ansible-playbook ya no existe: se detiene aquí.", "code": "orphan"}

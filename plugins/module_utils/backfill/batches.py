@@ -31,10 +31,10 @@ def copy_for(conn: Connection, progress: Progress, watch: Watch, batch_rows: int
             batch = Batch(conn, progress, watch.run_id)
             try:
                 wanted, _ = run_batch(conn, route, watch, (size, batch_rows), batch.copy, deadline, progress.part)
-            except BlockedError:
+            except BlockedError as error:
                 if progress.read == before:
                     raise
-                progress.note("otras transacciones tienen bloqueadas las filas que siguen")
+                progress.note(f"otras transacciones tienen bloqueadas las filas que siguen: {error.what}")
                 break
             size = next_rows(batch.read if batch.cut else wanted, batch_rows, batch.seconds, batch.waiters)
             progress = replace(progress_now(conn, progress), rate=progress.rate, notes=progress.notes)

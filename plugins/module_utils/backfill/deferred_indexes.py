@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..core.errors import MigrationError
 from ..core.rows.routes import Route
+from ..core.server.blockers import Blocker, in_the_way
 from ..core.sqltext import qname
 from ..core.waits import BUILD_INDEX, CLASHES, DROP_INDEX, NAME
 from ..ledger import lease
@@ -16,10 +17,20 @@ from ..ledger.owed_indexes import TABLE, Owed, forget_owed, owed_indexes
 from ..server import db
 from ..server.attended import attended
 from ..server.connect import connect
+from ..server.lookout import LONGEST_WAIT, seen_by
+from .watch import PATIENCE_SECONDS
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
+# As a Blocker: whose snapshot is that old; what another role's session does the role may not see, and the build then finds out.
+OLDER = """
+SELECT pid, coalesce(usename, ''), application_name, coalesce(state, ''),
+       extract(epoch FROM clock_timestamp() - xact_start)::float8, datname, '', false
+FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_xmin IS NOT NULL
+  AND backend_type = 'client backend' AND xact_start < clock_timestamp() - make_interval(secs => %s)
+ORDER BY xact_start
+"""
 CREATE_INDEX = "CREATE INDEX "
 # Those that neither a constraint nor the copy itself needs.
 SECONDARY = """
@@ -62,23 +73,27 @@ def build(url: str, conn: Connection, owed: Owed, schema: str, run_id: str, watc
     """Build one owed index beside running transactions, settle the debt and say how long it took.
 
     ``watch`` is called every few seconds on the caller's own connection; what it raises ends the build. A kill leaves an
-    INVALID index: the next build takes it away first. Raises MigrationError, code locked, when its tries are used up.
+    INVALID index: the next build takes it away first. Raises MigrationError, code locked, when it waits for
+    older transactions for longer than a slice.
     """
     started, name = time.monotonic(), qname(schema, owed.name)
     for last in range(BUILD_INDEX.tries):
         _drop_invalid(conn, name)
         if _is_valid(conn, name) is None:
+            _let_older_ones_end(conn, owed, watch)
             try:
                 _run_watched(url, run_id, owed.definition.replace(CREATE_INDEX, f"{CREATE_INDEX}CONCURRENTLY ", 1), watch)
             except db.Error as error:
                 if error.pgcode not in CLASHES:
                     raise
                 if last + 1 == BUILD_INDEX.tries:
-                    raise _blocked(conn, owed) from error
+                    raise _blocked(owed, in_the_way(seen_by(error))) from error
                 continue
-            except MigrationError:
+            except MigrationError as error:
                 _drop_invalid(conn, name)
-                raise
+                if error.code != "locked":
+                    raise
+                raise _blocked(owed, error.what) from error
         break
     with db.transaction(conn):
         lease.fence(conn, run_id)
@@ -110,6 +125,16 @@ def _drop_invalid(conn: Connection, name: str) -> None:
         db.with_lock_retries(conn, lambda c: db.run_sql(c, drop), DROP_INDEX, f"{name} (ACCESS EXCLUSIVE)")
 
 
+def _let_older_ones_end(conn: Connection, owed: Owed, watch: Callable[[], None]) -> None:
+    """A build waits at its end for every older snapshot: one that has lasted already is waited for before, for a slice."""
+    started = time.monotonic()
+    while older := [Blocker(*row) for row in db.fetch_all(conn, OLDER, (LONGEST_WAIT,))]:
+        if time.monotonic() - started >= LONGEST_WAIT:
+            raise _blocked(owed, in_the_way(older))
+        watch()
+        time.sleep(1)
+
+
 def _run_watched(url: str, run_id: str, statement: str, watch: Callable[[], None]) -> None:
     """Run a long statement on a session of its own while this one watches: a stop request or the window's end cancels it.
 
@@ -120,11 +145,12 @@ def _run_watched(url: str, run_id: str, statement: str, watch: Callable[[], None
         attended(session, lambda: db.run_sql(session, statement), watch)
 
 
-def _blocked(conn: Connection, owed: Owed) -> MigrationError:
+def _blocked(owed: Owed, why: str) -> MigrationError:
     return MigrationError(
-        f"{owed.table}: el índice {owed.name} no se pudo construir, porque en {BUILD_INDEX} espera a "
-        f"transacciones más antiguas. {db.oldest_transaction(conn)}",
+        f"{owed.table}: el índice {owed.name} no se pudo construir, porque espera a transacciones más antiguas. "
+        f"{why or 'Quien lo impedía no se dejó ver.'}",
         left="Las filas copiadas quedan, y los servicios no esperan por esto.",
-        move="Repita la misma orden cuando esa transacción termine.",
+        move="Repita la misma orden cuando termine.",
         code="locked",
+        details={"again": PATIENCE_SECONDS},
     )

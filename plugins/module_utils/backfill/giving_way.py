@@ -5,13 +5,17 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from ..core.errors import MigrationError
 from ..core.rows.routes import Route
+from ..core.server.blockers import Blocker, in_the_way
 from ..core.waits import CLASHES, ROWS
 from ..ledger import lease
+from ..server.beside import watched
 from ..server.db import Error, fetch_all, transaction
+from ..server.lookout import LONGEST_WAIT, PATIENCE
 from .progress import COPIED_STAYS
 from .watch import Watch
 
@@ -38,32 +42,37 @@ def run_batch(
     """Run ``work(rows)`` as one transaction that gives way to writers: with fewer rows after each clash.
 
     ``sizes``: rows to begin with and at most. Returns the rows that went through and those to try next. A clash after
-    ``deadline`` is the last one: a slice has to end, also where nobody lets it pass. Raises BlockedError, code locked, then.
+    ``deadline``, or when they have lasted for LONGEST_WAIT, is the last one: a slice has to end. Raises BlockedError,
+    code locked, then.
     """
     size, full_size = sizes
-    for attempt in range(ROWS.tries):
-        if attempt:
-            watch.require_time(conn)
-        try:
-            with transaction(conn, wait=ROWS):
-                _lock_table(conn, route, part)
-                lease.fence(conn, watch.run_id)
-                work(size)
-            return size, min(full_size, size * 2)
-        except Error as error:
-            if error.pgcode not in (*CLASHES, SERIALIZATION_FAILURE):
-                raise
-            size = max(1, size // 4)
-            if time.monotonic() >= deadline:
+    started, seen = time.monotonic(), list[Blocker]()
+    with ExitStack() as beside:
+        for attempt in range(ROWS.tries):
+            if attempt:
+                watch.require_time(conn)
+            if attempt == 1:  # one clash is nothing yet; who is in the way at the second one is named
+                seen = beside.enter_context(watched(conn))
+            try:
+                with transaction(conn, wait=ROWS):
+                    _lock_table(conn, route, part)
+                    lease.fence(conn, watch.run_id)
+                    work(size)
+                return size, min(full_size, size * 2)
+            except Error as error:
+                if error.pgcode not in (*CLASHES, SERIALIZATION_FAILURE):
+                    raise
+                size = max(1, size // 4)
+            if attempt and time.monotonic() >= min(deadline, started + LONGEST_WAIT):
                 break
             time.sleep(min(1.0, 0.05 * (attempt + 1)))
     raise BlockedError(
         f"{route.pair.source}: otras transacciones tienen sus filas bloqueadas desde hace {attempt + 1} intentos de "
-        f"{ROWS.timeout_ms} ms",
+        f"{ROWS.timeout_ms} ms. {in_the_way(seen) or 'Quien lo impedía no se dejó ver.'}",
         left=COPIED_STAYS,
-        move="Busque la transacción con: SELECT pid, usename, xact_start, query FROM pg_stat_activity ORDER BY xact_start; y "
-        "repita la misma orden.",
+        move="Repita la misma orden cuando termine.",
         code="locked",
+        details={} if deadline == math.inf else {"again": PATIENCE},
     )
 
 

@@ -129,7 +129,7 @@ def seconds_without_batch(conn: Connection, progress: Progress, run_id: str) -> 
     """How long this run has not copied anything of the stretch, over all its slices."""
     row = fetch_one(
         conn,
-        "SELECT extract(epoch FROM clock_timestamp() - greatest(p.actualizada_at, a.tomado_at))::float8"
+        "SELECT greatest(extract(epoch FROM clock_timestamp() - greatest(p.actualizada_at, a.tomado_at)), 0)::float8"
         f" FROM {BOOKKEEPING}.progreso_copia p, {BOOKKEEPING}.arriendo a"
         " WHERE (p.tabla_origen, p.tabla_destino, p.tramo) = (%s, %s, %s) AND a.run_id = %s",
         (*progress.where, run_id),

@@ -47,6 +47,10 @@ def run_module(spec: dict[str, Any], job: Job) -> None:
         left = READ_ONLY_STEP if module.check_mode else COMMITTED_STAYS
         error = raised if isinstance(raised, MigrationError) else db.explain_error(raised, left=left)
         message = "\n".join(escape(line) for line in located(module.params["phase"], str(error)).splitlines())
+        if patience := error.details.get("again"):
+            waited = {"code": error.code, "msg": message, "patience": patience}
+            lines = [*map(escape, error.details.get("lines", [])), *message.splitlines()]
+            module.exit_json(**{"lines": lines, **_kept(log, lines, lines)}, more=True, changed=False, waited=waited)
         if error.code != "log":
             error.details |= _kept(log, message.splitlines(), error.details.get("lines", []))
         module.fail_json(msg=message, code=error.code, **error.details)

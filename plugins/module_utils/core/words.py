@@ -34,8 +34,8 @@ def size(count: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return seconds as '45 s' or '3 min 20 s'."""
-    whole = round(seconds)
+    """Return seconds as '45 s' or '3 min 20 s'; never less than none, which a clock set back would say."""
+    whole = max(0, round(seconds))
     return f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60:02d} s"
 
 

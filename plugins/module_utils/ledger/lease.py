@@ -45,24 +45,31 @@ class Holder:
     pid: int
     operator: str
     since: str
-    silent: float
+    silent: float | None  # seconds; None where the server's clock was set back behind the last sign
     process: dict[str, Any]
     stopping: float | None = None  # seconds since somebody asked it to stop
 
     @property
+    def last_sign(self) -> str:
+        """How long ago it gave one."""
+        if self.silent is None:
+            return "última señal posterior a la hora del servidor, cuyo reloj se atrasó"
+        return f"última señal hace {self.silent:.0f} s"
+
+    @property
     def in_words(self) -> str:
         """What runs, who runs it where and since when, and how long it has been silent."""
-        stop = "" if self.stopping is None else f"; se le pidió parar hace {self.stopping:.0f} s"
+        stop = "" if self.stopping is None else f"; se le pidió parar hace {max(0, self.stopping):.0f} s"
         return (
             f"{self.phase} {self.action}, {self.run_id}, {self.operator} en {self.host} (pid {self.pid}) desde "
-            f"{self.since} UTC, última señal hace {self.silent:.0f} s{stop}"
+            f"{self.since} UTC, {self.last_sign}{stop}"
         )
 
     def refusal(self) -> MigrationError:
         """Who, where and since when; with what the controller needs to see whether that process lives."""
         return MigrationError(
             f"Otra ejecución está en marcha: {escape(self.operator)} en {escape(self.host)} (pid {self.pid}) desde "
-            f"{self.since} UTC, {self.phase} {self.action}, {self.run_id}; última señal hace {self.silent:.0f} s",
+            f"{self.since} UTC, {self.phase} {self.action}, {self.run_id}; {self.last_sign}",
             left=NOTHING_CHANGED,
             move="Espere a que termine.",
             code="lease",
@@ -77,8 +84,8 @@ def holder(conn: Connection) -> Holder | None:
     row = db.fetch_one(
         conn,
         "SELECT run_id, fase, accion, servidor, pid, operador, to_char(tomado_at, 'YYYY-MM-DD HH24:MI:SS'), "
-        "extract(epoch FROM clock_timestamp() - ultima_senal)::float8, proceso, "
-        "extract(epoch FROM clock_timestamp() - parar_solicitado_at)::float8 FROM migracion.arriendo",
+        "CASE WHEN ultima_senal <= clock_timestamp() THEN extract(epoch FROM clock_timestamp() - ultima_senal)::float8 END, "
+        "proceso, extract(epoch FROM clock_timestamp() - parar_solicitado_at)::float8 FROM migracion.arriendo",
     )
     return Holder(*row) if row else None
 
@@ -115,13 +122,19 @@ def acquire(conn: Connection, claim: Claim, dead_run: str = "") -> list[str]:
 
 
 def is_over(conn: Connection, found: Holder, dead_run: str = "") -> bool:
-    """Whether the holder's run can be taken over: its process is dead, or it is silent and has no session any more."""
-    return found.run_id == dead_run or (found.silent > SILENT_AFTER and not _backends(conn, found.run_id))
+    """Whether the holder's run can be taken over: its process is dead, or it is silent and no session of it does anything.
+
+    Where the clock cannot tell how long it has been silent, the sessions alone decide.
+    """
+    silent = found.silent is None or found.silent > SILENT_AFTER
+    return found.run_id == dead_run or (silent and not _backends(conn, found.run_id, working=True))
 
 
 def _take_over(conn: Connection, found: Holder, run_id: str, dead: bool) -> list[str]:
     ended = end_backends(conn, found.run_id)
-    why = "su proceso ya no existe" if dead else f"no da señales desde hace {found.silent:.0f} s"
+    why = "su proceso ya no existe" if dead else "no da señales y no le quedan sesiones que trabajen"
+    if not dead and found.silent is not None:
+        why = f"no da señales desde hace {found.silent:.0f} s"
     runs.set_state(conn, found.run_id, "fallida", {"motivo": f"interrumpida: {why}", "tomada_por": run_id})
     # DELETE, not UPDATE: it waits for transactions of the old run that hold the row (fence).
     db.execute(conn, "DELETE FROM migracion.arriendo WHERE run_id = %s", (found.run_id,))
@@ -139,10 +152,15 @@ def _bury_rows_without_lease(conn: Connection, run_id: str) -> None:
         runs.set_state(conn, orphan, "fallida", {"motivo": "interrumpida: perdió el arriendo", "tomada_por": run_id})
 
 
-def _backends(conn: Connection, run_id: str) -> list[int]:
+def _backends(conn: Connection, run_id: str, *, working: bool = False) -> list[int]:
+    """The sessions of a run. ``working``: without those that have sat there, outside any transaction, as long as silence takes:
+    the machine behind them is frozen. What the role may not see of a session is taken for work."""
     db.fetch_one(conn, "SELECT pg_stat_clear_snapshot()")
-    query = "SELECT pid FROM pg_stat_activity WHERE application_name = %s AND pid <> pg_backend_pid()"
-    return [int(row[0]) for row in db.fetch_all(conn, query, (f"migracion:{run_id}",))]
+    query = (
+        "SELECT pid FROM pg_stat_activity WHERE application_name = %s AND pid <> pg_backend_pid() AND NOT (%s AND "
+        "coalesce(state = 'idle' AND state_change < clock_timestamp() - make_interval(secs => %s), false))"
+    )
+    return [int(row[0]) for row in db.fetch_all(conn, query, (f"migracion:{run_id}"[:63], working, SILENT_AFTER))]
 
 
 def end_backends(conn: Connection, run_id: str, seconds: float = 10) -> int:

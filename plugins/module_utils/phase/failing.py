@@ -68,6 +68,7 @@ def _record_failure(conn: Connection, request: Request, code: str, reason: str) 
     state = "pausada" if code == "paused" else "fallida"
     try:
         with db.explaining(left=COMMITTED_STAYS), db.transaction(conn):
+            db.run_sql(conn, "SET LOCAL synchronous_commit = local")  # what failed may be the standby
             begun = runs.set_state(conn, request.run_id, state, {"motivo": reason})
             lease.release(conn, request.run_id)
     except MigrationError as error:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import select
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import STEP_CHANGED_NOTHING
 from ..core.server.address import Address, address_from, explain_login, parameters, refused, transaction_pooler, unreadable
-from ..core.server.session import wanted_settings, wrong_settings
+from ..core.server.session import EXPECTED, LIFE_SIGNS, unexpected_settings, wanted_settings, wrong_settings
 from . import lifeline
+from .beside import without_libpq_environment
 from .db import explain_error, fetch_all, fetch_one
+from .lookout import attend
 from .probe import reach
 
 try:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 OLDEST_SERVER = 140000
 SETTINGS_TABLE = "FROM pg_catalog.jsonb_each_text(%s)"
+KNOWN = "WHERE pg_catalog.current_setting(key, true) IS NOT NULL"
 
 
 def connect(url: str, run_id: str) -> Connection:
@@ -38,7 +39,7 @@ def connect(url: str, run_id: str) -> Connection:
     """
     if psycopg2 is None:
         raise refused("Falta psycopg2 en el Python que ejecuta los módulos", "Instálelo con make setup.")
-    with _without_libpq_environment():
+    with without_libpq_environment():
         address, params = _prepare(url)
         conn = _log_in(address, params)
         try:
@@ -47,6 +48,7 @@ def connect(url: str, run_id: str) -> Connection:
             _require_version(conn)
             _refuse_transaction_pooler(conn, address, params)
             _settle(conn, run_id)
+            attend(conn, _backend_pid(conn))
         except psycopg2.Error as error:
             conn.close()
             said = explain_error(error, "Preparar la sesión", left=STEP_CHANGED_NOTHING)
@@ -77,16 +79,6 @@ def _log_in(address: Address, params: dict[str, Any]) -> Connection:
     return conn
 
 
-@contextmanager
-def _without_libpq_environment() -> Iterator[None]:
-    """PGOPTIONS, PGAPPNAME, PGPASSWORD… of the operator say nothing here: the URL alone does."""
-    taken = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("PG")}
-    try:
-        yield
-    finally:
-        os.environ.update(taken)
-
-
 def _require_version(conn: Connection) -> None:
     if (version := conn.info.server_version) < OLDEST_SERVER:
         raise refused(
@@ -96,19 +88,34 @@ def _require_version(conn: Connection) -> None:
 
 
 def _settle(conn: Connection, run_id: str) -> None:
-    """SET after the login (poolers refuse startup parameters) and read back."""
-    wanted = wanted_settings(run_id, conn.info.server_version)
+    """SET after the login (poolers refuse startup parameters) and read back; what this server does not know is left out."""
+    wanted = wanted_settings(run_id)
     conn.set_client_encoding("UTF8")
     # Not yet our search_path: everything qualified, and no unnest of two arrays, which cannot be.
-    fetch_all(conn, f"SELECT pg_catalog.set_config(key, value, false) {SETTINGS_TABLE}", (json.dumps(wanted),))
-    with suppress(psycopg2.Error):  # not every platform of the server can: a backend without a client ends in a second
-        fetch_all(conn, "SELECT pg_catalog.set_config('client_connection_check_interval', '1s', false)")
-    read = fetch_all(conn, f"SELECT key, pg_catalog.current_setting(key) {SETTINGS_TABLE}", (json.dumps(wanted),))
+    fetch_all(conn, f"SELECT pg_catalog.set_config(key, value, false) {SETTINGS_TABLE} {KNOWN}", (json.dumps(wanted),))
+    for sign in LIFE_SIGNS.items():
+        with suppress(psycopg2.Error):
+            fetch_all(conn, "SELECT pg_catalog.set_config(%s, %s, false)", sign)
+    read = fetch_all(conn, f"SELECT key, pg_catalog.current_setting(key) {SETTINGS_TABLE} {KNOWN}", (json.dumps(wanted),))
     wrong = wrong_settings(wanted, dict(read))
     if wrong:
         raise refused(
             f"La sesión no conserva sus ajustes ({'; '.join(wrong)})",
             "Use una conexión directa o un pooler en modo sesión.",
+        )
+    _require_sound(conn)
+
+
+def _require_sound(conn: Connection) -> None:
+    """What we may not set ourselves."""
+    rows = fetch_all(conn, "SELECT name, setting, source FROM pg_settings WHERE name = ANY (%s)", (list(EXPECTED),))
+    read = {str(row[0]): (str(row[1]), str(row[2])) for row in rows}
+    role, database = fetch_all(conn, "SELECT session_user, current_database()")[0]
+    said, remedies = unexpected_settings(read, role, database)
+    if said:
+        raise refused(
+            f"La sesión tiene un ajuste con el que los datos no son fiables ({'; '.join(said)})",
+            f"Pídalo a un superusuario: {'; '.join(dict.fromkeys(remedies))}; y repita la orden.",
         )
 
 

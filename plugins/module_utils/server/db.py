@@ -5,13 +5,16 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..core.errors import STEP_CHANGED_NOTHING, MigrationError
+from ..core.server.blockers import Blocker, in_the_way
 from ..core.server.sqlstate import explain
 from ..core.sqltext import ident, literal
-from ..core.waits import CLASHES, Wait
+from ..core.waits import CLASHES, DDL, Wait
+from .beside import watched
+from .lookout import LONGEST_WAIT, PATIENCE, seen_by, under_way
 
 try:
     import psycopg2
@@ -61,21 +64,21 @@ if psycopg2 is not None:
 
 def execute(conn: Connection, query: Query, params: Params = None) -> int:
     """Run one statement and return its row count. Without parameters ``%`` is literal."""
-    with conn.cursor() as cursor:
+    with conn.cursor() as cursor, under_way(conn):
         cursor.execute(query, params)
         return cursor.rowcount
 
 
 def fetch_all(conn: Connection, query: Query, params: Params = None) -> list[Row]:
     """Run a query and return all rows."""
-    with conn.cursor() as cursor:
+    with conn.cursor() as cursor, under_way(conn):
         cursor.execute(query, params)
         return cursor.fetchall()
 
 
 def fetch_one(conn: Connection, query: Query, params: Params = None) -> Row | None:
     """Run a query and return its first row, or None."""
-    with conn.cursor() as cursor:
+    with conn.cursor() as cursor, under_way(conn):
         cursor.execute(query, params)
         return cursor.fetchone()
 
@@ -84,7 +87,7 @@ def run_sql(conn: Connection, *texts: str) -> None:
     """Run rendered text, one or many statements, as it is written and in one message: no parameters, so ``%`` is literal."""
     text = ";\n".join(texts)
     if text.strip():
-        with conn.cursor() as cursor:
+        with conn.cursor() as cursor, under_way(conn):
             cursor.execute(text)
 
 
@@ -157,33 +160,29 @@ def with_lock_retries(conn: Connection, action: Callable[[Connection], T], wait:
     A statement that waits for a table's lock stops everybody who comes after it: so no try lasts longer than ``wait`` says.
     ``what``: the lock in words, for the error. Raises MigrationError, code locked, when the tries are used up.
     """
-    for attempt in range(wait.tries):
-        try:
-            with transaction(conn, wait=wait):
-                return action(conn)
-        except psycopg2.Error as error:
-            if error.pgcode not in CLASHES:
-                raise
-            last = error
+    started, seen = time.monotonic(), list[Blocker]()
+    with ExitStack() as beside:
+        for attempt in range(wait.tries):
+            if attempt == 1:  # one clash is nothing yet; who is in the way at the second one is named
+                seen = beside.enter_context(watched(conn))
+            try:
+                with transaction(conn, wait=wait):
+                    return action(conn)
+            except psycopg2.Error as error:
+                if error.pgcode not in CLASHES:
+                    raise
+                last, tries = error, attempt + 1
+            if attempt and time.monotonic() - started >= LONGEST_WAIT:
+                break
             time.sleep(min(2.0, 0.05 * 2**attempt) * random.uniform(0.5, 1.5))
     raise MigrationError(
-        f"No se obtuvo el bloqueo de {what} en {wait} ({_primary(last)}). {oldest_transaction(conn)}",
+        f"No se obtuvo el bloqueo de {what} en {tries} intentos de {wait.timeout_ms} ms ({_primary(last)}). "
+        f"{in_the_way(seen) or 'Quien lo impedía no se dejó ver.'}",
         left=STEP_CHANGED_NOTHING,
-        move="Repita la orden cuando esa transacción termine.",
+        move="Repita la orden cuando termine.",
         code="locked",
+        details={"again": PATIENCE} if wait == DDL else {},
     )
-
-
-def oldest_transaction(conn: Connection) -> str:
-    """Who keeps everybody waiting, most likely: the transaction open for longest, as a sentence."""
-    row = fetch_one(
-        conn,
-        "SELECT pid, usename, application_name, extract(epoch FROM clock_timestamp() - xact_start)::int FROM pg_stat_activity"
-        " WHERE xact_start IS NOT NULL AND pid <> pg_backend_pid() AND datname = current_database() ORDER BY xact_start LIMIT 1",
-    )
-    if row is None:
-        return "Ahora no se ve ninguna otra transacción abierta."
-    return f"La transacción abierta más antigua es del pid {row[0]} ({row[1]}, «{row[2]}»), desde hace {row[3]} s."
 
 
 def _primary(error: psycopg2.Error) -> str:
@@ -194,7 +193,10 @@ def explain_error(error: psycopg2.Error, step: str = "", *, left: str) -> Migrat
     """A server's error as the operator reads it; ``left``: what of the work is there, as MigrationError has it."""
     diag = error.diag
     names = (diag.schema_name, diag.table_name, diag.column_name or diag.constraint_name)
-    return explain(error.pgcode, _primary(error), ".".join(name for name in names if name), step, left=left)
+    told = explain(error.pgcode, _primary(error), ".".join(name for name in names if name), step, left=left)
+    if blockers := in_the_way(seen_by(error)):
+        return MigrationError(f"{told.what}. {blockers}", left=left, move="Repita la orden cuando termine.", code=told.code)
+    return told
 
 
 @contextmanager

@@ -43,6 +43,7 @@ def watch() -> None:
     for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
             signal.signal(number, _interrupt)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
     threading.Thread(target=_wait, args=(reader,), daemon=True).start()
 
 
@@ -54,11 +55,19 @@ def _wait(signalled: int) -> None:
     ends.register(signalled, select.POLLIN)
     while (STDOUT, select.POLLNVAL) in ends.poll():
         ends.unregister(STDOUT)  # closed by ourselves
+    signal.setitimer(signal.ITIMER_REAL, PATIENCE + 1)  # cancel() holds up everything here while the server is out of reach
     for conn in list(_connections):
+        _cancel(conn)
         hang_up(conn)
     signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
     time.sleep(PATIENCE)
     os._exit(1)
+
+
+def _cancel(conn: Connection) -> None:
+    """A backend that waits for a standby or for a lock does not look whether its client is there: it wants to be told."""
+    with suppress(Exception):  # ended meanwhile, or out of reach
+        conn.cancel()
 
 
 def hang_up(conn: Connection) -> None:

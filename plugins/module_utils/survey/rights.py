@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,9 +15,11 @@ from ..core.bookkeeping import BOOKKEEPING, TOUCH
 from ..core.catalogue import Catalogue
 from ..core.mapping.types import TableMapping
 from ..core.rows.reading import helper_statements
+from ..core.server.blockers import Blocker, in_the_way
 from ..core.sqltext import ident, qname
 from ..core.waits import CLASHES, TRIAL
 from ..server import db
+from ..server.beside import watched
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -50,18 +53,23 @@ def refused_rights(conn: Connection, mapping: TableMapping, catalogue: Catalogue
 
 
 def _attempt(conn: Connection, trial: Trial) -> str | None:
-    for _ in range(TRIAL.tries):
-        try:
-            with db.rolled_back(conn, wait=TRIAL):
-                db.run_sql(conn, *trial.statements)
-            return None
-        except db.Error as error:
-            if error.pgcode in CLASHES:
-                time.sleep(0.1)
-                continue
-            reason = (error.diag.message_primary or "").replace("{", "{{").replace("}", "}}")
-            return f'el rol "{{role}}" no puede {{what}} ({reason}). {{advice}}'
-    return f"no probado: {{what}}; la tabla estuvo bloqueada en {TRIAL}. Espere a que termine la transacción que la bloquea."
+    seen = list[Blocker]()
+    with ExitStack() as beside:
+        for attempt in range(TRIAL.tries):
+            if attempt == 1:
+                seen = beside.enter_context(watched(conn))
+            try:
+                with db.rolled_back(conn, wait=TRIAL):
+                    db.run_sql(conn, *trial.statements)
+                return None
+            except db.Error as error:
+                if error.pgcode in CLASHES:
+                    time.sleep(0.1)
+                    continue
+                reason = (error.diag.message_primary or "").replace("{", "{{").replace("}", "}}")
+                return f'el rol "{{role}}" no puede {{what}} ({reason}). {{advice}}'
+    who = (in_the_way(seen) or "Quien la bloqueaba no se dejó ver.").replace("{", "{{").replace("}", "}}")
+    return f"no probado: {{what}}; la tabla estuvo bloqueada en {TRIAL}. {who} Espere a que termine."
 
 
 def _trials(conn: Connection, mapping: TableMapping, catalogue: Catalogue) -> Iterator[Trial]:

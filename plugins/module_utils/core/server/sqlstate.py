@@ -19,6 +19,10 @@ SENTENCES = {
         "la base está en solo lectura",
         "En Supabase ocurre cuando el disco pasa del 95 %: libere espacio o amplíelo y repita.",
     ),
+    "25P03": (
+        "la sesión pasó demasiado tiempo parada en medio de una transacción (esta máquina no respondía) y el servidor la cerró",
+        GOES_ON,
+    ),
     "40001": ("otra transacción cambió las mismas filas", AGAIN),
     "40P01": ("bloqueo mutuo con otra sesión", AGAIN),
     "42501": ("al rol le falta un permiso", "Pídalo al dueño del objeto y repita la orden."),
@@ -45,7 +49,7 @@ CLASSES = {
     "57": ("el servidor interrumpió la sesión", GOES_ON),
 }
 UNKNOWN = ("el servidor devolvió un error", REPORT)
-LOST = ("57P01", "57P02", "57P03", "08")
+LOST = ("25P03", "57P01", "57P02", "57P03", "08")
 
 
 def explain(sqlstate: str | None, primary: str, objects: str = "", step: str = "", *, left: str) -> MigrationError:
