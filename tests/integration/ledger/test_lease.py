@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -10,15 +12,17 @@ from typing import Any
 
 import pytest
 
+from plugins.module_utils.backfill import watch
 from plugins.module_utils.core.errors import MigrationError
-from plugins.module_utils.jobs import schema_state
+from plugins.module_utils.jobs import migration_render, schema_state, table_compare, table_copy
 from plugins.module_utils.ledger import bookkeeping, lease, runs
 from plugins.module_utils.ledger.events import last_event, record_event
 from plugins.module_utils.server import db
 from plugins.module_utils.server.connect import connect
-from tests.support.boxes import Night
+from tests.support.boxes import Night, at_each_batch
 from tests.support.databases import Database
 from tests.support.phase import Phase, finish, refused, states
+from tests.support.processes import waited_for
 
 pytestmark = pytest.mark.concurrent
 
@@ -74,6 +78,44 @@ def test_a_silent_run_of_another_machine_is_taken_over_only_when_no_session_of_i
             break
         waited.wait(0.05)
     assert "no da señales" in " ".join(fase0.call("open", "fase1", "siguiente"))
+
+
+def test_a_silent_run_whose_sessions_only_sit_there_is_taken_over_and_one_that_works_is_not(fase0: Phase, conn: Any) -> None:
+    """The machine behind it is frozen: nothing ends its session."""
+    silent = fase0.open("fase1")
+    db.run_sql(conn, "UPDATE migracion.arriendo SET ultima_senal = now() - interval '61 s'")
+    with closing(connect(fase0.url, silent)) as frozen:
+        assert refused(lambda: fase0.open("fase1")).code == "lease"
+        with pytest.MonkeyPatch.context() as soon:
+            soon.setattr(lease, "SILENT_AFTER", 0)
+            with db.transaction(frozen):
+                db.fetch_one(frozen, "SELECT 1")
+                assert refused(lambda: fase0.open("fase1")).code == "lease"
+            lines = fase0.call("open", "fase1", "siguiente")
+        assert any("Se cerraron 1 sesiones" in line for line in lines)
+        with pytest.raises(db.Error):
+            db.run_sql(frozen, "SELECT 1")
+
+
+@pytest.mark.parametrize("back", ["1 minute", "2 hours", "3 days"])
+def test_where_the_clock_was_set_back_the_sessions_alone_decide(fase0: Phase, conn: Any, back: str) -> None:
+    silent = fase0.open("fase1")
+    ahead = "now() + %s::interval"
+    db.execute(
+        conn,
+        f"UPDATE migracion.arriendo SET ultima_senal = {ahead}, tomado_at = {ahead}, parar_solicitado_at = {ahead}",
+        (back, back, back),
+    )
+    held = lease.holder(conn)
+    assert held is not None
+    assert not re.search(r"-\d", held.in_words.partition(" UTC, ")[2])
+    assert "cuyo reloj se atrasó" in held.in_words
+    with closing(connect(fase0.url, silent)):
+        error = refused(lambda: fase0.open("fase1"))
+        assert error.code == "lease"
+        assert "cuyo reloj se atrasó" in str(error)
+    assert waited_for(lambda: not lease._backends(conn, silent), 10)
+    assert any("no da señales" in line for line in fase0.call("open", "fase1", "siguiente"))
 
 
 def test_the_report_of_another_run_as_dead_does_not_take_over_a_new_holder(fase0: Phase) -> None:
@@ -152,15 +194,51 @@ def test_a_run_that_lost_its_lease_cannot_close(fase0: Phase, conn: Any) -> None
     assert states(conn)[-1] == ("fase1", "aplicar", "en_curso")
 
 
-def test_a_run_that_was_asked_to_stop_stops_before_a_step_that_is_no_copy(empty_database: Database, tmp_path: Path) -> None:
+STEPS: dict[str, tuple[str, Callable[..., Any]]] = {
+    "approve": ("fase0", migration_render.approve),
+    "tables": ("fase1", schema_state.present),
+    "copy": ("fase2", table_copy.copy),
+    "proof": ("fase2", table_compare.compare),
+    "way back of rows": ("fase2", table_copy.take_back),
+    "way back of tables": ("fase1", schema_state.absent),
+}
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_run_that_was_asked_to_stop_stops_before_its_next_step(empty_database: Database, tmp_path: Path, step: str) -> None:
+    phase, module = STEPS[step]
     night = Night.on(empty_database, tmp_path, 1)
-    night.approve()
-    with night.run("fase1") as run_id:
+    if phase == "fase2":
+        night.up_to_tables()
+    else:
+        night.approve()
+    with night.run(phase) as run_id:
         with closing(connect(night.url, "otra")) as conn:
             lease.request_stop(conn, run_id)
-        error = refused(lambda: schema_state.present(night.params(run_id, "fase1"), False))
+            before = db.fetch_all(conn, "SELECT tipo FROM migracion.evento ORDER BY id")
+        error = refused(lambda: module(night.params(run_id, phase), False))
+        with closing(connect(night.url, "otra")) as conn:
+            assert db.fetch_all(conn, "SELECT tipo FROM migracion.evento ORDER BY id") == before
     assert error.code == "paused"
-    assert empty_database.value("SELECT to_regclass('public.cajas')") is None
+    assert (empty_database.value("SELECT to_regclass('public.cajas')") is None) == (phase != "fase2")
+
+
+def test_a_module_gives_signs_of_life_between_two_batches(
+    empty_database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each batch finds the sign that was given before it, and makes it an hour old."""
+    monkeypatch.setattr(watch, "SIGN_SECONDS", 0.0)
+    night = Night.on(empty_database, tmp_path, 40, batch_rows=10)
+    night.up_to_tables()
+    empty_database.query("CREATE TABLE public.signs (n serial, recent boolean)")
+    at_each_batch(
+        empty_database,
+        "INSERT INTO public.signs (recent) SELECT clock_timestamp() - ultima_senal < '1 minute' FROM migracion.arriendo;"
+        "UPDATE migracion.arriendo SET ultima_senal = now() - interval '1 hour';",
+    )
+    with night.run("fase2") as run_id:
+        assert table_copy.copy(night.params(run_id, "fase2"), False)["more"] is False  # one call
+    assert empty_database.query("SELECT recent FROM public.signs ORDER BY n") == [(True,)] * 4
 
 
 def lease_and_events(conn: Any) -> list[Any]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 CLOCK = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d\Z")
 
@@ -54,6 +54,11 @@ def parse_window(value: Any) -> Window | None:
     try:
         ZoneInfo(str(value["timezone"]))
     except (KeyError, ValueError, OSError):
+        if not available_timezones():
+            raise ValueError(
+                "timezone: en esta máquina faltan los datos de zonas horarias. Los instala make setup, o en otra máquina: "
+                "pip install tzdata, en el Python que ejecuta los módulos"
+            ) from None
         raise ValueError(f"timezone: {value['timezone']!r} no es una zona como America/Guayaquil") from None
     return Window(time.fromisoformat(clocks["start"]), time.fromisoformat(clocks["end"]), str(value["timezone"]))
 

@@ -11,6 +11,10 @@ from ..errors import STEP_CHANGED_NOTHING, MigrationError
 
 HOST = re.compile(r"^[A-Za-z0-9_.:%-]+$")
 ENCODE = "Si la contraseña lleva signos como % @ : / # ? o ñ, escríbalos codificados (@ es %40, / es %2F, % es %25)."
+KNOWN_CERTIFICATE = ("verify-ca", "verify-full")
+# What libpq would otherwise look for in the operator's home, perhaps of another server.
+HOME_FILES = {"sslrootcert", "sslcert", "sslkey", "sslcrl"}
+NOWHERE = "/dev/null/-"  # cannot exist, so libpq goes on without
 # Set by the runbook itself on every connection, or by nobody.
 OURS = {"application_name", "fallback_application_name", "client_encoding", "connect_timeout", "gssencmode", "passfile"}
 
@@ -66,6 +70,12 @@ def address_from(parsed: Mapping[str, str]) -> Address:
             "DATABASE_URL no se puede leer bien: el servidor, el puerto o la base no tienen forma de tales",
             f"Corríjala. {ENCODE}",
         )
+    if service := parsed.get("service"):
+        raise refused(
+            f"DATABASE_URL remite al archivo de servicios de esta máquina (service={service}), que no se lee: solo vale lo que "
+            "dice la dirección",
+            "Escriba en ella lo que ese servicio diga: postgresql://usuario:contraseña@servidor:5432/base",
+        )
     missing = [
         name
         for key, name in (("host", "el servidor"), ("user", "el usuario"), ("dbname", "la base de datos"))
@@ -90,18 +100,32 @@ def address_from(parsed: Mapping[str, str]) -> Address:
 
 
 def parameters(address: Address, hostaddr: str, offers_tls: bool) -> dict[str, str]:
-    """What libpq gets: the reached address, a TLS mode that is never tried twice, nothing at startup."""
-    params = dict(address.extra) | {
-        "host": address.host,
-        "port": str(address.port),
-        "user": address.user,
-        "dbname": address.database,
-        "connect_timeout": "10",
-        "gssencmode": "disable",
-        "keepalives_idle": "30",
-        "keepalives_interval": "10",
-        "keepalives_count": "3",
-    }
+    """What libpq gets: the reached address, a TLS mode that is never tried twice, nothing at startup, no file of this home.
+
+    Only what the URL itself leaves open is libpq's and psql's: the CA of a known certificate, the key of a certificate.
+    """
+    extra = dict(address.extra)
+    open_ends = {"sslkey"} if "sslcert" in extra else set()
+    if address.tls in KNOWN_CERTIFICATE and "sslrootcert" not in extra:
+        open_ends |= {"sslrootcert", "sslcrl"}
+    params = (
+        dict.fromkeys(HOME_FILES - open_ends, NOWHERE)
+        | extra
+        | {
+            "host": address.host,
+            "port": str(address.port),
+            "user": address.user,
+            "dbname": address.database,
+            "connect_timeout": "10",
+            "gssencmode": "disable",
+            "keepalives": "1",
+            "keepalives_idle": "10",
+            "keepalives_interval": "10",
+            "keepalives_count": "3",
+            "tcp_user_timeout": "40000",  # ms
+            "passfile": NOWHERE,
+        }
+    )
     if not address.is_socket:
         params |= {"hostaddr": hostaddr, "sslmode": address.tls or ("require" if offers_tls else "disable")}
     if address.password:
@@ -219,6 +243,14 @@ def explain_login(address: Address, message: str, encrypted: bool) -> MigrationE
     """What libpq's message after a reached server means."""
     where = address.shown()
     fatal = message.rpartition("FATAL:")[2].strip() if "FATAL:" in message else ""
+    if not fatal and (local := re.search(r"""["«](/[^"»]*)["»]""", message)):
+        here = "; está en el directorio del usuario que ejecuta los módulos" if "/.postgresql/" in local[1] else ""
+        return refused(
+            f"TLS: no sirve el archivo {local[1]} de esta máquina{here}. No lo dice el servidor, sino la biblioteca de aquí: "
+            f"{address.mask(' '.join(message.partition('failed: ')[2].split()) or message.strip())}",
+            "Corríjalo, o nombre otro en DATABASE_URL: sslrootcert=<archivo>, y para identificarse sslcert=<archivo> y "
+            "sslkey=<archivo>.",
+        )
     if not fatal and re.search(r"certificate|SSL|TLS", message):
         return refused(
             f"TLS: el certificado de {address.host} no vale para esta conexión (sslmode={address.tls or 'require'})",

@@ -57,7 +57,7 @@ LIFE_SIGNS = {
     "tcp_keepalives_idle": "10",
     "tcp_keepalives_interval": "10",
     "tcp_keepalives_count": "3",
-    "tcp_user_timeout": "40s",
+    "tcp_user_timeout": "40000",
 }
 # What only a superuser may set, and only a superuser can have set for us: with another value rows are not what they seem.
 EXPECTED = {
