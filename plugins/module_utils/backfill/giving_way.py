@@ -15,7 +15,7 @@ from ..core.waits import CLASHES, ROWS
 from ..ledger import lease
 from ..server.beside import watched
 from ..server.db import Error, fetch_all, transaction
-from ..server.lookout import LONGEST_WAIT, PATIENCE
+from ..server.lookout import LONGEST_WAIT, WAITING_PATIENCE
 from .progress import COPIED_STAYS
 from .watch import Watch
 
@@ -72,7 +72,7 @@ def run_batch(
         left=COPIED_STAYS,
         move="Repita la misma orden cuando termine.",
         code="locked",
-        details={} if deadline == math.inf else {"again": PATIENCE},
+        details={} if deadline == math.inf else {"again": WAITING_PATIENCE},
     )
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 NAME = "lock_timeout"
 # PostgreSQL's codes for a lock that was not to be had: not in time (lock_not_available), never (deadlock_detected).
-CLASHES = ("55P03", "40P01")
+LOCK_NOT_AVAILABLE = "55P03"
+CLASHES = (LOCK_NOT_AVAILABLE, "40P01")
 # The net under every session of ours: steps that touch tables in use take one of the waits below.
 SESSION = "10s"
 

@@ -20,7 +20,7 @@ except ImportError:  # said by connect(), in words
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
-NAME = "application_name"
+RUN_NAME = "application_name"
 EVERY = 0.02  # seconds between two looks at a wait of some hundred milliseconds
 CONNECT_SECONDS = "5"
 # Behind a session that waits itself stands another: so up to the third. A prepared transaction has no pid: its locks have.
@@ -66,7 +66,7 @@ def without_libpq_environment() -> Iterator[None]:
 def login_of(conn: Connection) -> dict[str, Any]:
     """How ``conn`` logged in, for second_session(); to be asked in the thread that uses ``conn``."""
     name = conn.info.parameter_status("application_name") or ""
-    return {**conn.info.dsn_parameters, "password": conn.info.password, "connect_timeout": CONNECT_SECONDS, NAME: name}
+    return {**conn.info.dsn_parameters, "password": conn.info.password, "connect_timeout": CONNECT_SECONDS, RUN_NAME: name}
 
 
 def second_session(login: Mapping[str, Any]) -> Connection:
@@ -76,9 +76,8 @@ def second_session(login: Mapping[str, Any]) -> Connection:
         second: Connection = psycopg2.connect(**params)
     lifeline.hold(second)
     second.autocommit = True
-    ask(
-        second, "SELECT set_config('search_path', 'pg_catalog', false), set_config('application_name', %s, false)", (login[NAME],)
-    )
+    own = "SELECT set_config('search_path', 'pg_catalog', false), set_config('application_name', %s, false)"
+    ask(second, own, (login[RUN_NAME],))
     return second
 
 

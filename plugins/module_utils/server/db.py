@@ -12,9 +12,9 @@ from ..core.errors import STEP_CHANGED_NOTHING, MigrationError
 from ..core.server.blockers import Blocker, in_the_way
 from ..core.server.sqlstate import explain
 from ..core.sqltext import ident, literal
-from ..core.waits import CLASHES, DDL, Wait
+from ..core.waits import CLASHES, DDL, LOCK_NOT_AVAILABLE, Wait
 from .beside import watched
-from .lookout import LONGEST_WAIT, PATIENCE, seen_by, under_way
+from .lookout import LONGEST_WAIT, WAITING_PATIENCE, seen_by, under_way
 
 try:
     import psycopg2
@@ -181,7 +181,7 @@ def with_lock_retries(conn: Connection, action: Callable[[Connection], T], wait:
         left=STEP_CHANGED_NOTHING,
         move="Repita la orden cuando termine.",
         code="locked",
-        details={"again": PATIENCE} if wait == DDL else {},
+        details={"again": WAITING_PATIENCE} if wait == DDL else {},
     )
 
 
@@ -194,8 +194,15 @@ def explain_error(error: psycopg2.Error, step: str = "", *, left: str) -> Migrat
     diag = error.diag
     names = (diag.schema_name, diag.table_name, diag.column_name or diag.constraint_name)
     told = explain(error.pgcode, _primary(error), ".".join(name for name in names if name), step, left=left)
-    if blockers := in_the_way(seen_by(error)):
-        return MigrationError(f"{told.what}. {blockers}", left=left, move="Repita la orden cuando termine.", code=told.code)
+    if error.pgcode == LOCK_NOT_AVAILABLE:  # nothing of the step is left: the module may be called again for a while
+        blockers = in_the_way(seen_by(error))
+        told = MigrationError(
+            f"{told.what}. {blockers}" if blockers else told.what,
+            left=left,
+            move=told.move,
+            code="locked",
+            details={**told.details, "again": WAITING_PATIENCE},
+        )
     return told
 
 

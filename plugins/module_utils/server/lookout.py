@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
 LONGEST_WAIT = 15.0  # seconds that a statement may wait for others before it is ended
-LOOK_EVERY = 1.0  # seconds
+NEXT_LOOK = 1.0  # seconds
 FIRST_LOOK = 3.0  # seconds under way after which it is looked at
-PATIENCE = 60  # seconds that waits may last one after the other before the run ends
+WAITING_PATIENCE = 60  # seconds that waits may last one after the other before the run ends
 STATE = """
 SELECT coalesce(wait_event_type, ''), coalesce(wait_event, ''), current_setting('synchronous_standby_names')
 FROM pg_stat_activity WHERE pid = %s
@@ -67,9 +67,9 @@ def attend(conn: Connection, pid: int) -> None:
 
 @contextmanager
 def under_way(conn: Connection) -> Iterator[None]:
-    """Around each statement. Raises MigrationError where it was ended for its waiting; ``again`` of its details: PATIENCE.
+    """Around each statement. Raises MigrationError where it was ended for its waiting: it may be called again.
 
-    Who was seen in the way of a statement that failed for itself, lock_timeout, is kept with its error: seen_by().
+    Who was seen in the way of a statement that failed for itself is kept with its error: seen_by().
     """
     flight = _flights.get(conn)
     if flight is None:
@@ -101,7 +101,7 @@ def _landed(flight: Flight, error: Exception | None = None) -> None:
 def _look_for_ever() -> None:
     wake = threading.Event()  # never set
     while True:
-        wake.wait(LOOK_EVERY)
+        wake.wait(NEXT_LOOK)
         now = time.monotonic()
         for flight in list(_flights.values()):
             since = flight.since
@@ -137,12 +137,12 @@ def _told(event: str, why: str, seconds: float) -> MigrationError:
             left="Lo confirmado queda en este servidor; esa réplica puede no tenerlo.",
             move="La misma orden continúa cuando la réplica conteste.",
             code="paused",
-            details={"again": PATIENCE},
+            details={"again": WAITING_PATIENCE},
         )
     return MigrationError(
         f"Tras {seconds:.0f} s de espera se deja el bloqueo. {why or 'No se ve quién lo impide.'}",
         left=COMMITTED_STAYS,
         move="Repita la orden cuando termine.",
         code="locked",
-        details={"again": PATIENCE},
+        details={"again": WAITING_PATIENCE},
     )

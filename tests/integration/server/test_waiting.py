@@ -77,7 +77,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same waits, in a tenth of the time."""
     monkeypatch.setattr(lookout, "LONGEST_WAIT", 1.5)
     monkeypatch.setattr(lookout, "FIRST_LOOK", 0.2)
-    monkeypatch.setattr(lookout, "LOOK_EVERY", 0.1)
+    monkeypatch.setattr(lookout, "NEXT_LOOK", 0.1)
 
 
 @contextmanager
@@ -141,7 +141,6 @@ def test_of_those_who_wait_for_one_another_the_one_who_does_not_wait_is_named_fi
         waiting.join()
 
 
-@pytest.mark.names("core/server/blockers.ending")
 def test_the_statement_that_is_named_ends_who_is_in_the_way(lonely: Database) -> None:
     with closing(connect(lonely.url, "r1")) as conn:
         act = lambda c: db.run_sql(c, "LOCK TABLE public.customers")  # noqa: E731

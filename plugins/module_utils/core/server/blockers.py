@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ..sqltext import literal
 from ..words import duration
 
-SHOWN = 3  # of many, those who wait for nobody themselves come first
+FEW = 3  # of many, those who wait for nobody themselves come first
 SYNC_REPLICA = "SyncRep"
 
 
@@ -58,8 +58,8 @@ def in_the_way(blockers: Iterable[Blocker]) -> str:
     found = sorted(dict.fromkeys(blockers), key=lambda one: (one.waits, -(one.seconds or 0)))
     if not found:
         return ""
-    more = f"; y {len(found) - SHOWN} más" if len(found) > SHOWN else ""
-    return f"Lo impide {'; y '.join(one.in_words for one in found[:SHOWN])}{more}."
+    more = f"; y {len(found) - FEW} más" if len(found) > FEW else ""
+    return f"Lo impide {'; y '.join(one.in_words for one in found[:FEW])}{more}."
 
 
 def waits_for(event: str, blockers: Iterable[Blocker], standbys: str) -> str:
