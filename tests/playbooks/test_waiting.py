@@ -60,7 +60,9 @@ def test_a_phase_whose_standby_is_gone_says_so_and_pauses_within_a_minute(
         with without_its_standby(ready):
             begun = time.monotonic()
             open_gate_beside(ready)
-            assert waited_for(lambda: "synchronous_standby_names = 'nobody'" in running.streams[0].read_text(), 60), running.streams[0].read_text()
+            assert waited_for(lambda: "synchronous_standby_names = 'nobody'" in running.streams[0].read_text(), 60), (
+                running.streams[0].read_text()
+            )
             ended = running.wait(120)
             assert time.monotonic() - begun < 90
     assert ended.rc != 0

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ..sqltext import literal
 from ..words import duration
 
-FEW = 3  # of many, those who wait for nobody themselves come first
+NAMED_AT_MOST = 3  # of many, those who wait for nobody themselves come first
 SYNC_REPLICA = "SyncRep"
 
 
@@ -58,8 +58,8 @@ def in_the_way(blockers: Iterable[Blocker]) -> str:
     found = sorted(dict.fromkeys(blockers), key=lambda one: (one.waits, -(one.seconds or 0)))
     if not found:
         return ""
-    more = f"; y {len(found) - FEW} más" if len(found) > FEW else ""
-    return f"Lo impide {'; y '.join(one.in_words for one in found[:FEW])}{more}."
+    more = f"; y {len(found) - NAMED_AT_MOST} más" if len(found) > NAMED_AT_MOST else ""
+    return f"Lo impide {'; y '.join(one.in_words for one in found[:NAMED_AT_MOST])}{more}."
 
 
 def waits_for(event: str, blockers: Iterable[Blocker], standbys: str) -> str:
