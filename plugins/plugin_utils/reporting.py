@@ -48,7 +48,7 @@ class ReportingAction(ActionBase):  # type: ignore[misc]  # Ansible has no types
         """Call the module until it is done. Ends when ansible-playbook is gone: this worker would outlive it."""
         parent = playbook_pid()
         changed, told = False, ""
-        waiting, began = math.inf, time.monotonic()  # since when one call after the other only waited
+        waiting = math.inf  # since when one call after the other has waited
         while os.getppid() == parent:
             result = self.call(args, task_vars)
             changed = changed or bool(result.get("changed"))
@@ -59,12 +59,11 @@ class ReportingAction(ActionBase):  # type: ignore[misc]  # Ansible has no types
             if result.get("failed"):
                 result.pop("lines", None)  # printed above; the error is what is left to read
             if waited := result.get("waited"):
-                waiting = min(waiting, began)
+                waiting = min(waiting, time.monotonic() - waited["seconds"])
                 if time.monotonic() - waiting >= waited["patience"]:
                     return {"failed": True, "changed": changed, "msg": waited["msg"], "code": waited["code"]}
             else:
                 waiting = math.inf
-            began = time.monotonic()
             if result.get("failed") or not result.get("more"):
                 return {**result, "changed": changed}
         return {"failed": True, "msg": "ansible-playbook ya no existe: se detiene aquí.", "code": "orphan"}

@@ -11,7 +11,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..core.errors import COMMITTED_STAYS, READ_ONLY_STEP, MigrationError
 from ..core.words import escape
-from ..server import db, lifeline
+from ..server import db, lifeline, lookout
 from . import leftovers
 from .runlog import RunLog
 
@@ -48,7 +48,7 @@ def run_module(spec: dict[str, Any], job: Job) -> None:
         error = raised if isinstance(raised, MigrationError) else db.explain_error(raised, left=left)
         message = "\n".join(escape(line) for line in located(module.params["phase"], str(error)).splitlines())
         if patience := error.details.get("again"):
-            waited = {"code": error.code, "msg": message, "patience": patience}
+            waited = {"code": error.code, "msg": message, "seconds": lookout.LONGEST_WAIT, "patience": patience}
             lines = [*map(escape, error.details.get("lines", [])), *message.splitlines()]
             module.exit_json(**{"lines": lines, **_kept(log, lines, lines)}, more=True, changed=False, waited=waited)
         if error.code != "log":
