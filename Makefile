@@ -28,7 +28,7 @@ stage = @echo '== $(1)'; started=$$(date +%s); $(2) && echo "== $(1): $$(($$(dat
 
 # $(call ready,packages): installs those that are missing, saying so, then makes .venv.
 ready = PYTHON='$(PYTHON)' tools/prepare_tests.sh $(1) && $(PYTHON) tools/setup_venv.py
-PACKAGES := postgresql locales pgbouncer
+PACKAGES := postgresql locales pgbouncer faketime
 
 # Docker is made ready meanwhile; molecule comes last, and fails where it is not.
 test: STARTED := $(shell date +%s)

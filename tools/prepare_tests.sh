@@ -3,7 +3,7 @@
 # its servers off. Who may not install, or has no apt, is told the command, and it fails: no test has begun. With nothing missing
 # it is quick and says nothing. Docker is prepare_docker.sh's.
 #
-#   PYTHON=python3 tools/prepare_tests.sh [postgresql|locales|pgbouncer|openssh-server|npm]...
+#   PYTHON=python3 tools/prepare_tests.sh [postgresql|locales|pgbouncer|faketime|openssh-server|npm]...
 set -euo pipefail
 speaker=pruebas
 # shellcheck source=tools/apt.sh
@@ -21,6 +21,7 @@ needed_for() {
   postgresql) compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || echo 'las pruebas en el PostgreSQL de Debian' ;;
   locales) [ -e /usr/share/i18n/locales/es_EC ] || echo 'un servidor que habla español' ;;
   pgbouncer) has pgbouncer || echo 'un pooler delante del servidor' ;;
+  faketime) has faketime || echo 'una máquina con el reloj mal puesto' ;;
   openssh-server) has sshd || echo 'un runner al que se llega por SSH' ;;
   npm) has npm || echo 'los servidores de PostgreSQL 14 a 18' ;;
   *) echo 'no se sabe qué' ;;

@@ -6,9 +6,11 @@ from typing import Any
 
 from ansible.utils.vars import load_extra_vars
 
+from ..module_utils.core.errors import skipped_guard
 from ..module_utils.core.words import escape
 from ..plugin_utils import controller, guard, playbook_leftovers
-from ..plugin_utils.reporting import ReportingAction, display
+from ..plugin_utils.release import this_build
+from ..plugin_utils.reporting import ReportingAction, say
 
 NEVER_AGAIN = ("login", "connection")
 
@@ -22,9 +24,12 @@ class ActionModule(ReportingAction):
         args = self._task.args
         if args.get("operation") == "guard":
             return self._guard(task_vars)
+        if not args.get("run_id") or args["run_id"] != playbook_leftovers.noted("run_id"):
+            return {"failed": True, "msg": f"{args.get('phase')}: {skipped_guard()}", "code": "no_run"}
         failure = args.get("failure") or {}
         if args.get("operation") == "fail" and failure.get("code") in NEVER_AGAIN:
-            display.display(f"\n{args.get('phase')} · FALLIDA: no se llegó a la base de datos, y no se intenta otra vez.")
+            say("")
+            say(f"{args.get('phase')} · FALLIDA: no se llegó a la base de datos, y no se intenta otra vez.")
             return {"failed": True, "msg": str(failure.get("msg", "")), "code": failure["code"]}
         return super().run(tmp, task_vars)
 
@@ -39,22 +44,21 @@ class ActionModule(ReportingAction):
 
     def module_args(self, task_vars: dict[str, Any]) -> dict[str, Any]:
         """Add ``controller``."""
-        facts = controller.describe_caller(str(task_vars.get("playbook_dir") or "."), load_extra_vars(self._loader))
-        return {**self._task.args, "controller": facts}
+        return {**self._task.args, "controller": {**self._caller(task_vars), "runbook": this_build()}}
+
+    def _caller(self, task_vars: dict[str, Any]) -> dict[str, Any]:
+        return controller.describe_caller(str(task_vars.get("playbook_dir") or "."), load_extra_vars(self._loader), self._loader)
 
     def _guard(self, task_vars: dict[str, Any]) -> dict[str, Any]:
         args, extra = self._task.args, load_extra_vars(self._loader)
-        playbook_leftovers.sweep_playbooks(controller.describe_caller(str(task_vars.get("playbook_dir") or "."), extra))
+        playbook_leftovers.sweep_playbooks(self._caller(task_vars))
         problems = guard.objections(args, extra, task_vars)
         if problems:
             said = "\n".join(f"  - {escape(problem)}" for problem in problems)
-            name = args["phase"] or guard.SHAPE
+            name = args.get("phase") or guard.SHAPE
             return {"failed": True, "msg": f"{name}: la orden no se puede ejecutar. No se cambió nada.\n{said}"}
         run_id = guard.new_run_id()
+        playbook_leftovers.note("run_id", run_id)
         for line in guard.announcement(args, extra, task_vars, run_id, bool(self._task.check_mode)):
-            display.display(escape(line))
-        return {
-            "changed": False,
-            "run_id": run_id,
-            "ansible_facts": {"migration_run_id": run_id, "migration_url_by_extra": "database_url" in extra},
-        }
+            say(line)
+        return {"changed": False, "run_id": run_id, "url_by_extra": "database_url" in extra}

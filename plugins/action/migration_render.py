@@ -6,8 +6,7 @@ import difflib
 from pathlib import Path
 from typing import Any
 
-from ..module_utils.core.words import escape
-from ..plugin_utils.reporting import ReportingAction, display
+from ..plugin_utils.reporting import ReportingAction, say
 
 SQL = Path(__file__).resolve().parents[2] / "files" / "sql"
 
@@ -21,7 +20,7 @@ class ActionModule(ReportingAction):
         for part in result.get("diff") or () if self._task.diff else ():
             texts = part["before"].splitlines(), part["after"].splitlines()
             for line in difflib.unified_diff(*texts, part["before_header"], part["after_header"], lineterm=""):
-                display.display(escape(line))
+                say(line)
         return result
 
     def module_args(self, task_vars: dict[str, Any]) -> dict[str, Any]:

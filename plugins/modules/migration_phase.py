@@ -10,7 +10,8 @@ module: migration_phase
 short_description: Guard, open, close and fail a phase of the migration
 version_added: "0.1.0"
 description:
-  - C(guard) judges the command line and the settings on the controller and makes the run's id; no host is reached.
+  - C(guard) judges the command line and the settings on the controller and makes the run's id; no host is reached. It reads the
+    database's address itself, so it needs none as a parameter.
   - C(open) says which database this is, asks the gates, takes the lease and begins the row in the ledger.
   - C(close) writes that everything asked for holds, gives the lease back and prints the summary.
   - C(fail) writes that the run failed, gives the lease back, says how to undo and to go on, and fails.
@@ -28,9 +29,9 @@ options:
     default: aplicar
     type: str
   services_enabled:
-    description: Whether service steps take part; the summary says it.
+    description: Whether service steps take part, as a truth value in any spelling that the guard knows; the summary says it.
     default: true
-    type: bool
+    type: raw
   maintenance_window:
     description: C(start), C(end) and C(timezone); empty means always.
     type: dict
@@ -65,12 +66,12 @@ author: TinkuBot (@tinkubot)
 """
 
 EXAMPLES = r"""
-# In a playbook beside fase1.yml: DATABASE_URL exported, backup_dir the site's; the guard makes migration_run_id.
+# In a playbook beside fase1.yml: DATABASE_URL exported, backup_dir the site's. The guard makes the run's id.
 - name: Verificar las tablas de fase1 como ejecución propia
   module_defaults:
     group/tinkubot.migracion.migration:
       database_url: "{{ lookup('ansible.builtin.env', 'DATABASE_URL') }}"
-      run_id: "{{ migration_run_id | default('') }}"
+      run_id: "{{ migration_guard.run_id | default('') }}"
       phase: fase1
       backup_dir: "{{ backup_dir }}"
       mapping: "{{ lookup('ansible.builtin.file', playbook_dir ~ '/../files/mapping/tinkubot.yml', rstrip=false) }}"
@@ -78,6 +79,7 @@ EXAMPLES = r"""
     - name: Comprobar la orden
       tinkubot.migracion.migration_phase:
         operation: guard
+      register: migration_guard
     - name: Abrir
       tinkubot.migracion.migration_phase:
         operation: open
@@ -98,9 +100,13 @@ lines:
   type: list
   elements: str
 run_id:
-  description: The id of the new run.
+  description: The id of the new run. Registered, it reaches the later plays; a fact would not everywhere, and would outlive them.
   returned: when operation is guard
   type: str
+url_by_extra:
+  description: Whether -e gave the address, which then wins over the environment.
+  returned: when operation is guard
+  type: bool
 code:
   description: The kind of failure; C(login) and C(connection) mean that nobody connects again in this run.
   returned: on failure
@@ -122,7 +128,7 @@ def main() -> None:
         **MAPPING_OPTIONS,
         "operation": {"type": "str", "choices": operations, "required": True},
         "direction": {"type": "str", "choices": ["aplicar", "revertir", "verificar"], "default": "aplicar"},
-        "services_enabled": {"type": "bool", "default": True},
+        "services_enabled": {"type": "raw", "default": True},
         "maintenance_window": {"type": "dict", "default": {}},
         "stabilization_days": {"type": "float", "default": 2},
         "overrides": {"type": "dict", "default": {}},

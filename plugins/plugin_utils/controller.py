@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import json
 import multiprocessing
 import os
 import socket
@@ -11,21 +12,26 @@ from pathlib import Path
 from typing import Any
 
 from ansible import context
+from ansible.parsing.dataloader import DataLoader
 
+from ..module_utils.core.phase.command_line import clean_extra
+from ..module_utils.core.phase.variables import VARIABLES
+
+OF_AWX = ("awx_", "tower_")  # it gives them to each job by itself
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 MACHINE_ID = Path("/etc/machine-id")
 OUTERMOST = "pid:[4026531836]"  # the namespace that Linux starts with
 
 
-def describe_caller(playbook_dir: str, extra: Mapping[str, Any]) -> dict[str, Any]:
-    """Operator, host and process of this ansible-playbook, and its command line without secrets."""
+def describe_caller(playbook_dir: str, extra: Mapping[str, Any], loader: DataLoader) -> dict[str, Any]:
+    """Operator, host and process of this ansible-playbook, and of its command line what the next one may repeat."""
     pid = playbook_pid()
     return {
         "host": socket.gethostname(),
         "pid": pid,
         "operator": operator(extra),
         "process": {"machine": _read(MACHINE_ID), "boot": _read(BOOT_ID), "pids": _pid_space(), "start": _start(pid)},
-        "command": command(playbook_dir, extra),
+        "command": command(playbook_dir, extra, loader),
     }
 
 
@@ -48,8 +54,11 @@ def operator(extra: Mapping[str, Any]) -> str:
         return str(os.getuid())
 
 
-def command(playbook_dir: str, extra: Mapping[str, Any]) -> dict[str, Any]:
-    """The parts of the command line that the next command repeats; inventories as seen from here."""
+def command(playbook_dir: str, extra: Mapping[str, Any], loader: DataLoader) -> dict[str, Any]:
+    """The parts of the command line that the next command repeats; inventories as seen from here.
+
+    Of -e only our own settings travel, those for good: others' may be secrets, and a permission for one run is no other's.
+    """
     args = context.CLIARGS
     options: list[str] = []
     for name in args.get("inventory") or ():
@@ -63,10 +72,30 @@ def command(playbook_dir: str, extra: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "playbook": next(iter(args.get("args") or ()), "fase.yml"),
         "options": options,
-        "extra": list(args.get("extra_vars") or ()),
+        "extra": [kept for raw in args.get("extra_vars") or () if (kept := repeatable(str(raw), loader))],
         "playbooks": sorted(path.stem for path in Path(playbook_dir).glob("*.yml")),
-        "url_by_extra": "database_url" in extra,
+        "dropped": sorted(name for name, known in VARIABLES.items() if name in extra and known.once),
+        "others_by_extra": any(not _ours(name) for name in extra if not name.startswith(OF_AWX)),
     }
+
+
+def repeatable(raw: str, loader: DataLoader) -> str:
+    """One -e as the next command may repeat it, '' where nothing is left; a file by its name, if it holds no more than that."""
+    if not raw.startswith("@"):
+        return clean_extra(raw, _lasts)
+    found = loader.load_from_file(raw[1:])
+    names = found if isinstance(found, Mapping) else {}
+    if not any(name in VARIABLES and (VARIABLES[name].once or VARIABLES[name].phases) for name in names):
+        return raw
+    return clean_extra(json.dumps({name: value for name, value in names.items() if _lasts(name)}, default=str), _lasts)
+
+
+def _ours(name: str) -> bool:
+    return name in VARIABLES and name != "database_url"
+
+
+def _lasts(name: str) -> bool:
+    return _ours(name) and not VARIABLES[name].once
 
 
 def is_dead(holder: Mapping[str, Any]) -> bool:

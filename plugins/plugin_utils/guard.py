@@ -8,7 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ansible import context
+from ansible import constants, context
+from ansible.errors import AnsibleError
+from ansible.plugins.loader import connection_loader
 
 from ..module_utils.core.errors import MigrationError
 from ..module_utils.core.mapping.file import load_mapping
@@ -16,7 +18,11 @@ from ..module_utils.core.phase.command_line import PHASE_TAGS, RUNNER, STATUS_TA
 from ..module_utils.core.phase.history import PHASES
 from ..module_utils.core.phase.variables import VARIABLES, check_extra_vars, check_values
 from ..module_utils.core.words import nearest
+from .release import HOUSE, this_build
+from .reporting import without_pipelining
+from .site_address import address_of
 
+PIPELINING = ("ansible_pipelining", "ansible_ssh_pipelining")
 SHAPE = "phase.yml"  # the playbook that only the phases import: they alone say a name
 
 
@@ -41,24 +47,60 @@ def objections(args: Mapping[str, Any], extra: Mapping[str, Any], task_vars: Map
     runners = invocation.runners
     if runners is None or len(runners) != 1:
         return problems
-    given = {name: value for name, value in _of_the_site(runners[0], task_vars).items() if name not in extra}
-    if phase != "fase2":
-        given.pop("subfase", None)  # a site may keep it for fase2
+    site, unreadable = _of_the_site(runners[0], task_vars)
+    problems += [f"{name}: no se puede leer del inventario: es una plantilla que no se resuelve" for name in unreadable]
+    given = {name: value for name, value in site.items() if name not in extra}
+    if not (phase == "fase2" and "subfase" in given):
+        given.pop("subfase", None)  # the others have no parts, so they do not look at it
+    elif str(given.pop("subfase") or "").strip():
+        problems.append("subfase: se da en la línea de órdenes, y no en un inventario: -e subfase=" + (subphases or ("2.1",))[0])
     problems += check_values(given, subphases, tables)
-    if not args.get("database_url"):
-        problems.append(
-            "DATABASE_URL no está definida. Antes de llamar: "
-            "export DATABASE_URL='postgresql://usuario:contraseña@servidor:5432/base'"
-        )
-    if not args.get("backup_dir") and phase.startswith("fase"):
+    problems += _addressed(runners[0], extra, task_vars) + _exposed(runners[0], task_vars)
+    if not site.get("backup_dir") and "backup_dir" not in unreadable and phase.startswith("fase"):
         problems.append("backup_dir no está definido: ahí van el registro y los respaldos. Por ejemplo -e backup_dir=/ruta")
     return problems
 
 
-def _of_the_site(runner: str, task_vars: Mapping[str, Any]) -> dict[str, Any]:
-    """The public variables as the runner has them: from the inventory, or from -e, which wins."""
+def _addressed(runner: str, extra: Mapping[str, Any], task_vars: Mapping[str, Any]) -> list[str]:
+    """What is wrong with the address of the database; that it is one, the connection says."""
+    address, problem = address_of(runner, extra, task_vars)
+    if problem:
+        return [problem]
+    if not address:
+        return [
+            "DATABASE_URL no está definida. Antes de llamar: "
+            "export DATABASE_URL='postgresql://usuario:contraseña@servidor:5432/base'"
+        ]
+    return [] if "database_url" in extra else check_values({"database_url": address})
+
+
+def _exposed(runner: str, task_vars: Mapping[str, Any]) -> list[str]:
+    """Whether a module would lie in a file on its host, its parameters with it."""
+    if constants.DEFAULT_KEEP_REMOTE_FILES:
+        return [without_pipelining("ANSIBLE_KEEP_REMOTE_FILES (o keep_remote_files) está puesto")]
+    host = task_vars["hostvars"][runner]
+    try:
+        given = {name: host[name] for name in PIPELINING if name in host}
+        connection = connection_loader.get(str(host.get("ansible_connection") or "ssh"), class_only=True)
+        on = constants.config.get_config_value(
+            "pipelining", plugin_type="connection", plugin_name=connection._load_name, variables=given
+        )
+    except (AnsibleError, AttributeError, KeyError):
+        return []  # its first task will say
+    return [] if on else [without_pipelining("pipelining está apagado para la máquina de migration_runner")]
+
+
+def _of_the_site(runner: str, task_vars: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """The public variables but the address, from the inventory or from -e, which wins; and which of them cannot be read."""
     settings = task_vars["hostvars"][runner]
-    return {name: settings[name] for name in VARIABLES if name in settings}
+    found, unreadable = {}, []
+    for name in VARIABLES:
+        if name in settings and name != "database_url":
+            try:
+                found[name] = settings[name]
+            except AnsibleError:
+                unreadable.append(name)
+    return found, unreadable
 
 
 def invocation_of(phase: str, task_vars: Mapping[str, Any]) -> Invocation:
@@ -73,8 +115,17 @@ def invocation_of(phase: str, task_vars: Mapping[str, Any]) -> Invocation:
         start_at=str(context.CLIARGS.get("start_at_task") or ""),
         inventories=inventories,
         missing_inventories=tuple(name for name in inventories if "," not in name and not Path(name).exists()),
+        sites=tuple(name for inventory in inventories for name in _sites_in(Path(inventory))),
         runners=tuple(groups[RUNNER]) if RUNNER in groups else None,
     )
+
+
+def _sites_in(inventory: Path) -> list[str]:
+    """The sites in a folder that is none itself: Ansible would read the hosts of all, and the settings of none."""
+    if not inventory.is_dir():
+        return []
+    below = [path for path in sorted(inventory.iterdir()) if path.is_dir() and not path.name.startswith(".")]
+    return [path.name for path in below if any((path / name).is_dir() for name in ("group_vars", "host_vars"))]
 
 
 def new_run_id() -> str:
@@ -86,7 +137,7 @@ def announcement(
     args: Mapping[str, Any], extra: Mapping[str, Any], task_vars: Mapping[str, Any], run_id: str, check: bool
 ) -> list[str]:
     """What the operator reads first, of a command to which nothing objects."""
-    lines = []
+    lines = ["Runbook: versión {version}, sha256 {sha256}, en {house}".format(**this_build(), house=HOUSE)]
     if "database_url" in extra and "@" in str(extra["database_url"]):
         lines.append(
             "Aviso: -e database_url lleva una contraseña, que queda en el historial y en la lista de procesos. "
@@ -94,11 +145,12 @@ def announcement(
         )
     if not str(args["phase"]).startswith("fase"):
         return lines
-    lines += unasked_notice(_of_the_site(task_vars["groups"][RUNNER][0], task_vars))
+    site, _ = _of_the_site(task_vars["groups"][RUNNER][0], task_vars)
+    lines += unasked_notice(site)
     if check:
         lines.append(f"Ejecución {run_id}: simulación, no se escribe registro.")
     else:
-        lines.append(f"Ejecución {run_id}. Registro: {args['backup_dir']}/registros/{run_id}.log")
+        lines.append(f"Ejecución {run_id}. Registro: {site['backup_dir']}/registros/{run_id}.log")
     return lines
 
 

@@ -1,4 +1,7 @@
-"""The temporary folder of an ansible-playbook: a killed one cannot remove its own, so the next run of ours does."""
+"""The temporary folder of an ansible-playbook: what its tasks leave each other, and what a killed one cannot remove.
+
+No fact, since a fact cache hands those to the next run, and a site may keep them from becoming variables.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +31,20 @@ def sweep_playbooks(facts: Mapping[str, Any]) -> None:
         for folder in own.parent.iterdir():
             if folder != own and _is_abandoned(folder):
                 shutil.rmtree(folder, ignore_errors=True)  # another run may sweep it too
+
+
+def note(name: str, value: str) -> None:
+    """Leave something for the later tasks of this ansible-playbook, and for nobody else."""
+    mark = Path(constants.DEFAULT_LOCAL_TMP) / OWNER_MARK
+    with suppress(OSError, ValueError):
+        mark.write_text(json.dumps({**json.loads(mark.read_text(encoding="utf-8")), name: value}), encoding="utf-8")
+
+
+def noted(name: str) -> str:
+    """What an earlier task of this ansible-playbook left under that name, '' where none did."""
+    with suppress(OSError, ValueError):
+        return str(json.loads((Path(constants.DEFAULT_LOCAL_TMP) / OWNER_MARK).read_text(encoding="utf-8")).get(name, ""))
+    return ""
 
 
 def _is_abandoned(folder: Path) -> bool:

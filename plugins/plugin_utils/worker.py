@@ -41,11 +41,15 @@ def _watch(parent: int) -> None:
     _end()
 
 
-def _end() -> NoReturn:
+def end_what_was_started() -> None:
     """Ask whatever was started from here, an ssh too, to end."""
     for pid in list(_descendants(os.getpid())):
         with suppress(OSError):
             os.kill(pid, signal.SIGTERM)
+
+
+def _end() -> NoReturn:
+    end_what_was_started()
     os._exit(1)
 
 

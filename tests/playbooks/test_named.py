@@ -29,7 +29,7 @@ def typed(operator: Playbooks, command: str) -> subprocess.CompletedProcess[str]
     )
 
 
-@pytest.mark.names("core/server/address.unreadable", "plugin_utils/guard.objections")
+@pytest.mark.names("core/server/address.unreadable", "plugin_utils/guard.objections", "plugin_utils/guard._addressed")
 def test_what_the_guard_misses_is_given_as_it_names_it(new_database: Callable[..., Database], playbooks: Make) -> None:
     database = new_database()
     operator = playbooks(None)

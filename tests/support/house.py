@@ -1,4 +1,4 @@
-"""A copy of playbooks and files in which a test may break one thing; roles and plugins stay the collection's."""
+"""A copy of the runbook in which a test may break one thing: a collection of its own, as a second checkout would be."""
 
 from __future__ import annotations
 
@@ -8,13 +8,25 @@ from pathlib import Path
 
 from .playbook import ROOT, Playbooks
 
+PARTS = ("playbooks", "inventories", "files", "roles", "plugins", "meta")
+
 
 def copy_of_the_house(folder: Path) -> Path:
-    """Copy what a phase reads besides the collection to ``folder``; the links in playbooks/ stay relative ones."""
-    for name in ("playbooks", "inventories", "files"):
-        shutil.copytree(ROOT / name, folder / name, symlinks=True)
-    shutil.copy(ROOT / "ansible.cfg", folder)
+    """Copy what a phase reads to ``folder``; the links in playbooks/ stay relative ones."""
+    for name in PARTS:
+        shutil.copytree(ROOT / name, folder / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("ansible.cfg", "galaxy.yml"):
+        shutil.copy(ROOT / name, folder)
     return folder
+
+
+def found_first(house: Path, collections: Path) -> str:
+    """Make a collections folder in which the copy is the runbook's collection; what ANSIBLE_COLLECTIONS_PATH says then."""
+    place = collections / "ansible_collections/tinkubot/migracion"
+    if not place.exists():
+        place.parent.mkdir(parents=True)
+        place.symlink_to(house)
+    return str(collections)
 
 
 def replace(path: Path, old: str, new: str) -> None:
@@ -26,4 +38,5 @@ def replace(path: Path, old: str, new: str) -> None:
 
 def living_in(house: Path, playbooks: Playbooks) -> Playbooks:
     """The same runs, with the playbooks of that copy."""
-    return dataclasses.replace(playbooks, directory=house / "playbooks")
+    environment = {**playbooks.environment, "ANSIBLE_COLLECTIONS_PATH": found_first(house, house.with_name(f"{house.name}.c"))}
+    return dataclasses.replace(playbooks, directory=house / "playbooks", environment=environment)

@@ -11,12 +11,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ansible.parsing.dataloader import DataLoader
+
 from plugins.module_utils.call.entry import located
 from plugins.module_utils.core.errors import MigrationError
 from plugins.module_utils.core.mapping.file import load_mapping
 from plugins.module_utils.core.phase.command_line import PHASE_TAGS, STATUS_TAGS
 from plugins.module_utils.core.phase.variables import check_extra_vars
 from plugins.module_utils.jobs import migration_phase, migration_render, schema_state, table_compare, table_copy
+from plugins.plugin_utils.controller import repeatable
 
 from .jobs import ROOT, TINKUBOT
 from .named import commands_in
@@ -139,7 +142,8 @@ class Operator:
 
     def _params(self, name: str, given: argparse.Namespace, extra: dict[str, Any]) -> dict[str, Any]:
         settings = {"backup_dir": str(self.backup_dir), "stabilization_days": 0, "batch_rows": 500, **self.site, **extra}
-        command = {"playbook": f"{name}.yml", "options": list(SAME), "extra": given.extra, "playbooks": [*STEPS, "estado"]}
+        kept = [cleaned for raw in given.extra if (cleaned := repeatable(raw, DataLoader()))]
+        command = {"playbook": f"{name}.yml", "options": list(SAME), "extra": kept, "playbooks": [*STEPS, "estado"]}
         return {
             "database_url": self.url,
             "run_id": f"20261125T020304-{next(_numbers):04x}",

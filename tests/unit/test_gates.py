@@ -13,7 +13,7 @@ import pytest
 
 from plugins.module_utils.core.backfill.growth import ServerDisk
 from plugins.module_utils.core.backfill.load import ServerLoad, Standby
-from plugins.module_utils.core.phase.gates import GATES, Decision, Facts, Gate, closed_gate, decide, override_argument
+from plugins.module_utils.core.phase.gates import GATE_NAMES, GATES, Decision, Facts, Gate, closed_gate, decide, override_argument
 from plugins.module_utils.core.phase.history import APPLY, REVERT, VERIFY, Plan, Run, is_complete, standing_parts
 from plugins.module_utils.core.phase.settings import Settings
 from plugins.module_utils.core.phase.window import parse_window
@@ -58,7 +58,7 @@ DONE3 = ("fase3", APPLY, "completada")
 
 def decided(plan: Plan, recorded: tuple[Run, ...] = (), **settings: Any) -> Decision:
     """What the gates say of it; no days of rest unless they are given."""
-    return decide(Facts(NOW, Settings(**{"stabilization_days": 0, **settings}), plan, recorded))
+    return decide(Facts(Settings(**{"stabilization_days": 0, **settings}), NOW, plan=plan, runs=recorded))
 
 
 def refusing(plan: Plan, recorded: tuple[Run, ...] = (), **settings: Any) -> list[str]:
@@ -146,14 +146,16 @@ def test_a_rollback_is_refused_while_a_later_phase_stands_and_names_the_one_to_u
 @pytest.mark.parametrize("phase", ["fase1", "fase2"])
 def test_a_rollback_is_refused_beside_a_later_phase_that_stopped_half_way(phase: str) -> None:
     recorded = runs(DONE0, DONE1, DONE21, DONE22, ("fase3", APPLY, "fallida"))
-    (refusal,) = decide(Facts(NOW, Settings(), plan(phase, REVERT), recorded, begun=frozenset({"fase2", "fase3"}))).refusals
+    (refusal,) = decide(
+        Facts(Settings(), NOW, plan=plan(phase, REVERT), runs=recorded, begun=frozenset({"fase2", "fase3"}))
+    ).refusals
     assert refusal.message == f"{phase} no se deshace mientras fase3 esté a medias: deshaga primero fase3 (--tags rollback)."
     assert refusal.first == ("fase3", "rollback", "")
 
 
 def test_a_phase_that_failed_before_its_first_row_holds_no_rollback() -> None:
     recorded = runs(DONE0, DONE1, DONE21, DONE22, ("fase3", APPLY, "fallida"))
-    assert decide(Facts(NOW, Settings(), plan("fase2", REVERT), recorded, begun=frozenset({"fase2"}))).refusals == ()
+    assert decide(Facts(Settings(), NOW, plan=plan("fase2", REVERT), runs=recorded, begun=frozenset({"fase2"}))).refusals == ()
 
 
 def test_a_rollback_of_a_subphase_is_refused_while_the_later_one_stands() -> None:
@@ -207,15 +209,34 @@ def test_all_gates_that_refuse_are_named_with_the_exact_argument_that_passes_the
     flag, value = shlex.split(override_argument(closed, {"disk": "ya ampliado"}))
     assert flag == "-e"
     passed = json.loads(value)["overrides"]
-    assert passed == {"disk": "ya ampliado", "window": "MOTIVO", "stabilization": "MOTIVO"}
+    assert passed == {"disk": "MOTIVO", "window": "MOTIVO", "stabilization": "MOTIVO"}  # a reason is for one run
     again = decided(plan("fase2", parts=("2.1",)), recent, **strict, overrides=passed)
     assert again.refusals == ()
     assert [reason for _, reason in again.overridden] == ["MOTIVO", "MOTIVO"]
 
 
-def test_the_argument_survives_a_shell_whatever_the_reason_holds() -> None:
-    _, value = shlex.split(override_argument(["window"], {"disk": 'l\'espacio "nuevo" $HOME'}))
-    assert json.loads(value)["overrides"]["disk"] == 'l\'espacio "nuevo" $HOME'
+@pytest.mark.parametrize("seconds", [60, -60])
+def test_clocks_that_agree_hold_nobody(seconds: int) -> None:
+    assert decide(clocks(plan("fase0"), seconds)).refusals == ()
+
+
+@pytest.mark.parametrize("seconds", [61, -61, 5 * 86_400])
+def test_a_runner_whose_clock_is_another_is_held_whatever_is_passed_and_both_clocks_are_named(seconds: int) -> None:
+    decided = decide(clocks(plan("fase0"), seconds, overrides=dict.fromkeys(GATE_NAMES, "acordado")))
+    (refusal,) = decided.refusals
+    assert (refusal.gate, refusal.overridable, decided.holds_a_dry_run) == ("clock", False, True)
+    for moment in (NOW, NOW + timedelta(seconds=seconds)):
+        assert f"{moment:%Y-%m-%d %H:%M:%S} UTC" in refusal.message
+    assert override_argument([refusal.gate], {"window": "x"}) == ""
+
+
+@pytest.mark.parametrize("action", [REVERT, VERIFY])
+def test_no_clock_holds_a_way_back_or_a_proof(action: str) -> None:
+    assert decide(clocks(plan("fase0", action), 3_600)).refusals == ()
+
+
+def clocks(asked: Plan, seconds: int, **settings: Any) -> Facts:
+    return Facts(Settings(stabilization_days=0, **settings), NOW, NOW + timedelta(seconds=seconds), asked)
 
 
 def test_a_dry_run_is_held_by_a_failed_phase_but_not_by_one_that_never_ran() -> None:
@@ -244,11 +265,11 @@ def test_every_gate_of_the_contract_has_its_place() -> None:
 
 
 CLOSED = {
-    "window": Facts(NOW, Settings(maintenance_window=NIGHT)),
-    "stabilization": Facts(NOW, Settings(stabilization_days=2), plan("fase1"), runs((*DONE0, (), 0.1))),
-    "disk": Facts(NOW, Settings(), disk=ServerDisk(90, 100)),
-    "replication_lag": Facts(NOW, Settings(), load=ServerLoad((Standby("r", 30.0, 2**30),))),
-    "removal": Facts(NOW, Settings(), removals=Removals({"clientes": (301, 301)})),
+    "window": Facts(Settings(maintenance_window=NIGHT), NOW),
+    "stabilization": Facts(Settings(stabilization_days=2), NOW, plan=plan("fase1"), runs=runs((*DONE0, (), 0.1))),
+    "disk": Facts(Settings(), NOW, disk=ServerDisk(90, 100)),
+    "replication_lag": Facts(Settings(), NOW, load=ServerLoad((Standby("r", 30.0, 2**30),))),
+    "removal": Facts(Settings(), NOW, removals=Removals({"clientes": (301, 301)})),
 }
 
 
@@ -256,7 +277,7 @@ CLOSED = {
 def test_a_gate_that_is_asked_closes_and_is_passed_by_its_name(gate: Gate) -> None:
     assert (gate.name in CLOSED) is (gate.ask is not None)
     if gate.ask is None:
-        assert gate.closed(Facts(NOW, Settings(), plan("fase5"))) is None
+        assert gate.closed(Facts(Settings(), NOW, plan=plan("fase5"))) is None
         return
     facts = CLOSED[gate.name]
     found = closed_gate(gate.name, facts)
@@ -269,7 +290,7 @@ def test_a_gate_that_is_asked_closes_and_is_passed_by_its_name(gate: Gate) -> No
 
 @pytest.mark.parametrize("gate", GATES, ids=lambda gate: gate.name)
 def test_a_gate_stays_open_where_nobody_looked(gate: Gate) -> None:
-    assert gate.closed(Facts(NOW, Settings())) is None
+    assert gate.closed(Facts(Settings(), NOW)) is None
 
 
 def test_the_page_on_gates_says_what_the_tuple_says() -> None:

@@ -50,7 +50,7 @@ LIBRARIES: dict[str, set[str]] = {
     "server": {"psycopg2"},
     "shell": {"ansible"},
     "modules": {"ansible"},
-    "plugin_utils": {"ansible"},
+    "plugin_utils": {"ansible", "jinja2"},
     "action": {"ansible"},
 }
 # Core decides; it does not look at the machine.
@@ -148,6 +148,16 @@ def test_every_wait_for_a_lock_has_a_name_in_waits() -> None:
     assert [path.name for path, text in texts.items() if "lock_timeout" in text] == ["waits.py"]
     lasting = [f"{path.name}: {wait}" for path, text in texts.items() for wait in re.findall(r"\bWait\(.*", text)]
     assert {wait.partition(":")[0] for wait in lasting} <= {"waits.py"}
+
+
+# Whose clock of a machine is read: to stamp a log or an id, to say how long it took, and to be compared with the server's.
+CLOCKS = {"call/runlog", "phase/closing", "phase/failing", "server/clock", "plugin_utils/guard"}
+
+
+def test_nothing_is_decided_by_the_clock_of_a_machine() -> None:
+    asks = re.compile(r"datetime\.(now|utcnow|today)\(|time\.time\(|date\.today")
+    reading = {path for path in FILES if asks.search(path.read_text(encoding="utf-8"))}
+    assert {f"{path.parent.name}/{path.stem}" for path in reading} == CLOCKS
 
 
 def test_every_room_that_the_order_names_exists() -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from ansible import constants
+from ansible.parsing.dataloader import DataLoader
 
 from plugins.module_utils.call import leftovers
 from plugins.plugin_utils import controller, playbook_leftovers
@@ -23,7 +24,7 @@ leftovers.sweep_modules(Path(sys.argv[1]))"""
 
 
 def facts_of(pid: int) -> dict[str, Any]:
-    process = {**controller.describe_caller(".", {})["process"], "start": controller._start(pid)}
+    process = {**controller.describe_caller(".", {}, DataLoader())["process"], "start": controller._start(pid)}
     return {"host": socket.gethostname(), "pid": pid, "process": process}
 
 

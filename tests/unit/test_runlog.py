@@ -1,17 +1,19 @@
-"""A run's log: written where it can be; where it cannot, refused before the first change and afterwards only told."""
+"""A run's log: written where it can be; where it cannot, that is told, and nothing depends on it."""
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ansible import constants
 
 from plugins.module_utils.call.entry import located
-from plugins.module_utils.call.runlog import RunLog
-from plugins.module_utils.core.errors import MigrationError
-from plugins.plugin_utils import reporting
+from plugins.module_utils.call.runlog import WHY_NOT, RunLog, why_not
+from plugins.plugin_utils import playbook_leftovers, reporting
 
 RUN = "20261125T020304-abcd"
 
@@ -26,7 +28,6 @@ def unwritable(tmp_path: Path) -> RunLog:
 
 def test_lines_are_kept_in_a_file_of_its_owner(tmp_path: Path) -> None:
     log = RunLog(str(tmp_path / "respaldos"), RUN)
-    log.require()
     assert log.write(["una", "dos\x1b[2J"]) == ""
     assert [line.split(" ", 1)[1] for line in log.path.read_text(encoding="utf-8").splitlines()] == ["una", "dos\\x1b[2J"]
     assert log.path.stat().st_mode & 0o777 == 0o600
@@ -34,7 +35,7 @@ def test_lines_are_kept_in_a_file_of_its_owner(tmp_path: Path) -> None:
 
 def test_folders_that_are_made_for_it_are_closed_to_others(tmp_path: Path) -> None:
     log = RunLog(str(tmp_path / "respaldos"), RUN)
-    log.require()
+    assert log.problem() == ""
     assert [folder.stat().st_mode & 0o777 for folder in (log.path.parent, log.path.parent.parent)] == [0o700, 0o700]
 
 
@@ -61,25 +62,21 @@ def test_what_utf8_cannot_say_is_written_out(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("log", [RunLog("", RUN), RunLog("/nowhere", "")])
 def test_without_a_folder_or_a_run_nothing_is_written(log: RunLog) -> None:
-    log.require()
     assert log.write(["una"]) == ""
 
 
 def test_a_log_that_cannot_be_written_is_a_line_with_path_reason_and_what_to_do(unwritable: RunLog) -> None:
     assert unwritable.write(["una"]) == (
-        f"No se puede escribir el registro {unwritable.path}: Is a directory. La fase no depende de él, y lo que le falta se ve "
-        "solo aquí. Revise backup_dir (sitio y permisos)."
+        f"No se puede escribir el registro {unwritable.path}: en su lugar hay una carpeta. La fase no depende de él, y lo que "
+        "le falta se ve solo aquí. Revise backup_dir (sitio y permisos)."
     )
 
 
-def test_before_the_first_change_it_is_a_refusal(unwritable: RunLog) -> None:
-    with pytest.raises(MigrationError) as refused:
-        unwritable.require()
-    assert str(refused.value) == (
-        f"No se puede escribir el registro {unwritable.path}: Is a directory. No se cambió nada. Revise backup_dir (sitio y "
-        "permisos) y repita la orden."
-    )
-    assert refused.value.code == "log"
+def test_every_reason_that_a_system_may_give_is_told_in_our_words() -> None:
+    for number, name in errno.errorcode.items():
+        said = os.strerror(number)
+        assert said not in why_not(OSError(number, said))
+        assert number in WHY_NOT or name in why_not(OSError(number, said))
 
 
 def test_the_phase_stands_in_front_once() -> None:
@@ -88,7 +85,7 @@ def test_the_phase_stands_in_front_once() -> None:
     assert located("fase1", "fase1 aplicar, ana") == "fase1: fase1 aplicar, ana"
 
 
-def test_a_copy_says_it_once_and_not_after_every_slice(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_says_it_once_and_not_after_every_slice_and_module(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     said: list[str] = []
     problem = {"log_problem": "sin registro"}
     slices = iter(
@@ -97,11 +94,15 @@ def test_a_copy_says_it_once_and_not_after_every_slice(monkeypatch: pytest.Monke
             {"lines": ["lote 2", "sin registro"], "more": True, **problem},
             {"lines": ["lote 3"], "more": True},
             {"lines": ["lote 4", "sin registro"], "more": False, **problem},
+            {"lines": ["prueba", "sin registro"], **problem},
         ]
     )
-    monkeypatch.setattr(reporting, "display", SimpleNamespace(display=said.append))
-    action: Any = object.__new__(reporting.ReportingAction)
-    action._task = SimpleNamespace(action="table_copy")
-    action._execute_module = lambda **_: next(slices)
-    assert action.report({}, {})["changed"] is False
-    assert said == ["lote 1", "sin registro", "lote 2", "lote 3", "lote 4"]
+    (tmp_path / playbook_leftovers.OWNER_MARK).write_text("{}", encoding="utf-8")
+    monkeypatch.setattr(constants, "DEFAULT_LOCAL_TMP", str(tmp_path))
+    monkeypatch.setattr(reporting, "display", SimpleNamespace(display=lambda line, **_: said.append(line)))
+    for _ in range(2):
+        action: Any = object.__new__(reporting.ReportingAction)
+        action._task = SimpleNamespace(action="table_copy")
+        action._execute_module = lambda **_: next(slices)
+        assert action.report({}, {})["changed"] is False
+    assert said == ["lote 1", "sin registro", "lote 2", "lote 3", "lote 4", "prueba"]

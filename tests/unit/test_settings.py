@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 from plugins.module_utils.core.errors import MigrationError
-from plugins.module_utils.core.phase.gates import GATE_NAMES
-from plugins.module_utils.core.phase.settings import SECRET, Settings, parse_bool, settings_of
-from plugins.module_utils.core.phase.variables import check_extra_vars, check_values
+from plugins.module_utils.core.phase.gates import GATE_NAMES, GATES
+from plugins.module_utils.core.phase.settings import FALSE, PARSERS, SECRET, TRUE, Settings, parse_bool, settings_of
+from plugins.module_utils.core.phase.variables import VARIABLES, check_extra_vars, check_values
 from plugins.plugin_utils.guard import unasked_notice
 from tests.support.named import arguments_in
 
@@ -204,12 +204,50 @@ def test_no_message_repeats_the_address() -> None:
         ),
         ({"services_dir": "/opt/x"}, "Aviso: services_dir está puesto y todavía no lo consulta ninguna fase."),
         ({"approvals_required": 0, "quiet_hours": 0.0, "services_enabled": "false", "code_repos": []}, ""),
-        ({"services_enabled": True, "migration_services": [], "rollback_on_failure": "no", "propagation_rows": "1000"}, ""),
+        ({"services_enabled": True, "migration_services": [], "rollback_on_failure": "no"}, ""),
+        ({"propagation_rows": "1000"}, "Aviso: propagation_rows está puesto y todavía no lo consulta ninguna fase."),
         ({"batch_rows": 7, "maintenance_window": {}}, ""),
     ],
 )
 def test_a_setting_that_nothing_asks_yet_is_told_unless_its_value_leaves_it_out(values: dict[str, Any], said: str) -> None:
     assert unasked_notice(values) == ([said] if said else [])
+
+
+EMPTY = (None, "", [], {}, "   ")
+# What says something by being empty: no text, no list, no limit of time, no permission.
+MAY_BE_EMPTY = {
+    **dict.fromkeys(("database_url", "backup_dir", "services_dir", "services_project", "subfase"), ("", "   ")),
+    **dict.fromkeys(("migration_services", "code_repos"), ([],)),
+    "waived_quarantine": ([], {}),
+    **dict.fromkeys(("maintenance_window", "overrides"), ({},)),
+}
+
+
+@pytest.mark.parametrize("name", VARIABLES)
+def test_nothing_is_no_value_for_any_setting(name: str) -> None:
+    """Null least of all: a line left without a value would open a gate."""
+    taken = [value for value in EMPTY if check_values({name: value}, SUBPHASES, TABLES) == []]
+    assert taken == list(MAY_BE_EMPTY.get(name, ()))
+
+
+@pytest.mark.parametrize("name", ["services_enabled", "rollback_on_failure"])
+@pytest.mark.parametrize("value", sorted(TRUE | FALSE))
+def test_a_truth_value_has_one_parser(name: str, value: str) -> None:
+    assert check_values({name: value}) == []
+    if name in PARSERS:
+        assert settings_of({name: value}).services_enabled is (value in TRUE)
+
+
+def test_no_module_reads_a_setting_with_another_parser_than_the_guard() -> None:
+    """Of Ansible's own types bool knows fewer spellings, and says so in English."""
+    for path in MODULES:
+        spec = path.read_text(encoding="utf-8")
+        assert not [name for name in PARSERS if f'"{name}": {{"type": "bool"' in spec], path.name
+
+
+def test_what_lets_one_run_pass_is_what_the_gates_go_by() -> None:
+    once = {name for name, known in VARIABLES.items() if known.once}
+    assert once == {"overrides", *(gate.setting for gate in GATES if gate.setting)} - {"database_disk_gb"}
 
 
 @pytest.mark.parametrize("text", ["0.00005", "999999999.999999999", "0", "2"])

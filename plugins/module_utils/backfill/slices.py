@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
 from typing import Any
 
 from ..call.context import Context
@@ -77,7 +76,7 @@ def _look_at_the_server(context: Context) -> list[str]:
         return lines
     settings = context.settings
     disk = disk_space.server_disk(context.conn, settings)
-    if full := closed_gate("disk", Facts(datetime.now(UTC), settings, disk=disk)):
+    if full := closed_gate("disk", Facts(settings, disk=disk)):
         past = way_past("disk", settings.overrides)
         move = f"libere sitio o amplíe el disco, corrija database_disk_gb y repita. {past}"
         raise MigrationError(full.message, left=STAYS, move=move, code="paused")
@@ -96,7 +95,7 @@ def lines_before(context: Context) -> list[str]:
         )
     if wait := verdict_on(load, settings).wait:
         lines.append(f"Ahora mismo la copia esperaría: {wait}")
-    if full := closed_gate("disk", Facts(datetime.now(UTC), settings, disk=disk)):
+    if full := closed_gate("disk", Facts(settings, disk=disk)):
         raise MigrationError(
             f"{full.gate}: {full.message}",
             left="No se copió nada.",

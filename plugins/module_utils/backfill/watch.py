@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ..core.backfill.load import ServerLoad, Slot, Standby, Transaction, Verdict
@@ -22,6 +21,7 @@ from ..core.server.sqlstate import SENTENCES
 from ..ledger import lease
 from ..server import db
 from ..server.attended import attended
+from ..server.clock import server_time
 from ..server.connect import connect
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def read_load(conn: Connection) -> ServerLoad:
 
 def verdict_on(load: ServerLoad, settings: Settings) -> Verdict:
     """Return what the load asks of the next batch."""
-    closed = closed_gate("replication_lag", Facts(datetime.now(UTC), settings, load=load))
+    closed = closed_gate("replication_lag", Facts(settings, load=load))
     return Verdict(closed.message if closed else "", load.drag())
 
 
@@ -113,7 +113,7 @@ class Watch:
         if lease.stop_requested(conn, self.run_id):
             raise paused(f"Parada pedida: {stops}", left=left)
         if self.window is not None:
-            where = position(self.window, datetime.now(UTC))
+            where = position(self.window, server_time(conn))
             if not where.inside or where.seconds <= RESERVE_SECONDS:
                 raise paused(
                     f"La ventana de mantenimiento {self.window} se cierra (allí son las {where.local:%H:%M:%S}): {stops}",

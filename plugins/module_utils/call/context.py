@@ -10,13 +10,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ..core.catalogue import Catalogue, catalogue_from_json
-from ..core.errors import MigrationError
+from ..core.errors import MigrationError, skipped_guard
 from ..core.mapping.file import load_mapping
 from ..core.mapping.types import TableMapping
 from ..core.phase.settings import Settings, settings_of
 from ..core.rows.routes import Route, routes_of
 from ..core.rows.set_aside import CARRIED
-from ..ledger import bookkeeping, lease, runs
+from ..ledger import bookkeeping, lease
 from ..ledger.events import left_so_far
 from ..server import db
 from ..server.connect import connect
@@ -77,7 +77,7 @@ def opened(params: Mapping[str, Any], check: bool) -> Iterator[Context]:
     Raises MigrationError, code no_run, for an empty run_id: the guard never announced it.
     """
     if not params["run_id"]:
-        raise runs.skipped_guard()
+        raise skipped_guard()
     settings = settings_of(params)
     mapping = load_mapping(params["mapping"], params["mapping_path"])
     conn = connect(params["database_url"], params["run_id"])

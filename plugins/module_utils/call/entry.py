@@ -51,8 +51,7 @@ def run_module(spec: dict[str, Any], job: Job) -> None:
             waited = {"code": error.code, "msg": message, "seconds": lookout.LONGEST_WAIT, "patience": patience}
             lines = [*map(escape, error.details.get("lines", [])), *message.splitlines()]
             module.exit_json(**{"lines": lines, **_kept(log, lines, lines)}, more=True, changed=False, waited=waited)
-        if error.code != "log":
-            error.details |= _kept(log, message.splitlines(), error.details.get("lines", []))
+        error.details |= _kept(log, message.splitlines(), error.details.get("lines", []))
         module.fail_json(msg=message, code=error.code, **error.details)
     except Exception as bug:
         log.write(traceback.format_exc().splitlines())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import NOTHING_CHANGED, STEP_CHANGED_NOTHING, MigrationError
@@ -17,6 +16,7 @@ from ..core.phase.settings import Settings, settings_of, unknown_subphase
 from ..core.phase.summary import Ending
 from ..core.words import escape, size
 from ..ledger import lease, runs
+from ..server.clock import both_clocks
 from ..server.identity import describe_database
 from .runlog import RunLog
 
@@ -49,8 +49,8 @@ class Request:
 
     @property
     def log(self) -> str:
-        """Where the run's log lies, '' when none is written."""
-        return str(self.run_log.path) if self.run_log.backup_dir else ""
+        """Where the run's log lies, '' when none is written or none can be."""
+        return str(self.run_log.path) if self.run_log.backup_dir and not self.run_log.problem() else ""
 
     @property
     def run_log(self) -> RunLog:
@@ -111,9 +111,9 @@ def parts_with_pairs(mapping: TableMapping, phase: str) -> tuple[str, ...]:
 
 def decision(conn: Connection, request: Request) -> Decision:
     """What the gates say now."""
-    now, pairs = datetime.now(UTC), runs.begun_pairs(conn)
+    (now, runner), pairs = both_clocks(conn), runs.begun_pairs(conn)
     begun = frozenset(pair.phase for pair in request.mapping.pairs if (pair.source, pair.target) in pairs)
-    return decide(Facts(now, request.settings, request.plan, runs.recorded_runs(conn), begun))
+    return decide(Facts(request.settings, now, runner, request.plan, runs.recorded_runs(conn), begun))
 
 
 def identity_lines(conn: Connection) -> list[str]:

@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ..core.errors import NOTHING_CHANGED, MigrationError
 from ..core.words import escape
+
+# What an operator may meet, in our words: the system's are in its own language.
+WHY_NOT = {
+    errno.EACCES: "permiso denegado (es de otro usuario)",
+    errno.EPERM: "operación no permitida",
+    errno.EROFS: "el disco es de solo lectura",
+    errno.ENOSPC: "no queda sitio en el disco",
+    errno.EDQUOT: "la cuota de disco está agotada",
+    errno.EISDIR: "en su lugar hay una carpeta",
+    errno.ENOTDIR: "una parte de la ruta no es una carpeta",
+    errno.EEXIST: "una parte de la ruta no es una carpeta",
+    errno.ENOENT: "la carpeta no existe",
+    errno.ELOOP: "en su lugar hay un enlace simbólico",
+    errno.ENAMETOOLONG: "la ruta es demasiado larga",
+    errno.EIO: "el disco no responde bien",
+}
 
 
 @dataclass(frozen=True)
@@ -24,15 +40,9 @@ class RunLog:
         """The file."""
         return Path(self.backup_dir) / "registros" / f"{self.run_id}.log"
 
-    def require(self) -> None:
-        """Raises MigrationError, code log, where it cannot be written: asked before a phase changes anything."""
-        if reason := self._append(""):
-            raise MigrationError(
-                f"No se puede escribir el registro {self.path}: {reason}",
-                left=NOTHING_CHANGED,
-                move="Revise backup_dir (sitio y permisos) y repita la orden.",
-                code="log",
-            )
+    def problem(self) -> str:
+        """Why it cannot be written, '' where it can."""
+        return self._append("")
 
     def write(self, lines: Iterable[str]) -> str:
         """Append each line with the time; control characters are written out.
@@ -60,5 +70,11 @@ class RunLog:
             with os.fdopen(handle, "a", encoding="utf-8", errors="backslashreplace") as file:
                 file.write(text)
         except OSError as error:
-            return error.strerror or type(error).__name__
+            return why_not(error)
         return ""
+
+
+def why_not(error: OSError) -> str:
+    """What the system said, in our words."""
+    number = error.errno or 0
+    return WHY_NOT.get(number, f"error {errno.errorcode.get(number, 'de entrada y salida')}")

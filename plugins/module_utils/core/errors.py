@@ -34,3 +34,13 @@ class RepeatedError(MigrationError):
     def __init__(self, text: str, *, code: str, details: Mapping[str, Any] | None = None) -> None:
         super().__init__(text, left="", move="", code=code, details=details)
         self.args = (text,)
+
+
+def skipped_guard() -> MigrationError:
+    """What a module says that was called without a run."""
+    return MigrationError(
+        "Esta orden se saltó la guardia (--skip-tags always o --start-at-task): no hay ninguna ejecución abierta",
+        left=NOTHING_CHANGED,
+        move="Llame al playbook entero.",
+        code="no_run",
+    )

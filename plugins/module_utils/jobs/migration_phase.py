@@ -8,9 +8,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ..call.request import Params, Request, other_holder, request_of
-from ..core.errors import COMMITTED_STAYS, READ_ONLY_STEP, MigrationError, RepeatedError
+from ..core.errors import COMMITTED_STAYS, READ_ONLY_STEP, MigrationError, RepeatedError, skipped_guard
 from ..core.phase.history import VERIFY
-from ..ledger import runs
 from ..phase.closing import close_phase
 from ..phase.failing import PREFIX, fail_phase, tell
 from ..phase.opening import open_phase
@@ -27,7 +26,7 @@ Operation = Callable[["Connection", Request], list[str]]
 def run(params: Params, check: bool) -> dict[str, Any]:
     """The module's work, by operation. Raises MigrationError, code no_run, where no guard has begun a run."""
     if not params["run_id"]:
-        raise runs.skipped_guard()
+        raise skipped_guard()
     request, operation = request_of(params, check), _operation(params["operation"])
     reads = check or request.plan.action == VERIFY or params["operation"] in ("status", "quarantine")
     with db.explaining(left=READ_ONLY_STEP if reads else COMMITTED_STAYS), _connected(params, request) as conn:

@@ -6,7 +6,6 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -194,7 +193,7 @@ def _backup_refusals(context: Context, backup_dir: str) -> list[str]:
 
 
 def _disk_refusals(context: Context, disk: ServerDisk | BackupDisk) -> list[str]:
-    full = closed_gate("disk", Facts(datetime.now(UTC), context.settings, disk=disk))
+    full = closed_gate("disk", Facts(context.settings, disk=disk))
     return [f"{full.gate}: {full.message} {way_past(full.gate, context.settings.overrides)}"] if full else []
 
 

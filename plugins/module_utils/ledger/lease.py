@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..core.errors import NOTHING_CHANGED, STEP_CHANGED_NOTHING, MigrationError
+from ..core.errors import NOTHING_CHANGED, STEP_CHANGED_NOTHING, MigrationError, skipped_guard
 from ..core.phase.history import Run
 from ..core.words import escape
 from ..server import db
@@ -226,7 +226,7 @@ def fence(conn: Connection, run_id: str) -> None:
 def _lost(conn: Connection, run_id: str) -> MigrationError:
     found = holder(conn) if run_id else None
     if found is None and (not run_id or runs.run_of(conn, run_id) is None):
-        return runs.skipped_guard()
+        return skipped_guard()
     now = "ahora no lo tiene nadie"
     if found is not None:
         now = f"ahora lo tiene {found.run_id} ({escape(found.operator)} en {escape(found.host)})"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..core.errors import NOTHING_CHANGED, MigrationError
+from ..core.errors import skipped_guard
 from ..core.phase.history import LEGAL_FROM, Run
 from ..server import db
 from . import bookkeeping
@@ -36,16 +36,6 @@ def begun_pairs(conn: Connection) -> set[tuple[str, str]]:
         return set()
     rows = db.fetch_all(conn, "SELECT DISTINCT tabla_origen, tabla_destino FROM migracion.progreso_copia")
     return {(source, target) for source, target in rows}
-
-
-def skipped_guard() -> MigrationError:
-    """What a module says that was called without a run."""
-    return MigrationError(
-        "Esta orden se saltó la guardia (--skip-tags always o --start-at-task): no hay ninguna ejecución abierta",
-        left=NOTHING_CHANGED,
-        move="Llame al playbook entero.",
-        code="no_run",
-    )
 
 
 def run_of(conn: Connection, run_id: str) -> Run | None:

@@ -21,7 +21,7 @@ NO_LEDGER = ("identity", "read_only")
 
 
 # Raised before the run had begun.
-NOT_BEGUN = ("refused", "lease", "no_run", "log", *NO_LEDGER)
+NOT_BEGUN = ("refused", "lease", "no_run", *NO_LEDGER)
 
 
 # The summary was printed and the ledger is right: only the exit code is left to tell.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..call.request import Request, dead_run, decision, identity_lines, other_holder
 from ..core.errors import NOTHING_CHANGED, READ_ONLY_STEP, MigrationError
-from ..core.phase.gates import Decision, override_argument
+from ..core.phase.gates import GATES, Decision, override_argument
 from ..core.phase.history import APPLY, TAGS, VERIFY, Plan, standing_parts
 from ..core.words import escape
 from ..ledger import bookkeeping, lease, runs
@@ -21,11 +21,8 @@ if TYPE_CHECKING:
 def open_phase(conn: Connection, request: Request) -> list[str]:
     """Say which database this is, ask all gates, take the lease, begin the row.
 
-    Raises MigrationError: code refused where a gate stays closed, lease where another run lives, log where the way forward
-    would have none.
+    Raises MigrationError: code refused where a gate stays closed, lease where another run lives.
     """
-    if request.plan.action == APPLY:  # the way back and a proof do without
-        request.run_log.require()
     lines = identity_lines(conn)
     require_writable(conn)  # a proof leaves its event
     if request.plan.action == VERIFY:
@@ -67,7 +64,7 @@ def claim_of(request: Request) -> lease.Claim:
         pid=int(who.get("pid", 0)),
         operator=str(who.get("operator", "?")),
         process=who.get("process", {}),
-        detail={"subfases": parts, "subfase": request.subphase},
+        detail={"subfases": parts, "subfase": request.subphase, "runbook": who.get("runbook", {})},
     )
 
 
@@ -100,9 +97,11 @@ def refusal_of(request: Request, decided: Decision, lines: list[str]) -> Migrati
         if refusal.first:
             phase, tags, part = refusal.first
             more = ("-e", f"subfase={part}") if part else ()
-            text.append(f"      {request.command.text(phase, tags, more=more, without=('subfase', 'overrides'))}")
-    if argument := override_argument([refusal.gate for refusal in decided.refusals], request.settings.overrides):
-        call = request.command.text(plan.phase, TAGS[plan.action], more=(argument,), without=("overrides",))
+            text.append(f"      {request.command.text(phase, tags, more=more, without=('subfase',))}")
+    # what this -e opened in another way is asked for by name too: no command repeats it
+    opened = {gate.name: "" for gate in GATES if gate.setting in request.command.dropped}
+    if argument := override_argument([refusal.gate for refusal in decided.refusals], {**request.settings.overrides, **opened}):
+        call = request.command.text(plan.phase, TAGS[plan.action], more=(argument,))
         closed = any(not refusal.overridable for refusal in decided.refusals)
         text.append(f"  {'Lo demás se pasaría así' if closed else 'Si aun así debe ser'}, con su motivo: {call}")
     what, move = f"no se puede {plan.action} ahora", "\n".join(text)

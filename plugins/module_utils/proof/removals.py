@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ..call.context import Context
@@ -30,7 +29,7 @@ def require_few_removals(context: Context, targets: Sequence[str]) -> list[str]:
     """
     removals = foreseen(context, dict.fromkeys(targets))
     settings = context.settings
-    closed, reason = passed_gate("removal", Facts(datetime.now(UTC), settings, removals=removals))
+    closed, reason = passed_gate("removal", Facts(settings, removals=removals))
     if closed is None:
         return []
     if not reason:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ..core.mapping.types import TableMapping
 from ..core.survey.server_findings import ForeignReference, OrphanGrant, Prepared, SortingVersion, Standbys
+from ..server.clock import both_clocks
 from ..server.db import Error, fetch_all, fetch_one
 
 if TYPE_CHECKING:
@@ -100,9 +100,7 @@ def encoding(conn: Connection, texts: Callable[[], Mapping[str, str]]) -> tuple[
 
 def clocks(conn: Connection) -> tuple[float, str, str]:
     """Return how many seconds the server's clock is ahead of this machine's, and both clocks as text."""
-    before = datetime.now(UTC)
-    server = fetch_all(conn, "SELECT clock_timestamp()")[0][0]
-    here = before + (datetime.now(UTC) - before) / 2
+    server, here = both_clocks(conn)
     return (server - here).total_seconds(), f"{server:%Y-%m-%d %H:%M:%S} UTC", f"{here:%Y-%m-%d %H:%M:%S} UTC"
 
 

@@ -8,7 +8,6 @@ from contextlib import closing, contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event
-from types import SimpleNamespace
 from typing import Any
 
 import psycopg2
@@ -72,8 +71,7 @@ def test_as_shipped_a_batch_has_half_a_minute_before_the_windows_end(
 ) -> None:
     bookkeeping.ensure_schema(conn)
     closes = datetime(2026, 11, 25, 6, 0, tzinfo=UTC)
-    now = SimpleNamespace(now=lambda zone: closes - timedelta(seconds=seconds))
-    monkeypatch.setattr(watch, "datetime", now)
+    monkeypatch.setattr(watch, "server_time", lambda conn: closes - timedelta(seconds=seconds))
     looks = watch.Watch("prueba", settings_of({"maintenance_window": window_until(closes)}))
     with pytest.raises(MigrationError, match="La ventana de mantenimiento") if stops else nullcontext():
         looks.require_time(conn)

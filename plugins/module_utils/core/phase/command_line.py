@@ -6,14 +6,13 @@ import json
 import posixpath
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
 from ..words import nearest
-from .settings import SECRET
 
 RUNNER = "migration_runner"
 PHASE_TAGS = (("all",), ("verify",), ("rollback",))
@@ -34,6 +33,7 @@ class Invocation:
     start_at: str = ""
     inventories: tuple[str, ...] = ()
     missing_inventories: tuple[str, ...] = ()
+    sites: tuple[str, ...] = ()  # folders of sites in the one that was given
     runners: tuple[str, ...] | None = None
 
     def problems(self) -> list[str]:
@@ -62,6 +62,12 @@ class Invocation:
     def _inventory(self) -> list[str]:
         if self.missing_inventories:
             return [f"-i {name}: ese inventario no existe" for name in self.missing_inventories]
+        if len(self.inventories) > 1 or self.sites or any("," in name for name in self.inventories):
+            several = ", ".join(self.sites or self.inventories)
+            return [
+                f"Un solo sitio por orden, y aquí hay varios ({several}): los ajustes de uno taparían los de otro, sus puertas "
+                "también. Llame con uno, por ejemplo -i prod, sin lista en ANSIBLE_INVENTORY ni en ansible.cfg"
+            ]
         if self.runners is None:
             given = f"-i {' -i '.join(self.inventories)}" if self.inventories else "Sin -i"
             return [f"{given}: el inventario no tiene el grupo {RUNNER}. Pruebe -i demo, -i staging o -i prod"]
@@ -75,13 +81,14 @@ class Invocation:
 
 @dataclass(frozen=True)
 class Command:
-    """How this run was called, to say how to call the next: same -i, same -e without secrets, same vault options."""
+    """How this run was called, to say how to call the next: same -i, same vault options, and of -e what lasts."""
 
     playbook: str
     options: tuple[str, ...] = ()
     extra: tuple[str, ...] = ()
     playbooks: tuple[str, ...] = ()
-    url_by_extra: bool = False
+    dropped: tuple[str, ...] = ()  # own settings that were given for this run alone
+    others_by_extra: bool = False  # whether more was given by -e that is not repeated
 
     @classmethod
     def of(cls, facts: Mapping[str, Any]) -> Command:
@@ -91,13 +98,14 @@ class Command:
             tuple(facts.get("options", ())),
             tuple(facts.get("extra", ())),
             tuple(facts.get("playbooks", ())),
-            bool(facts.get("url_by_extra", False)),
+            tuple(facts.get("dropped", ())),
+            bool(facts.get("others_by_extra", False)),
         )
 
     def text(self, name: str, tags: str = "", more: Sequence[str] = (), without: Sequence[str] = ()) -> str:
         """The command for the playbook of that name ('fase2', 'estado'), quoted for a shell; only fase2 takes a subfase."""
         without = without if name == "fase2" else (*without, "subfase")
-        extra = [cleaned for raw in self.extra if (cleaned := clean_extra(raw, without))]
+        extra = [cleaned for raw in self.extra if (cleaned := clean_extra(raw, lambda given: given not in without))]
         words = ["ansible-playbook", self._sibling(name), *self.options]
         words += [word for value in extra for word in ("-e", value)]
         words += ["--tags", tags] if tags else []
@@ -110,12 +118,8 @@ class Command:
         return posixpath.join(folder, name + (posixpath.splitext(base)[1] or ".yml"))
 
 
-def clean_extra(raw: str, without: Sequence[str] = ()) -> str:
-    """One -e without secrets and without the given variables; '' when nothing is left."""
-
-    def kept(name: str) -> bool:
-        return name not in without and not SECRET.search(name)
-
+def clean_extra(raw: str, kept: Callable[[str], bool]) -> str:
+    """Return one -e with those variables only; '' when nothing is left. A file, by its name, stays as it is."""
     if raw.startswith("@"):
         return raw
     if raw.lstrip().startswith(("{", "[")):

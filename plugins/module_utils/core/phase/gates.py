@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
+from ..waits import CLOCKS_APART
+from ..words import duration
 from .history import APPLY, PHASES, REVERT, VERIFY, Plan, Run, completed_at, is_complete, standing_parts
 from .window import position
 
@@ -32,8 +34,9 @@ class Judged(Protocol):
 class Facts:
     """What the gates look at. What nobody has looked at is not there, and the gate that asks for it stays open."""
 
-    now: datetime
     settings: Settings
+    now: datetime | None = None  # by the server's clock
+    runner: datetime | None = None  # the same moment by the clock of the machine that runs the modules
     plan: Plan | None = None
     runs: tuple[Run, ...] = ()
     begun: frozenset[str] = frozenset()  # phases of which rows were carried and not taken back, completed or not
@@ -105,7 +108,7 @@ def decide(facts: Facts) -> Decision:
         return Decision(tuple(_later_phase_stands(plan, facts)))
     closed = [found for gate in GATES if (found := gate.closed(facts)) is not None]
     reasons = facts.settings.overrides
-    refusals = [*_order(plan, facts.runs), *(found for found in closed if found.gate not in reasons)]
+    refusals = [*_order(plan, facts.runs), *_clocks(facts), *(found for found in closed if found.gate not in reasons)]
     return Decision(tuple(refusals), tuple((found, reasons[found.gate]) for found in closed if found.gate in reasons))
 
 
@@ -127,11 +130,14 @@ def way_past(gate: str, overrides: Mapping[str, str]) -> str:
 
 
 def override_argument(gates: Iterable[str], overrides: Mapping[str, str]) -> str:
-    """The exact -e that passes those of the gates that may be passed, '' when none may."""
+    """The exact -e that passes those of the gates that may be passed, '' when none may.
+
+    Those that this run passes already, ``overrides``, are among them; a reason is asked for anew.
+    """
     named = [gate for gate in gates if gate in GATE_NAMES]
     if not named:
         return ""
-    wanted = {**overrides, **dict.fromkeys(named, "MOTIVO")}
+    wanted = dict.fromkeys([*overrides, *named], "MOTIVO")
     return "-e " + shlex.quote(json.dumps({"overrides": wanted}, ensure_ascii=False))
 
 
@@ -153,6 +159,20 @@ def _order(plan: Plan, runs: tuple[Run, ...]) -> Iterable[ClosedGate]:
     if waiting:
         said = f"La subfase {plan.parts[0]} va después de {', '.join(waiting)}."
         yield ClosedGate("order", said, not_yet_run=True, first=(plan.phase, "", waiting[0]))
+
+
+def _clocks(facts: Facts) -> Iterable[ClosedGate]:
+    """No override: one of the two is wrong, and with the server's, all that is decided by time."""
+    if facts.now is None or facts.runner is None:
+        return
+    apart = abs((facts.now - facts.runner).total_seconds())
+    if apart > CLOCKS_APART:
+        yield ClosedGate(
+            "clock",
+            f"El reloj del servidor marca {facts.now:%Y-%m-%d %H:%M:%S} UTC y el de la máquina que ejecuta "
+            f"{facts.runner:%Y-%m-%d %H:%M:%S} UTC: {duration(apart)} de diferencia, y se admiten {CLOCKS_APART} s. Ventana y "
+            "días de reposo van por el del servidor. Ponga en hora el que esté mal y repita la orden.",
+        )
 
 
 def _later_phase_stands(plan: Plan, facts: Facts) -> Iterable[ClosedGate]:
@@ -189,7 +209,7 @@ def _in_words(plan: Plan, runs: tuple[Run, ...], phase: str, state: str) -> str:
 def _window(facts: Facts) -> str:
     """The clock stands outside the maintenance window."""
     window = facts.settings.maintenance_window
-    if window is None or (now := position(window, facts.now)).inside:
+    if window is None or facts.now is None or (now := position(window, facts.now)).inside:
         return ""
     return (
         f"Fuera de la ventana de mantenimiento {window}: allí son las {now.local:%H:%M}; abre dentro de "
@@ -201,7 +221,7 @@ def _stabilization(facts: Facts) -> str:
     """The phase before ended less than so many days ago."""
     index, days = PHASES.index(facts.plan.phase) if facts.plan else 0, facts.settings.stabilization_days
     ended = completed_at(facts.runs, PHASES[index - 1]) if index else None
-    if ended is None or days <= 0:
+    if ended is None or facts.now is None or days <= 0:
         return ""
     left = ended + timedelta(days=days) - facts.now
     if left <= timedelta(0):

@@ -50,8 +50,6 @@ def parse_number(value: Any) -> float:
 
 def parse_overrides(value: Any) -> dict[str, str]:
     """From a gate's name to the reason why it is passed."""
-    if value in (None, ""):
-        return {}
     if not isinstance(value, Mapping):
         raise ValueError('se espera puerta y motivo: -e \'{"overrides": {"window": "acordado con soporte"}}\'')
     for gate, reason in value.items():

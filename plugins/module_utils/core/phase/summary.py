@@ -70,8 +70,10 @@ class Ending:
             found.append(f"  Para continuar: corrija la causa y repita: {again}")
         elif following := self._next():
             found.append(f"  Siguiente: {following}")
-        if found and self.command.url_by_extra:
-            found.append("  (más su -e database_url=…, que aquí no se repite; mejor en la variable DATABASE_URL)")
+        if found and self.command.others_by_extra:
+            found.append("  (más sus otros -e, que aquí no se repiten; database_url, mejor en la variable DATABASE_URL)")
+        if found and self.command.dropped:
+            found.append(f"  (sin lo que se dio solo para esta ejecución: {', '.join(self.command.dropped)})")
         return found
 
     def _next(self) -> str:

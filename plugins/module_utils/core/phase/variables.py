@@ -36,6 +36,13 @@ def parse_texts(value: Any) -> list[str]:
     return list(value)
 
 
+def parse_subphase(value: Any) -> str:
+    """A part of a phase; YAML takes 2.1 for a number."""
+    if not isinstance(value, str | float | int) or isinstance(value, bool):
+        raise ValueError(f"se espera una subfase como 2.1, no {value!r}")
+    return str(value).strip()
+
+
 def parse_services(value: Any) -> list[dict[str, Any]]:
     """Services: a name and its URLs."""
     known = {"name", "health_url", "smoke_url", "public_url", "singleton"}
@@ -51,15 +58,17 @@ def parse_services(value: Any) -> list[dict[str, Any]]:
 class Variable:
     """A public variable. ``phases``: the playbooks where it makes sense; empty means all.
 
+    ``once``: given by -e it lets one run pass what would hold it, so no printed command repeats it.
     ``unasked``: nothing asks it yet; these values leave out what it stands for, and any other is told at a run's beginning.
     """
 
     parse: Callable[[Any], Any]
     phases: tuple[str, ...] = ()
     unasked: tuple[Any, ...] = ()
+    once: bool = False
 
 
-# services_enabled: the summary of every run says already that services take no part, and why. propagation_rows: its default.
+# services_enabled: the summary of every run says already that services take no part, and why.
 VARIABLES: Mapping[str, Variable] = {
     "database_url": Variable(parse_text),
     "backup_dir": Variable(parse_path),
@@ -68,20 +77,20 @@ VARIABLES: Mapping[str, Variable] = {
     "migration_services": Variable(parse_services, unasked=([],)),
     "services_enabled": Variable(PARSERS["services_enabled"], unasked=(True, False)),
     "code_repos": Variable(parse_texts, unasked=([],)),
-    "maintenance_window": Variable(PARSERS["maintenance_window"]),
-    "approvals_required": Variable(whole_from(0), unasked=(0,)),
-    "stabilization_days": Variable(PARSERS["stabilization_days"]),
-    "quiet_hours": Variable(parse_number, unasked=(0,)),
-    "stable_hours": Variable(parse_number, unasked=(0,)),
+    "maintenance_window": Variable(PARSERS["maintenance_window"], once=True),
+    "approvals_required": Variable(whole_from(0), unasked=(0,), once=True),
+    "stabilization_days": Variable(PARSERS["stabilization_days"], once=True),
+    "quiet_hours": Variable(parse_number, unasked=(0,), once=True),
+    "stable_hours": Variable(parse_number, unasked=(0,), once=True),
     "waived_quarantine": Variable(PARSERS["waived_quarantine"]),
     "batch_rows": Variable(PARSERS["batch_rows"]),
     "copy_workers": Variable(PARSERS["copy_workers"]),
     "deferred_index_rows": Variable(PARSERS["deferred_index_rows"]),
     "database_disk_gb": Variable(PARSERS["database_disk_gb"]),
-    "subfase": Variable(lambda value: str(value).strip(), ("fase2",)),
-    "propagation_rows": Variable(whole_from(0), unasked=(1000,)),
+    "subfase": Variable(parse_subphase, ("fase2",)),
+    "propagation_rows": Variable(whole_from(0), unasked=(None,)),  # no value leaves out what it stands for
     "rollback_on_failure": Variable(parse_bool, unasked=(False,)),
-    "overrides": Variable(PARSERS["overrides"]),
+    "overrides": Variable(PARSERS["overrides"], once=True),
 }
 
 

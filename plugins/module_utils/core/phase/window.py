@@ -40,8 +40,8 @@ class Position:
 
 
 def parse_window(value: Any) -> Window | None:
-    """Return the window, None for an empty one (always open); ValueError in Spanish otherwise."""
-    if value in (None, "", {}):
+    """Return the window, None for {} (always open); ValueError in Spanish otherwise: nothing said is not "always"."""
+    if isinstance(value, Mapping) and not value:
         return None
     if not isinstance(value, Mapping) or set(value) != {"start", "end", "timezone"}:
         raise ValueError('se espera {start: "02:00", end: "06:00", timezone: America/Guayaquil}, o {} para siempre')

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..sqltext import ident, literal
+from ..waits import CLOCKS_APART
 from ..words import duration
 from .findings import BAR, GOOD, NOTICE, Finding, named
 
 ENCODING = "codificación de la base"
-CLOCKS_APART = 60  # seconds
 NEWEST_SERVER = 18
 SUPERUSER = "un superusuario; en un servicio gestionado, su soporte"
 
