@@ -167,7 +167,7 @@ def remove_what_stops_the_plan(database: Database, folder: Path) -> None:
             keys = " AND ".join(f"l.{c.name} = f.{k}" for c, k in zip(route.key, route.key_names, strict=True))
             refused = f"FROM {route.view} f WHERE {keys} AND NOT ({accepted('f')})"
             db.run_sql(context.conn, f"DELETE FROM {route.source_table} l WHERE EXISTS (SELECT {refused})")
-        uninstall_routes(context.conn, context.all_routes)
+        uninstall_routes(context.conn)
     jobs.drop_tables()
     database.query("DROP SCHEMA migracion CASCADE")  # the bookkeeping of a copy would be another database's
     with closing(psycopg2.connect(database.superuser_url)) as connection:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..core.backfill.removing import explained_by
 from ..core.bookkeeping import BOOKKEEPING
 from ..core.errors import NOTHING_CHANGED, MigrationError
 from ..core.mapping.types import TableMapping
-from ..core.proof.comparison import unexplained_sql
+from ..core.proof.comparison import OwnColumn, unexplained_sql
 from ..core.rows.routes import Route
 from ..core.sqltext import qname
+from ..schema.references import foreign_to, references_to, refused_references
 from ..schema.routines import uninstall_routes
 from ..server.db import compose, execute, fetch_all, fetch_one, run_sql
 from .deferred_indexes import restore
@@ -20,36 +22,82 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
 
+@dataclass(frozen=True)
+class WayBack:
+    """What a way back does: ``targets`` in the mapping's order, by which routes ``staying`` rows of a table are given still,
+    which tables are ``emptied``, and the ``others``, empty, that TRUNCATE wants too because they point at these."""
+
+    schema: str
+    targets: tuple[str, ...]
+    staying: dict[str, list[Route]]
+    others: tuple[str, ...]
+
+    @property
+    def emptied(self) -> list[str]:
+        """The tables of which no row stays."""
+        return [t for t in self.targets if not self.staying[t]]
+
+    @property
+    def tables(self) -> list[str]:
+        """Every table that it locks."""
+        return [*self.targets, *self.others]
+
+    def counted(self, conn: Connection) -> Iterator[tuple[str, str]]:
+        """Yield each table, children first, and which of its rows leave, as SQL."""
+        for target in reversed(self.targets):
+            rest = f" t WHERE NOT ({explained_by(self.staying[target], 't')})" if self.staying[target] else ""
+            yield target, f"{qname(self.schema, target)}{rest}"
+
+
 def take_rows_back(
-    conn: Connection, mapping: TableMapping, routes: Sequence[Route], all_routes: Sequence[Route], run_id: str
+    conn: Connection,
+    mapping: TableMapping,
+    routes: Sequence[Route],
+    all_routes: Sequence[Route],
+    run_id: str,
+    together: Collection[str],
 ) -> dict[str, int]:
     """Take the rows of ``routes`` out of the Spanish tables in the caller's transaction; returns counts by table.
 
     What only a Spanish table holds (no legacy row gives that row) is kept in migracion.apartada first. A table that
-    routes of another subphase fill too keeps their rows.
+    routes of another subphase fill too keeps their rows. ``together``: all tables that this way back empties. Raises
+    MigrationError, code unsafe, where others' rows hang on them.
     """
-    targets = list(dict.fromkeys(r.pair.target for r in routes))
-    staying = {t: [r for r in all_routes if r.pair.target == t and r not in routes] for t in targets}
-    staying = {t: [r for r in kept if _was_copied(conn, r)] for t, kept in staying.items()}
-    emptied = [t for t in targets if not staying[t]]
-    locked = [*targets, *_referencing(conn, mapping, emptied)]
-    run_sql(conn, f"LOCK TABLE {', '.join(qname(mapping.schema, n) for n in locked)} IN ACCESS EXCLUSIVE MODE")
+    plan = _plan(conn, mapping, routes, all_routes, together)
+    run_sql(conn, f"LOCK TABLE {', '.join(qname(mapping.schema, n) for n in plan.tables)} IN ACCESS EXCLUSIVE MODE")
+    if _plan(conn, mapping, routes, all_routes, together) != plan:
+        raise RuntimeError("the tables changed while their locks were waited for")
     outcome: dict[str, int] = {}
-    for target in reversed(targets):
-        fill = [r for r in all_routes if r.pair.target == target]
-        outcome[f"{target}: apartadas"] = _set_aside(conn, fill, run_id)
-        outcome[f"{target}: retiradas"] = fetch_all(conn, f"SELECT count(*) FROM {qname(mapping.schema, target)}")[0][0]
-        if staying[target]:
-            name = qname(mapping.schema, target)
-            run_sql(conn, f"DELETE FROM {name} t WHERE NOT ({explained_by(staying[target], 't')})")
-            outcome[f"{target}: retiradas"] -= fetch_all(conn, f"SELECT count(*) FROM {name}")[0][0]
-    if emptied:
-        tables = [t for t in locked if t not in targets or t in emptied]
+    for target, leaving in plan.counted(conn):
+        kept = _unexplained(conn, [r for r in all_routes if r.pair.target == target])
+        outcome[f"{target}: apartadas"] = execute(
+            conn,
+            compose("INSERT INTO {a} (run_id, tabla, clave, fila, nulos_json) ", a=(BOOKKEEPING, "apartada"))
+            + f"SELECT %s, %s, clave, fila, nulos FROM ({kept.replace('%', '%%')}) u",
+            (run_id, target),
+        )
+        outcome[f"{target}: retiradas"] = fetch_all(conn, f"SELECT count(*) FROM {leaving}")[0][0]
+        if plan.staying[target]:
+            run_sql(conn, f"DELETE FROM {leaving}")
+    if plan.emptied:
+        tables = [*plan.emptied, *plan.others]
         run_sql(conn, f"TRUNCATE {', '.join(qname(mapping.schema, n) for n in tables)} RESTART IDENTITY")
         restore(conn, mapping.schema, tables)
     _forget(conn, routes)
-    if not any(_was_copied(conn, r) for r in all_routes):
-        uninstall_routes(conn, all_routes)
+    if fetch_one(conn, f"SELECT 1 FROM {BOOKKEEPING}.progreso_copia LIMIT 1") is None:
+        uninstall_routes(conn)
+    return outcome
+
+
+def foresee_way_back(
+    conn: Connection, mapping: TableMapping, routes: Sequence[Route], all_routes: Sequence[Route], together: Collection[str]
+) -> dict[str, int]:
+    """Return what take_rows_back() would, or raise as it would, and lock nothing that anybody waits for."""
+    plan, outcome = _plan(conn, mapping, routes, all_routes, together), dict[str, int]()
+    for target, leaving in plan.counted(conn):
+        kept = _unexplained(conn, [r for r in all_routes if r.pair.target == target])
+        outcome[f"{target}: apartadas"] = fetch_all(conn, f"SELECT count(*) FROM ({kept}) u")[0][0]
+        outcome[f"{target}: retiradas"] = fetch_all(conn, f"SELECT count(*) FROM {leaving}")[0][0]
     return outcome
 
 
@@ -59,8 +107,11 @@ def nothing_to_take_back(conn: Connection, routes: Sequence[Route], all_routes: 
         return False
     others = {r.pair.target for r in all_routes if r not in routes and _was_copied(conn, r)}
     tables = {qname(r.schema, r.pair.target) for r in routes if r.pair.target not in others}
-    present = [t for t in tables if fetch_one(conn, "SELECT 1 WHERE to_regclass(%s) IS NOT NULL", (t,))]
-    return not any(fetch_one(conn, f"SELECT 1 FROM {t} LIMIT 1") for t in present)
+    return not any(fetch_one(conn, f"SELECT 1 FROM {t} LIMIT 1") for t in tables if _exists(conn, t))
+
+
+def _exists(conn: Connection, table: str) -> bool:
+    return fetch_one(conn, "SELECT 1 WHERE to_regclass(%s) IS NOT NULL", (table,)) is not None
 
 
 def _was_copied(conn: Connection, route: Route) -> bool:
@@ -72,34 +123,47 @@ def _was_copied(conn: Connection, route: Route) -> bool:
     return row is not None
 
 
-def _referencing(conn: Connection, mapping: TableMapping, names: list[str]) -> list[str]:
-    """Return the tables whose foreign keys point at these: TRUNCATE wants them too, so they must be empty."""
+def _plan(
+    conn: Connection, mapping: TableMapping, routes: Sequence[Route], all_routes: Sequence[Route], together: Collection[str]
+) -> WayBack:
+    ours = {t.name for t in mapping.tables}
+    targets = tuple(dict.fromkeys(r.pair.target for r in routes if _exists(conn, qname(mapping.schema, r.pair.target))))
+    staying = {t: [r for r in all_routes if r.pair.target == t and r not in routes and _was_copied(conn, r)] for t in targets}
     others: list[str] = []
-    for table in mapping.tables:
-        if table.name not in names and any(k.table in (*names, *others) for k in table.foreign_keys):
-            others.append(table.name)
-    present = [n for n in others if fetch_one(conn, "SELECT 1 WHERE to_regclass(%s) IS NOT NULL", (qname(mapping.schema, n),))]
-    full = [n for n in present if fetch_one(conn, f"SELECT 1 FROM {qname(mapping.schema, n)} LIMIT 1")]
+    while True:  # asked of the catalogue: anybody may have built a foreign key since
+        references = references_to(conn, mapping.schema, [*targets, *others])
+        more = [r.table for r in references if r.schema == mapping.schema and r.table in ours - {*targets, *others}]
+        if not more:
+            break
+        others += dict.fromkeys(more)
+    refused_references(foreign_to(references, mapping.schema, [*targets, *others]), "No se puede deshacer")
+    _require_empty_others(conn, mapping, targets, [n for n in others if n not in together])
+    return WayBack(mapping.schema, targets, staying, tuple(others))
+
+
+def _require_empty_others(conn: Connection, mapping: TableMapping, names: Sequence[str], others: Sequence[str]) -> None:
+    full = [n for n in others if fetch_one(conn, f"SELECT 1 FROM {qname(mapping.schema, n)} LIMIT 1")]
     if full:
-        first, last = "esas tablas (sin -e subfase se deshace la fase entera)", mapping.last_phase(full)
-        if last != mapping.last_phase(names):
-            first = f"{last}: ansible-playbook {last}.yml --tags rollback con el mismo -i"
+        last = mapping.last_phase(full) or mapping.last_phase(names)
+        whole = " (sin -e subfase, que deshace la fase entera)" if last == mapping.last_phase(names) else ""
         raise MigrationError(
             f"No se puede deshacer: {', '.join(full)} tiene filas que dependen de {', '.join(names)}",
             left=NOTHING_CHANGED,
-            move=f"Deshaga antes {first}.",
+            move=f"Deshaga antes {last}{whole}: ansible-playbook {last}.yml --tags rollback con el mismo -i.",
             code="unsafe",
         )
-    return present
 
 
-def _set_aside(conn: Connection, fill: Sequence[Route], run_id: str) -> int:
-    return execute(
+def _unexplained(conn: Connection, fill: Sequence[Route]) -> str:
+    """What the table has now beside the carried columns is asked of the catalogue: people may have added some of their own."""
+    rows = fetch_all(
         conn,
-        compose("INSERT INTO {apartada} (run_id, tabla, clave, fila) ", apartada=(BOOKKEEPING, "apartada"))
-        + f"SELECT %s, %s, clave, fila FROM ({unexplained_sql(fill).replace('%', '%%')}) u",
-        (run_id, fill[0].pair.target),
+        "SELECT a.attname, format_type(a.atttypid, a.atttypmod), pg_get_expr(d.adbin, d.adrelid) FROM pg_attribute a"
+        " LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum WHERE a.attrelid = to_regclass(%s)"
+        " AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' AND a.attidentity = '' ORDER BY a.attnum",
+        (fill[0].target_table,),
     )
+    return unexplained_sql(fill, [OwnColumn(*row) for row in rows])
 
 
 def _forget(conn: Connection, routes: Sequence[Route]) -> None:

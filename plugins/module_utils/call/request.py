@@ -18,6 +18,7 @@ from ..core.words import escape, size
 from ..ledger import lease, runs
 from ..server.clock import both_clocks
 from ..server.identity import describe_database
+from .applied import phases_begun
 from .runlog import RunLog
 
 if TYPE_CHECKING:
@@ -111,8 +112,8 @@ def parts_with_pairs(mapping: TableMapping, phase: str) -> tuple[str, ...]:
 
 def decision(conn: Connection, request: Request) -> Decision:
     """What the gates say now."""
-    (now, runner), pairs = both_clocks(conn), runs.begun_pairs(conn)
-    begun = frozenset(pair.phase for pair in request.mapping.pairs if (pair.source, pair.target) in pairs)
+    now, runner = both_clocks(conn)
+    begun = phases_begun(conn, request.mapping, runs.begun_pairs(conn))
     return decide(Facts(request.settings, now, runner, request.plan, runs.recorded_runs(conn), begun))
 
 

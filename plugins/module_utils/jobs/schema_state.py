@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from ..call.applied import applied_contexts, remember_applied
 from ..call.approval import require_approved
 from ..call.context import Context, opened
 from ..core.errors import NOTHING_CHANGED, READ_ONLY_STEP, MigrationError
@@ -21,7 +23,7 @@ from ..schema.routines import install_helpers, uninstall_routes
 from ..schema.second_sources import merged_notices
 from ..schema.structure import ACCESS, Difference
 from ..schema.tables import announce_schema, make_tables, missing_tables, names_taken
-from ..schema.undo import drop_tables, made_by_us
+from ..schema.undo import drop_tables, made_by_us, require_droppable
 from ..server import db
 
 
@@ -69,6 +71,7 @@ def _make(context: Context, missing: list[SpanishTable], damage: dict[str, list[
         repaired = repair_structure(conn, context.mapping, context.catalogue, damage)
         if missing:
             record_event(conn, context.run_id, "tablas_creadas", context.phase, {"tablas": [t.name for t in missing]})
+        remember_applied(context)
         bookkeeping.seal(conn)
         announce_schema(conn)
         return repaired
@@ -135,15 +138,14 @@ def absent(params: dict[str, Any], check: bool) -> dict[str, Any]:
                 record_event(conn, context.run_id, "tablas_borradas", context.phase, {"tablas": []})
             return {"lines": ["fase1: no hay tablas suyas que borrar."]}
         if check:
-            with db.rolled_back(conn, wait=DDL):
-                drop_tables(conn, context.mapping, ours)
+            require_droppable(conn, context.mapping.schema, ours, _last_phase(context))
             return {"lines": [f"Se borraría la tabla vacía {name}" for name in ours], "changed": True}
         context.begin()
 
         def act(connection: Any) -> None:
             lease.fence(connection, context.run_id)
-            uninstall_routes(connection, context.all_routes)
-            drop_tables(connection, context.mapping, ours)
+            uninstall_routes(connection)
+            drop_tables(connection, context.mapping.schema, ours, _last_phase(context))
             forget_owed(connection, owed_indexes(connection, ours))
             announce_schema(connection)
             record_event(connection, context.run_id, "tablas_borradas", context.phase, {"tablas": ours})
@@ -151,6 +153,12 @@ def absent(params: dict[str, Any], check: bool) -> dict[str, Any]:
         with db.explaining(left=NOTHING_CHANGED):
             db.with_lock_retries(conn, act, DDL, f"{', '.join(ours)} (ACCESS EXCLUSIVE)")
         return {"lines": [f"Borrada la tabla vacía {name}" for name in ours], "changed": True}
+
+
+def _last_phase(context: Context) -> Callable[[Sequence[str]], str]:
+    """Return what says the last phase that carried rows into some of the tables, under whatever mapping it did."""
+    mappings = [made.mapping for made in applied_contexts(context)]
+    return lambda names: max(mapping.last_phase(names) for mapping in mappings)
 
 
 def _require_shape(context: Context) -> None:

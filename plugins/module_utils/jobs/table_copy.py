@@ -6,14 +6,16 @@ from typing import Any
 
 from ..backfill.sequences import restore_sequences
 from ..backfill.slices import lines_before, run_slice, something_to_do
-from ..backfill.undo import nothing_to_take_back, take_rows_back
+from ..backfill.undo import foresee_way_back, nothing_to_take_back, take_rows_back
 from ..backfill.watch import Watch, with_lines
+from ..call.applied import applied_contexts, remember_applied
 from ..call.approval import require_approved
 from ..call.context import Context, opened
 from ..core.errors import NOTHING_CHANGED, MigrationError
 from ..core.proof.accounts import forecast_details
 from ..core.proof.comparison import DIFFERENT, MISSING, REFUSED
 from ..core.proof.findings import again_lines, difference_lines, forecast_lines, foreseen_lines
+from ..core.rows.routes import Route
 from ..core.waits import DDL
 from ..core.words import duration, number
 from ..ledger import bookkeeping, lease
@@ -22,7 +24,7 @@ from ..proof.accounting import named_differences, take_account
 from ..proof.removals import asking, held_rows, require_few_removals
 from ..proof.repair import Mender
 from ..proof.ties import bases, hanging, take_in
-from ..schema.routines import install_helpers, install_routes
+from ..schema.routines import install_helpers, install_routes, routes_installed
 from ..schema.virtual import virtual_schema
 from ..server import db
 
@@ -36,13 +38,17 @@ def copy(params: dict[str, Any], check: bool) -> dict[str, Any]:
         if check:
             return _forecast(context)
         require_approved(context)
-        if not something_to_do(context):
+        copies = something_to_do(context)
+        if not copies and routes_installed(context.conn, context.all_routes):
             return {"lines": [], "more": False}
         context.begin()
         with db.transaction(context.conn):
             install_helpers(context.conn)
             install_routes(context.conn, context.all_routes)
+            remember_applied(context)
             bookkeeping.seal(context.conn)
+        if not copies:  # another mapping was approved since: the repair that follows goes by it
+            return {"lines": [], "more": False}
         asked: list[str] = []
         watch = Watch(context.run_id, context.settings)
         mending = Mender(watch, context.database_url, context.settings.batch_rows, asking(context, asked))
@@ -106,34 +112,53 @@ def _rate(context: Context) -> float:
 def take_back(params: dict[str, Any], check: bool) -> dict[str, Any]:
     """Empty the Spanish tables of the phase, in one transaction; what only they held goes to migracion.apartada."""
     with opened(params, check) as context:
-        conn, routes = context.conn, context.routes
-        if not bookkeeping.exists(conn) or nothing_to_take_back(conn, routes, context.all_routes):
+        conn, todo = context.conn, _copies(context)
+        if not todo:
             if not check:
-                restore_sequences(conn, context.mapping, routes)
+                restore_sequences(conn, context.mapping, context.routes)
                 record_event(conn, context.run_id, "vaciado", context.phase)
             return {"lines": [f"{context.phase}: no se ha copiado nada, así que no hay filas que retirar."]}
+        outcome: dict[str, int] = {}
+        together = {r.pair.target for _, routes in todo for r in routes}
         if check:
-            with virtual_schema(context):
-                outcome = take_rows_back(conn, context.mapping, routes, context.all_routes, context.run_id)
+            for made, routes in todo:
+                with virtual_schema(made):
+                    outcome |= foresee_way_back(conn, made.mapping, routes, made.all_routes, together)
         else:
             context.begin()
 
             def act(connection: Any) -> dict[str, int]:
                 lease.fence(connection, context.run_id)
                 install_helpers(connection)
-                install_routes(connection, context.all_routes)
-                figures = take_rows_back(connection, context.mapping, routes, context.all_routes, context.run_id)
+                figures: dict[str, int] = {}
+                for made, routes in todo:
+                    install_routes(connection, made.all_routes)
+                    figures |= take_rows_back(connection, made.mapping, routes, made.all_routes, context.run_id, together)
                 record_event(connection, context.run_id, "vaciado", context.phase, figures)
                 return figures
 
-            targets = ", ".join(dict.fromkeys(r.pair.target for r in routes))
+            targets = ", ".join(dict.fromkeys(r.pair.target for _, routes in todo for r in routes))
             with db.explaining(left=NOTHING_CHANGED):
                 outcome = db.with_lock_retries(conn, act, DDL, f"{targets} (ACCESS EXCLUSIVE)")
-            restore_sequences(conn, context.mapping, routes)
+            for made, routes in todo:
+                restore_sequences(conn, made.mapping, routes)
         verb = "se retirarían" if check else "retiradas"
         lines = [
             f"{target}: {number(outcome[f'{target}: retiradas'])} filas {verb}, "
             f"{number(outcome[f'{target}: apartadas'])} guardadas en migracion.apartada; las tablas legacy no se tocan"
-            for target in dict.fromkeys(r.pair.target for r in routes)
+            for target in dict.fromkeys(r.pair.target for _, routes in todo for r in routes)
+            if f"{target}: retiradas" in outcome
         ]
         return {"lines": lines, "changed": any(outcome.values())}
+
+
+def _copies(context: Context) -> list[tuple[Context, list[Route]]]:
+    """What there is to take back: by mapping that was applied, the oldest first, the routes of pairs that no newer one has."""
+    seen: set[tuple[str, str]] = set()
+    found = []
+    for made in applied_contexts(context):
+        routes = [r for r in made.routes if (r.pair.source, r.pair.target) not in seen]
+        seen |= {(r.pair.source, r.pair.target) for r in made.all_routes}
+        if routes and bookkeeping.exists(context.conn) and not nothing_to_take_back(context.conn, routes, made.all_routes):
+            found.insert(0, (made, routes))
+    return found

@@ -19,13 +19,16 @@ if TYPE_CHECKING:
 
 
 def recorded_runs(conn: Connection) -> tuple[Run, ...]:
-    """All runs, oldest first; none when the bookkeeping does not exist yet."""
+    """All runs in the order in which they ended, those under way last; none when the bookkeeping does not exist yet.
+
+    A paused run goes on in its own row: what was undone meanwhile began later and ended before it.
+    """
     if not bookkeeping.exists(conn):
         return ()
     rows = db.fetch_all(
         conn,
         "SELECT id, run_id, fase, accion, estado, operador, iniciada_at, terminada_at, detalle "
-        "FROM migracion.fase_ejecucion ORDER BY iniciada_at, id",
+        "FROM migracion.fase_ejecucion ORDER BY coalesce(terminada_at, 'infinity'), id",
     )
     return tuple(Run(*row) for row in rows)
 

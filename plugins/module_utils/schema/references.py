@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..core.errors import NOTHING_CHANGED, MigrationError
 from ..core.sqltext import ident, qname
 from ..server.db import fetch_all
 
@@ -51,3 +52,14 @@ def references_to(conn: Connection, schema: str, tables: Iterable[str]) -> list[
 def foreign_to(references: Iterable[Reference], schema: str, ours: Sequence[str]) -> list[Reference]:
     """Return those that stand in none of these tables of ``schema``."""
     return [r for r in references if r.schema != schema or r.table not in ours]
+
+
+def refused_references(found: Sequence[Reference], what: str) -> None:
+    """Raise MigrationError, code unsafe, naming each table and constraint of somebody else's and the statement that helps."""
+    if found:
+        raise MigrationError(
+            f"{what}: {'; '.join(r.phrase for r in found)}, que no es de esta migración",
+            left=NOTHING_CHANGED,
+            move=f"Guarde su definición, quítela y repita la orden: {'; '.join(r.removal for r in found)}.",
+            code="unsafe",
+        )

@@ -9,7 +9,7 @@ from ..core.backfill.carrying import route_statements
 from ..core.bookkeeping import BOOKKEEPING
 from ..core.rows.reading import helper_statements
 from ..core.rows.routes import Route
-from ..core.sqltext import literal
+from ..core.sqltext import literal, qname
 from ..server.db import fetch_all, fetch_one, run_sql
 
 if TYPE_CHECKING:
@@ -26,27 +26,39 @@ def install_routes(conn: Connection, routes: Sequence[Route]) -> None:
 
     The first view's comment carries the fingerprint of all texts: what is installed already is left alone.
     """
-    if not routes:
+    if not routes or routes_installed(conn, routes):
         return
-    statements = [statement for route in routes for statement in route_statements(route, routes)]
-    stamp = str(fetch_all(conn, "SELECT md5(%s)", (";".join(statements),))[0][0])
-    current = fetch_one(conn, "SELECT obj_description(to_regclass(%s), 'pg_class')", (routes[0].view,))
-    if current is not None and current[0] == stamp:
-        return
-    uninstall_routes(conn, routes)
+    statements, stamp = _stamped(conn, routes)
+    uninstall_routes(conn)
     run_sql(conn, *statements)
     run_sql(conn, f"COMMENT ON VIEW {routes[0].view} IS {literal(stamp)}")
 
 
-def uninstall_routes(conn: Connection, routes: Sequence[Route]) -> None:
-    """Drop what install_routes() made: a view on a legacy table would stand in the way of its owner's ALTER TABLE."""
-    names = [r.function_name(verb) for r in routes for verb in ("copiar", "llevar")] + [r.removal_name for r in routes]
+def routes_installed(conn: Connection, routes: Sequence[Route]) -> bool:
+    """Whether views and functions are those of these routes, by the fingerprint that install_routes() left."""
+    current = fetch_one(conn, "SELECT obj_description(to_regclass(%s), 'pg_class')", (routes[0].view,))
+    return current is not None and current[0] == _stamped(conn, routes)[1]
+
+
+def _stamped(conn: Connection, routes: Sequence[Route]) -> tuple[list[str], str]:
+    statements = [statement for route in routes for statement in route_statements(route, routes)]
+    return statements, str(fetch_all(conn, "SELECT md5(%s)", (";".join(statements),))[0][0])
+
+
+def uninstall_routes(conn: Connection) -> None:
+    """Drop what install_routes() made, whatever mapping it was: a view on a legacy table stands in the way of ALTER TABLE."""
     for (signature,) in fetch_all(
         conn,
         "SELECT p.oid::regprocedure::text FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace"
-        " WHERE n.nspname = %s AND p.proname = ANY (%s)",
-        (BOOKKEEPING, names),
+        " WHERE n.nspname = %s AND p.proname ~ '^(copiar|llevar|quitar)_'",
+        (BOOKKEEPING,),
     ):
         run_sql(conn, f"DROP FUNCTION {signature}")
-    if routes:
-        run_sql(conn, f"DROP VIEW IF EXISTS {', '.join(route.view for route in reversed(routes))}")
+    views = fetch_all(
+        conn,
+        "SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " WHERE n.nspname = %s AND c.relkind = 'v' ORDER BY 1",
+        (BOOKKEEPING,),
+    )
+    if views:
+        run_sql(conn, f"DROP VIEW {', '.join(qname(BOOKKEEPING, name) for (name,) in views)}")

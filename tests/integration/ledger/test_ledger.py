@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from plugins.module_utils.core.phase.history import standing_parts
 from plugins.module_utils.ledger import bookkeeping, lease, runs
 from plugins.module_utils.ledger.events import jsonb_text, last_event, record_event
 from plugins.module_utils.server import db
@@ -370,3 +371,14 @@ def test_quarantined_text_is_shown_literally_and_moves_no_cursor(fase0: Phase, c
     assert "1 × customers: sin teléfono" in said
     assert "{{ 7*7 }}<script>" in said
     assert "\x1b" not in said
+
+
+def test_what_was_undone_while_a_run_was_paused_and_done_again_by_it_stands(conn: Any) -> None:
+    """The run goes on in its own row, so it began before the way back and ended after it."""
+    bookkeeping.ensure_schema(conn)
+    row = "INSERT INTO migracion.fase_ejecucion (run_id, fase, accion, estado, operador, iniciada_at, terminada_at, detalle)"
+    part = '{"subfases": ["2.2"]}'
+    for run_id, action, began, ended in (("r1", "aplicar", 1, 4), ("r2", "revertir", 2, 3)):
+        times = f"'2026-01-01 0{began}:00', '2026-01-01 0{ended}:00'"
+        db.run_sql(conn, f"{row} VALUES ('{run_id}', 'fase2', '{action}', 'completada', 'ana', {times}, '{part}')")
+    assert standing_parts(runs.recorded_runs(conn), "fase2") == {"2.2"}

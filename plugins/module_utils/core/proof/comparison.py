@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from ..backfill.carrying import may_merge
 from ..backfill.removing import explained_by
 from ..bookkeeping import BOOKKEEPING
+from ..mapping.column_types import JSON
 from ..rows.refusals import UNFORESEEN, accepted, reason_kind
 from ..rows.routes import Route, joined_key, spanish_clave
 from ..rows.values import type_family
@@ -254,23 +256,38 @@ WHERE m.tabla_origen = {literal(route.pair.source)} AND m.tabla_destino = {liter
   AND NOT EXISTS (SELECT 1 FROM {route.view} f WHERE f._clave = m.clave AND f._fusion IS NOT NULL)"""
 
 
-def unexplained_sql(routes: Sequence[Route]) -> str:
-    """Return a SELECT of clave and fila: rows that no route gives byte for byte, or that hold more than defaults."""
+class OwnColumn(NamedTuple):
+    """A column that a Spanish table has now: its type and its default as the catalogue writes them."""
+
+    name: str
+    type: str
+    default: str | None
+
+
+def unexplained_sql(routes: Sequence[Route], columns: Sequence[OwnColumn]) -> str:
+    """Return a SELECT of clave, fila and nulos: rows that no route gives byte for byte, or that hold more than defaults.
+
+    ``columns``: all that the table has; ``nulos``: those that hold the null of JSON, which in fila looks like NULL.
+    """
+    present = {c.name for c in columns}
+    carried = {r.view: [c for c in r.columns if c in present] for r in routes}
+    nulls = ", ".join(f"CASE WHEN t.{ident(c.name)}::text = 'null' THEN {literal(c.name)} END" for c in columns if c.type in JSON)
     given = " OR ".join(
         f"EXISTS (SELECT 1 FROM {r.view} f WHERE {' AND '.join(f'f.{ident(m)} = t.{ident(m)}' for m in r.pair.match)}"
-        f" AND {accepted('f')} AND NOT {images_differ(r.columns, 'f.', 't.')}{_own_defaults(r)})"
+        f" AND {accepted('f')} AND NOT {images_differ(carried[r.view], 'f.', 't.')}{_own_defaults(r, columns)})"
         for r in routes
     )
     return (
-        f"SELECT {spanish_clave(routes[0], 't')} AS clave, to_jsonb(t.*) AS fila FROM {routes[0].target_table} t\n"
+        f"SELECT {spanish_clave(routes[0], 't')} AS clave, to_jsonb(t.*) AS fila,"
+        f" array_remove(ARRAY[{nulls}]::text[], NULL) AS nulos FROM {routes[0].target_table} t\n"
         f"WHERE NOT ({given})"
     )
 
 
-def _own_defaults(route: Route) -> str:
+def _own_defaults(route: Route, columns: Sequence[OwnColumn]) -> str:
     """Return whether the columns that the route does not carry still hold their constant defaults."""
     return "".join(
         f" AND NOT ROW(t.{ident(c.name)})::record *<> ROW(({c.default or 'NULL'})::{c.type})::record"
-        for c in route.table.columns
-        if c.name not in route.columns and not c.serial and not c.optional and "(" not in (c.default or "")
+        for c in columns
+        if c.name not in route.columns and "(" not in (c.default or "")
     )
