@@ -155,7 +155,7 @@ def take_back(params: dict[str, Any], check: bool) -> dict[str, Any]:
 def _copies(context: Context) -> list[tuple[Context, list[Route]]]:
     """What there is to take back: by mapping that was applied, the oldest first, the routes of pairs that no newer one has."""
     seen: set[tuple[str, str]] = set()
-    found = []
+    found: list[tuple[Context, list[Route]]] = []
     for made in applied_contexts(context):
         routes = [r for r in made.routes if (r.pair.source, r.pair.target) not in seen]
         seen |= {(r.pair.source, r.pair.target) for r in made.all_routes}

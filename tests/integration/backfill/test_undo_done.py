@@ -96,7 +96,6 @@ BUILT = {
 }
 
 
-@pytest.mark.names("schema/references.refused_references")
 @pytest.mark.parametrize("case", BUILT)
 def test_somebody_elses_foreign_key_is_named_with_the_statement_after_which_the_way_back_goes(
     begin: Begin, tmp_path: Path, case: str

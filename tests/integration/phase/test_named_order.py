@@ -56,14 +56,14 @@ def typed(command: str) -> str:
 
 
 @pytest.mark.names(
-    "backfill/undo._referencing",
+    "backfill/undo._require_empty_others",
     "call/approval._drift",
     "call/approval.require_approved",
     "core/phase/gates._later_phase_stands",
     "jobs/table_compare._require_copied",
     "phase/opening.open_phase",
     "phase/opening.refusal_of",
-    "schema/undo.require_empty",
+    "schema/undo.require_droppable",
 )
 @pytest.mark.parametrize("case", BEFORE)
 def test_after_the_commands_that_a_refusal_names_the_one_refused_goes_through(begin: Begin, tmp_path: Path, case: str) -> None:

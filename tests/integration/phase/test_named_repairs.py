@@ -116,7 +116,7 @@ def test_a_policy_of_somebody_elses_goes_by_the_named_statement(begin: Begin, tm
     operator.goes("ansible-playbook fase1.yml -i demo --tags verify")
 
 
-@pytest.mark.names("jobs/schema_state.present", "schema/undo.drop_tables")
+@pytest.mark.names("jobs/schema_state.present", "schema/undo._in_the_way")
 @pytest.mark.parametrize(
     ("stage", "statement", "command", "mended"),
     [
