@@ -135,7 +135,7 @@ def _needs(route: Route, routes: Sequence[Route], view: str) -> list[str]:
 def _locked(route: Route) -> dict[str, str]:
     """Return how strongly the rows of each legacy table are locked, the pair's own first."""
     locked = {ident(route.pair.source): "SHARE"}
-    for (table, _), (_, strength) in locked_beside(route).items():
+    for (table, _, _), strength in locked_beside(route).items():
         locked[ident(table)] = min(strength, locked.get(ident(table), strength), key=("SHARE", "KEY SHARE").index)
     return locked
 

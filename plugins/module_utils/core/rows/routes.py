@@ -17,7 +17,8 @@ from .values import TEXT_TYPES
 class Carried:
     """One Spanish column that a pair fills. ``source``: the legacy column it comes from, for a lookup the column taken.
 
-    ``alias``: under which the row looked up is joined; ``spanish`` says that it is a row of a Spanish table.
+    ``alias``: under which the row looked up is joined; ``spanish`` says that it is a row of a Spanish table; ``keyed`` that all
+    that is read of it, in a legacy table, is part of unique keys: only then does every UPDATE of it conflict with KEY SHARE.
     """
 
     rule: ColumnRule
@@ -25,6 +26,7 @@ class Carried:
     target: SpanishColumn
     alias: str = ""
     spanish: bool = False
+    keyed: bool = False
 
     @property
     def lookup(self) -> Lookup:
@@ -201,7 +203,12 @@ def _carried(
         return Carried(rule, LegacyColumn(taken.name, taken.type, taken.type), target, alias, spanish=True)
     other = catalogue.relation(rule.lookup.table)
     found = next((c for c in other.columns if c.name == rule.lookup.take), None) if other is not None else None
-    return None if found is None else Carried(rule, found, target, alias)
+    if other is None or found is None:
+        return None
+    # an heir's rows are under no key of the table that it inherits from
+    keys = () if other.heirs and other.kind == "r" else (other.primary_key, *other.unique)
+    keyed = {rule.lookup.take, rule.lookup.column} <= {name for key in keys for name in key}
+    return Carried(rule, found, target, alias, keyed=keyed)
 
 
 def clave_sql(columns: Sequence[LegacyColumn], alias: str) -> str:

@@ -56,20 +56,23 @@ def parent_locks(route: Route, chosen: str) -> tuple[str, ...]:
     return _locks_beside(route, f"FROM {route.source_table} l WHERE {chosen}")
 
 
-def locked_beside(route: Route) -> dict[tuple[str, str], tuple[str, str]]:
-    """Return by legacy table and its column: the pair's column that names a row there, and how strongly that row is locked."""
-    locks = {}
+def locked_beside(route: Route) -> dict[tuple[str, str, str], str]:
+    """Return how strongly rows beside the pair's own are locked, by their table, its column and the one that names a row there.
+
+    A change of what the forward SELECT reads there must conflict: with KEY SHARE that does only one of a unique key's columns.
+    """
+    locks: dict[tuple[str, str, str], str] = {}
     for carried in route.carried:
         if carried.rule.lookup and not carried.spanish:
-            lookup = carried.lookup
-            # a unique column's UPDATE conflicts with KEY SHARE; nothing else of the row is read
-            locks[lookup.table, lookup.column] = (lookup.by, "KEY SHARE")
+            place = (carried.lookup.table, carried.lookup.column, carried.lookup.by)
+            weak = carried.keyed and locks.get(place) != "SHARE"
+            locks[place] = "KEY SHARE" if weak else "SHARE"
     for key, parents in route.parents:
         child = route.carried_as(key.column)
         for parent in parents:
             column = parent.carried_as(key.references)
             if child is not None and column is not None:
-                locks[parent.pair.source, column.source.name] = (child.source.name, "SHARE")
+                locks[parent.pair.source, column.source.name, child.source.name] = "SHARE"
     return locks
 
 
@@ -77,7 +80,7 @@ def _locks_beside(route: Route, mine: str) -> tuple[str, ...]:
     return tuple(
         f"1 FROM {qname(route.schema, table)} p WHERE p.{ident(column)} IN (SELECT DISTINCT l.{ident(by)} {mine})"
         f" ORDER BY p.{ident(column)} FOR {strength} OF p"
-        for (table, column), (by, strength) in locked_beside(route).items()
+        for (table, column, by), strength in locked_beside(route).items()
     )
 
 
