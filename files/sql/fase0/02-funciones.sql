@@ -38,6 +38,21 @@ RETURN CASE WHEN texto ~ '^(19|20)[0-9]{2}-((0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8
   THEN (CASE WHEN substr(texto, 11) ~ '[-+]' THEN texto ELSE rtrim(texto, 'Z') || '+00' END)::timestamptz
   ELSE migracion.leer_fecha(texto) END;
 
+-- La fila como jsonb, para guardarla; lo que es json, como texto y letra por letra.
+CREATE OR REPLACE FUNCTION migracion.fila_entera(fila json, tabla oid) RETURNS jsonb
+LANGUAGE sql STABLE PARALLEL SAFE
+RETURN (SELECT jsonb_object_agg(v.nombre, CASE WHEN json_typeof(e.value) = 'null' THEN NULL
+    WHEN v.nombre IN (SELECT a.attname FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+      LEFT JOIN pg_type b ON b.oid = t.typbasetype
+      WHERE a.attrelid = tabla AND coalesce(b.typname, t.typname) IN ('json', '_json')) THEN to_jsonb(v.texto)
+    ELSE v.texto::jsonb END)
+  FROM (SELECT strpos(fila::text, E'\\u') > 0 AS doble) f
+  CROSS JOIN json_each(CASE WHEN f.doble THEN replace(replace(replace(fila::text, E'\\\\', chr(1)), E'\\u', E'\\\\' || 'u'),
+    chr(1), E'\\\\' || E'\\\\')::json ELSE fila END) e
+  CROSS JOIN LATERAL (SELECT CASE WHEN f.doble THEN replace(e.key, E'\\\\', E'\\') ELSE e.key END AS nombre,
+    CASE WHEN f.doble THEN replace(replace(replace(e.value::text, E'\\\\' || E'\\\\', chr(1)), E'\\\\' || 'u', E'\\u'), chr(1),
+      E'\\\\') ELSE e.value::text END AS texto) v);
+
 -- Anota la hora del cambio en la columna que se le nombra. La llaman los disparadores de fase1, salvo cuando escriben la copia o
 --   la sincronización: así cada fila guarda la hora de su origen.
 CREATE OR REPLACE FUNCTION migracion.tocar_actualizado() RETURNS trigger
@@ -49,7 +64,7 @@ BEGIN
 END $$;
 
 REVOKE ALL ON FUNCTION migracion.es_jsonb(text), migracion.leer_fecha(text), migracion.a_instante(text),
-  migracion.tocar_actualizado() FROM PUBLIC;
+  migracion.fila_entera(json, oid), migracion.tocar_actualizado() FROM PUBLIC;
 
 -- Dice hasta dónde llega retirar esas filas de una tabla en español: las que dependen de ellas por claves foráneas, de quien sea
 --   la clave, y por qué no se retiran (motivo) cuando una es de una tabla que la ejecución no lleva (migracion.lleva). Solo lee.

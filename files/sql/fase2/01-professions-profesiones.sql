@@ -27,8 +27,7 @@ SELECT l.id AS _k1,
        f.rechazo AS _rechazo,
        f.rechazo[3] AS _motivo,
        NULL::text AS _fusion,
-       jsonb_build_object('id', l.id, 'name', l.name, 'specialty', l.specialty, 'category', l.category, 'is_active', l.is_active,
-         'created_at', l.created_at, 'updated_at', l.updated_at) AS _fila
+       (SELECT migracion.fila_entera(row_to_json(x.*), x.tableoid) FROM public.professions x WHERE x.ctid = l.ctid) AS _fila
 FROM public.professions l
 CROSS JOIN LATERAL (SELECT
     l.id::integer AS id,
@@ -140,9 +139,8 @@ BEGIN
       RETURNING 1
     ), abiertas AS (
       INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, columna, motivo, origen)
-      SELECT 'professions', f._clave, jsonb_build_object('id', l.id, 'name', l.name, 'specialty', l.specialty,
-        'category', l.category, 'is_active', l.is_active, 'created_at', l.created_at, 'updated_at', l.updated_at), f._rechazo[1],
-        f._rechazo[2], f._rechazo[3], 'copia'
+      SELECT 'professions', f._clave, migracion.fila_entera(row_to_json(l.*), l.tableoid), f._rechazo[1], f._rechazo[2],
+        f._rechazo[3], 'copia'
       FROM f JOIN public.professions l ON l.id = f._k1
       WHERE f._rechazo IS NOT NULL
       ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
@@ -211,8 +209,7 @@ BEGIN
   -- que falte el padre no es culpa de la fila: la prueba lo dice y la reparación trae a los dos
   IF v_estado = '23503' THEN RETURN; END IF;
   INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
-  SELECT 'professions', l.id::text, jsonb_build_object('id', l.id, 'name', l.name, 'specialty', l.specialty,
-    'category', l.category, 'is_active', l.is_active, 'created_at', l.created_at, 'updated_at', l.updated_at), v_estado,
+  SELECT 'professions', l.id::text, migracion.fila_entera(row_to_json(l.*), l.tableoid), v_estado,
          'PostgreSQL la rechaza: ' || v_mensaje, 'copia'
   FROM public.professions l JOIN unnest(p_k1) AS k(_k1) ON l.id = k._k1
   ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'

@@ -34,10 +34,7 @@ SELECT l.id AS _k1,
        f.rechazo AS _rechazo,
        f.rechazo[3] AS _motivo,
        NULL::text AS _fusion,
-       jsonb_build_object('id', l.id, 'phone_number', l.phone_number, 'name', l.name, 'user_type', l.user_type, 'email', l.email,
-         'business_name', l.business_name, 'business_description', l.business_description, 'address', l.address, 'city', l.city,
-         'country', l.country, 'latitude', l.latitude, 'longitude', l.longitude, 'status', l.status, 'has_consent', l.has_consent,
-         'created_at', l.created_at, 'updated_at', l.updated_at) AS _fila
+       (SELECT migracion.fila_entera(row_to_json(x.*), x.tableoid) FROM public.users x WHERE x.ctid = l.ctid) AS _fila
 FROM public.users l
 CROSS JOIN LATERAL (SELECT
     l.id AS id,
@@ -214,11 +211,8 @@ BEGIN
       RETURNING 1
     ), abiertas AS (
       INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, columna, motivo, origen)
-      SELECT 'users', f._clave, jsonb_build_object('id', l.id, 'phone_number', l.phone_number, 'name', l.name,
-        'user_type', l.user_type, 'email', l.email, 'business_name', l.business_name,
-        'business_description', l.business_description, 'address', l.address, 'city', l.city, 'country', l.country,
-        'latitude', l.latitude, 'longitude', l.longitude, 'status', l.status, 'has_consent', l.has_consent,
-        'created_at', l.created_at, 'updated_at', l.updated_at), f._rechazo[1], f._rechazo[2], f._rechazo[3], 'copia'
+      SELECT 'users', f._clave, migracion.fila_entera(row_to_json(l.*), l.tableoid), f._rechazo[1], f._rechazo[2], f._rechazo[3],
+        'copia'
       FROM f JOIN public.users l ON l.id = f._k1
       WHERE f._rechazo IS NOT NULL
       ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
@@ -288,10 +282,7 @@ BEGIN
   -- que falte el padre no es culpa de la fila: la prueba lo dice y la reparación trae a los dos
   IF v_estado = '23503' THEN RETURN; END IF;
   INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
-  SELECT 'users', l.id::text, jsonb_build_object('id', l.id, 'phone_number', l.phone_number, 'name', l.name,
-    'user_type', l.user_type, 'email', l.email, 'business_name', l.business_name, 'business_description', l.business_description,
-    'address', l.address, 'city', l.city, 'country', l.country, 'latitude', l.latitude, 'longitude', l.longitude,
-    'status', l.status, 'has_consent', l.has_consent, 'created_at', l.created_at, 'updated_at', l.updated_at), v_estado,
+  SELECT 'users', l.id::text, migracion.fila_entera(row_to_json(l.*), l.tableoid), v_estado,
          'PostgreSQL la rechaza: ' || v_mensaje, 'copia'
   FROM public.users l JOIN unnest(p_k1) AS k(_k1) ON l.id = k._k1
   ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'

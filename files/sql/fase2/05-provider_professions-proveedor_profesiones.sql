@@ -31,9 +31,8 @@ SELECT l.provider_id AS _k1,
        f.rechazo AS _rechazo,
        f.rechazo[3] AS _motivo,
        NULL::text AS _fusion,
-       jsonb_build_object('provider_id', l.provider_id, 'profession_id', l.profession_id, 'specialty', l.specialty,
-         'experience_years', l.experience_years, 'certifications', l.certifications, 'is_primary', l.is_primary,
-         'verification_status', l.verification_status, 'created_at', l.created_at) AS _fila
+       (SELECT migracion.fila_entera(row_to_json(x.*), x.tableoid) FROM public.provider_professions x
+         WHERE x.ctid = l.ctid) AS _fila
 FROM public.provider_professions l
 CROSS JOIN LATERAL (SELECT
     l.provider_id AS proveedor_id,
@@ -140,10 +139,8 @@ BEGIN
       RETURNING 1
     ), abiertas AS (
       INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, columna, motivo, origen)
-      SELECT 'provider_professions', f._clave, jsonb_build_object('provider_id', l.provider_id, 'profession_id', l.profession_id,
-        'specialty', l.specialty, 'experience_years', l.experience_years, 'certifications', l.certifications,
-        'is_primary', l.is_primary, 'verification_status', l.verification_status, 'created_at', l.created_at), f._rechazo[1],
-        f._rechazo[2], f._rechazo[3], 'copia'
+      SELECT 'provider_professions', f._clave, migracion.fila_entera(row_to_json(l.*), l.tableoid), f._rechazo[1], f._rechazo[2],
+        f._rechazo[3], 'copia'
       FROM f JOIN public.provider_professions l ON l.provider_id = f._k1 AND l.profession_id = f._k2
       WHERE f._rechazo IS NOT NULL
       ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
@@ -184,9 +181,7 @@ BEGIN
   IF v_estado = '23503' THEN RETURN; END IF;
   INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
   SELECT 'provider_professions', l.provider_id::text || '|' || l.profession_id::text,
-    jsonb_build_object('provider_id', l.provider_id, 'profession_id', l.profession_id, 'specialty', l.specialty,
-    'experience_years', l.experience_years, 'certifications', l.certifications, 'is_primary', l.is_primary,
-    'verification_status', l.verification_status, 'created_at', l.created_at), v_estado,
+    migracion.fila_entera(row_to_json(l.*), l.tableoid), v_estado,
          'PostgreSQL la rechaza: ' || v_mensaje, 'copia'
   FROM public.provider_professions l JOIN unnest(p_k1, p_k2) AS k(_k1, _k2) ON l.provider_id = k._k1 AND l.profession_id = k._k2
   ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'

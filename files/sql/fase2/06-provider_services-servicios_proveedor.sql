@@ -32,9 +32,7 @@ SELECT l.id AS _k1,
        f.rechazo AS _rechazo,
        f.rechazo[3] AS _motivo,
        NULL::text AS _fusion,
-       jsonb_build_object('id', l.id, 'provider_id', l.provider_id, 'title', l.title, 'description', l.description,
-         'category', l.category, 'price', l.price, 'price_type', l.price_type, 'availability', l.availability,
-         'is_active', l.is_active, 'created_at', l.created_at, 'updated_at', l.updated_at) AS _fila
+       (SELECT migracion.fila_entera(row_to_json(x.*), x.tableoid) FROM public.provider_services x WHERE x.ctid = l.ctid) AS _fila
 FROM public.provider_services l
 CROSS JOIN LATERAL (SELECT
     l.id AS id,
@@ -136,10 +134,8 @@ BEGIN
       RETURNING 1
     ), abiertas AS (
       INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, columna, motivo, origen)
-      SELECT 'provider_services', f._clave, jsonb_build_object('id', l.id, 'provider_id', l.provider_id, 'title', l.title,
-        'description', l.description, 'category', l.category, 'price', l.price, 'price_type', l.price_type,
-        'availability', l.availability, 'is_active', l.is_active, 'created_at', l.created_at, 'updated_at', l.updated_at),
-        f._rechazo[1], f._rechazo[2], f._rechazo[3], 'copia'
+      SELECT 'provider_services', f._clave, migracion.fila_entera(row_to_json(l.*), l.tableoid), f._rechazo[1], f._rechazo[2],
+        f._rechazo[3], 'copia'
       FROM f JOIN public.provider_services l ON l.id = f._k1
       WHERE f._rechazo IS NOT NULL
       ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
@@ -177,9 +173,7 @@ BEGIN
   -- que falte el padre no es culpa de la fila: la prueba lo dice y la reparación trae a los dos
   IF v_estado = '23503' THEN RETURN; END IF;
   INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
-  SELECT 'provider_services', l.id::text, jsonb_build_object('id', l.id, 'provider_id', l.provider_id, 'title', l.title,
-    'description', l.description, 'category', l.category, 'price', l.price, 'price_type', l.price_type,
-    'availability', l.availability, 'is_active', l.is_active, 'created_at', l.created_at, 'updated_at', l.updated_at), v_estado,
+  SELECT 'provider_services', l.id::text, migracion.fila_entera(row_to_json(l.*), l.tableoid), v_estado,
          'PostgreSQL la rechaza: ' || v_mensaje, 'copia'
   FROM public.provider_services l JOIN unnest(p_k1) AS k(_k1) ON l.id = k._k1
   ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'

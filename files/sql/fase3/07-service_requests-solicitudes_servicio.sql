@@ -31,9 +31,7 @@ SELECT l.id AS _k1,
        f.rechazo AS _rechazo,
        f.rechazo[3] AS _motivo,
        NULL::text AS _fusion,
-       jsonb_build_object('id', l.id, 'phone', l.phone, 'intent', l.intent, 'profession', l.profession,
-         'location_city', l.location_city, 'location_lat', l.location_lat, 'location_lng', l.location_lng,
-         'suggested_providers', l.suggested_providers, 'requested_at', l.requested_at, 'resolved_at', l.resolved_at) AS _fila
+       (SELECT migracion.fila_entera(row_to_json(x.*), x.tableoid) FROM public.service_requests x WHERE x.ctid = l.ctid) AS _fila
 FROM public.service_requests l
 CROSS JOIN LATERAL (SELECT
     l.id AS id,
@@ -135,10 +133,8 @@ BEGIN
       RETURNING 1
     ), abiertas AS (
       INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, columna, motivo, origen)
-      SELECT 'service_requests', f._clave, jsonb_build_object('id', l.id, 'phone', l.phone, 'intent', l.intent,
-        'profession', l.profession, 'location_city', l.location_city, 'location_lat', l.location_lat,
-        'location_lng', l.location_lng, 'suggested_providers', l.suggested_providers, 'requested_at', l.requested_at,
-        'resolved_at', l.resolved_at), f._rechazo[1], f._rechazo[2], f._rechazo[3], 'copia'
+      SELECT 'service_requests', f._clave, migracion.fila_entera(row_to_json(l.*), l.tableoid), f._rechazo[1], f._rechazo[2],
+        f._rechazo[3], 'copia'
       FROM f JOIN public.service_requests l ON l.id = f._k1
       WHERE f._rechazo IS NOT NULL
       ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
@@ -176,9 +172,7 @@ BEGIN
   -- que falte el padre no es culpa de la fila: la prueba lo dice y la reparación trae a los dos
   IF v_estado = '23503' THEN RETURN; END IF;
   INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
-  SELECT 'service_requests', l.id::text, jsonb_build_object('id', l.id, 'phone', l.phone, 'intent', l.intent,
-    'profession', l.profession, 'location_city', l.location_city, 'location_lat', l.location_lat, 'location_lng', l.location_lng,
-    'suggested_providers', l.suggested_providers, 'requested_at', l.requested_at, 'resolved_at', l.resolved_at), v_estado,
+  SELECT 'service_requests', l.id::text, migracion.fila_entera(row_to_json(l.*), l.tableoid), v_estado,
          'PostgreSQL la rechaza: ' || v_mensaje, 'copia'
   FROM public.service_requests l JOIN unnest(p_k1) AS k(_k1) ON l.id = k._k1
   ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'

@@ -29,9 +29,7 @@ SELECT l.id AS _k1,
        f.rechazo AS _rechazo,
        f.rechazo[3] AS _motivo,
        NULL::text AS _fusion,
-       jsonb_build_object('id', l.id, 'conversation_id', l.conversation_id, 'user_id', l.user_id, 'message_type', l.message_type,
-         'content', l.content, 'media_url', l.media_url, 'media_type', l.media_type, 'ai_response', l.ai_response,
-         'processing_status', l.processing_status, 'metadata', l.metadata, 'timestamp', l."timestamp") AS _fila
+       (SELECT migracion.fila_entera(row_to_json(x.*), x.tableoid) FROM public.messages x WHERE x.ctid = l.ctid) AS _fila
 FROM public.messages l
 LEFT JOIN public.users b3 ON b3.id = l.user_id
 CROSS JOIN LATERAL (SELECT
@@ -140,10 +138,8 @@ BEGIN
       RETURNING 1
     ), abiertas AS (
       INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, columna, motivo, origen)
-      SELECT 'messages', f._clave, jsonb_build_object('id', l.id, 'conversation_id', l.conversation_id, 'user_id', l.user_id,
-        'message_type', l.message_type, 'content', l.content, 'media_url', l.media_url, 'media_type', l.media_type,
-        'ai_response', l.ai_response, 'processing_status', l.processing_status, 'metadata', l.metadata,
-        'timestamp', l."timestamp"), f._rechazo[1], f._rechazo[2], f._rechazo[3], 'copia'
+      SELECT 'messages', f._clave, migracion.fila_entera(row_to_json(l.*), l.tableoid), f._rechazo[1], f._rechazo[2],
+        f._rechazo[3], 'copia'
       FROM f JOIN public.messages l ON l.id = f._k1
       WHERE f._rechazo IS NOT NULL
       ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
@@ -181,10 +177,7 @@ BEGIN
   -- que falte el padre no es culpa de la fila: la prueba lo dice y la reparación trae a los dos
   IF v_estado = '23503' THEN RETURN; END IF;
   INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
-  SELECT 'messages', l.id::text, jsonb_build_object('id', l.id, 'conversation_id', l.conversation_id, 'user_id', l.user_id,
-    'message_type', l.message_type, 'content', l.content, 'media_url', l.media_url, 'media_type', l.media_type,
-    'ai_response', l.ai_response, 'processing_status', l.processing_status, 'metadata', l.metadata, 'timestamp', l."timestamp"),
-    v_estado,
+  SELECT 'messages', l.id::text, migracion.fila_entera(row_to_json(l.*), l.tableoid), v_estado,
          'PostgreSQL la rechaza: ' || v_mensaje, 'copia'
   FROM public.messages l JOIN unnest(p_k1) AS k(_k1) ON l.id = k._k1
   ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'

@@ -27,9 +27,7 @@ SELECT l.id AS _k1,
        f.rechazo AS _rechazo,
        f.rechazo[3] AS _motivo,
        NULL::text AS _fusion,
-       jsonb_build_object('id', l.id, 'user_id', l.user_id, 'session_id', l.session_id, 'status', l.status, 'qr_code', l.qr_code,
-         'session_data', l.session_data, 'expires_at', l.expires_at, 'last_activity', l.last_activity,
-         'created_at', l.created_at) AS _fila
+       (SELECT migracion.fila_entera(row_to_json(x.*), x.tableoid) FROM public.sessions x WHERE x.ctid = l.ctid) AS _fila
 FROM public.sessions l
 LEFT JOIN public.users b2 ON b2.id = l.user_id
 CROSS JOIN LATERAL (SELECT
@@ -121,9 +119,8 @@ BEGIN
       RETURNING 1
     ), abiertas AS (
       INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, columna, motivo, origen)
-      SELECT 'sessions', f._clave, jsonb_build_object('id', l.id, 'user_id', l.user_id, 'session_id', l.session_id,
-        'status', l.status, 'qr_code', l.qr_code, 'session_data', l.session_data, 'expires_at', l.expires_at,
-        'last_activity', l.last_activity, 'created_at', l.created_at), f._rechazo[1], f._rechazo[2], f._rechazo[3], 'copia'
+      SELECT 'sessions', f._clave, migracion.fila_entera(row_to_json(l.*), l.tableoid), f._rechazo[1], f._rechazo[2],
+        f._rechazo[3], 'copia'
       FROM f JOIN public.sessions l ON l.id = f._k1
       WHERE f._rechazo IS NOT NULL
       ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
@@ -161,9 +158,7 @@ BEGIN
   -- que falte el padre no es culpa de la fila: la prueba lo dice y la reparación trae a los dos
   IF v_estado = '23503' THEN RETURN; END IF;
   INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
-  SELECT 'sessions', l.id::text, jsonb_build_object('id', l.id, 'user_id', l.user_id, 'session_id', l.session_id,
-    'status', l.status, 'qr_code', l.qr_code, 'session_data', l.session_data, 'expires_at', l.expires_at,
-    'last_activity', l.last_activity, 'created_at', l.created_at), v_estado,
+  SELECT 'sessions', l.id::text, migracion.fila_entera(row_to_json(l.*), l.tableoid), v_estado,
          'PostgreSQL la rechaza: ' || v_mensaje, 'copia'
   FROM public.sessions l JOIN unnest(p_k1) AS k(_k1) ON l.id = k._k1
   ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'

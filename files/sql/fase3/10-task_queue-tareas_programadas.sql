@@ -31,10 +31,7 @@ SELECT l.id AS _k1,
        f.rechazo AS _rechazo,
        f.rechazo[3] AS _motivo,
        NULL::text AS _fusion,
-       jsonb_build_object('id', l.id, 'task_type', l.task_type, 'payload', l.payload, 'status', l.status, 'priority', l.priority,
-         'scheduled_at', l.scheduled_at, 'started_at', l.started_at, 'completed_at', l.completed_at,
-         'error_message', l.error_message, 'retry_count', l.retry_count, 'max_retries', l.max_retries,
-         'created_at', l.created_at) AS _fila
+       (SELECT migracion.fila_entera(row_to_json(x.*), x.tableoid) FROM public.task_queue x WHERE x.ctid = l.ctid) AS _fila
 FROM public.task_queue l
 CROSS JOIN LATERAL (SELECT
     l.id AS id,
@@ -133,10 +130,8 @@ BEGIN
       RETURNING 1
     ), abiertas AS (
       INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, columna, motivo, origen)
-      SELECT 'task_queue', f._clave, jsonb_build_object('id', l.id, 'task_type', l.task_type, 'payload', l.payload,
-        'status', l.status, 'priority', l.priority, 'scheduled_at', l.scheduled_at, 'started_at', l.started_at,
-        'completed_at', l.completed_at, 'error_message', l.error_message, 'retry_count', l.retry_count,
-        'max_retries', l.max_retries, 'created_at', l.created_at), f._rechazo[1], f._rechazo[2], f._rechazo[3], 'copia'
+      SELECT 'task_queue', f._clave, migracion.fila_entera(row_to_json(l.*), l.tableoid), f._rechazo[1], f._rechazo[2],
+        f._rechazo[3], 'copia'
       FROM f JOIN public.task_queue l ON l.id = f._k1
       WHERE f._rechazo IS NOT NULL
       ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
@@ -174,10 +169,7 @@ BEGIN
   -- que falte el padre no es culpa de la fila: la prueba lo dice y la reparación trae a los dos
   IF v_estado = '23503' THEN RETURN; END IF;
   INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
-  SELECT 'task_queue', l.id::text, jsonb_build_object('id', l.id, 'task_type', l.task_type, 'payload', l.payload,
-    'status', l.status, 'priority', l.priority, 'scheduled_at', l.scheduled_at, 'started_at', l.started_at,
-    'completed_at', l.completed_at, 'error_message', l.error_message, 'retry_count', l.retry_count, 'max_retries', l.max_retries,
-    'created_at', l.created_at), v_estado,
+  SELECT 'task_queue', l.id::text, migracion.fila_entera(row_to_json(l.*), l.tableoid), v_estado,
          'PostgreSQL la rechaza: ' || v_mensaje, 'copia'
   FROM public.task_queue l JOIN unnest(p_k1) AS k(_k1) ON l.id = k._k1
   ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'

@@ -36,7 +36,7 @@ def require_approved(context: Context) -> None:
         approved = readable_catalogue(stored[CATALOGUE_NAME][1])
         if approved is None:
             raise _drift(context, ["la aprobación es de otra versión del runbook y ya no se puede leer"])
-        reasons += column_changes(approved, context.catalogue)
+        reasons += column_changes(context.mapping, approved, context.catalogue)
         before, here = approved.server_major, context.catalogue.server_major
         if not before:
             reasons.append("la aprobación es de otra versión del runbook")

@@ -21,7 +21,10 @@ class Grant:
 
 @dataclass(frozen=True)
 class LegacyColumn:
-    """A column as found. ``type``: format_type(); ``base``: the same without domain and typmod, enums as 'enum'."""
+    """A column as found. ``type``: format_type(); ``base``: the same without domain and typmod, enums as 'enum'.
+
+    ``collation``: qualified and quoted, where not the database's own; ``by_bytes``: whether equal under it means equal bytes.
+    """
 
     name: str
     type: str
@@ -29,6 +32,8 @@ class LegacyColumn:
     not_null: bool = False
     default: str | None = None
     sequence: str | None = None  # qualified and quoted name of the sequence that fills it
+    collation: str | None = None
+    by_bytes: bool = True
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,14 @@ def dollar_quoted(body: str, tag: str) -> str:
     return f"{quote}{body}{quote}"
 
 
+DATABASE, BYTES = '"default"', '"C"'  # collations: the database's own; byte by byte
+
+
+def collated(text: str, collation: str = DATABASE) -> str:
+    """Return the text under that collation, said by name: what it is compared with then takes no part in the choice."""
+    return f"({text} COLLATE {collation})"
+
+
 def images_differ(names: Iterable[str], left: str, right: str) -> str:
     """Return whether the rows differ in any byte; ``=`` would take jsonb 1.0 for 1.00. The casts keep it one comparison."""
     listed = tuple(names)

@@ -34,10 +34,12 @@ SELECT a.attrelid, a.attname, format_type(a.atttypid, a.atttypmod),
         WHERE s.relkind = 'S' AND (
           (p.classid = 'pg_class'::regclass AND p.refobjid = a.attrelid AND p.refobjsubid = a.attnum AND p.deptype = 'i')
           OR (p.classid = 'pg_attrdef'::regclass AND p.objid = d.oid AND p.refclassid = 'pg_class'::regclass))
-        LIMIT 1)
+        LIMIT 1),
+       quote_ident(ln.nspname) || '.' || quote_ident(l.collname), coalesce(l.collisdeterministic, true)
 FROM base b JOIN pg_type t ON t.oid = b.typid AND t.typtype <> 'd'
 JOIN pg_attribute a ON a.attrelid = b.attrelid AND a.attnum = b.attnum
 LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+LEFT JOIN pg_collation l ON l.oid = a.attcollation AND l.collprovider <> 'd' LEFT JOIN pg_namespace ln ON ln.oid = l.collnamespace
 ORDER BY a.attrelid, a.attnum
 """
 _KEYS = """

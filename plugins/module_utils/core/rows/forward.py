@@ -26,8 +26,17 @@ def forward_sql(route: Route) -> str:
     return (
         f"SELECT {keys},\n       l.ctid AS _lugar,\n       {clave_sql(route.key, 'l')} AS _clave,\n       {columns},\n"
         f"       f.rechazo AS _rechazo,\n       f.rechazo[3] AS _motivo,\n"
-        f"       {fusion} AS _fusion,\n       {row_image(route, 'l')} AS _fila\n"
+        f"       {fusion} AS _fusion,\n       {_kept(route)} AS _fila\n"
         f"{base_sql(route, 'l')}{late_joins(route)}{merge}{duplicates}"
         f"\nCROSS JOIN LATERAL (SELECT {reason} AS rechazo) f"
         f"{where_all(route.where('l'))}"
     )
+
+
+def _kept(route: Route) -> str:
+    """Return the legacy row as JSON, read once more in its place: the row at hand would be built whole for every row."""
+    same = "x.ctid = l.ctid"
+    if not route.in_one_file:
+        keys = " AND ".join(f"x.{ident(c.name)} = l.{ident(c.name)}" for c in route.key)
+        same = f"{keys} AND {same} AND x.tableoid = l.tableoid"
+    return f"(SELECT {row_image(route, 'x')} FROM {route.source_table} x WHERE {same})"

@@ -12,12 +12,29 @@ _CAPTIONS = {
     "es_jsonb": "Dice si jsonb acepta el texto. La llaman las vistas, donde la base guarda JSON como texto.",
     "leer_json": "Lo mismo, probando: para lo muy anidado, que agotaría la pila de la otra. La llama es_jsonb.",
     "leer_fecha": "Da el instante que dice el texto, o NULL si no dice uno que siempre sea el mismo. La llama a_instante.",
+    "fila_entera": "La fila como jsonb, para guardarla; lo que es json, como texto y letra por letra.",
     "a_instante": "Igual, sin cambiar ajustes para las fechas corrientes. La llaman las vistas, donde hay fechas como texto.",
 }
 _TOUCHING = (
     "Anota la hora del cambio en la columna que se le nombra. La llaman los disparadores de fase1, salvo cuando escriben la copia"
     " o la sincronización: así cada fila guarda la hora de su origen."
 )
+# No column is named, so that the table's owner may alter what is not read. A JSON with \u is taken apart with its backslashes
+# doubled, since what json holds (the character 0, half a pair) may be no text.
+_PAIR, _UNICODE = r"E'\\\\'", r"E'\\u'"
+_DOUBLED = f"replace(replace(replace(fila::text, {_PAIR}, chr(1)), {_UNICODE}, {_PAIR} || 'u'), chr(1), {_PAIR} || {_PAIR})::json"
+_HALVED = f"replace(replace(replace(e.value::text, {_PAIR} || {_PAIR}, chr(1)), {_PAIR} || 'u', {_UNICODE}), chr(1), {_PAIR})"
+_WHOLE_ROW = f"""CREATE OR REPLACE FUNCTION {BOOKKEEPING}.fila_entera(fila json, tabla oid) RETURNS jsonb
+LANGUAGE sql STABLE PARALLEL SAFE
+RETURN (SELECT jsonb_object_agg(v.nombre, CASE WHEN json_typeof(e.value) = 'null' THEN NULL
+    WHEN v.nombre IN (SELECT a.attname FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+      LEFT JOIN pg_type b ON b.oid = t.typbasetype
+      WHERE a.attrelid = tabla AND coalesce(b.typname, t.typname) IN ('json', '_json')) THEN to_jsonb(v.texto)
+    ELSE v.texto::jsonb END)
+  FROM (SELECT strpos(fila::text, {_UNICODE}) > 0 AS doble) f
+  CROSS JOIN json_each(CASE WHEN f.doble THEN {_DOUBLED} ELSE fila END) e
+  CROSS JOIN LATERAL (SELECT CASE WHEN f.doble THEN replace(e.key, {_PAIR}, E'\\\\') ELSE e.key END AS nombre,
+    CASE WHEN f.doble THEN {_HALVED} ELSE e.value::text END AS texto) v)"""
 # A day that exists, perhaps a time, perhaps a zone in digits or Z: no setting changes what it means and reading it cannot fail.
 _PLAIN_DATE = (
     "^(19|20)[0-9]{2}-((0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])|(0[13-9]|1[0-2])-(29|30)|(0[13578]|1[02])-31)"
@@ -28,9 +45,11 @@ _PLAIN_DATE = (
 def helper_statements(major: int) -> tuple[str, ...]:
     """Return the functions of schema migracion that are no pair's own; ``major``: the server's version, 15."""
     reading = {**_reading_json(major), **_reading_dates(major)}
-    names = ", ".join((*(f"{BOOKKEEPING}.{name}(text)" for name in reading), f"{TOUCH}()"))
+    names = ", ".join(
+        (*(f"{BOOKKEEPING}.{name}(text)" for name in reading), f"{BOOKKEEPING}.fila_entera(json, oid)", f"{TOUCH}()")
+    )
     statements = (
-        *(commented(_CAPTIONS[name]) + statement for name, statement in reading.items()),
+        *(commented(_CAPTIONS[name]) + statement for name, statement in {**reading, "fila_entera": _WHOLE_ROW}.items()),
         f"""{commented(_TOUCHING)}CREATE OR REPLACE FUNCTION {TOUCH}() RETURNS trigger
 LANGUAGE plpgsql
 -- ningún nombre se toma de otro esquema

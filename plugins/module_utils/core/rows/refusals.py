@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from ..catalogue import LegacyColumn
 from ..errors import STEP_CHANGED_NOTHING, MigrationError
 from ..mapping.types import ForeignKey
-from ..sqltext import all_of, ident, idents, indented, literal, qname, where_all
-from .routes import Carried, Route, clave_sql, joined_key
+from ..sqltext import all_of, collated, ident, idents, indented, literal, qname, where_all
+from .routes import Carried, Route, clave_sql, equals, in_order, joined_key, read
 from .values import Conversion, Refusal, convert, origin, type_family
 
 UNFORESEEN = "PostgreSQL la rechaza: "  # the reason of a row that no expression foresaw begins so
@@ -66,7 +67,7 @@ def conversion_of(route: Route, carried: Carried, alias: str) -> Conversion:
 
 def column_sql(carried: Carried, alias: str) -> str:
     """Return the legacy value as SQL: a column, or what a lookup finds, or else one of the JSON keys."""
-    found = f"{carried.alias if carried.rule.lookup else alias}.{ident(carried.source.name)}"
+    found = read(carried.source, carried.alias if carried.rule.lookup else alias)
     if not carried.rule.json_keys:
         return found
     keys = [f"{alias}.{ident(carried.rule.sources[0])} ->> {literal(key)}" for key in carried.rule.json_keys]
@@ -74,18 +75,18 @@ def column_sql(carried: Carried, alias: str) -> str:
 
 
 def _lookup_join(route: Route, carried: Carried, prefix: str) -> str:
-    lookup = carried.lookup
-    return (
-        f"\nLEFT JOIN {qname(route.schema, lookup.table)} {carried.alias}"
-        f" ON {carried.alias}.{ident(lookup.column)} = {prefix}{ident(lookup.by)}"
-    )
+    lookup, value = carried.lookup, f"{prefix}{ident(carried.lookup.by)}"
+    mine = f"{carried.alias}.{ident(lookup.column)} = {value}"
+    same = mine if carried.found_by is None else equals(carried.found_by, carried.alias, value)
+    return f"\nLEFT JOIN {qname(route.schema, lookup.table)} {carried.alias} ON {same}"
 
 
 def _leftover(route: Route, alias: str) -> Refusal:
     pairs = (route.pair, *route.siblings)
     column = next(c for p in pairs for c, _ in p.where)
     wanted = " ni ".join(dict.fromkeys(v for p in pairs for _, v in p.where))
-    shown = f"coalesce(quote_literal(left({alias}.{ident(column)}::text, 40)), 'NULL')"
+    found = next((c for c in route.legacy.columns if c.name == column), LegacyColumn(column, "text", "text"))
+    shown = f"coalesce(quote_literal(left({read(found, alias)}::text, 40)), 'NULL')"
     reason = f"{literal(f'{column} no es {wanted}: ')} || {shown}"
     return Refusal(f"NOT {route.claimed(alias)}", "'P0001'", column, reason)
 
@@ -121,8 +122,16 @@ def _parents(route: Route) -> Iterator[tuple[ForeignKey, list[tuple[str, str, st
     for number, (key, parents) in enumerate(route.parents, 1):
         if route.carried_as(key.column) is not None:
             aliases = [f"a{number}_{n}" for n in range(1, len(parents) + 1)]
-            found = [(a, p.view, f" AND {accepted(a)}") for a, p in zip(aliases, parents, strict=True)]
+            found = [(a, p.view, f"{_by_its_key(p, key, a)} AND {accepted(a)}") for a, p in zip(aliases, parents, strict=True)]
             yield key, found or [(f"a{number}_1", qname(route.schema, key.table), "")]
+
+
+def _by_its_key(parent: Route, key: ForeignKey, alias: str) -> str:
+    """Return the same once more, as the index on a parent's text key asks for it where that has a collation of its own."""
+    carried = parent.carried_as(key.references)
+    if carried is None or carried.source.collation is None or parent.legacy.primary_key != (carried.source.name,):
+        return ""
+    return f" AND {alias}._k1 = {collated(f'v.{ident(key.column)}', carried.source.collation)}"
 
 
 def parent_refusals(route: Route) -> list[Refusal]:
@@ -223,7 +232,7 @@ def _losers(route: Route, unique: tuple[str, ...], guard: str) -> str:
 
 
 def _order(route: Route, alias: str) -> str:
-    return ", ".join(f"{alias}.{ident(c.name)}" for c in route.key)
+    return ", ".join(in_order(c, alias) for c in route.key)
 
 
 def merge_join(route: Route) -> str:
@@ -237,10 +246,10 @@ def merge_join(route: Route) -> str:
         if mine is None or theirs is None:
             continue
         c, p = f"c{number}", f"p{number}"
-        key = " AND ".join(f"{p}.{k} = {c}.{ident(part.name)}" for part, k in zip(other.key, other.key_names, strict=True))
+        key = " AND ".join(equals(part, c, f"{p}.{k}") for part, k in zip(other.key, other.key_names, strict=True))
         joins.append(
             f"\nLEFT JOIN ({other.source_table} {c} JOIN {other.view} {p} ON {key} AND {accepted(p)})"
-            f"\n  ON {c}.{ident(theirs.source.name)} = l.{ident(mine.source.name)}"
+            f"\n  ON {equals(theirs.source, c, f'l.{ident(mine.source.name)}')}"
         )
         found.append(joined_key([(f"p{number}.{ident(m.name)}", m.type.split("(")[0]) for m in other.match]))
     if not found:

@@ -9,8 +9,10 @@ from ..bookkeeping import BOOKKEEPING
 from ..catalogue import Catalogue, LegacyColumn, Relation
 from ..errors import STEP_CHANGED_NOTHING, MigrationError
 from ..mapping.types import ColumnRule, ForeignKey, Lookup, Pair, SpanishColumn, SpanishTable, TableMapping
-from ..sqltext import derived_name, ident, literal, qname
+from ..sqltext import BYTES, DATABASE, collated, derived_name, ident, literal, qname
 from .values import TEXT_TYPES
+
+COLLATED = TEXT_TYPES - {"enum"}
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,8 @@ class Carried:
     """One Spanish column that a pair fills. ``source``: the legacy column it comes from, for a lookup the column taken.
 
     ``alias``: under which the row looked up is joined; ``spanish`` says that it is a row of a Spanish table; ``keyed`` that all
-    that is read of it, in a legacy table, is part of unique keys: only then does every UPDATE of it conflict with KEY SHARE.
+    that is read of it, in a legacy table, is part of unique keys: only then does every UPDATE of it conflict with KEY SHARE;
+    ``found_by`` is the legacy column that is compared.
     """
 
     rule: ColumnRule
@@ -27,6 +30,7 @@ class Carried:
     alias: str = ""
     spanish: bool = False
     keyed: bool = False
+    found_by: LegacyColumn | None = None
 
     @property
     def lookup(self) -> Lookup:
@@ -39,7 +43,8 @@ class Carried:
 @dataclass(frozen=True)
 class Route:
     """``earlier``: the routes to the same Spanish table that win over this one; ``parents``: by foreign key, the routes
-    that fill the table it names; ``siblings``: the other pairs of the same legacy table."""
+    that fill the table it names; ``siblings``: the other pairs of the same legacy table; ``reads``: its columns that the
+    mapping reads."""
 
     pair: Pair
     schema: str
@@ -49,6 +54,7 @@ class Route:
     earlier: tuple[Route, ...] = ()
     parents: tuple[tuple[ForeignKey, tuple[Route, ...]], ...] = ()
     siblings: tuple[Pair, ...] = ()
+    reads: frozenset[str] = frozenset()
 
     @property
     def key(self) -> tuple[LegacyColumn, ...]:
@@ -122,19 +128,37 @@ class Route:
 
     def where(self, alias: str) -> str:
         """Return the condition that makes a legacy row (``alias``) belong to this pair."""
-        mine = _condition(self.pair, alias)
+        mine = _condition(self.pair, self.legacy, alias)
         if not self.pair.otherwise:
             return mine
-        others = [f"({_condition(p, alias)}) IS NOT TRUE" for p in self.siblings]
+        others = [f"({_condition(p, self.legacy, alias)}) IS NOT TRUE" for p in self.siblings]
         return " AND ".join(others) or "true"
 
     def claimed(self, alias: str) -> str:
         """Return whether a row that belongs here was claimed by the pair's own ``where`` and not as a leftover."""
-        return f"({_condition(self.pair, alias)}) IS TRUE"
+        return f"({_condition(self.pair, self.legacy, alias)}) IS TRUE"
 
 
-def _condition(pair: Pair, alias: str) -> str:
-    return " AND ".join(f"{alias}.{ident(c)}::text = {literal(v)}" for c, v in pair.where) or "true"
+def _condition(pair: Pair, legacy: Relation, alias: str) -> str:
+    by_name = {c.name: c for c in legacy.columns}
+    columns = {c: read(by_name.get(c, LegacyColumn(c, "text", "text")), alias) for c, _ in pair.where}
+    return " AND ".join(f"{columns[c]}::text = {literal(v)}" for c, v in pair.where) or "true"
+
+
+def read_columns(mapping: TableMapping, legacy: Relation) -> frozenset[str]:
+    """Return the columns of a legacy table that the mapping reads: what rows are known, chosen, carried or looked up by."""
+    names = set(legacy.primary_key)
+    for pair in mapping.pairs:
+        own = pair.source == legacy.name
+        names |= {column for column, _ in pair.where} if own else set()
+        for rule in pair.columns:
+            source = source_of(rule, legacy) if own else None
+            names |= {source.name} if source is not None else set()
+            if rule.lookup is not None and own:
+                names.add(rule.lookup.by)
+            if rule.lookup is not None and rule.lookup.table == legacy.name:
+                names |= {rule.lookup.column, rule.lookup.take}
+    return frozenset(names)
 
 
 def source_of(rule: ColumnRule, legacy: Relation) -> LegacyColumn | None:
@@ -186,6 +210,7 @@ def _route(mapping: TableMapping, catalogue: Catalogue, pair: Pair, before: tupl
             (key, tuple(r for r in before if r.pair.target == key.table)) for key in table.foreign_keys if key.column in names
         ),
         siblings=tuple(p for p in mapping.pairs if p.source == pair.source and p is not pair),
+        reads=read_columns(mapping, legacy),
     )
 
 
@@ -202,18 +227,41 @@ def _carried(
         taken = next(c for c in spanish.columns if c.name == rule.lookup.take)
         return Carried(rule, LegacyColumn(taken.name, taken.type, taken.type), target, alias, spanish=True)
     other = catalogue.relation(rule.lookup.table)
-    found = next((c for c in other.columns if c.name == rule.lookup.take), None) if other is not None else None
-    if other is None or found is None:
+    columns = {c.name: c for c in other.columns} if other is not None else {}
+    found, found_by = columns.get(rule.lookup.take), columns.get(rule.lookup.column)
+    if other is None or found is None or found_by is None:
         return None
     # an heir's rows are under no key of the table that it inherits from
     keys = () if other.heirs and other.kind == "r" else (other.primary_key, *other.unique)
     keyed = {rule.lookup.take, rule.lookup.column} <= {name for key in keys for name in key}
-    return Carried(rule, found, target, alias, keyed=keyed)
+    return Carried(rule, found, target, alias, keyed=keyed, found_by=found_by)
+
+
+def read(column: LegacyColumn, alias: str) -> str:
+    """Return a legacy value under the database's own collation, whatever its column's is: so all that follows has one."""
+    value = f"{alias}.{ident(column.name)}"
+    return value if column.collation is None else collated(value)
+
+
+def equals(column: LegacyColumn, alias: str, value: str) -> str:
+    """Return whether a legacy column has a value, byte by byte, asked so that an index on the column answers."""
+    mine = f"{alias}.{ident(column.name)}"
+    if column.base not in COLLATED:
+        return f"{mine} = {value}"
+    same = f"{mine} = {collated(value, column.collation or DATABASE)}"
+    by_bytes = column.by_bytes and column.base != "citext"
+    return same if by_bytes else f"{same} AND {collated(f'{mine}::text', BYTES)} = {value}::text"
+
+
+def in_order(column: LegacyColumn, alias: str) -> str:
+    """Return what rows are ordered by where one of them wins: text by its bytes, so that no collation chooses the winner."""
+    value = f"{alias}.{ident(column.name)}"
+    return collated(value, BYTES) if column.base in COLLATED else value
 
 
 def clave_sql(columns: Sequence[LegacyColumn], alias: str) -> str:
     r"""Return the key as one text: values joined by '|', a '|' or '\' inside a value behind a '\'."""
-    return joined_key([(f"{alias}.{ident(c.name)}", c.base) for c in columns])
+    return joined_key([(read(c, alias), c.base) for c in columns])
 
 
 def spanish_clave(route: Route, alias: str) -> str:
@@ -228,15 +276,17 @@ def joined_key(parts: Sequence[tuple[str, str]]) -> str:
     for expression, base in parts:
         text = f"{expression}::text"
         if base in TEXT_TYPES:
-            text = rf"replace(replace({text}, E'\\', E'\\\\'), '|', E'\\|')"
+            text = rf"replace(replace({collated(text)}, E'\\', E'\\\\'), '|', E'\\|')"
         texts.append(text)
     return " || '|' || ".join(texts)
 
 
 def row_image(route: Route, alias: str) -> str:
-    """Return the row as JSON for safekeeping, column by column: a whole row would be built for every row that is read.
+    """Return the row as JSON for safekeeping: as a whole, since a view that named a column would keep its owner from altering it.
 
-    json is stored as text, since jsonb refuses some of what json accepts. A function takes 100 arguments at most.
+    json is stored as text, as jsonb refuses some of what json accepts: which columns are json is asked when a row is kept, and
+    the ones that are read are named, for the whole row does not tell NULL from null.
     """
-    pairs = [f"{literal(c.name)}, {alias}.{ident(c.name)}{'::text' if c.base == 'json' else ''}" for c in route.legacy.columns]
-    return " || ".join(f"jsonb_build_object({', '.join(pairs[n : n + 50])})" for n in range(0, len(pairs), 50))
+    kept = [c for c in route.legacy.columns if c.base == "json" and c.name in route.reads]
+    named = "".join(f" || jsonb_build_object({literal(c.name)}, {alias}.{ident(c.name)}::text)" for c in kept)
+    return f"{BOOKKEEPING}.fila_entera(row_to_json({alias}.*), {alias}.tableoid){named}"

@@ -24,8 +24,9 @@ _SHORT = frozenset(
 
 
 def legacy_row_bytes(route: Route, alias: str) -> str:
-    """Return the size of a legacy row (``alias``) as an SQL integer."""
-    return _row_bytes(((c.name, c.base, type_family(c.type)[1]) for c in route.legacy.columns), alias)
+    """Return the size of what is read of a legacy row (``alias``) as an SQL integer: what is not read, its owner may drop."""
+    read = (c for c in route.legacy.columns if c.name in route.reads)
+    return _row_bytes(((c.name, c.base, type_family(c.type)[1]) for c in read), alias)
 
 
 def spanish_row_bytes(route: Route, alias: str) -> str:

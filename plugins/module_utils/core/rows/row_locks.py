@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from ..sqltext import ident, idents, literal, qname
-from .routes import Route
+from ..catalogue import LegacyColumn
+from ..sqltext import DATABASE, collated, ident, idents, literal, qname
+from .routes import COLLATED, Route, equals
 
 
 def passed(names: Sequence[str]) -> str:
@@ -38,7 +39,7 @@ def key_and_place(route: Route) -> str:
 
 def by_key(route: Route, other: str) -> str:
     """Return the condition that makes the legacy row l the one of the key in ``other``."""
-    return " AND ".join(f"l.{ident(c.name)} = {other}.{k}" for c, k in zip(route.key, route.key_names, strict=True))
+    return " AND ".join(equals(c, "l", f"{other}.{k}") for c, k in zip(route.key, route.key_names, strict=True))
 
 
 def legacy_locks(route: Route, keys: str) -> tuple[str, ...]:
@@ -56,15 +57,15 @@ def parent_locks(route: Route, chosen: str) -> tuple[str, ...]:
     return _locks_beside(route, f"FROM {route.source_table} l WHERE {chosen}")
 
 
-def locked_beside(route: Route) -> dict[tuple[str, str, str], str]:
+def locked_beside(route: Route) -> dict[tuple[str, LegacyColumn, str], str]:
     """Return how strongly rows beside the pair's own are locked, by their table, its column and the one that names a row there.
 
     A change of what the forward SELECT reads there must conflict: with KEY SHARE that does only one of a unique key's columns.
     """
-    locks: dict[tuple[str, str, str], str] = {}
+    locks: dict[tuple[str, LegacyColumn, str], str] = {}
     for carried in route.carried:
-        if carried.rule.lookup and not carried.spanish:
-            place = (carried.lookup.table, carried.lookup.column, carried.lookup.by)
+        if carried.found_by is not None:
+            place = (carried.lookup.table, carried.found_by, carried.lookup.by)
             weak = carried.keyed and locks.get(place) != "SHARE"
             locks[place] = "KEY SHARE" if weak else "SHARE"
     for key, parents in route.parents:
@@ -72,14 +73,18 @@ def locked_beside(route: Route) -> dict[tuple[str, str, str], str]:
         for parent in parents:
             column = parent.carried_as(key.references)
             if child is not None and column is not None:
-                locks[parent.pair.source, column.source.name, child.source.name] = "SHARE"
+                locks[parent.pair.source, column.source, child.source.name] = "SHARE"
     return locks
 
 
 def _locks_beside(route: Route, mine: str) -> tuple[str, ...]:
+    def named_by(column: LegacyColumn, by: str) -> str:
+        value = f"l.{ident(by)}"
+        return collated(value, column.collation or DATABASE) if column.base in COLLATED else value
+
     return tuple(
-        f"1 FROM {qname(route.schema, table)} p WHERE p.{ident(column)} IN (SELECT DISTINCT l.{ident(by)} {mine})"
-        f" ORDER BY p.{ident(column)} FOR {strength} OF p"
+        f"1 FROM {qname(route.schema, table)} p WHERE p.{ident(column.name)} IN (SELECT DISTINCT {named_by(column, by)} {mine})"
+        f" ORDER BY p.{ident(column.name)} FOR {strength} OF p"
         for (table, column, by), strength in locked_beside(route).items()
     )
 

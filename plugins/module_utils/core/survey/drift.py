@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..catalogue import TABLE_KINDS, Catalogue, Relation
 from ..mapping.types import ColumnRule, Pair, TableMapping
-from ..rows.routes import source_of, spanish_columns
+from ..rows.routes import read_columns, source_of, spanish_columns
 from ..rows.values import convert
 from ..sqltext import ident
 
@@ -110,8 +110,8 @@ def unmapped_tables(mapping: TableMapping) -> tuple[str, ...]:
     return tuple(t.twin for t in mapping.tables if t.twin not in sources)
 
 
-def column_changes(approved: Catalogue, found: Catalogue) -> list[str]:
-    """Return a phrase for every legacy column that came, went or changed its type since the approval."""
+def column_changes(mapping: TableMapping, approved: Catalogue, found: Catalogue) -> list[str]:
+    """Return a phrase for every legacy column that came, or is read and went or changed its type, since the approval."""
     phrases = []
     for before in approved.relations:
         after = found.relation(before.name)
@@ -119,11 +119,12 @@ def column_changes(approved: Catalogue, found: Catalogue) -> list[str]:
             phrases.append(f"falta la tabla {before.name}")
             continue
         old, new = ({c.name: c.type for c in r.columns} for r in (before, after))
+        read = read_columns(mapping, before)
         phrases += [f"{before.name}.{name} es nueva ({new[name]})" for name in sorted(new.keys() - old.keys())]
-        phrases += [f"falta {before.name}.{name}" for name in sorted(old.keys() - new.keys())]
+        phrases += [f"falta {before.name}.{name}" for name in sorted((old.keys() - new.keys()) & read)]
         phrases += [
             f"{before.name}.{name} era {old[name]} y es {new[name]}"
-            for name in sorted(old.keys() & new.keys())
+            for name in sorted(old.keys() & new.keys() & read)
             if old[name] != new[name]
         ]
     return phrases
