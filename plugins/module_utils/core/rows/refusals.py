@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from ..bookkeeping import BOOKKEEPING
 from ..catalogue import LegacyColumn
 from ..errors import STEP_CHANGED_NOTHING, MigrationError
 from ..mapping.types import ForeignKey
@@ -54,7 +55,7 @@ def base_sql(route: Route, alias: str) -> str:
 
 def conversion_of(route: Route, carried: Carried, alias: str) -> Conversion:
     """Return the conversion of one carried column. Raises MigrationError where drift would have refused it."""
-    conversion = convert(carried.rule, carried.source, carried.target, column_sql(carried, alias))
+    conversion = convert(carried.rule, carried.source, carried.target, column_sql(route, carried, alias))
     if conversion is None:
         raise MigrationError(
             f"{route.pair.source}.{carried.source.name} es {carried.source.type} y ninguna regla lo lleva a "
@@ -65,12 +66,16 @@ def conversion_of(route: Route, carried: Carried, alias: str) -> Conversion:
     return conversion
 
 
-def column_sql(carried: Carried, alias: str) -> str:
+def column_sql(route: Route, carried: Carried, alias: str) -> str:
     """Return the legacy value as SQL: a column, or what a lookup finds, or else one of the JSON keys."""
     found = read(carried.source, carried.alias if carried.rule.lookup else alias)
     if not carried.rule.json_keys:
         return found
-    keys = [f"{alias}.{ident(carried.rule.sources[0])} ->> {literal(key)}" for key in carried.rule.json_keys]
+    holder = next(c for c in route.legacy.columns if c.name == carried.rule.sources[0])
+    value = f"{alias}.{ident(holder.name)}"
+    if holder.base != "jsonb":  # json holds escapes that are no text here: to ask for one would be an error
+        value = f"(CASE WHEN {BOOKKEEPING}.es_jsonb({value}::text) THEN {value}::text::jsonb END)"
+    keys = [f"{value} ->> {literal(key)}" for key in carried.rule.json_keys]
     return f"coalesce({', '.join([f'{found}::text', *keys] if carried.rule.lookup else keys)})"
 
 

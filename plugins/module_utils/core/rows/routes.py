@@ -145,7 +145,7 @@ def _condition(pair: Pair, legacy: Relation, alias: str) -> str:
     return " AND ".join(f"{columns[c]}::text = {literal(v)}" for c, v in pair.where) or "true"
 
 
-def read_columns(mapping: TableMapping, legacy: Relation) -> frozenset[str]:
+def columns_read(mapping: TableMapping, legacy: Relation) -> frozenset[str]:
     """Return the columns of a legacy table that the mapping reads: what rows are known, chosen, carried or looked up by."""
     names = set(legacy.primary_key)
     for pair in mapping.pairs:
@@ -210,7 +210,7 @@ def _route(mapping: TableMapping, catalogue: Catalogue, pair: Pair, before: tupl
             (key, tuple(r for r in before if r.pair.target == key.table)) for key in table.foreign_keys if key.column in names
         ),
         siblings=tuple(p for p in mapping.pairs if p.source == pair.source and p is not pair),
-        reads=read_columns(mapping, legacy),
+        reads=columns_read(mapping, legacy),
     )
 
 

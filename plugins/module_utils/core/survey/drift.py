@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..catalogue import TABLE_KINDS, Catalogue, Relation
 from ..mapping.types import ColumnRule, Pair, TableMapping
-from ..rows.routes import read_columns, source_of, spanish_columns
+from ..rows.routes import columns_read, source_of, spanish_columns
 from ..rows.values import convert
 from ..sqltext import ident
 
@@ -119,7 +119,7 @@ def column_changes(mapping: TableMapping, approved: Catalogue, found: Catalogue)
             phrases.append(f"falta la tabla {before.name}")
             continue
         old, new = ({c.name: c.type for c in r.columns} for r in (before, after))
-        read = read_columns(mapping, before)
+        read = columns_read(mapping, before)
         phrases += [f"{before.name}.{name} es nueva ({new[name]})" for name in sorted(new.keys() - old.keys())]
         phrases += [f"falta {before.name}.{name}" for name in sorted((old.keys() - new.keys()) & read)]
         phrases += [
