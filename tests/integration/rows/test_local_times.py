@@ -1,15 +1,12 @@
-"""Which legacy times nobody has said the clock of, and what they would be by two clocks."""
+"""What legacy times without a zone are by two clocks, and that forward and proof read them by the one that is declared."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from plugins.module_utils.core.mapping.file import load_mapping
-from plugins.module_utils.core.rows.local_times import readings_sql, undeclared_times
-from plugins.module_utils.core.rows.routes import routes_of
+from plugins.module_utils.core.rows.local_times import readings_sql
 from plugins.module_utils.server.db import fetch_all, run_sql
-from plugins.module_utils.server.live_catalogue import read_catalogue
 from tests.support.databases import Database
 from tests.support.jobs import Jobs
 
@@ -47,13 +44,6 @@ TIMES = '''INSERT INTO public.visits (id, "Done ""at""") VALUES (1, NULL), (2, '
   (4, '2026-11-19 08:00'), (5, '2026-11-18 00:00'), (6, '2026-11-17 00:00'), (7, '294276-12-31 23:00')'''
 ONE = """INSERT INTO public.visits
   VALUES (1, '2026-11-20 21:30', 'infinity', '2026-11-20 21:30-05', '2026-11-20T21:30', NULL, NULL)"""
-
-
-def test_every_time_that_is_read_by_a_clock_nobody_named_is_found(conn: Any) -> None:
-    run_sql(conn, TABLE)
-    undeclared, declared = (load_mapping(f"{text}{MAPPING}", "visitas.yml") for text in ("", "zona: UTC"))
-    found = [list(undeclared_times(routes_of(m, read_catalogue(conn, m)))) for m in (undeclared, declared)]
-    assert found == [[("visits", 'Done "at"'), ("visits", "born")], []]
 
 
 def test_three_values_are_shown_as_they_stand_and_by_both_clocks(conn: Any) -> None:

@@ -1,31 +1,8 @@
-"""Legacy times without a zone: which of them nobody has said the clock of, and what they would be by two clocks."""
+"""Legacy times without a zone: what they would be by two clocks."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-
 from ..sqltext import ident, literal, qname
-from .routes import Carried, Route
-
-
-def undeclared_times(routes: Iterable[Route]) -> Iterator[tuple[str, str]]:
-    """Yield, once each, legacy table and column of every timestamp without zone that is carried and has no ``zona``."""
-    found = dict.fromkeys(_place(r, c) for r in routes for c in r.carried if _undeclared(c))
-    yield from found
-
-
-def _undeclared(carried: Carried) -> bool:
-    return (
-        carried.rule.zone is None
-        and carried.rule.present is None
-        and not carried.spanish
-        and carried.source.base == "timestamp without time zone"
-    )
-
-
-def _place(route: Route, carried: Carried) -> tuple[str, str]:
-    table = carried.lookup.table if carried.rule.lookup else route.pair.source
-    return table, carried.source.name
 
 
 def readings_sql(schema: str, table: str, column: str, zone: str) -> str:
