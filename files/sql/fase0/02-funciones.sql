@@ -38,7 +38,7 @@ RETURN CASE WHEN texto ~ '^(19|20)[0-9]{2}-((0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8
   THEN (CASE WHEN substr(texto, 11) ~ '[-+]' THEN texto ELSE rtrim(texto, 'Z') || '+00' END)::timestamptz
   ELSE migracion.leer_fecha(texto) END;
 
--- La fila como jsonb, para guardarla; lo que es json, como texto y letra por letra.
+-- La fila como jsonb, para guardarla; lo que es json, letra por letra. La llaman las vistas y llevar.
 CREATE OR REPLACE FUNCTION migracion.fila_entera(fila json, tabla oid) RETURNS jsonb
 LANGUAGE sql STABLE PARALLEL SAFE
 RETURN (SELECT jsonb_object_agg(v.nombre, CASE WHEN json_typeof(e.value) = 'null' THEN NULL

@@ -12,7 +12,7 @@ _CAPTIONS = {
     "es_jsonb": "Dice si jsonb acepta el texto. La llaman las vistas, donde la base guarda JSON como texto.",
     "leer_json": "Lo mismo, probando: para lo muy anidado, que agotaría la pila de la otra. La llama es_jsonb.",
     "leer_fecha": "Da el instante que dice el texto, o NULL si no dice uno que siempre sea el mismo. La llama a_instante.",
-    "fila_entera": "La fila como jsonb, para guardarla; lo que es json, como texto y letra por letra.",
+    "fila_entera": "La fila como jsonb, para guardarla; lo que es json, letra por letra. La llaman las vistas y llevar.",
     "a_instante": "Igual, sin cambiar ajustes para las fechas corrientes. La llaman las vistas, donde hay fechas como texto.",
 }
 _TOUCHING = (
