@@ -109,12 +109,6 @@ def _blotted(sql: str) -> str:
     return _OPAQUE.sub(lambda found: ("'" if found[0][0] == "'" else "x") * len(found[0]), sql)
 
 
-def lacking(sql: str, codec: str) -> str:
-    """Return the characters, comments aside, that an encoding (by Python's name) lacks, each once and in order."""
-    spoken = _OPAQUE.sub(lambda found: "" if found[0].startswith("--") else found[0], sql)
-    return "".join(dict.fromkeys(sign for sign in spoken if not sign.encode(codec, "ignore")))
-
-
 def folded(sql: str) -> str:
     """Return the statement with its long lines broken, outside literals and comments: the same SQL, to be read.
 

@@ -18,8 +18,7 @@ from ..core.errors import NOTHING_CHANGED, READ_ONLY_STEP, MigrationError
 from ..core.phase.gates import Facts, closed_gate, way_past
 from ..core.proof.accounts import Account, forecast_details
 from ..core.proof.findings import forecast_lines
-from ..core.render import render
-from ..core.sqltext import lacking, qname
+from ..core.sqltext import qname
 from ..core.survey.drift import find_drift, unmapped_columns, unmapped_tables
 from ..core.survey.findings import Finding, barring, finding_details, page
 from ..core.survey.server_findings import bars_everything
@@ -51,7 +50,7 @@ def approve(params: dict[str, Any], check: bool) -> dict[str, Any]:
         lines = page(findings) + _surrounding_lines(context)
         forecast: list[Account] = []
         if not drift:
-            refusals += _name_refusals(context) + _encoding_refusals(context)
+            refusals += _name_refusals(context)
         refusals += refused_rights(context.conn, context.mapping, context.catalogue)
         if not refusals:
             with _telling(lines, findings, left=READ_ONLY_STEP if check else NOTHING_CHANGED):
@@ -141,17 +140,6 @@ def _role_refusals(context: Context) -> list[str]:
     return [
         f'{", ".join(forced)} tiene FORCE ROW LEVEL SECURITY y el rol "{context.catalogue.role}" no tiene BYPASSRLS: vería '
         f"las tablas vacías. Use un rol con BYPASSRLS o pida: {remedy}"
-    ]
-
-
-def _encoding_refusals(context: Context) -> list[str]:
-    """A name or a value of the mapping that the database's encoding cannot hold would be another one there."""
-    codec = db.codec_of(context.conn)
-    rendered = render(context.mapping, context.catalogue) if codec else {}
-    return [
-        f"{name}: la codificación de la base no tiene {', '.join(signs)}; quítelo del mapeo"
-        for name, text in rendered.items()
-        if codec and (signs := lacking(text, codec))
     ]
 
 

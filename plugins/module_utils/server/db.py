@@ -49,7 +49,6 @@ class QuotedText:
 
     def prepare(self, conn: Connection) -> None:
         """Called by psycopg2 with the connection that the statement is for."""
-        self.text = sayable(conn, self.text)
         self.encoding = psycopg2.extensions.encodings[conn.encoding]
 
     def getquoted(self) -> bytes:
@@ -63,43 +62,24 @@ if psycopg2 is not None:
     psycopg2.extensions.register_adapter(str, QuotedText)
 
 
-def codec_of(conn: Connection) -> str | None:
-    """Return Python's name of the database's encoding, where texts have to be asked whether it holds them."""
-    name = conn.info.parameter_status("server_encoding") or "UTF8"
-    return None if name == "UTF8" else psycopg2.extensions.encodings.get(name)
-
-
-def sayable(conn: Connection, text: str) -> str:
-    """Return the text with ? for each character that the database's encoding lacks: the server would refuse the statement.
-
-    Only comments and words to people have such ones: fase0 refuses a mapping with such a name or value.
-    """
-    codec = codec_of(conn)
-    return text if codec is None else text.encode(codec, "replace").decode(codec)
-
-
-def _said(conn: Connection, query: Query) -> Query:
-    return sayable(conn, query) if isinstance(query, str) else query
-
-
 def execute(conn: Connection, query: Query, params: Params = None) -> int:
     """Run one statement and return its row count. Without parameters ``%`` is literal."""
     with conn.cursor() as cursor, under_way(conn):
-        cursor.execute(_said(conn, query), params)
+        cursor.execute(query, params)
         return cursor.rowcount
 
 
 def fetch_all(conn: Connection, query: Query, params: Params = None) -> list[Row]:
     """Run a query and return all rows."""
     with conn.cursor() as cursor, under_way(conn):
-        cursor.execute(_said(conn, query), params)
+        cursor.execute(query, params)
         return cursor.fetchall()
 
 
 def fetch_one(conn: Connection, query: Query, params: Params = None) -> Row | None:
     """Run a query and return its first row, or None."""
     with conn.cursor() as cursor, under_way(conn):
-        cursor.execute(_said(conn, query), params)
+        cursor.execute(query, params)
         return cursor.fetchone()
 
 
@@ -108,7 +88,7 @@ def run_sql(conn: Connection, *texts: str) -> None:
     text = ";\n".join(texts)
     if text.strip():
         with conn.cursor() as cursor, under_way(conn):
-            cursor.execute(sayable(conn, text))
+            cursor.execute(text)
 
 
 def compose(template: str, **names: str | tuple[str, ...]) -> str:

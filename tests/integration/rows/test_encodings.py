@@ -7,15 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from plugins.module_utils.core.errors import MigrationError
 from tests.support.databases import Database, Databases
-from tests.support.jobs import Jobs, of_its_own
+from tests.support.jobs import of_its_own
 from tests.support.phase import Phase
 
 pytestmark = pytest.mark.values
 
 MAPPING = """
-# une cada aviso → su sitio …
 schema: public
 subphases: {fase2: ["2.1"]}
 tables:
@@ -81,11 +79,3 @@ def test_a_migration_goes_forward_and_back_and_json_that_the_encoding_cannot_hol
     assert any("avisos" in line for line in lines)
     jobs.take_back()
     jobs.drop_tables()
-
-
-@pytest.mark.parametrize("base", ["LATIN1"], indirect=True)
-def test_a_value_of_the_mapping_that_the_encoding_lacks_is_refused_and_never_another_one(base: Database, tmp_path: Path) -> None:
-    mapping = MAPPING.replace("{new: añadido}", "{new: añadido ✓€}")
-    jobs: Jobs = of_its_own(base, tmp_path, mapping, TABLES)
-    with pytest.raises(MigrationError, match="la codificación de la base no tiene ✓, €"):
-        jobs.approve(check=True)
