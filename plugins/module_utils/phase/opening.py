@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from ..call.request import Request, dead_run, decision, identity_lines, other_holder
 from ..core.errors import NOTHING_CHANGED, READ_ONLY_STEP, MigrationError
@@ -11,6 +12,7 @@ from ..core.phase.history import APPLY, TAGS, VERIFY, Plan, standing_parts
 from ..core.words import escape
 from ..ledger import bookkeeping, lease, runs
 from ..ledger.events import record_event
+from ..ledger.place import RUN_PLACE, moved, place_now
 from ..server import db
 from ..server.identity import require_writable
 
@@ -25,11 +27,13 @@ def open_phase(conn: Connection, request: Request) -> list[str]:
     """
     lines = identity_lines(conn)
     require_writable(conn)  # a proof leaves its event
+    if bookkeeping.exists(conn):
+        bookkeeping.check_identity(conn)
+        lines += moved(conn, forward=request.plan.action == APPLY)
     if request.plan.action == VERIFY:
         if not bookkeeping.exists(conn):
             move = f"Empiece por fase0: {request.command.text('fase0')}"
             raise MigrationError("todavía no hay nada que verificar", left=READ_ONLY_STEP, move=move, code="refused")
-        bookkeeping.check_identity(conn)
         return lines
     if request.check:
         return lines + check_lines(conn, request)
@@ -42,7 +46,7 @@ def open_phase(conn: Connection, request: Request) -> list[str]:
             raise refusal_of(request, decided, lines)
         bookkeeping.ensure_schema(conn)
         try:
-            lines += lease.acquire(conn, claim_of(request), dead_run(request))
+            lines += lease.acquire(conn, claim_of(request, place_now(conn)), dead_run(request))
         except MigrationError as refusal:
             refusal.details["lines"] = lines
             raise
@@ -52,8 +56,8 @@ def open_phase(conn: Connection, request: Request) -> list[str]:
     return lines
 
 
-def claim_of(request: Request) -> lease.Claim:
-    """Who asks for the lease."""
+def claim_of(request: Request, place: Mapping[str, Any]) -> lease.Claim:
+    """Who asks for the lease, and where."""
     who, plan = request.controller, request.plan
     parts = [part for part in plan.parts if part]
     return lease.Claim(
@@ -64,7 +68,7 @@ def claim_of(request: Request) -> lease.Claim:
         pid=int(who.get("pid", 0)),
         operator=str(who.get("operator", "?")),
         process=who.get("process", {}),
-        detail={"subfases": parts, "subfase": request.subphase, "runbook": who.get("runbook", {})},
+        detail={"subfases": parts, "subfase": request.subphase, "runbook": who.get("runbook", {}), RUN_PLACE: place},
     )
 
 
