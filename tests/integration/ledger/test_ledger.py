@@ -124,7 +124,7 @@ def test_a_role_that_may_not_create_a_schema_is_told_the_grant(empty_database: D
     name = empty_database.name
     empty_database.query(f"ALTER DATABASE {name} OWNER TO supabase_admin")
     said = str(refused(lambda: phase.open("fase0")))
-    assert f'GRANT CREATE ON DATABASE "{name}" TO "postgres"' in said
+    assert f"GRANT CREATE ON DATABASE {name} TO postgres;" in said
     empty_database.query(f"CREATE SCHEMA migracion AUTHORIZATION {empty_database.role}")
     phase.open("fase0")
 
