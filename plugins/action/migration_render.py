@@ -6,6 +6,7 @@ import difflib
 from pathlib import Path
 from typing import Any
 
+from ..plugin_utils.release import this_build
 from ..plugin_utils.reporting import ReportingAction, say
 
 SQL = Path(__file__).resolve().parents[2] / "files" / "sql"
@@ -24,6 +25,6 @@ class ActionModule(ReportingAction):
         return result
 
     def module_args(self, task_vars: dict[str, Any]) -> dict[str, Any]:
-        """Add ``reference``: name below files/sql to text."""
+        """Add ``reference``: name below files/sql to text, and ``runbook``: which build this is."""
         texts = {path.relative_to(SQL).as_posix(): path.read_text(encoding="utf-8") for path in sorted(SQL.rglob("*.sql"))}
-        return {**self._task.args, "reference": texts}
+        return {**self._task.args, "reference": texts, "runbook": this_build()}

@@ -28,6 +28,10 @@ options:
     description: When the phase may run; the judgement ends before it closes. Empty means always.
     type: dict
     default: {}
+  runbook:
+    description: C(version) and C(sha256) of the runbook's files; the action plugin of the same name fills it in.
+    type: dict
+    default: {}
   overrides:
     description: Gates that are passed by name, with a reason.
     type: dict
@@ -94,6 +98,7 @@ def main() -> None:
         "state": {"type": "str", "choices": ["approved", "verified"], "default": "approved"},
         "reference": {"type": "dict", "default": {}},
         "maintenance_window": {"type": "dict", "default": {}},
+        "runbook": {"type": "dict", "default": {}},
         "overrides": {"type": "dict", "default": {}},
         "database_disk_gb": {"type": "float", "default": 0},
     }

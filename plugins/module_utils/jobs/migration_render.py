@@ -32,7 +32,7 @@ from ..schema.undo import made_by_us
 from ..schema.virtual import virtual_schema
 from ..server import db
 from ..survey import surroundings
-from ..survey.findings_page import look
+from ..survey.findings_page import Runbook, look
 from ..survey.rights import refused_rights
 
 RESERVE = 64 * 2**20  # bytes that backup_dir must have free beyond the size of the legacy tables
@@ -45,7 +45,7 @@ def approve(params: dict[str, Any], check: bool) -> dict[str, Any]:
     """
     with db.explaining(left=READ_ONLY_STEP if check else NOTHING_CHANGED), opened(params, check) as context:
         drift = [f"deriva: {d.message}" for d in find_drift(context.mapping, context.catalogue)]
-        findings = _findings(context, forward=True)
+        findings = _findings(context, params, forward=True)
         refusals = drift + _column_refusals(context) + _role_refusals(context) + barring(findings)
         lines = page(findings) + _surrounding_lines(context)
         forecast: list[Account] = []
@@ -83,7 +83,7 @@ def verify_approval(params: dict[str, Any], check: bool) -> dict[str, Any]:
             require_approved(context)
         else:
             raise MigrationError("no hay nada aprobado todavía", left=READ_ONLY_STEP, move="Ejecute fase0.yml con el mismo -i.")
-        findings = _findings(context, forward=False)
+        findings = _findings(context, params, forward=False)
         if impediments := barring(findings):
             raise refused_for(impediments, page(findings), findings, READ_ONLY_STEP)
         line = f"Aprobación vigente: {len(approved_texts(context))} textos, mapeo y catálogo sin cambios."
@@ -104,11 +104,12 @@ def refused_for(refusals: list[str], lines: list[str], findings: list[Finding], 
     )
 
 
-def _findings(context: Context, *, forward: bool) -> list[Finding]:
+def _findings(context: Context, params: dict[str, Any], *, forward: bool) -> list[Finding]:
     """Raises MigrationError, code refused, where nothing else of this database can be asked."""
     drifted = find_drift(context.mapping, context.catalogue)  # no SQL comes of what is not there
     texts = partial(dict, {MAPPING_NAME: context.mapping_text}) if drifted else partial(approved_texts, context)
-    findings = look(context.conn, context.mapping, context.catalogue, texts, forward=forward)
+    runbook = Runbook(context.run_id, **params.get("runbook", {}))
+    findings = look(context.conn, context.mapping, context.catalogue, texts, runbook, forward=forward)
     if bars_everything(findings):
         raise refused_for(barring(findings), page(findings), findings, NOTHING_CHANGED if forward else READ_ONLY_STEP)
     return findings

@@ -24,6 +24,15 @@ _Answer = TypeVar("_Answer")
 Asks = Iterable[tuple[str, Callable[[], _Answer]]]  # what is asked about, '' for the whole database, and the question
 
 
+@dataclass(frozen=True)
+class Runbook:
+    """Which code looks: the run's id, and the version and sha256 of its files, '' where nobody has said."""
+
+    run_id: str
+    version: str = ""
+    sha256: str = ""
+
+
 @dataclass
 class _Page:
     """``conn`` is asked, ``found`` grows."""
@@ -50,11 +59,17 @@ class _Page:
 
 
 def look(
-    conn: Connection, mapping: TableMapping, catalogue: Catalogue, texts: Callable[[], Mapping[str, str]], *, forward: bool
+    conn: Connection,
+    mapping: TableMapping,
+    catalogue: Catalogue,
+    texts: Callable[[], Mapping[str, str]],
+    runbook: Runbook,
+    *,
+    forward: bool,
 ) -> list[Finding]:
-    """Return the findings of this database; ``forward``: whether a run forward asks, which wrong clocks keep from going on.
+    """Return the findings of this database. ``forward``: whether a run forward asks, which wrong clocks keep from going on.
 
-    ``texts``: what the database is to hold of ours, by name.
+    ``texts``: what the database is to hold of ours, by name; ``runbook``: which code asks.
 
     Raises psycopg2's error only where the connection is lost.
     """
@@ -62,6 +77,10 @@ def look(
     page.ask(of_server.ENCODING, [("", lambda: server_state.encoding(conn, texts))], of_server.encoding_findings, BAR)
     if of_server.bars_everything(page.found):
         return page.found
+    if runbook.sha256:
+        build = partial(of_server.Build, runbook.version, runbook.sha256)
+        asked = [("", lambda: build(server_state.build_before(conn, runbook.run_id)))]
+        page.ask("versión del runbook", asked, of_server.build_findings)
     _server(page, mapping, catalogue, forward)
     _tables(page, mapping, catalogue)
     _around(page, mapping, catalogue)

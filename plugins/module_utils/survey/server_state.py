@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..core.mapping.types import TableMapping
 from ..core.survey.server_findings import ForeignReference, OrphanGrant, Prepared, SortingVersion, Standbys
+from ..ledger import bookkeeping
 from ..server.clock import both_clocks
 from ..server.db import Error, fetch_all, fetch_one
 
@@ -78,6 +79,19 @@ FROM pg_constraint k JOIN tables t ON t.oid = k.confrelid JOIN pg_class c ON c.o
 JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE k.contype = 'f' AND k.conparentid = 0 AND k.conrelid NOT IN (SELECT oid FROM tables) ORDER BY 1, 2
 """
+
+
+def build_before(conn: Connection, run_id: str) -> str:
+    """Return the sha256 of the runbook that ran last before this run, '' where none has said."""
+    row = None
+    if bookkeeping.exists(conn):
+        row = fetch_one(
+            conn,
+            "SELECT detalle->'runbook'->>'sha256' FROM migracion.fase_ejecucion WHERE run_id <> %s"
+            " AND detalle->'runbook' ? 'sha256' ORDER BY id DESC LIMIT 1",
+            (run_id,),
+        )
+    return str(row[0]) if row else ""
 
 
 def version(conn: Connection) -> tuple[str, int]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from plugins.module_utils.jobs import migration_render
 from tests.sample.supabase import DEFAULT_OWNER
 from tests.support.databases import Begin, Database, Databases
 from tests.support.jobs import SHOP, Jobs
@@ -72,6 +73,20 @@ def test_a_library_that_sorts_otherwise_than_when_the_indexes_were_built_is_name
     [seen], _, refusals = looked(jobs)
     assert (seen.name, seen.verdict, seen.mend, refusals) == ("orden de los textos", "aviso", "", [])
     assert seen.value.startswith("la base: índices de 1.2, ahora ")
+
+
+def test_another_build_than_the_one_that_ran_before_is_named(begin: Begin) -> None:
+    database, jobs = begin(up_to="fase0")
+    database.query(
+        """UPDATE migracion.fase_ejecucion SET detalle = detalle || '{"runbook": {"version": "1", "sha256": "aaaa"}}'"""
+    )
+    build = {"version": "1", "sha256": "bbbb"}
+    seen = migration_render.approve(jobs.params("otra", "fase0", runbook=build), True)["findings"]
+    [named] = [f for f in seen if f["name"] == "versión del runbook"]
+    assert (named["verdict"], named["value"]) == ("aviso", "1, sha256 bbbb; antes, aaaa")
+    seen = migration_render.approve(jobs.params("otra", "fase0", runbook={**build, "sha256": "aaaa"}), True)["findings"]
+    assert {f["verdict"] for f in seen} == {"bien"}
+    assert "versión del runbook" in {f["name"] for f in seen}
 
 
 def test_rights_of_nobody_are_found_wherever_they_stand(begin: Begin) -> None:

@@ -123,6 +123,29 @@ def version_findings(answers: list[tuple[str, int]]) -> list[Finding]:
 
 
 @dataclass(frozen=True)
+class Build:
+    """The runbook's version and the sha256 of all its files; ``before``: the sha256 that ran last here, '' where none did."""
+
+    version: str
+    sha256: str
+    before: str
+
+
+def build_findings(answers: list[Build]) -> list[Finding]:
+    """Phases of one migration are meant for one state of the code, on every machine."""
+    name, limit = "versión del runbook", "la misma en cada fase y máquina"
+    note = "La ejecución anterior fue con otra: si no la cambió a propósito, mire qué carpeta y qué colección se usan."
+    found = []
+    for b in answers:
+        value = f"{b.version}, sha256 {b.sha256[:16]}"
+        other = b.before not in ("", b.sha256)
+        found.append(
+            Finding(name, f"{value}; antes, {b.before[:16]}", limit, NOTICE, note=note) if other else Finding(name, value, limit)
+        )
+    return found
+
+
+@dataclass(frozen=True)
 class SortingVersion:
     """The version of the library that sorts text: recorded when indexes were built, and the one that runs now."""
 
