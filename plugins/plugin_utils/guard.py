@@ -10,6 +10,7 @@ from typing import Any
 
 from ansible import constants, context
 from ansible.errors import AnsibleError
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.loader import connection_loader
 
 from ..module_utils.core.errors import MigrationError
@@ -80,14 +81,17 @@ def _exposed(runner: str, task_vars: Mapping[str, Any]) -> list[str]:
         return [without_pipelining("ANSIBLE_KEEP_REMOTE_FILES (o keep_remote_files) está puesto")]
     host = task_vars["hostvars"][runner]
     try:
-        given = {name: host[name] for name in PIPELINING if name in host}
+        given = {name: boolean(host[name], strict=False) for name in PIPELINING if name in host}
         connection = connection_loader.get(str(host.get("ansible_connection") or "ssh"), class_only=True)
         on = constants.config.get_config_value(
             "pipelining", plugin_type="connection", plugin_name=connection._load_name, variables=given
         )
     except (AnsibleError, AttributeError, KeyError):
         return []  # its first task will say
-    return [] if on else [without_pipelining("pipelining está apagado para la máquina de migration_runner")]
+    # one that this connection does not look at was put off all the same
+    return (
+        [] if on and all(given.values()) else [without_pipelining("pipelining está apagado para la máquina de migration_runner")]
+    )
 
 
 def _of_the_site(runner: str, task_vars: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:

@@ -150,8 +150,13 @@ def test_settings_that_are_missing_or_wrong_are_named(empty_database: Database, 
     site = tmp_path / "sitio"
     (site / "group_vars").mkdir(parents=True)
     (site / "hosts.yml").write_text((ROOT / "inventories/demo/hosts.yml").read_text(encoding="utf-8"), encoding="utf-8")
-    (site / "group_vars/all.yml").write_text("batch_rows: muchas\n", encoding="utf-8")
-    refused(Playbooks(maker.home, maker.database_url, str(site), maker.extra).run("fase2"), "batch_rows: se espera un número")
+    (site / "group_vars/all.yml").write_text("batch_rows: muchas\nsubfase: '2.2'\nmaintenance_window:\n", encoding="utf-8")
+    kept = Playbooks(maker.home, maker.database_url, str(site), maker.extra)
+    part = "subfase: se da en la línea de órdenes, y no en un inventario: -e subfase=2.1"
+    refused(kept.run("fase2"), "batch_rows: se espera un número", "maintenance_window: se espera", part)
+    other = kept.run("fase3")
+    refused(other, "batch_rows: se espera un número")
+    assert "subfase" not in other.stdout  # only fase2 has parts
     untouched(empty_database)
 
 

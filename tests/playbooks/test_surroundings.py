@@ -276,6 +276,7 @@ def test_what_is_given_by_e_reaches_no_module_but_for_our_own_settings(
 EXPOSED: list[dict[str, Any]] = [
     {"environment": {"ANSIBLE_KEEP_REMOTE_FILES": "1"}},
     {"arguments": ("-e", "ansible_pipelining=false")},
+    {"arguments": ("-e", "ansible_ssh_pipelining=no")},
     {"arguments": ("-e", '{"ansible_ssh_pipelining": false, "ansible_connection": "ssh"}')},
     {"environment": {"ANSIBLE_PIPELINING": "0"}, "inventory": True},
 ]
