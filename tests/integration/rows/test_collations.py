@@ -9,7 +9,12 @@ from typing import Any
 
 import pytest
 
+from plugins.module_utils.core.mapping.file import load_mapping
+from plugins.module_utils.core.proof.comparison import classified_sql
+from plugins.module_utils.core.rows.routes import routes_of
 from plugins.module_utils.server.connect import connect
+from plugins.module_utils.server.db import fetch_all
+from plugins.module_utils.server.live_catalogue import read_catalogue
 from tests.support.databases import Database, Databases
 from tests.support.jobs import Jobs, of_its_own
 
@@ -196,3 +201,17 @@ def test_text_keys_are_found_by_their_index(empty_database: Database, tmp_path: 
             plan = "\n".join(line for (line,) in cursor.fetchall())
             for index in indexes.split():
                 assert f"using {index}" in plan or f"on {index}" in plan, plan
+
+
+def test_a_difference_that_a_columns_collation_ignores_is_one(empty_database: Database, tmp_path: Path) -> None:
+    made_of(empty_database, tmp_path / "prueba", TYPES["one"]).up_to_proof()
+    empty_database.query(
+        with_collations(empty_database, "ALTER TABLE lugares ALTER nombre TYPE text COLLATE {any_case}").replace(MADE, "")
+    )
+    empty_database.query("UPDATE lugares SET nombre = upper(nombre) WHERE id = 'a'")
+    mapping = load_mapping(MAPPING, "mapeo.yml")
+    with closing(connect(empty_database.url, "prueba")) as conn:
+        route = routes_of(mapping, read_catalogue(conn, mapping))[0]
+        states = fetch_all(conn, f"SELECT estado FROM ({classified_sql(route)}) d WHERE _k1 = 'a'")
+    assert states == [("difiere",)]
+    assert classified_sql(route).count('COLLATE "C"') == classified_sql(route).count("IS DISTINCT FROM t.") > 0
