@@ -15,12 +15,12 @@ description:
   - C(open) says which database this is, asks the gates, takes the lease and begins the row in the ledger.
   - C(close) writes that everything asked for holds, gives the lease back and prints the summary.
   - C(fail) writes that the run failed, gives the lease back, says how to undo and to go on, and fails.
-  - C(status) and C(quarantine) only read.
+  - C(status), C(quarantine) and C(set_aside) only read.
   - C(stop) asks the run that is under way to stop between two batches; it needs no run of its own.
 options:
   operation:
     description: What to do.
-    choices: [guard, open, close, fail, status, quarantine, stop]
+    choices: [guard, open, close, fail, status, quarantine, set_aside, stop]
     required: true
     type: str
   direction:
@@ -123,7 +123,7 @@ from ..module_utils.jobs.migration_phase import run
 
 def main() -> None:
     """Entry point."""
-    operations = ["guard", "open", "close", "fail", "status", "quarantine", "stop"]
+    operations = ["guard", "open", "close", "fail", "status", "quarantine", "set_aside", "stop"]
     spec = {
         **MAPPING_OPTIONS,
         "operation": {"type": "str", "choices": operations, "required": True},

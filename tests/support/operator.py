@@ -27,7 +27,7 @@ from .named import commands_in
 Job = Callable[[dict[str, Any], bool], dict[str, Any]]
 SAME = ("-i", "demo")
 DIRECTIONS = {"all": "aplicar", "verify": "verificar", "rollback": "revertir"}
-OPERATIONS = {"all": "status", "estado": "status", "cuarentena": "quarantine", "parar": "stop"}
+OPERATIONS = {"all": "status", "estado": "status", "cuarentena": "quarantine", "apartada": "set_aside", "parar": "stop"}
 COPYING: dict[str, list[Job]] = {
     "aplicar": [table_copy.copy, table_compare.compare],
     "verificar": [table_compare.compare],

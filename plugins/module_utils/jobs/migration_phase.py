@@ -28,7 +28,7 @@ def run(params: Params, check: bool) -> dict[str, Any]:
     if not params["run_id"]:
         raise skipped_guard()
     request, operation = request_of(params, check), _operation(params["operation"])
-    reads = check or request.plan.action == VERIFY or params["operation"] in ("status", "quarantine")
+    reads = check or request.plan.action == VERIFY or params["operation"] in ("status", "quarantine", "set_aside")
     with db.explaining(left=READ_ONLY_STEP if reads else COMMITTED_STAYS), _connected(params, request) as conn:
         lines = operation(conn, request)
         asks = params["operation"] == "stop" or (check and params["operation"] == "open")
@@ -42,6 +42,10 @@ def _operation(name: str) -> Operation:
         from ..quarantine.listing import quarantine
 
         return quarantine
+    if name == "set_aside":
+        from ..quarantine.set_aside import set_aside
+
+        return set_aside
     if name in ("status", "stop"):
         from ..phase.status import status
         from ..phase.stopping import stop

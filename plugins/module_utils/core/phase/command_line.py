@@ -16,7 +16,7 @@ from ..words import nearest
 
 RUNNER = "migration_runner"
 PHASE_TAGS = (("all",), ("verify",), ("rollback",))
-STATUS_TAGS = (("all",), ("estado",), ("cuarentena",), ("cuarentena", "estado"), ("parar",))
+STATUS_TAGS = (("all",), ("estado",), ("cuarentena",), ("cuarentena", "estado"), ("apartada",), ("parar",))
 
 
 @dataclass(frozen=True)
