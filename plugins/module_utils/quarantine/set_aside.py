@@ -16,9 +16,9 @@ from ..server import db
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
-SHOWN = 40  # runs and tables, the latest runs first
-EXAMPLES = 3
-ENDING = (
+GROUPS_SHOWN = 40  # runs and tables, the latest runs first
+CLAVES_SHOWN = 3
+AFTERWORDS = (
     "Las órdenes van en el orden en que están: los padres antes que sus hijas. Lo que ya está en la tabla, o cuyo valor único"
     " tiene otra fila, no entra otra vez; migracion.apartada no cambia.",
     "Una ejecución de la fase sin las filas legacy de las que vienen las aparta otra vez: reponga antes las legacy.",
@@ -32,12 +32,12 @@ def set_aside(conn: Connection, request: Request) -> list[str]:
     if not groups:
         return [*lines, "Filas apartadas: ninguna"]
     lines.append(f"Filas apartadas: {number(sum(rows for _, _, rows, *_ in groups))}, en {len(groups)} tablas y ejecuciones")
-    for run_id, table, rows, moment, keys in groups[:SHOWN]:
+    for run_id, table, rows, moment, keys in groups[:GROUPS_SHOWN]:
         lines += ["", f"{number(rows)} × {table}, por la ejecución {run_id} ({moment} UTC): {', '.join(keys)}"]
         lines += [f"  {line}" for line in _restoring(conn, request.mapping.schema, table, run_id)]
-    if len(groups) > SHOWN:
-        lines += ["", f"… y {len(groups) - SHOWN} más, de ejecuciones anteriores: están en {BOOKKEEPING}.apartada"]
-    return [escape(line) for line in [*lines, "", *ENDING]]
+    if len(groups) > GROUPS_SHOWN:
+        lines += ["", f"… y {len(groups) - GROUPS_SHOWN} más, de ejecuciones anteriores: están en {BOOKKEEPING}.apartada"]
+    return [escape(line) for line in [*lines, "", *AFTERWORDS]]
 
 
 def _groups(conn: Connection, request: Request) -> list[tuple[str, str, int, str, list[str]]]:
@@ -45,7 +45,7 @@ def _groups(conn: Connection, request: Request) -> list[tuple[str, str, int, str
     rows = db.fetch_all(
         conn,
         "SELECT run_id, tabla, count(*), to_char(max(momento) AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI'),"
-        f" (array_agg(left(clave, 60) ORDER BY id))[1:{EXAMPLES}] FROM {BOOKKEEPING}.apartada GROUP BY 1, 2"
+        f" (array_agg(left(clave, 60) ORDER BY id))[1:{CLAVES_SHOWN}] FROM {BOOKKEEPING}.apartada GROUP BY 1, 2"
         " ORDER BY max(max(momento)) OVER (PARTITION BY run_id) DESC, run_id, coalesce(array_position(%s, tabla), 0)",
         (order,),
     )
