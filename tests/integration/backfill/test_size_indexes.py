@@ -13,6 +13,7 @@ import pytest
 from plugins.module_utils.backfill import deferred_indexes, slices
 from plugins.module_utils.core.errors import MigrationError
 from plugins.module_utils.core.waits import Wait
+from plugins.module_utils.server import attended, lookout
 from tests.support.boxes import Night, at_each_batch, beside, others
 from tests.support.databases import Database
 from tests.support.dump import dump, schema
@@ -182,7 +183,7 @@ def test_a_build_that_is_killed_leaves_an_invalid_index_that_the_same_command_re
 def test_a_stop_request_ends_a_build_and_leaves_nothing_half_done(
     large: Night, empty_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deferred_indexes, "WATCH_SECONDS", 0.1)
+    monkeypatch.setattr(attended, "ATTEND_SECONDS", 0.1)
     stop = when_building(
         empty_database, lambda _: empty_database.query("UPDATE migracion.arriendo SET parar_solicitado_at = now()")
     )
@@ -196,15 +197,22 @@ def test_a_stop_request_ends_a_build_and_leaves_nothing_half_done(
     assert names(empty_database, VALID) == THREE
 
 
+@pytest.mark.parametrize("when", ["while it builds", "before it begins"])
 def test_a_build_that_waits_too_long_ends_and_names_whom_it_waits_for(
-    large: Night, empty_database: Database, monkeypatch: pytest.MonkeyPatch
+    large: Night, empty_database: Database, monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
-    monkeypatch.setattr(deferred_indexes, "BUILD_INDEX", Wait(100, 2))
+    if when == "while it builds":
+        for name, seconds in {"LONGEST_WAIT": 1.0, "FIRST_LOOK": 0.2, "NEXT_LOOK": 0.1}.items():
+            monkeypatch.setattr(lookout, name, seconds)
+    else:
+        monkeypatch.setattr(deferred_indexes, "LONGEST_WAIT", 0.0)
     with others(empty_database, *OLD) as old:
         with pytest.raises(MigrationError, match="idx_cajas_peso no se pudo construir") as ended:
             large.night()
-        assert f"es del pid {old.info.backend_pid}" in str(ended.value)
+        assert f"Lo impide el pid {old.info.backend_pid} (" in str(ended.value)
     assert ended.value.code == "locked"
+    assert ended.value.details["again"] == 600
+    assert empty_database.value("SELECT count(*) FROM pg_index WHERE NOT indisvalid") == 0
     large.night()
     assert names(empty_database, VALID) == THREE
 

@@ -232,7 +232,7 @@ def test_a_repair_gives_way_to_a_long_transaction_and_says_whose_it_is(made: Mad
     monkeypatch.setattr(schema_state, "DDL", Wait(500, 3))
     database, jobs = made
     done("ALTER TABLE clientes DISABLE TRIGGER USER")(database)
-    with somebody_writing(database), pytest.raises(MigrationError, match="La transacción abierta más antigua es del pid"):
+    with somebody_writing(database), pytest.raises(MigrationError, match="Lo impide el pid"):
         jobs.make_tables()
     assert jobs.make_tables()["changed"] is True
 
