@@ -6,9 +6,11 @@ import hashlib
 
 from ..core.catalogue import catalogue_json
 from ..core.errors import MigrationError
+from ..core.phase.history import standing_parts
 from ..core.render import render
 from ..core.survey.drift import column_changes
 from ..ledger.events import left_so_far
+from ..ledger.runs import recorded_runs
 from ..server import db
 from .context import CATALOGUE_NAME, Context, readable_catalogue
 
@@ -22,7 +24,12 @@ def approved_texts(context: Context) -> dict[str, str]:
 
 
 def require_approved(context: Context) -> None:
-    """Stop when mapping, legacy columns or rendered SQL are no longer what fase0 approved: raises MigrationError, code drift."""
+    """Stop when mapping, legacy columns or rendered SQL are no longer what fase0 approved: raises MigrationError, code drift.
+
+    A dry run before fase0 goes on as if that had run; behind it, it stops where the run would.
+    """
+    if context.check and "" not in standing_parts(recorded_runs(context.conn), "fase0"):
+        return
     stored = {
         name: (digest, text)
         for name, digest, text in db.fetch_all(context.conn, "SELECT nombre, sha256, texto FROM migracion.sql_aprobado")

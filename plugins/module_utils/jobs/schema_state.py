@@ -35,8 +35,7 @@ def present(params: dict[str, Any], check: bool) -> dict[str, Any]:
     """
     with opened(params, check) as context:
         conn, mapping = context.conn, context.mapping
-        if not check:
-            require_approved(context)
+        require_approved(context)
         if taken := names_taken(conn, mapping, context.catalogue):
             raise MigrationError(
                 "; ".join(taken),
@@ -121,8 +120,8 @@ def verify_tables(params: dict[str, Any], check: bool) -> dict[str, Any]:
             )
         _require_shape(context)
         _require_access(context)
+        require_approved(context)
         if not check:
-            require_approved(context)
             detail = {"tablas": len(context.mapping.tables)}
             record_event(context.conn, context.run_id, "verificacion_esquema", context.phase, detail)
         return {"lines": [_verified_line(context), *_policy_lines(context)]}

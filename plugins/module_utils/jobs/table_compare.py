@@ -39,8 +39,7 @@ def compare(params: dict[str, Any], check: bool) -> dict[str, Any]:
         if params["repair"] and check:
             return {"lines": _announce_waivers(context)}  # the copy's forecast has said the rest
         _require_copied(context, STEP_CHANGED_NOTHING if params["repair"] else READ_ONLY_STEP)
-        if not check:
-            require_approved(context)
+        require_approved(context)
         return _compare(context, params["repair"])
 
 

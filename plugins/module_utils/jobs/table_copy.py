@@ -35,9 +35,9 @@ def copy(params: dict[str, Any], check: bool) -> dict[str, Any]:
     """Copy for one slice; ``more`` asks to be called again. In check mode: the forecast, changing nothing."""
     with with_lines([]), opened(params, check) as context:
         context.require_routes()
+        require_approved(context)
         if check:
             return _forecast(context)
-        require_approved(context)
         copies = something_to_do(context)
         if not copies and routes_installed(context.conn, context.all_routes):
             return {"lines": [], "more": False}
@@ -62,7 +62,7 @@ def copy(params: dict[str, Any], check: bool) -> dict[str, Any]:
 
 def _forecast(context: Context) -> dict[str, Any]:
     with virtual_schema(context):
-        before = lines_before(context)
+        before = lines_before(context) if something_to_do(context) else []
         first = bases(context)
         caught_up = take_account(context.conn, first, context.all_routes) if first else []
         accounts = take_account(context.conn, context.routes, context.all_routes)

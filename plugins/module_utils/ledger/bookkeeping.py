@@ -38,7 +38,7 @@ def ensure_schema(conn: Connection) -> None:
         lock(conn)
         if is_current(conn):
             return
-        if not exists(conn) and not _require_a_place(conn):
+        if not exists(conn) and not require_a_place(conn):
             db.run_sql(conn, CREATE_SCHEMA)
         db.run_sql(conn, CREATE)
         db.execute(
@@ -58,8 +58,8 @@ def is_current(conn: Connection) -> bool:
     return db.fetch_one(conn, "SELECT version FROM migracion.identidad") == (VERSION,)
 
 
-def _require_a_place(conn: Connection) -> bool:
-    """Whether an empty schema was prepared for us; refuses where there can be none."""
+def require_a_place(conn: Connection) -> bool:
+    """Whether an empty schema was prepared for the bookkeeping. Raises MigrationError where it can have none."""
     row = db.fetch_one(
         conn,
         "SELECT current_user, current_database(), has_database_privilege(current_database(), 'CREATE'), "

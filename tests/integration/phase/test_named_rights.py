@@ -73,7 +73,7 @@ def test_row_security_that_blinds_the_role_is_lifted_by_the_named_statement(begi
         database.query(f"ALTER ROLE {database.role} BYPASSRLS")
 
 
-@pytest.mark.names("ledger/bookkeeping._require_a_place")
+@pytest.mark.names("ledger/bookkeeping.require_a_place")
 @pytest.mark.parametrize("prepared", [False, True], ids=["a database", "a schema"])
 def test_a_role_without_a_place_for_the_ledger_gets_it_by_the_named_statement(
     empty_database: Database, phase: Phase, prepared: bool

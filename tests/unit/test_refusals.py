@@ -1,0 +1,63 @@
+"""Every place that refuses is met by a run and by its --check, or it is said here why a dry run cannot come there."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.integration.phase.test_check_alike import REFUSED
+
+UTILS = Path(__file__).parents[2] / "plugins/module_utils"
+RAISED = {"MigrationError", "BlockedError"}
+# Places that no dry run meets, and why.
+LATER = {
+    "backfill/deferred_indexes._blocked": "in the middle of a copy",
+    "backfill/giving_way._lock_table": "in the middle of a copy",
+    "backfill/giving_way.run_batch": "in the middle of a copy",
+    "backfill/progress.progress_now": "in the middle of a copy",
+    "backfill/slices._look_at_the_server": "between two slices of a copy",
+    "backfill/watch.out_of_patience": "in the middle of a copy",
+    "backfill/watch.paused": "in the middle of a run",
+    "call/context._stop_if_asked": "between two modules of a run",
+    "call/context.require_routes": "call/request.request_of asks the same before",
+    "core/mapping/document.stop_if_any": "the mapping is read before anything is asked of a database: test_bad_input.py",
+    "core/schema/ddl.twin_of": "call/approval asks the same before, of the pairs",
+    "core/server/sqlstate.explain": "what a server's error means, whoever meets it",
+    "jobs/migration_render.verify_approval": "phase/opening.open_phase asks the same before",
+    "jobs/schema_state._refuse_access": "asked in the same call as the shape, before a dry run says its lines",
+    "jobs/schema_state.verify_tables": "phase/opening.open_phase asks the same before",
+    "jobs/table_compare._require_the_others": "after a repair",
+    "ledger/lease._lost": "after the lease was taken",
+    "ledger/lease.end_backends": "while a dead run's sessions are ended",
+    "ledger/lease.require_run": "after the lease was taken",
+    "ledger/runs.skipped_guard": "asked of the call itself, dry run or not",
+    "phase/closing._close_dry_run": "a dry run's own",
+    "phase/closing._incomplete": "after the work; a dry run says it in its summary and ends non-zero too",
+    "phase/closing._without_proof": "after the work",
+    "phase/stopping.stop": "estado.yml changes nothing of a phase; asked before its --check answers",
+    "server/db.with_lock_retries": "locks come and go",
+}
+
+
+def refusing(node: ast.AST, where: str) -> Iterator[str]:
+    """The innermost function of each place that makes one of our errors."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Call) and isinstance(child.func, ast.Name) and child.func.id in RAISED:
+            yield where
+        yield from refusing(child, child.name if isinstance(child, ast.FunctionDef) else where)
+
+
+def places() -> set[str]:
+    """As file and function."""
+    return {
+        f"{path.relative_to(UTILS).with_suffix('').as_posix()}.{where}"
+        for path in UTILS.rglob("*.py")
+        for where in refusing(ast.parse(path.read_text(encoding="utf-8")), "")
+    }
+
+
+def test_every_refusal_is_compared_between_a_run_and_its_dry_run() -> None:
+    met = {case.place for case in REFUSED.values()}
+    assert places() == met | set(LATER)
+    assert not met & set(LATER)
