@@ -52,7 +52,7 @@ def copy(params: dict[str, Any], check: bool) -> dict[str, Any]:
         asked: list[str] = []
         watch = Watch(context.run_id, context.settings)
         mending = Mender(watch, context.database_url, context.settings.batch_rows, asking(context, asked))
-        if (said := take_in(context, mending)) is not None:
+        if said := take_in(context, mending):
             return {"lines": [*asked, *said], "more": True, "changed": bool(mending.touched)}
         if last_event(context.conn, (COPY_BEGUN,), context.run_id) is None:
             asked += require_few_removals(context, [r.pair.target for r in context.routes])

@@ -41,14 +41,11 @@ def _standing(conn: Connection, routes: Iterable[Route]) -> list[Route]:
     return [r for r in routes if r.pair.subphase in standing_parts(recorded, r.pair.phase)]
 
 
-def take_in(context: Context, mending: Mender) -> list[str] | None:
-    """Repair what this run's rows are looked up in, once in a run and before its first batch.
-
-    Returns what there is to say, None where there is nothing to do.
-    """
+def take_in(context: Context, mending: Mender) -> list[str]:
+    """Repair what this run's rows are looked up in, once in a run and before its first batch; return what there is to say."""
     conn, routes = context.conn, bases(context)
     if not routes or events_of(conn, TAKEN_IN, context.run_id):
-        return None
+        return []
     lines: list[str] = []
 
     def begin(accounts: Sequence[Account]) -> None:
