@@ -19,7 +19,7 @@ from .window import Window, parse_window
 
 TRUE = {"true", "yes", "on", "1", "y", "t", "si", "sí"}
 FALSE = {"false", "no", "off", "0", "n", "f"}
-MOST_ROWS = 1_000_000  # of a batch, whose bytes are bounded anyway; the copy's functions take an integer
+LARGEST_BATCH = 1_000_000  # of a batch, whose bytes are bounded anyway; the copy's functions take an integer
 SECRET = re.compile(r"(^database_url$|^vault_|pass|secret|token|private_key)", re.IGNORECASE)
 
 
@@ -79,7 +79,7 @@ PARSERS: Mapping[str, Callable[[Any], Any]] = {
     "maintenance_window": parse_window,
     "stabilization_days": parse_number,
     "waived_quarantine": parse_waivers,
-    "batch_rows": lambda value: _at_most(MOST_ROWS, parse_int(value, 1)),
+    "batch_rows": lambda value: _at_most(LARGEST_BATCH, parse_int(value, 1)),
     "copy_workers": lambda value: _at_most(2, parse_int(value, 1)),
     "deferred_index_rows": whole_from(0),
     "database_disk_gb": parse_number,
