@@ -62,10 +62,6 @@ def another_run(database: Database, operator: Operator) -> None:
         lease.acquire(conn, lease.Claim("otra", "fase2", "aplicar", "otra-maquina", 1, "luis"))
 
 
-def a_file_for_a_folder(database: Database, operator: Operator) -> None:
-    operator.backup_dir.write_text("no es una carpeta")
-
-
 def read_only(database: Database, operator: Operator) -> None:
     database.query(f'ALTER DATABASE "{database.name}" SET default_transaction_read_only = on')
 
@@ -145,9 +141,6 @@ REFUSED: dict[str, Case] = {
     ),
     "a gate without name": Case(
         "core/phase/settings.settings_of", "fase1", "fase2.yml", "no es una puerta", site(overrides={"ventana": "x"})
-    ),
-    "a log that cannot be": Case(
-        "call/runlog._refusal", "fase1", "fase2.yml", "No se puede escribir el registro", a_file_for_a_folder
     ),
     "a part without tables": Case(
         "call/request.request_of",
