@@ -191,14 +191,14 @@ REFUSED: dict[str, Case] = {
         "ALTER TABLE mensajes ALTER tipo_media TYPE text",
     ),
     "rows that fase1's way back would drop": Case(
-        "schema/undo.require_empty",
+        "schema/undo.require_droppable",
         "fase1",
         "fase1.yml --tags rollback",
         "ya tiene filas",
         "INSERT INTO profesiones (nombre) VALUES ('x')",
     ),
     "what others have built on a table": Case(
-        "schema/undo.drop_tables",
+        "schema/undo._in_the_way",
         "fase1",
         "fase1.yml --tags rollback",
         "hay objetos que usan estas tablas",
@@ -211,8 +211,16 @@ REFUSED: dict[str, Case] = {
         "removal: ",
         "SET session_replication_role = replica; DELETE FROM customers",
     ),
+    "a reference of somebody else's": Case(
+        "schema/references.refused_references",
+        "fase2",
+        "fase2.yml --tags rollback",
+        "que no es de esta migración",
+        "CREATE TABLE pagos (id int PRIMARY KEY, cliente_id uuid REFERENCES clientes);"
+        " INSERT INTO pagos SELECT 1, id FROM clientes LIMIT 1",
+    ),
     "rows of a later phase": Case(
-        "backfill/undo._referencing",
+        "backfill/undo._require_empty_others",
         "fase2",
         "fase2.yml --tags rollback",
         "tiene filas que dependen de",
