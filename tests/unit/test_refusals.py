@@ -32,6 +32,7 @@ LATER = {
     "ledger/lease._lost": "after the lease was taken",
     "ledger/lease.end_backends": "while a dead run's sessions are ended",
     "ledger/lease.require_run": "after the lease was taken",
+    "ledger/place.moved": "asked of a run and of its dry run in the same line",
     "phase/closing._close_dry_run": "a dry run's own",
     "phase/closing._incomplete": "after the work; a dry run says it in its summary and ends non-zero too",
     "phase/closing._without_proof": "after the work",

@@ -36,9 +36,7 @@ def open_phase(conn: Connection, request: Request) -> list[str]:
             raise MigrationError("todavía no hay nada que verificar", left=READ_ONLY_STEP, move=move, code="refused")
         return lines
     if request.check:
-        if bookkeeping.exists(conn):
-            bookkeeping.check_identity(conn)
-        else:
+        if not bookkeeping.exists(conn):
             bookkeeping.require_a_place(conn)
         return lines + check_lines(conn, request)
     with db.explaining("abrir la fase", left=NOTHING_CHANGED), db.transaction(conn):
