@@ -22,7 +22,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -60,10 +60,16 @@ class PostgresServer:
         secret = self.password if password is None else password
         return address(self.port, database, user, secret)
 
-    def restart(self, mode: str = "fast") -> None:
-        """Stop and start on the same port; ``immediate`` is what a crash looks like to the clients."""
-        place = ("-D", self.home / "data", "-l", self.home / "log")
-        run_tool(self.bin_dir / "pg_ctl", "restart", "-w", "-m", mode, *place, home=self.home)
+    def restart(self, mode: str = "fast", between: Callable[[Path], None] = lambda _: None) -> None:
+        """Stop and start on the same port; ``immediate`` is what a crash looks like to the clients.
+
+        ``between`` is called with the folder of the data while nobody serves them.
+        """
+        place = ("-D", self.home / "data")
+        run_tool(self.bin_dir / "pg_ctl", "stop", "-w", "-m", mode, *place, home=self.home)
+        between(self.home / "data")
+        options = f"-p {self.port} -k {shlex.quote(str(self.home))}"
+        run_tool(self.bin_dir / "pg_ctl", "start", "-w", *place, "-l", self.home / "log", "-o", options, home=self.home)
 
     def is_alive(self) -> bool:
         """Whether the postmaster of this home runs."""

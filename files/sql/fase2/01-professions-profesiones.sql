@@ -69,10 +69,16 @@ CROSS JOIN LATERAL (SELECT coalesce(r.rechazo, CASE
             WHEN octet_length(o.category) > 100 AND char_length(o.category) > 100 AND rtrim(substr(o.category, 101), ' ') <> ''
               THEN ARRAY['22001', 'category', 'category pasa de los 100 caracteres que admite categoria']
           END AS rechazo) r
-        WHERE (char_length(v.nombre) = 100) AND r.rechazo IS NULL
+        WHERE (NOT EXISTS (SELECT FROM migracion.cuarentena c WHERE c.tabla_origen = 'professions' AND c.estado <> 'resuelta'
+          AND c.lugar IS NOT NULL) OR (o.tableoid, o.ctid, o.id::text) NOT IN (SELECT c.tabla, c.lugar, c.clave
+          FROM migracion.cuarentena c WHERE c.tabla_origen = 'professions' AND c.estado <> 'resuelta' AND c.lugar IS NOT NULL))
+          AND (char_length(v.nombre) = 100) AND r.rechazo IS NULL
           AND v.nombre IS NOT NULL
       ) d WHERE d.puesto > 1)) THEN ARRAY['23505', 'name', 'name repite en nombre el valor de otra fila, que queda']
-  END) AS rechazo) f;
+  END) AS rechazo) f
+WHERE (NOT EXISTS (SELECT FROM migracion.cuarentena c WHERE c.tabla_origen = 'professions' AND c.estado <> 'resuelta'
+  AND c.lugar IS NOT NULL) OR (l.tableoid, l.ctid, l.id::text) NOT IN (SELECT c.tabla, c.lugar, c.clave
+  FROM migracion.cuarentena c WHERE c.tabla_origen = 'professions' AND c.estado <> 'resuelta' AND c.lugar IS NOT NULL));
 
 REVOKE ALL ON migracion.v_professions_profesiones FROM PUBLIC;
 
@@ -144,7 +150,8 @@ BEGIN
       FROM f JOIN public.professions l ON l.id = f._k1
       WHERE f._rechazo IS NOT NULL
       ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
-      DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, columna = excluded.columna, motivo = excluded.motivo
+      DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, columna = excluded.columna, motivo = excluded.motivo,
+          tabla = NULL, lugar = NULL
         WHERE (c.fila, c.motivo) IS DISTINCT FROM (excluded.fila, excluded.motivo)
       RETURNING 1
     ), cerradas AS (
@@ -209,16 +216,23 @@ BEGIN
   -- que falte el padre no es culpa de la fila: la prueba lo dice y la reparación trae a los dos
   IF v_estado = '23503' THEN RETURN; END IF;
   INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
-  SELECT 'professions', l.id::text, migracion.fila_entera(row_to_json(l.*), l.tableoid), v_estado,
-         'PostgreSQL la rechaza: ' || v_mensaje, 'copia'
-  FROM public.professions l JOIN unnest(p_k1) AS k(_k1) ON l.id = k._k1
+  SELECT 'professions', f._clave, f._fila, v_estado, 'PostgreSQL la rechaza: ' || v_mensaje, 'copia'
+  FROM migracion.v_professions_profesiones f WHERE f._lugar = ANY (p_lugar)
+    AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
   ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
-  DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, columna = NULL, motivo = excluded.motivo;
+  DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, columna = NULL, motivo = excluded.motivo,
+    tabla = NULL, lugar = NULL;
   -- lo que fue antes ya no vale y sale, como con toda fila rechazada
   SELECT a.apartadas INTO v_mas FROM migracion.apartar('public.profesiones'::regclass,
     ARRAY(SELECT t.ctid FROM public.profesiones t JOIN migracion.v_professions_profesiones f ON t.id = f.id
-      JOIN unnest(p_k1) AS k(_k1) ON f._k1 = k._k1
-    WHERE CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END), p_run) a;
+    WHERE f._lugar = ANY (p_lugar) AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END), p_run) a;
+  -- un mismo motivo para tantas filas es de la tabla, no de las filas
+  SELECT count(*) INTO v_mas FROM migracion.cuarentena c
+  WHERE c.tabla_origen = 'professions' AND c.estado = 'abierta' AND c.motivo = 'PostgreSQL la rechaza: ' || v_mensaje;
+  IF v_mas > 20 AND v_mas > 0.01 * (SELECT coalesce(sum(p.filas_previstas), 0)
+    FROM migracion.progreso_copia p WHERE p.tabla_origen = 'professions' AND p.tabla_destino = 'profesiones') THEN
+    RAISE EXCEPTION USING ERRCODE = 'TK001', MESSAGE = v_mensaje, DETAIL = v_mas;
+  END IF;
   rechazadas := 1;
 END $funcion$;
 

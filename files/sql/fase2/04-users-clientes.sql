@@ -54,9 +54,12 @@ CROSS JOIN LATERAL (SELECT CASE
       THEN '22001' ELSE '23514' END, 'status', 'status no tiene traducción: ' || quote_literal(left(l.status::text, 40))]
   END AS rechazo) r
 LEFT JOIN migracion.v_customers_clientes g1 ON g1.id = v.id AND CASE WHEN g1._rechazo IS NULL AND g1._fusion IS NULL THEN true
-  ELSE false END
+  ELSE false END AND g1._clave NOT IN (SELECT c.clave FROM migracion.cuarentena c WHERE c.tabla_origen = 'customers'
+  AND c.estado <> 'resuelta' AND starts_with(c.motivo, 'PostgreSQL la rechaza: '))
 LEFT JOIN (public.customers c1 JOIN migracion.v_customers_clientes p1 ON c1.id = p1._k1
-  AND CASE WHEN p1._rechazo IS NULL AND p1._fusion IS NULL THEN true ELSE false END)
+  AND CASE WHEN p1._rechazo IS NULL AND p1._fusion IS NULL THEN true ELSE false END
+  AND p1._clave NOT IN (SELECT c.clave FROM migracion.cuarentena c WHERE c.tabla_origen = 'customers' AND c.estado <> 'resuelta'
+  AND starts_with(c.motivo, 'PostgreSQL la rechaza: ')))
   ON c1.phone_number = (l.phone_number COLLATE "default")
 CROSS JOIN LATERAL (SELECT coalesce(p1.id::text) AS fusion) m
 CROSS JOIN LATERAL (SELECT CASE WHEN m.fusion IS NULL THEN coalesce(r.rechazo, CASE
@@ -92,17 +95,26 @@ CROSS JOIN LATERAL (SELECT CASE WHEN m.fusion IS NULL THEN coalesce(r.rechazo, C
               AND rtrim(substr(o.status, 21), ' ') <> '' THEN '22001' ELSE '23514' END, 'status',
               'status no tiene traducción: ' || quote_literal(left(o.status::text, 40))]
           END AS rechazo) r
-        WHERE o.user_type::text = 'client' AND (char_length(v.telefono) = 20) AND r.rechazo IS NULL
+        WHERE o.user_type::text = 'client' AND (NOT EXISTS (SELECT FROM migracion.cuarentena c WHERE c.tabla_origen = 'users'
+          AND c.estado <> 'resuelta' AND c.lugar IS NOT NULL) OR (o.tableoid, o.ctid, o.id::text) NOT IN (SELECT c.tabla, c.lugar,
+          c.clave FROM migracion.cuarentena c WHERE c.tabla_origen = 'users' AND c.estado <> 'resuelta' AND c.lugar IS NOT NULL))
+          AND (char_length(v.telefono) = 20) AND r.rechazo IS NULL
           AND v.telefono IS NOT NULL
           AND NOT EXISTS (SELECT 1 FROM migracion.v_customers_clientes p WHERE p.id = v.id
-            AND CASE WHEN p._rechazo IS NULL AND p._fusion IS NULL THEN true ELSE false END)
+            AND CASE WHEN p._rechazo IS NULL AND p._fusion IS NULL THEN true ELSE false END
+            AND p._clave NOT IN (SELECT c.clave FROM migracion.cuarentena c WHERE c.tabla_origen = 'customers'
+            AND c.estado <> 'resuelta' AND starts_with(c.motivo, 'PostgreSQL la rechaza: ')))
       ) d WHERE d.puesto > 1)) THEN ARRAY['23505', 'phone_number',
         'phone_number repite en telefono el valor de otra fila, que queda']
     WHEN char_length(v.telefono) = 20 AND (v.telefono) IN (SELECT p.telefono FROM migracion.v_customers_clientes p
-      WHERE CASE WHEN p._rechazo IS NULL AND p._fusion IS NULL THEN true ELSE false END)
+      WHERE CASE WHEN p._rechazo IS NULL AND p._fusion IS NULL THEN true ELSE false END
+      AND p._clave NOT IN (SELECT c.clave FROM migracion.cuarentena c WHERE c.tabla_origen = 'customers'
+      AND c.estado <> 'resuelta' AND starts_with(c.motivo, 'PostgreSQL la rechaza: ')))
       THEN ARRAY['23505', 'phone_number', 'phone_number repite en telefono el valor de otra fila, que queda']
   END) END AS rechazo) f
-WHERE l.user_type::text = 'client';
+WHERE l.user_type::text = 'client' AND (NOT EXISTS (SELECT FROM migracion.cuarentena c WHERE c.tabla_origen = 'users'
+  AND c.estado <> 'resuelta' AND c.lugar IS NOT NULL) OR (l.tableoid, l.ctid, l.id::text) NOT IN (SELECT c.tabla, c.lugar, c.clave
+  FROM migracion.cuarentena c WHERE c.tabla_origen = 'users' AND c.estado <> 'resuelta' AND c.lugar IS NOT NULL));
 
 REVOKE ALL ON migracion.v_users_clientes FROM PUBLIC;
 
@@ -175,7 +187,8 @@ BEGIN
       FROM f JOIN public.users l ON l.id = f._k1
       WHERE f._rechazo IS NOT NULL
       ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
-      DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, columna = excluded.columna, motivo = excluded.motivo
+      DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, columna = excluded.columna, motivo = excluded.motivo,
+          tabla = NULL, lugar = NULL
         WHERE (c.fila, c.motivo) IS DISTINCT FROM (excluded.fila, excluded.motivo)
       RETURNING 1
     ), cerradas AS (
@@ -260,16 +273,23 @@ BEGIN
   -- que falte el padre no es culpa de la fila: la prueba lo dice y la reparación trae a los dos
   IF v_estado = '23503' THEN RETURN; END IF;
   INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
-  SELECT 'users', l.id::text, migracion.fila_entera(row_to_json(l.*), l.tableoid), v_estado,
-         'PostgreSQL la rechaza: ' || v_mensaje, 'copia'
-  FROM public.users l JOIN unnest(p_k1) AS k(_k1) ON l.id = k._k1
+  SELECT 'users', f._clave, f._fila, v_estado, 'PostgreSQL la rechaza: ' || v_mensaje, 'copia'
+  FROM migracion.v_users_clientes f WHERE f._lugar = ANY (p_lugar)
+    AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
   ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
-  DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, columna = NULL, motivo = excluded.motivo;
+  DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, columna = NULL, motivo = excluded.motivo,
+    tabla = NULL, lugar = NULL;
   -- lo que fue antes ya no vale y sale, como con toda fila rechazada
   SELECT a.apartadas INTO v_mas FROM migracion.apartar('public.clientes'::regclass,
-    ARRAY(SELECT t.ctid FROM public.clientes t JOIN migracion.v_users_clientes f ON t.id = f.id JOIN unnest(p_k1) AS k(_k1)
-      ON f._k1 = k._k1
-    WHERE CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END), p_run) a;
+    ARRAY(SELECT t.ctid FROM public.clientes t JOIN migracion.v_users_clientes f ON t.id = f.id
+    WHERE f._lugar = ANY (p_lugar) AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END), p_run) a;
+  -- un mismo motivo para tantas filas es de la tabla, no de las filas
+  SELECT count(*) INTO v_mas FROM migracion.cuarentena c
+  WHERE c.tabla_origen = 'users' AND c.estado = 'abierta' AND c.motivo = 'PostgreSQL la rechaza: ' || v_mensaje;
+  IF v_mas > 20 AND v_mas > 0.01 * (SELECT coalesce(sum(p.filas_previstas), 0)
+    FROM migracion.progreso_copia p WHERE p.tabla_origen = 'users' AND p.tabla_destino = 'clientes') THEN
+    RAISE EXCEPTION USING ERRCODE = 'TK001', MESSAGE = v_mensaje, DETAIL = v_mas;
+  END IF;
   rechazadas := 1;
 END $funcion$;
 

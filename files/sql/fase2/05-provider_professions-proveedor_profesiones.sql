@@ -58,14 +58,22 @@ CROSS JOIN LATERAL (SELECT CASE
   END AS rechazo) r
 LEFT JOIN migracion.v_users_proveedores a1_1 ON a1_1.id = v.proveedor_id
   AND CASE WHEN a1_1._rechazo IS NULL AND a1_1._fusion IS NULL THEN true ELSE false END
+  AND a1_1._clave NOT IN (SELECT c.clave FROM migracion.cuarentena c WHERE c.tabla_origen = 'users' AND c.estado <> 'resuelta'
+  AND starts_with(c.motivo, 'PostgreSQL la rechaza: '))
 LEFT JOIN migracion.v_professions_profesiones a2_1 ON a2_1.id = v.profesion_id
   AND CASE WHEN a2_1._rechazo IS NULL AND a2_1._fusion IS NULL THEN true ELSE false END
+  AND a2_1._clave NOT IN (SELECT c.clave FROM migracion.cuarentena c WHERE c.tabla_origen = 'professions'
+  AND c.estado <> 'resuelta' AND starts_with(c.motivo, 'PostgreSQL la rechaza: '))
 CROSS JOIN LATERAL (SELECT coalesce(r.rechazo, CASE
     WHEN v.proveedor_id IS NOT NULL AND a1_1.id IS NULL THEN ARRAY['23503', 'provider_id',
       'provider_id apunta a una fila que no está o está en cuarentena en users']
     WHEN v.profesion_id IS NOT NULL AND a2_1.id IS NULL THEN ARRAY['23503', 'profession_id',
       'profession_id apunta a una fila que no está o está en cuarentena en professions']
-  END) AS rechazo) f;
+  END) AS rechazo) f
+WHERE (NOT EXISTS (SELECT FROM migracion.cuarentena c WHERE c.tabla_origen = 'provider_professions' AND c.estado <> 'resuelta'
+  AND c.lugar IS NOT NULL) OR (l.tableoid, l.ctid, l.provider_id::text || '|' || l.profession_id::text) NOT IN (SELECT c.tabla,
+  c.lugar, c.clave FROM migracion.cuarentena c WHERE c.tabla_origen = 'provider_professions' AND c.estado <> 'resuelta'
+  AND c.lugar IS NOT NULL));
 
 REVOKE ALL ON migracion.v_provider_professions_proveedor_profesiones FROM PUBLIC;
 
@@ -144,7 +152,8 @@ BEGIN
       FROM f JOIN public.provider_professions l ON l.provider_id = f._k1 AND l.profession_id = f._k2
       WHERE f._rechazo IS NOT NULL
       ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
-      DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, columna = excluded.columna, motivo = excluded.motivo
+      DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, columna = excluded.columna, motivo = excluded.motivo,
+          tabla = NULL, lugar = NULL
         WHERE (c.fila, c.motivo) IS DISTINCT FROM (excluded.fila, excluded.motivo)
       RETURNING 1
     ), cerradas AS (
@@ -180,18 +189,25 @@ BEGIN
   -- que falte el padre no es culpa de la fila: la prueba lo dice y la reparación trae a los dos
   IF v_estado = '23503' THEN RETURN; END IF;
   INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
-  SELECT 'provider_professions', l.provider_id::text || '|' || l.profession_id::text,
-    migracion.fila_entera(row_to_json(l.*), l.tableoid), v_estado,
-         'PostgreSQL la rechaza: ' || v_mensaje, 'copia'
-  FROM public.provider_professions l JOIN unnest(p_k1, p_k2) AS k(_k1, _k2) ON l.provider_id = k._k1 AND l.profession_id = k._k2
+  SELECT 'provider_professions', f._clave, f._fila, v_estado, 'PostgreSQL la rechaza: ' || v_mensaje, 'copia'
+  FROM migracion.v_provider_professions_proveedor_profesiones f WHERE f._lugar = ANY (p_lugar)
+    AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
   ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
-  DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, columna = NULL, motivo = excluded.motivo;
+  DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, columna = NULL, motivo = excluded.motivo,
+    tabla = NULL, lugar = NULL;
   -- lo que fue antes ya no vale y sale, como con toda fila rechazada
   SELECT a.apartadas INTO v_mas FROM migracion.apartar('public.proveedor_profesiones'::regclass,
     ARRAY(SELECT t.ctid FROM public.proveedor_profesiones t JOIN migracion.v_provider_professions_proveedor_profesiones f
-      ON t.proveedor_id = f.proveedor_id AND t.profesion_id = f.profesion_id JOIN unnest(p_k1, p_k2) AS k(_k1, _k2)
-      ON f._k1 = k._k1 AND f._k2 = k._k2
-    WHERE CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END), p_run) a;
+      ON t.proveedor_id = f.proveedor_id AND t.profesion_id = f.profesion_id
+    WHERE f._lugar = ANY (p_lugar) AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END), p_run) a;
+  -- un mismo motivo para tantas filas es de la tabla, no de las filas
+  SELECT count(*) INTO v_mas FROM migracion.cuarentena c
+  WHERE c.tabla_origen = 'provider_professions' AND c.estado = 'abierta' AND c.motivo = 'PostgreSQL la rechaza: ' || v_mensaje;
+  IF v_mas > 20 AND v_mas > 0.01 * (SELECT coalesce(sum(p.filas_previstas), 0)
+    FROM migracion.progreso_copia p WHERE p.tabla_origen = 'provider_professions' AND p.tabla_destino = 'proveedor_profesiones')
+      THEN
+    RAISE EXCEPTION USING ERRCODE = 'TK001', MESSAGE = v_mensaje, DETAIL = v_mas;
+  END IF;
   rechazadas := 1;
 END $funcion$;
 

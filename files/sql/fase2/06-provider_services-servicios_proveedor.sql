@@ -62,10 +62,15 @@ CROSS JOIN LATERAL (SELECT CASE
   END AS rechazo) r
 LEFT JOIN migracion.v_users_proveedores a1_1 ON a1_1.id = v.proveedor_id
   AND CASE WHEN a1_1._rechazo IS NULL AND a1_1._fusion IS NULL THEN true ELSE false END
+  AND a1_1._clave NOT IN (SELECT c.clave FROM migracion.cuarentena c WHERE c.tabla_origen = 'users' AND c.estado <> 'resuelta'
+  AND starts_with(c.motivo, 'PostgreSQL la rechaza: '))
 CROSS JOIN LATERAL (SELECT coalesce(r.rechazo, CASE
     WHEN v.proveedor_id IS NOT NULL AND a1_1.id IS NULL THEN ARRAY['23503', 'provider_id',
       'provider_id apunta a una fila que no está o está en cuarentena en users']
-  END) AS rechazo) f;
+  END) AS rechazo) f
+WHERE (NOT EXISTS (SELECT FROM migracion.cuarentena c WHERE c.tabla_origen = 'provider_services' AND c.estado <> 'resuelta'
+  AND c.lugar IS NOT NULL) OR (l.tableoid, l.ctid, l.id::text) NOT IN (SELECT c.tabla, c.lugar, c.clave
+  FROM migracion.cuarentena c WHERE c.tabla_origen = 'provider_services' AND c.estado <> 'resuelta' AND c.lugar IS NOT NULL));
 
 REVOKE ALL ON migracion.v_provider_services_servicios_proveedor FROM PUBLIC;
 
@@ -139,7 +144,8 @@ BEGIN
       FROM f JOIN public.provider_services l ON l.id = f._k1
       WHERE f._rechazo IS NOT NULL
       ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
-      DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, columna = excluded.columna, motivo = excluded.motivo
+      DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, columna = excluded.columna, motivo = excluded.motivo,
+          tabla = NULL, lugar = NULL
         WHERE (c.fila, c.motivo) IS DISTINCT FROM (excluded.fila, excluded.motivo)
       RETURNING 1
     ), cerradas AS (
@@ -173,16 +179,23 @@ BEGIN
   -- que falte el padre no es culpa de la fila: la prueba lo dice y la reparación trae a los dos
   IF v_estado = '23503' THEN RETURN; END IF;
   INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
-  SELECT 'provider_services', l.id::text, migracion.fila_entera(row_to_json(l.*), l.tableoid), v_estado,
-         'PostgreSQL la rechaza: ' || v_mensaje, 'copia'
-  FROM public.provider_services l JOIN unnest(p_k1) AS k(_k1) ON l.id = k._k1
+  SELECT 'provider_services', f._clave, f._fila, v_estado, 'PostgreSQL la rechaza: ' || v_mensaje, 'copia'
+  FROM migracion.v_provider_services_servicios_proveedor f WHERE f._lugar = ANY (p_lugar)
+    AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
   ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
-  DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, columna = NULL, motivo = excluded.motivo;
+  DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, columna = NULL, motivo = excluded.motivo,
+    tabla = NULL, lugar = NULL;
   -- lo que fue antes ya no vale y sale, como con toda fila rechazada
   SELECT a.apartadas INTO v_mas FROM migracion.apartar('public.servicios_proveedor'::regclass,
     ARRAY(SELECT t.ctid FROM public.servicios_proveedor t JOIN migracion.v_provider_services_servicios_proveedor f ON t.id = f.id
-      JOIN unnest(p_k1) AS k(_k1) ON f._k1 = k._k1
-    WHERE CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END), p_run) a;
+    WHERE f._lugar = ANY (p_lugar) AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END), p_run) a;
+  -- un mismo motivo para tantas filas es de la tabla, no de las filas
+  SELECT count(*) INTO v_mas FROM migracion.cuarentena c
+  WHERE c.tabla_origen = 'provider_services' AND c.estado = 'abierta' AND c.motivo = 'PostgreSQL la rechaza: ' || v_mensaje;
+  IF v_mas > 20 AND v_mas > 0.01 * (SELECT coalesce(sum(p.filas_previstas), 0)
+    FROM migracion.progreso_copia p WHERE p.tabla_origen = 'provider_services' AND p.tabla_destino = 'servicios_proveedor') THEN
+    RAISE EXCEPTION USING ERRCODE = 'TK001', MESSAGE = v_mensaje, DETAIL = v_mas;
+  END IF;
   rechazadas := 1;
 END $funcion$;
 

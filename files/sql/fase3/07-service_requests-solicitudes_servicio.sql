@@ -65,7 +65,10 @@ CROSS JOIN LATERAL (SELECT CASE
     WHEN NOT (l.location_lng = 'NaN' OR abs(round(l.location_lng, 8)) < 1e3::numeric)
       THEN ARRAY['22003', 'location_lng', 'location_lng no cabe en numeric(11,8) (longitud)']
   END AS rechazo) r
-CROSS JOIN LATERAL (SELECT coalesce(r.rechazo, NULL::text[]) AS rechazo) f;
+CROSS JOIN LATERAL (SELECT coalesce(r.rechazo, NULL::text[]) AS rechazo) f
+WHERE (NOT EXISTS (SELECT FROM migracion.cuarentena c WHERE c.tabla_origen = 'service_requests' AND c.estado <> 'resuelta'
+  AND c.lugar IS NOT NULL) OR (l.tableoid, l.ctid, l.id::text) NOT IN (SELECT c.tabla, c.lugar, c.clave
+  FROM migracion.cuarentena c WHERE c.tabla_origen = 'service_requests' AND c.estado <> 'resuelta' AND c.lugar IS NOT NULL));
 
 REVOKE ALL ON migracion.v_service_requests_solicitudes_servicio FROM PUBLIC;
 
@@ -138,7 +141,8 @@ BEGIN
       FROM f JOIN public.service_requests l ON l.id = f._k1
       WHERE f._rechazo IS NOT NULL
       ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
-      DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, columna = excluded.columna, motivo = excluded.motivo
+      DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, columna = excluded.columna, motivo = excluded.motivo,
+          tabla = NULL, lugar = NULL
         WHERE (c.fila, c.motivo) IS DISTINCT FROM (excluded.fila, excluded.motivo)
       RETURNING 1
     ), cerradas AS (
@@ -172,16 +176,23 @@ BEGIN
   -- que falte el padre no es culpa de la fila: la prueba lo dice y la reparación trae a los dos
   IF v_estado = '23503' THEN RETURN; END IF;
   INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
-  SELECT 'service_requests', l.id::text, migracion.fila_entera(row_to_json(l.*), l.tableoid), v_estado,
-         'PostgreSQL la rechaza: ' || v_mensaje, 'copia'
-  FROM public.service_requests l JOIN unnest(p_k1) AS k(_k1) ON l.id = k._k1
+  SELECT 'service_requests', f._clave, f._fila, v_estado, 'PostgreSQL la rechaza: ' || v_mensaje, 'copia'
+  FROM migracion.v_service_requests_solicitudes_servicio f WHERE f._lugar = ANY (p_lugar)
+    AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
   ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
-  DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, columna = NULL, motivo = excluded.motivo;
+  DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, columna = NULL, motivo = excluded.motivo,
+    tabla = NULL, lugar = NULL;
   -- lo que fue antes ya no vale y sale, como con toda fila rechazada
   SELECT a.apartadas INTO v_mas FROM migracion.apartar('public.solicitudes_servicio'::regclass,
     ARRAY(SELECT t.ctid FROM public.solicitudes_servicio t JOIN migracion.v_service_requests_solicitudes_servicio f ON t.id = f.id
-      JOIN unnest(p_k1) AS k(_k1) ON f._k1 = k._k1
-    WHERE CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END), p_run) a;
+    WHERE f._lugar = ANY (p_lugar) AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END), p_run) a;
+  -- un mismo motivo para tantas filas es de la tabla, no de las filas
+  SELECT count(*) INTO v_mas FROM migracion.cuarentena c
+  WHERE c.tabla_origen = 'service_requests' AND c.estado = 'abierta' AND c.motivo = 'PostgreSQL la rechaza: ' || v_mensaje;
+  IF v_mas > 20 AND v_mas > 0.01 * (SELECT coalesce(sum(p.filas_previstas), 0)
+    FROM migracion.progreso_copia p WHERE p.tabla_origen = 'service_requests' AND p.tabla_destino = 'solicitudes_servicio') THEN
+    RAISE EXCEPTION USING ERRCODE = 'TK001', MESSAGE = v_mensaje, DETAIL = v_mas;
+  END IF;
   rechazadas := 1;
 END $funcion$;
 

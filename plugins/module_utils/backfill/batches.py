@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..core.backfill.batching import BATCH_BYTES
 from ..core.backfill.pace import blended, next_rows
 from ..core.bookkeeping import BOOKKEEPING
+from ..quarantine.unreadable import without_damage
 from ..server.db import compose, fetch_all
+from .damage import put_aside
 from .giving_way import BlockedError, run_batch
 from .progress import Progress, progress_now, remember_rate, seconds_without_batch
 from .watch import Watch, waiters
@@ -30,7 +33,8 @@ def copy_for(conn: Connection, progress: Progress, watch: Watch, batch_rows: int
         else:
             batch = Batch(conn, progress, watch.run_id)
             try:
-                wanted, _ = run_batch(conn, route, watch, (size, batch_rows), batch.copy, deadline, progress.part)
+                attempt = partial(run_batch, conn, route, watch, (size, batch_rows), batch.copy, deadline, progress.part)
+                wanted, _ = without_damage(attempt, partial(put_aside, conn, watch.run_id, [route], progress.note))
             except BlockedError as error:
                 if progress.read == before:
                     raise

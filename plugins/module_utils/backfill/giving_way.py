@@ -8,10 +8,12 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+from ..core.backfill.carrying import MANY_ROWS, MANY_SHARE, TABLE_AT_FAULT
 from ..core.errors import MigrationError
 from ..core.rows.routes import Route
 from ..core.server.blockers import Blocker, in_the_way
 from ..core.waits import CLASHES, ROWS
+from ..core.words import number
 from ..ledger import lease
 from ..server.beside import watched
 from ..server.db import Error, fetch_all, transaction
@@ -60,6 +62,8 @@ def run_batch(
                     work(size)
                 return size, min(full_size, size * 2)
             except Error as error:
+                if error.pgcode == TABLE_AT_FAULT:
+                    raise _table_at_fault(route, error) from error
                 if error.pgcode not in (*CLASHES, SERIALIZATION_FAILURE):
                     raise
                 size = max(1, size // 4)
@@ -73,6 +77,19 @@ def run_batch(
         move="Repita la misma orden cuando termine.",
         code="locked",
         details={} if deadline == math.inf else {"again": WAITING_PATIENCE},
+    )
+
+
+def _table_at_fault(route: Route, error: Error) -> MigrationError:
+    refused, reason, target = error.diag.message_detail, error.diag.message_primary, route.pair.target
+    return MigrationError(
+        f"{route.pair.source} → {target}: PostgreSQL rechaza {refused} filas por un mismo motivo, más de {MANY_ROWS} y del "
+        f"{number(100 * MANY_SHARE)} %: {reason}. La culpa no es de las filas",
+        left=COPIED_STAYS,
+        move=f"Si {target} ya no es como la hizo fase1, lo dice: ansible-playbook fase1.yml --tags verify con el mismo -i. Si lo "
+        "es, fase0 cuenta de nuevo lo que se repite en las tablas legacy: ansible-playbook fase0.yml con el mismo -i. Después, "
+        "repita la misma orden.",
+        code="table",
     )
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from ..core.catalogue import Catalogue, catalogue_from_json
+from ..core.catalogue import Catalogue, catalogue_from_json, only_read
 from ..core.errors import MigrationError, skipped_guard
 from ..core.mapping.file import load_mapping
 from ..core.mapping.types import TableMapping
@@ -118,12 +118,15 @@ def _stop_if_asked(conn: Connection, run_id: str) -> None:
 
 
 def live_catalogue(conn: Connection, mapping: TableMapping) -> Catalogue:
-    """Return the live catalogue with the policies' translations: fase0's, while what they came from is the same."""
+    """Return the live catalogue with what fase0 found out beside it, while what that came from is the same.
+
+    Otherwise with the policies' translations alone: nothing is counted here.
+    """
     found = read_catalogue(conn, mapping)
     if bookkeeping.exists(conn):
         row = db.fetch_one(conn, "SELECT texto FROM migracion.sql_aprobado WHERE nombre = %s", (CATALOGUE_NAME,))
         approved = readable_catalogue(row[0]) if row else None
-        if approved is not None and replace(approved, carried_policies=()) == found:
+        if approved is not None and only_read(approved) == found:
             return approved
     return translated(conn, mapping, found)
 

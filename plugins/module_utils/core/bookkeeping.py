@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-VERSION = 4
+VERSION = 5
 # One number for every operator's session: whoever holds it decides about lease and runs alone.
 LOCK = 7204113525519873
 
@@ -106,11 +106,17 @@ CREATE TABLE IF NOT EXISTS migracion.cuarentena (
     resuelta_at timestamptz,
     resolucion text,
     columna text,
-    dispensa jsonb
+    dispensa jsonb,
+    -- de una fila que no se puede leer: en qué tabla y en qué lugar está
+    tabla oid,
+    lugar tid
 );
 -- para contabilidades que hizo una versión anterior
 ALTER TABLE migracion.cuarentena ADD COLUMN IF NOT EXISTS columna text;
 ALTER TABLE migracion.cuarentena ADD COLUMN IF NOT EXISTS dispensa jsonb;
+ALTER TABLE migracion.cuarentena ADD COLUMN IF NOT EXISTS tabla oid;
+ALTER TABLE migracion.cuarentena ADD COLUMN IF NOT EXISTS lugar tid;
+CREATE INDEX IF NOT EXISTS cuarentena_ilegible ON migracion.cuarentena (tabla_origen) WHERE lugar IS NOT NULL;
 CREATE UNIQUE INDEX IF NOT EXISTS cuarentena_una_abierta
     ON migracion.cuarentena (tabla_origen, clave) WHERE estado <> 'resuelta';
 

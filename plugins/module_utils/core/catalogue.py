@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 WHOLE_ROW = "*"
@@ -62,7 +62,10 @@ class CarriedPolicy:
 
 @dataclass(frozen=True)
 class Relation:
-    """A table or view with that name in the schema; ``kind`` is pg_class.relkind, ``heirs``: whether tables inherit from it."""
+    """A table or view with that name in the schema; ``kind`` is pg_class.relkind, ``heirs``: whether tables inherit from it.
+
+    ``repeated``: those of its unique keys in which fase0 counted a value twice, whatever their indexes say.
+    """
 
     name: str
     kind: str
@@ -75,6 +78,12 @@ class Relation:
     grants: tuple[Grant, ...] = ()
     policies: tuple[Policy, ...] = ()
     heirs: bool = False
+    repeated: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def inherited(self) -> bool:
+        """Whether rows of other tables, which its indexes do not know, are read with its own."""
+        return self.heirs and self.kind == "r"
 
 
 @dataclass(frozen=True)
@@ -95,6 +104,12 @@ class Catalogue:
     def relation(self, name: str) -> Relation | None:
         """Return the relation of that name, or None."""
         return next((r for r in self.relations if r.name == name), None)
+
+
+def only_read(catalogue: Catalogue) -> Catalogue:
+    """Return the catalogue without what fase0 found out beside it, by trying or by counting: what any call can read again."""
+    relations = tuple(replace(relation, repeated=()) for relation in catalogue.relations)
+    return replace(catalogue, relations=relations, carried_policies=())
 
 
 def catalogue_json(catalogue: Catalogue) -> str:
@@ -121,6 +136,7 @@ def _catalogue(raw: dict[str, Any]) -> Catalogue:
                     "columns": tuple(LegacyColumn(**c) for c in relation["columns"]),
                     "primary_key": tuple(relation["primary_key"]),
                     "unique": tuple(tuple(u) for u in relation["unique"]),
+                    "repeated": tuple(tuple(u) for u in relation.get("repeated", ())),
                     "grants": tuple(Grant(**g) for g in relation["grants"]),
                     "policies": tuple(_policy(p) for p in relation["policies"]),
                 }

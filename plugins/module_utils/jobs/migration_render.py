@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -24,7 +25,7 @@ from ..core.survey.findings import Finding, barring, finding_details, page
 from ..core.survey.server_findings import bars_everything
 from ..ledger import bookkeeping
 from ..ledger.events import record_event
-from ..proof.accounting import take_account
+from ..proof.accounting import forecast_account
 from ..schema.mould import structure_of_existing
 from ..schema.routines import install_helpers
 from ..schema.tables import missing_tables, names_taken
@@ -33,6 +34,7 @@ from ..schema.virtual import virtual_schema
 from ..server import db
 from ..survey import surroundings
 from ..survey.findings_page import Runbook, look
+from ..survey.repeats import counted
 from ..survey.rights import refused_rights
 
 RESERVE = 64 * 2**20  # bytes that backup_dir must have free beyond the size of the legacy tables
@@ -54,6 +56,7 @@ def approve(params: dict[str, Any], check: bool) -> dict[str, Any]:
         refusals += refused_rights(context.conn, context.mapping, context.catalogue)
         if not refusals:
             with _telling(lines, findings, left=READ_ONLY_STEP if check else NOTHING_CHANGED):
+                context = replace(context, catalogue=counted(context.conn, context.mapping, context.catalogue))
                 forecast = _forecast(context)
             lines += forecast_lines(forecast)
             line, disk = disk_space.outlook(context.conn, context.all_routes, context.settings)
@@ -162,9 +165,9 @@ def _forecast(context: Context) -> list[Account]:
     conn, routes = context.conn, context.all_routes
     with virtual_schema(context):
         if context.check:  # holds no lease: nobody can ask it to stop, and the window's end is none of its affair
-            return take_account(conn, routes, routes)
+            return forecast_account(conn, routes, routes)
         watch = Watch(context.run_id, context.settings)
-        return watch.long(conn, context.database_url, lambda: take_account(conn, routes, routes))
+        return watch.long(conn, context.database_url, lambda: forecast_account(conn, routes, routes))
 
 
 def _surrounding_lines(context: Context) -> list[str]:

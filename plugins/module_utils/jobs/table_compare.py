@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+from ..backfill.damage import put_aside
 from ..backfill.sequences import advance_sequences, lagging_sequences
 from ..backfill.watch import Watch, with_lines
 from ..call.approval import require_approved
@@ -16,19 +17,22 @@ from ..core.proof.comparison import DIFFERENT, PENDING, SURPLUS
 from ..core.proof.findings import account_lines, catching_up_lines, difference_lines, proof_detail
 from ..core.rows.routes import Route
 from ..core.sqltext import ident
+from ..core.survey.drift import unmapped_columns
 from ..core.words import number
-from ..ledger import bookkeeping
+from ..ledger import bookkeeping, lease
 from ..ledger.events import COPY_BEGUN, last_event, record_event, waived_quarantine
 from ..proof import ties
-from ..proof.accounting import broken_objects, lagging_objects, named_differences
+from ..proof.accounting import broken_objects, lagging_objects, named_differences, repeated_keys
 from ..proof.prove import prove
 from ..proof.removals import asking
 from ..proof.repair import Mender, repair
 from ..quarantine import waiving
+from ..quarantine.unreadable import put_unreadable_aside, reopen_readable, without_damage
 from ..schema.references import foreign_to, references_to
 from ..schema.tables import missing_tables
 from ..schema.virtual import virtual_schema
 from ..server import db
+from ..survey.surroundings import filled_columns
 
 
 def compare(params: dict[str, Any], check: bool) -> dict[str, Any]:
@@ -60,7 +64,9 @@ def _compare(context: Context, repairs: bool) -> dict[str, Any]:
             ties.record_taken_in(context, mending, caught_up)
 
     if repairs:
-        accounts = repair(conn, routes, context.all_routes, mending, begin)
+        lines += _read_again(context, routes)
+        mended = partial(repair, conn, routes, context.all_routes, mending, begin)
+        accounts = without_damage(mended, partial(_put_aside, context, routes, lines))
         changed = bool(lines)
         if lagging_sequences(conn, context.mapping, routes):
             context.begin()
@@ -68,11 +74,14 @@ def _compare(context: Context, repairs: bool) -> dict[str, Any]:
             changed = True
         lines += waiving.apply(conn, context.settings.waived_quarantine, context.routes, context.run_id, context.phase)
     else:
-        accounts, changed = prove(conn, routes, context.all_routes), False
+        accounts = without_damage(partial(prove, conn, routes, context.all_routes), partial(_unread, context, routes))
+        changed = False
     if why := mending.watch.unattended:
         lines.append(f"La comparación no se pudo vigilar desde otra sesión, así que no se habría podido parar: {why}")
     broken = broken_objects(conn, context.mapping, routes)
-    unsound = broken + lagging_objects(conn, context.mapping, routes)
+    asked = partial(_unknown_to_fase0, context)
+    unknown = mending.long(conn, asked) if repairs else asked()
+    unsound = unknown + broken + lagging_objects(conn, context.mapping, routes)
     tables, caught_up = ties.taken_in(context) if repairs else (set[str](), list[str]())
     detail = proof_detail(accounts, unsound, caught_up)
     if not context.check:
@@ -84,7 +93,47 @@ def _compare(context: Context, repairs: bool) -> dict[str, Any]:
             _require_the_others(context, tables | mending.touched, routes, mending, lines)
         lines.append("Prueba: restricciones validadas, índices válidos y secuencias al día; todo lo comparado es igual.")
         return {"lines": lines, "changed": changed, "accounting": detail["tablas"]}
-    raise _difference_error(context, accounts, unsound, lines, ["fase1"] if broken else [])
+    raise _difference_error(context, accounts, unsound, lines, [*(["fase0"] if unknown else []), *(["fase1"] if broken else [])])
+
+
+def _read_again(context: Context, routes: Sequence[Route]) -> list[str]:
+    """Try again what could not be read: where that changes, the entries close, and the run has begun."""
+    with db.rolled_back(context.conn):
+        if not reopen_readable(context.conn, routes):
+            return []
+    context.begin()
+    with db.transaction(context.conn):
+        lease.fence(context.conn, context.run_id)
+        closed = reopen_readable(context.conn, routes)
+    return [f"Filas que ya se pueden leer, o no están: {number(closed)}; sus entradas en cuarentena se cierran"]
+
+
+def _put_aside(context: Context, routes: Sequence[Route], lines: list[str]) -> list[str]:
+    context.begin()
+    return put_aside(context.conn, context.run_id, routes, lines.append)
+
+
+def _unread(context: Context, routes: Sequence[Route]) -> list[str]:
+    """A proof that cannot read rows names them. Raises MigrationError, code difference; returns where there are none."""
+    with db.rolled_back(context.conn):
+        phrases = put_unreadable_aside(context.conn, routes, rehearsed=True)
+    if phrases:
+        raise MigrationError(
+            f"la prueba no puede leer lo que hay en las tablas legacy: {'; '.join(phrases)}",
+            left=READ_ONLY_STEP,
+            move=f"Para ponerlas en cuarentena sin ese valor y seguir con las demás: ansible-playbook {context.phase}.yml con el "
+            "mismo -i.",
+            code="difference",
+        )
+    return phrases
+
+
+def _unknown_to_fase0(context: Context) -> list[str]:
+    """What fase0 judged once and services write for days: asked again of the phase's own legacy tables."""
+    sources = {r.pair.source for r in context.routes}
+    loose = {t: columns for t, columns in unmapped_columns(context.mapping, context.catalogue).items() if t in sources}
+    filled = filled_columns(context.conn, context.mapping.schema, loose)
+    return filled + repeated_keys(context.conn, context.routes)
 
 
 def _require_the_others(context: Context, tables: set[str], proved: Sequence[Route], mending: Mender, lines: list[str]) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
+from ..backfill.damage import put_aside
 from ..backfill.sequences import restore_sequences
 from ..backfill.slices import lines_before, run_slice, something_to_do
 from ..backfill.undo import foresee_way_back, nothing_to_take_back, take_rows_back
@@ -20,13 +23,15 @@ from ..core.waits import DDL
 from ..core.words import duration, number
 from ..ledger import bookkeeping, lease
 from ..ledger.events import COPY_BEGUN, last_event, record_event
-from ..proof.accounting import named_differences, take_account
+from ..proof.accounting import forecast_account, named_differences
 from ..proof.removals import asking, held_rows, require_few_removals
 from ..proof.repair import Mender
 from ..proof.ties import bases, hanging, take_in
+from ..quarantine.unreadable import rehearsed_without_damage, without_damage
 from ..schema.routines import install_helpers, install_routes, routes_installed
 from ..schema.virtual import virtual_schema
 from ..server import db
+from ..survey.repeats import counted
 
 ROWS_PER_SECOND = 8_000  # until this database has its own figure: the slowest pair of the benchmark, halved
 
@@ -37,7 +42,7 @@ def copy(params: dict[str, Any], check: bool) -> dict[str, Any]:
         context.require_routes()
         require_approved(context)
         if check:
-            return _forecast(context)
+            return _forecast(replace(context, catalogue=counted(context.conn, context.mapping, context.catalogue)))
         copies = something_to_do(context)
         if not copies and routes_installed(context.conn, context.all_routes):
             return {"lines": [], "more": False}
@@ -64,8 +69,8 @@ def _forecast(context: Context) -> dict[str, Any]:
     with virtual_schema(context):
         before = lines_before(context) if something_to_do(context) else []
         first = bases(context)
-        caught_up = take_account(context.conn, first, context.all_routes) if first else []
-        accounts = take_account(context.conn, context.routes, context.all_routes)
+        caught_up = forecast_account(context.conn, first, context.all_routes) if first else []
+        accounts = forecast_account(context.conn, context.routes, context.all_routes)
         for found in accounts:
             if found.count(DIFFERENT) or found.surplus:
                 found.examples = named_differences(context.conn, found, context.all_routes)
@@ -123,7 +128,8 @@ def take_back(params: dict[str, Any], check: bool) -> dict[str, Any]:
         if check:
             for made, routes in todo:
                 with virtual_schema(made):
-                    outcome |= foresee_way_back(conn, made.mapping, routes, made.all_routes, together)
+                    foreseen = partial(foresee_way_back, conn, made.mapping, routes, made.all_routes, together)
+                    outcome |= rehearsed_without_damage(conn, made.all_routes, foreseen)
         else:
             context.begin()
 
@@ -139,7 +145,9 @@ def take_back(params: dict[str, Any], check: bool) -> dict[str, Any]:
 
             targets = ", ".join(dict.fromkeys(r.pair.target for _, routes in todo for r in routes))
             with db.explaining(left=NOTHING_CHANGED):
-                outcome = db.with_lock_retries(conn, act, DDL, f"{targets} (ACCESS EXCLUSIVE)")
+                emptied = partial(db.with_lock_retries, conn, act, DDL, f"{targets} (ACCESS EXCLUSIVE)")
+                read = [r for made, _ in todo for r in made.all_routes]
+                outcome = without_damage(emptied, partial(put_aside, conn, context.run_id, read, list[str]().append))
             for made, routes in todo:
                 restore_sequences(conn, made.mapping, routes)
         verb = "se retirarían" if check else "retiradas"

@@ -11,10 +11,13 @@ from ..core.mapping.types import TableMapping
 from ..core.proof import comparison
 from ..core.proof.accounts import Account, Group, named_difference
 from ..core.proof.comparison import DIFFERENT, EQUAL, MERGED, PENDING, QUARANTINED, REFUSED, SURPLUS
+from ..core.rows.repeated_keys import keys_repeat
 from ..core.rows.routes import Route
 from ..core.sqltext import literal, qname
 from ..ledger.owed_indexes import owed_indexes
-from ..server.db import fetch_all
+from ..quarantine.unreadable import put_unreadable_aside
+from ..server.db import fetch_all, rolled_back, run_sql
+from ..survey.repeats import BY_ROWS
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -50,6 +53,15 @@ def take_account(conn: Connection, routes: Sequence[Route], all_routes: Sequence
         found.stale_merges = _stale_merges(conn, found)
         found.uncompared = _uncompared(conn, found.route)
     return reported
+
+
+def forecast_account(conn: Connection, routes: Sequence[Route], all_routes: Sequence[Route]) -> list[Account]:
+    """Take the account in a transaction that the caller rolls back: rows that cannot be read are put aside in it first.
+
+    They are looked for in any case: what a run reads to carry it, a forecast does not read to count it.
+    """
+    put_unreadable_aside(conn, routes, rehearsed=True)
+    return take_account(conn, routes, all_routes)
 
 
 def _states(conn: Connection, route: Route) -> Account:
@@ -123,6 +135,17 @@ def broken_objects(conn: Connection, mapping: TableMapping, routes: Sequence[Rou
             (names,),
         )
     ]
+
+
+def repeated_keys(conn: Connection, routes: Sequence[Route]) -> list[str]:
+    """Return a phrase for keys that several rows of a legacy table have though its index forbids it, and fase0 did not know."""
+    phrases = []
+    with rolled_back(conn):
+        run_sql(conn, BY_ROWS)
+        for route in {r.pair.source: r for r in routes if r.in_one_file and not keys_repeat(r)}.values():
+            rows = fetch_all(conn, comparison.repeated_keys_sql(route, EXAMPLES))
+            phrases += [f"{route.pair.source}: la clave {clave} la tienen {count} filas" for clave, count in rows]
+    return phrases
 
 
 def lagging_objects(conn: Connection, mapping: TableMapping, routes: Sequence[Route]) -> list[str]:

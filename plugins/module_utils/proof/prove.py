@@ -24,13 +24,14 @@ from ..core.sqltext import derived_name, ident
 from ..core.waits import LOOK
 from ..server.db import Row, fetch_all, run_sql, transaction, with_lock_retries
 from .accounting import EXAMPLES, take_account
+from .found_again import NOT_FOUND, Candidate, still_there
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
     from ..server.db import T
 
-    Key = Sequence[str]
+    Key = tuple[str, ...]
     Work = Callable[[Sequence[Key]], list[Row]]
 
 PORTION = 20_000  # keys held in memory at once
@@ -123,7 +124,7 @@ def snapshot(conn: Connection, routes: Sequence[Route], all_routes: Sequence[Rou
         with transaction(conn, isolation="REPEATABLE READ", read_only=True):
             accounts = take_account(conn, routes, all_routes)
             for found in accounts:
-                if found.count(*PENDING):
+                if found.count(*PENDING) or found.refused_by_server:
                     _declare(conn, _rows_of(found), comparison.candidates_sql(found.route))
                 if found.surplus:
                     _declare(conn, _surplus_of(found), comparison.surplus_candidates_sql(_filling(found, all_routes)))
@@ -142,7 +143,7 @@ def look_again(conn: Connection, accounts: Sequence[Account], all_routes: Sequen
 
     A Spanish row that was surplus and is none any more is compared with the legacy row that came back for it.
     """
-    wrong = [found for found in accounts if not found.clean]
+    wrong = [found for found in accounts if not found.clean or found.refused_by_server]
     back: dict[str, Back] = {}
     for found in reversed(wrong):
         found.examples = []
@@ -152,7 +153,7 @@ def look_again(conn: Connection, accounts: Sequence[Account], all_routes: Sequen
                 for route, given in _look_at_surplus(conn, found, keys, all_routes, handler):
                     back.setdefault(route.view, Back(found, route)).keys.update(dict.fromkeys(given))
     for found in wrong:
-        if found.count(*PENDING):
+        if found.count(*PENDING) or found.refused_by_server:
             _look_at_candidates(conn, found, back.get(found.route.view), all_routes, handler)
         if found.stale_entries:
             same_source = [r for r in all_routes if r.pair.source == found.route.pair.source]
@@ -179,14 +180,16 @@ def _look_at_candidates(
     conn: Connection, found: Account, back: Back | None, all_routes: Sequence[Route], handler: Looker
 ) -> None:
     """Those that came back among them are counted here."""
-    middle = 2 + len(found.route.key)
+    middle = 3 + len(found.route.key)
     for rows in _portions(conn, _rows_of(found)):
-        for state, kind, *key in rows:
+        for state, kind, _, *key in rows:
             found.take(state, kind)
             if back is not None:
-                back.keys.pop(tuple(key[: middle - 2]), None)
+                back.keys.pop(tuple(key[: middle - 3]), None)
         twins = [row[middle:] for row in rows if row[0] == DIFFERENT]
-        _look_at_rows(conn, found, found.route, [row[2:middle] for row in rows], all_routes, handler, twins)
+        candidates = {row[2]: Candidate(row[0], row[1], row[3:middle]) for row in rows}
+        keys = list(dict.fromkeys(candidate.key for candidate in candidates.values()))
+        _look_at_rows(conn, found, found.route, keys, all_routes, handler, twins, candidates)
 
 
 def _look_at_rows(
@@ -197,9 +200,13 @@ def _look_at_rows(
     all_routes: Sequence[Route],
     handler: Looker,
     twins: Sequence[Key] = (),
+    candidates: dict[str, Candidate] | None = None,
 ) -> None:
-    """``twins``: the Spanish rows of some; a legacy row that was deleted meanwhile must not leave its own unseen."""
-    side, gone = legacy_side(route), len(keys)
+    """``twins``: the Spanish rows of some; a legacy row that was deleted meanwhile must not leave its own unseen.
+
+    ``candidates``: by clave, the rows to be judged, where others may have their key too and have been counted already.
+    """
+    side, left = legacy_side(route), dict(candidates or {})
 
     def work(some: Sequence[Key]) -> list[Row]:
         handler.mend(conn, side, some)
@@ -208,15 +215,29 @@ def _look_at_rows(
         return _locked(conn, locks, comparison.second_look_sql(route, rows, EXAMPLES))
 
     for judged in handler.batches(conn, side, keys, work):
-        gone -= len(judged)
-        for state, kind, reason, clave, differing in judged:
-            if state != EQUAL or route is found.route:  # another pair's equal rows are its own account's
-                found.add(state, kind, Group(1, clave, reason or ""))
-            if state in PENDING:
-                _keep(found, state, reason, clave, differing)
-    if gone and twins:
+        _judge(found, route, judged, left if candidates is not None else None)
+    keys_left = [candidate.key for candidate in left.values()]
+    if there := still_there(conn, side.table, side.columns, keys_left):  # come back meanwhile, or not found
+        for judged in handler.batches(conn, side, list(there), work):
+            _judge(found, route, judged, left)
+        for clave, lost in left.items():
+            if lost.key in there:
+                found.add(lost.state, lost.kind, Group(1, clave, NOT_FOUND))
+                _keep(found, lost.state, NOT_FOUND, clave, None)
+    if left and twins:
         for other, given in _look_at_surplus(conn, found, twins, all_routes, handler):
             _look_at_rows(conn, found, other, given, all_routes, handler)
+
+
+def _judge(found: Account, route: Route, judged: Sequence[Row], left: dict[str, Candidate] | None) -> None:
+    """Count judged rows; ``left``: the candidates not judged yet, where no other row counts."""
+    for state, kind, reason, clave, differing in judged:
+        if left is not None and left.pop(clave, None) is None:
+            continue
+        if state != EQUAL or route is found.route:  # another pair's equal rows are its own account's
+            found.add(state, kind, Group(1, clave, reason or ""))
+        if state in PENDING:
+            _keep(found, state, reason, clave, differing)
 
 
 def _look_at_surplus(
@@ -224,12 +245,15 @@ def _look_at_surplus(
 ) -> Iterator[tuple[Route, list[Key]]]:
     """Count those that are surplus still; yield the legacy keys that give others after all, to be compared with them."""
     side, fill = spanish_side(found.route), _filling(found, all_routes)
+    left = dict.fromkeys(map(tuple, keys))
 
     def work(some: Sequence[Key]) -> list[Row]:
         handler.mend(conn, side, some)
         run_sql(conn, BY_KEY)
         # a row that was not there to be locked may come back before it is judged, and then it is somebody's work in progress
         there = fetch_all(conn, comparison.surplus_lock_sql(fill, as_rows(side.types, some)))
+        for key in there:
+            left.pop(key, None)
         return fetch_all(conn, comparison.surplus_judged_sql(fill, as_rows(side.types, there), EXAMPLES))
 
     for rows in handler.batches(conn, side, keys, work):
@@ -241,6 +265,10 @@ def _look_at_surplus(
             for route in fill:
                 if legacy := fetch_all(conn, comparison.giving_sql(route, as_rows(side.types, given))):
                     yield route, [tuple(key) for key in legacy]
+    # by = nobody finds NULL again
+    for lost in still_there(conn, side.table, side.columns, [key for key in left if None in key]):
+        found.surplus += 1
+        _keep(found, SURPLUS, NOT_FOUND, "|".join(value or "NULL" for value in lost), None)
 
 
 def _still(conn: Connection, query: str, handler: Looker, mend: Callable[[Connection], None]) -> int:

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING
 
 from ..backfill.giving_way import run_batch
 from ..core.backfill.batching import BATCH_BYTES
+from ..core.backfill.carrying import TABLE_AT_FAULT
 from ..core.bookkeeping import BOOKKEEPING
 from ..core.proof import comparison
 from ..core.proof.accounts import Account
 from ..core.rows.routes import Route
 from ..core.sqltext import ident
+from ..core.waits import CLASHES, LOOK
 from ..ledger import lease
-from ..server.db import Row, compose, fetch_all, run_sql
-from .prove import Attended, Side, look_again, snapshot
+from ..server.db import Error, Row, compose, fetch_all, rolled_back, run_sql
+from .prove import AT_ONCE, Attended, Side, legacy_side, look_again, snapshot
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -36,18 +38,20 @@ def repair(
     """Prove, repair what the proof names and prove again, until it is clean or the rounds are used up.
 
     ``begin`` is called before the first change. Beside writers no snapshot after the first is clean: what a later one names
-    was written since, and counts as repaired once it was carried and found equal under its lock.
+    was written since, and counts as repaired once it was carried and found equal under its lock. What PostgreSQL itself refused
+    is tried again each time; where that changes, another round takes in or puts aside what hangs on those rows.
     """
     for turn in range(ROUNDS):
         with snapshot(conn, routes, all_routes, mending) as accounts:
-            if all(a.clean for a in accounts):
+            refused = [a.refused_by_server for a in accounts]
+            if all(a.clean for a in accounts) and (turn or not mending.would_go_in(conn, accounts)):
                 break
             if mending.allow is not None:
                 mending.allow(accounts)
             if turn == 0:
                 begin(accounts)
             look_again(conn, accounts, all_routes, mending)
-        if turn and all(a.clean for a in accounts):
+        if turn and all(a.clean for a in accounts) and refused == [a.refused_by_server for a in accounts]:
             break
     return accounts
 
@@ -82,9 +86,31 @@ class Mender(Attended):
     def mend(self, conn: Connection, side: Side, keys: Sequence[Key]) -> None:
         """Carry legacy rows; keep Spanish ones in migracion.apartada and remove them."""
         self.touched.add(side.route.pair.target)
+        self._call(conn, side, keys)
+
+    def _call(self, conn: Connection, side: Side, keys: Sequence[Key]) -> int:
+        """Call what makes the side's rows right; how many rows it carried, or removed."""
         function = compose("{f}", f=(BOOKKEEPING, side.function))
         arrays = _arrays(side)
-        fetch_all(conn, f"SELECT * FROM {function}({arrays}, %s)", (*_columns(keys), self.watch.run_id))
+        [row] = fetch_all(conn, f"SELECT * FROM {function}({arrays}, %s)", (*_columns(keys), self.watch.run_id))
+        return int(row[0])
+
+    def would_go_in(self, conn: Connection, accounts: Sequence[Account]) -> bool:
+        """Whether PostgreSQL would take one of the rows that it alone refused: tried and rolled back, so no run begins for it."""
+        for found in accounts:
+            keys = fetch_all(conn, comparison.refused_by_server_sql(found.route)) if found.refused_by_server else []
+            if any(self._tried(conn, legacy_side(found.route), keys[n : n + AT_ONCE]) for n in range(0, len(keys), AT_ONCE)):
+                return True
+        return False
+
+    def _tried(self, conn: Connection, side: Side, keys: Sequence[Key]) -> bool:
+        try:
+            with rolled_back(conn, wait=LOOK):
+                return self._call(conn, side, keys) > 0
+        except Error as error:
+            if error.pgcode in (*CLASHES, TABLE_AT_FAULT):  # the run that begins tells who writes them, or what is wrong
+                return True
+            raise
 
     def close_entries(self, conn: Connection, same_source: Sequence[Route]) -> None:
         """As corrected."""

@@ -25,6 +25,7 @@ from ..core.quarantine.corrections import (
 )
 from ..core.rows.refusals import sources_of
 from ..core.rows.routes import Route, routes_of, spanish_clave
+from ..core.rows.unreadable import DAMAGED_ROW
 from ..core.sqltext import ident, idents
 from ..core.words import escape, number
 from ..ledger import bookkeeping
@@ -123,6 +124,8 @@ def _rows(conn: Connection, reason: Reason, routes: Sequence[Route]) -> list[tup
             FEW,
         ),
     )
+    if reason.text.endswith(DAMAGED_ROW):
+        return [(clave, values, ", ".join(f"{c} = (no se puede leer)" for c in columns)) for clave, values, _, _ in found]
     return [(clave, values, _shown(columns, parts, row)) for clave, values, parts, row in found]
 
 

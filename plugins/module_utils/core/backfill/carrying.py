@@ -12,12 +12,17 @@ from collections.abc import Sequence
 from ..bookkeeping import BOOKKEEPING
 from ..rows.forward import forward_sql
 from ..rows.refusals import UNFORESEEN, accepted, duplicates_join, merge_join
-from ..rows.routes import Route, clave_sql, row_image
+from ..rows.repeated_keys import place_columns, same_row
+from ..rows.routes import Route, row_image
 from ..rows.row_locks import by_key, key_and_place, parent_locks, passed, unnested
 from ..sqltext import commented, dollar_quoted, folded, ident, idents, images_differ, literal
 from .batching import HEAD, batch_function, function_body
-from .making_way import free_to_change, parking_step, parking_variables
+from .making_way import free_to_change, holds_placeholder, parking_step, parking_variables
 from .removing import array_arguments, removal_function, removed
+
+# So many rows, and so large a share of the pair's, may be refused for one reason that only PostgreSQL gave.
+MANY_ROWS, MANY_SHARE = 20, 0.01
+TABLE_AT_FAULT = "TK001"  # the SQLSTATE of llevar where there are more: no class of PostgreSQL's own
 
 _HALVES = (
     "CASE ... THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200."
@@ -82,7 +87,7 @@ BEGIN
     RETURN;
   END IF;
   -- que falte el padre no es culpa de la fila: la prueba lo dice y la reparación trae a los dos
-  IF v_estado = '23503' THEN RETURN; END IF;
+  IF v_estado = '23503'{holds_placeholder(route, routes)} THEN RETURN; END IF;
 {_quarantine_alone(route)}
   rechazadas := 1;
 END """
@@ -131,7 +136,7 @@ def _upsert(route: Route) -> str:
     columns = route.columns
     others = tuple(c for c in columns if c not in route.pair.match)
     source = literal(route.pair.source)
-    taken = idents((*route.key_names, "_clave", *columns, "_rechazo", "_fusion"), "f.")
+    taken = idents((*route.key_names, *place_columns(route), "_clave", *columns, "_rechazo", "_fusion"), "f.")
     twin = " AND ".join(f"t.{ident(m)} = f.{ident(m)}" for m in route.pair.match)
     there = f"t.{ident(route.pair.match[0])} IS NOT NULL"
     differs = images_differ(others, "t.", "f.") if others else "false"
@@ -156,16 +161,7 @@ def _upsert(route: Route) -> str:
       INSERT INTO {route.target_table} ({idents(columns)})
       SELECT {idents(columns, "f.")} FROM f WHERE NOT f._esta AND {accepted("f")}
       RETURNING 1
-    ), {corrected}abiertas AS (
-      INSERT INTO {BOOKKEEPING}.cuarentena AS c (tabla_origen, clave, fila, sqlstate, columna, motivo, origen)
-      SELECT {source}, f._clave, {row_image(route, "l")}, f._rechazo[1], f._rechazo[2], f._rechazo[3], 'copia'
-      FROM f JOIN {route.source_table} l ON {by_key(route, "f")}
-      WHERE f._rechazo IS NOT NULL
-      ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
-      DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, columna = excluded.columna, motivo = excluded.motivo
-        WHERE (c.fila, c.motivo) IS DISTINCT FROM (excluded.fila, excluded.motivo)
-      RETURNING 1
-    ), cerradas AS (
+    ), {corrected}{_opened(route)}, cerradas AS (
       UPDATE {BOOKKEEPING}.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'corregida'
       WHERE c.tabla_origen = {source} AND c.estado <> 'resuelta'
         AND c.clave = ANY (ARRAY(SELECT f._clave FROM f WHERE f._rechazo IS NULL))
@@ -186,6 +182,21 @@ def _held_keys(route: Route) -> str:
         return ""
     changes = f"({idents(keys, 't.')}) IS DISTINCT FROM ({idents(keys, 'f.')})"
     return f"\n        AND CASE WHEN {changes} THEN {free_to_change(keys)} ELSE true END"
+
+
+def _opened(route: Route) -> str:
+    """Return the part that opens an entry for each refused row, or brings its own up to date."""
+    return f"""abiertas AS (
+      INSERT INTO {BOOKKEEPING}.cuarentena AS c (tabla_origen, clave, fila, sqlstate, columna, motivo, origen)
+      SELECT {literal(route.pair.source)}, f._clave, {row_image(route, "l")}, f._rechazo[1], f._rechazo[2], f._rechazo[3], 'copia'
+      FROM f JOIN {route.source_table} l ON {by_key(route, "f")}{same_row(route, "l", "f")}
+      WHERE f._rechazo IS NOT NULL
+      ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
+      DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, columna = excluded.columna, motivo = excluded.motivo,
+          tabla = NULL, lugar = NULL
+        WHERE (c.fila, c.motivo) IS DISTINCT FROM (excluded.fila, excluded.motivo)
+      RETURNING 1
+    )"""
 
 
 def merge_reason(route: Route) -> str:
@@ -221,14 +232,27 @@ def _merges(route: Route) -> str:
 
 
 def _quarantine_alone(route: Route) -> str:
-    mine = " AND ".join(f"f.{k} = k.{k}" for k in route.key_names)
+    mine = f"{_placed(route, 'f', '_lugar', 'p_lugar', passed(route.key_names))} AND {accepted('f')}"
     twin = " AND ".join(f"t.{ident(m)} = f.{ident(m)}" for m in route.pair.match)
-    left = f"{route.target_table} t JOIN {route.view} f ON {twin} JOIN {unnested(route.key_names)} ON {mine}"
+    left = f"{route.target_table} t JOIN {route.view} f ON {twin}"
     return f"""  INSERT INTO {BOOKKEEPING}.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
-  SELECT {literal(route.pair.source)}, {clave_sql(route.key, "l")}, {row_image(route, "l")}, v_estado,
-         {literal(UNFORESEEN)} || v_mensaje, 'copia'
-  FROM {route.source_table} l JOIN {unnested(route.key_names)} ON {by_key(route, "k")}
+  SELECT {literal(route.pair.source)}, f._clave, f._fila, v_estado, {literal(UNFORESEEN)} || v_mensaje, 'copia'
+  FROM {route.view} f WHERE {mine}
   ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
-  DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, columna = NULL, motivo = excluded.motivo;
+  DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, columna = NULL, motivo = excluded.motivo,
+    tabla = NULL, lugar = NULL;
   -- lo que fue antes ya no vale y sale, como con toda fila rechazada
-  {removed("v_mas", route, left, accepted("f"))}"""
+  {removed("v_mas", route, left, mine)}
+{_not_the_rows(route)}"""
+
+
+def _not_the_rows(route: Route) -> str:
+    """Return the step that ends the phase where so many rows are refused for one reason that the table is at fault."""
+    source, target = literal(route.pair.source), literal(route.pair.target)
+    return f"""  -- un mismo motivo para tantas filas es de la tabla, no de las filas
+  SELECT count(*) INTO v_mas FROM {BOOKKEEPING}.cuarentena c
+  WHERE c.tabla_origen = {source} AND c.estado = 'abierta' AND c.motivo = {literal(UNFORESEEN)} || v_mensaje;
+  IF v_mas > {MANY_ROWS} AND v_mas > {MANY_SHARE} * (SELECT coalesce(sum(p.filas_previstas), 0)
+    FROM {BOOKKEEPING}.progreso_copia p WHERE p.tabla_origen = {source} AND p.tabla_destino = {target}) THEN
+    RAISE EXCEPTION USING ERRCODE = {literal(TABLE_AT_FAULT)}, MESSAGE = v_mensaje, DETAIL = v_mas;
+  END IF;"""

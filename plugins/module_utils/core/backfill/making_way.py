@@ -18,15 +18,10 @@ def parking_step(route: Route, routes: Sequence[Route]) -> str:
     '' where no value can be held so. The holder gets a placeholder and is carried again right away, all in one transaction:
     nobody sees the placeholder.
     """
-    types = {c.name: c.type for c in route.table.columns}
-    parkable = [
-        u[0]
-        for u in route.table.unique
-        if len(u) == 1 and u != route.pair.match and route.carried_as(u[0]) and type_family(types[u[0]])[0] in TEXT_TYPES
-    ]
+    parkable = _parkable(route)
     if not parkable:
         return ""
-    steps = "".join(_park(route, routes, name, types[name]) for name in parkable)
+    steps = "".join(_park(route, routes, name, kind) for name, kind in parkable.items())
     again = "".join(
         f"""
       PERFORM {r.function("llevar")}({", ".join(f"coalesce(array_agg(g.{k}), '{{}}')" for k in r.key_names)}, p_run)
@@ -41,6 +36,34 @@ def parking_step(route: Route, routes: Sequence[Route]) -> str:
     END IF;
   END IF;
 """
+
+
+def _parkable(route: Route) -> dict[str, str]:
+    """Return the unique text columns by name with their types: a value held in one can be freed by a placeholder."""
+    types = {c.name: c.type for c in route.table.columns}
+    unique = [u[0] for u in route.table.unique if len(u) == 1 and u != route.pair.match and route.carried_as(u[0])]
+    return {name: types[name] for name in unique if type_family(types[name])[0] in TEXT_TYPES}
+
+
+def holds_placeholder(route: Route, routes: Sequence[Route]) -> str:
+    """Return the condition, behind AND, that the Spanish row of none of llevar's legacy rows was left with a placeholder."""
+    if not route.table.foreign_keys:
+        return ""
+    parked = [f"t.{ident(name)} = {_placeholder(route, kind)}" for r in routes for name, kind in _parkable(r).items()]
+    if not parked:
+        return ""
+    mine = " AND ".join(f"f.{k} = k.{k}" for k in route.key_names)
+    twin = " AND ".join(f"t.{ident(m)} = f.{ident(m)}" for m in route.pair.match)
+    left = " OR ".join(dict.fromkeys(parked))
+    return f""" AND NOT EXISTS (
+    SELECT FROM {unnested(route.key_names)} JOIN {route.view} f ON {mine} JOIN {route.target_table} t ON {twin}
+    WHERE {left})"""
+
+
+def _placeholder(route: Route, spanish_type: str) -> str:
+    """Return what a Spanish row t that makes way holds for as long as that lasts."""
+    _, size = type_family(spanish_type)
+    return f"left('~' || md5({spanish_clave(route, 't')}), {min(size[0], 33) if size else 33})"
 
 
 def parking_variables(route: Route) -> str:
@@ -67,8 +90,6 @@ def free_to_change(columns: Sequence[str]) -> str:
 
 def _park(route: Route, routes: Sequence[Route], name: str, spanish_type: str) -> str:
     column, match = ident(name), _held(route)
-    _, size = type_family(spanish_type)
-    width = min(size[0], 33) if size else 33
     found = ", ".join(f"t.{ident(c)} AS {m}" for m, c in zip(match, route.pair.match, strict=True))
     other = " AND ".join(f"f.{ident(c)} = t.{ident(c)}" for c in route.pair.match)
     holders = f"""SELECT {found}
@@ -85,7 +106,7 @@ def _park(route: Route, routes: Sequence[Route], name: str, spanish_type: str) -
     v_hubo := v_hubo OR (SELECT q.apartadas > 0 FROM (SELECT {arrays} FROM ({holders}) h) x({", ".join(match)}),
       LATERAL {route.removal}({", ".join("x." + m for m in match)}, p_run) q(apartadas));
     WITH h AS (
-      UPDATE {route.target_table} t SET {column} = left('~' || md5({spanish_clave(route, "t")}), {width})
+      UPDATE {route.target_table} t SET {column} = {_placeholder(route, spanish_type)}
       FROM ({holders}) h WHERE {_same(route, "t", "h")} AND NOT ({rightful})
         AND ({given}) AND {free_to_change((name,))}
       RETURNING {found}

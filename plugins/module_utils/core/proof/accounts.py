@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from ..rows.refusals import BY_SERVER
 from ..rows.routes import Route
 from .comparison import DIFFERENT, EQUAL, MERGED, MISSING, PENDING, QUARANTINED, REFUSED, UNMERGED
 
@@ -61,6 +62,11 @@ class Account:
     def count(self, *states: str) -> int:
         """Legacy rows in those states."""
         return sum(group.rows for (state, _), group in self.groups.items() if state in states)
+
+    @property
+    def refused_by_server(self) -> int:
+        """Quarantined rows that only PostgreSQL refused: they are tried again."""
+        return sum(group.rows for (state, kind), group in self.groups.items() if (state, kind) == (QUARANTINED, BY_SERVER))
 
     @property
     def legacy_rows(self) -> int:

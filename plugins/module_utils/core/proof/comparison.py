@@ -9,8 +9,9 @@ from ..backfill.carrying import may_merge
 from ..backfill.removing import explained_by
 from ..bookkeeping import BOOKKEEPING
 from ..mapping.column_types import JSON
-from ..rows.refusals import UNFORESEEN, accepted, reason_kind
-from ..rows.routes import Route, joined_key, spanish_clave
+from ..rows.refusals import accepted, reason_kind, unforeseen
+from ..rows.routes import Route, clave_sql, spanish_clave
+from ..rows.unreadable import unreadable_sql
 from ..rows.values import type_family
 from ..sqltext import ident, idents, images_differ, literal, where_all
 
@@ -26,12 +27,12 @@ def classified_sql(route: Route, detail: bool = False, keys: str = "") -> str:
     """Return a SELECT that gives every legacy row of the pair its state, beside the Spanish row it matches.
 
     ``keys``: rows k, where only these legacy rows are asked for; without them equal rows are left out. Columns: estado,
-    motivo, anotada (an entry is open), the legacy key (_k1 …), the Spanish row's match columns (_t1 …); with ``detail``
-    also ``columnas``: a JSON array of [column, expected, found] for rows that differ.
+    motivo, anotada (an entry is open), clave, which is the row's alone, the legacy key (_k1 …), the Spanish row's match columns
+    (_t1 …); with ``detail`` also ``columnas``: a JSON array of [column, expected, found] for rows that differ.
     """
     reason, twin = "f._rechazo[3]", f"CASE WHEN {accepted('f')} THEN f.{{0}} END AS {{0}}"
     entered = f"c.motivo = {reason} AND c.fila = f._fila"
-    alone = f"starts_with(c.motivo, {literal(UNFORESEEN)}) AND c.fila = f._fila"
+    alone = f"{unforeseen('c.motivo')} AND c.fila = f._fila"
     merge, merged = "", f"'{UNMERGED}'"
     if may_merge(route):
         merged = f"CASE WHEN m.clave_destino = f._fusion THEN '{MERGED}' ELSE '{UNMERGED}' END"
@@ -46,7 +47,7 @@ def classified_sql(route: Route, detail: bool = False, keys: str = "") -> str:
     WHEN {alone} THEN '{QUARANTINED}'
     ELSE '{MISSING}' END AS estado,
   CASE WHEN f._fusion IS NULL AND (f._rechazo IS NOT NULL OR f._t1 IS NULL) THEN coalesce({reason}, c.motivo) END AS motivo,
-  c.clave IS NOT NULL AS anotada, {idents(route.key_names, "f.")},
+  c.clave IS NOT NULL AS anotada, f._clave AS clave, {idents(route.key_names, "f.")},
   {", ".join(twin.format(name) for name in (*_twin(route), *(["columnas"] if detail else [])))}
 FROM ({_matched(route, detail, keys)}
 ) f
@@ -82,10 +83,6 @@ def _matched(route: Route, detail: bool, keys: str) -> str:
 
 def _twin(route: Route) -> list[str]:
     return [f"_t{n}" for n in range(1, len(route.pair.match) + 1)]
-
-
-def _clave(route: Route) -> str:
-    return joined_key([(k, c.base) for c, k in zip(route.key, route.key_names, strict=True)])
 
 
 def _differ(route: Route) -> str:
@@ -139,10 +136,13 @@ def accounting_sql(route: Route) -> str:
 
     ``primera`` is its key and, where it has one, its reason. There are as many rows as kinds, whatever the rows hold.
     """
-    first = f'min(CASE WHEN motivo IS NOT NULL THEN ARRAY[{_clave(route)}, motivo] END COLLATE "C")'
+    first = 'min(CASE WHEN motivo IS NOT NULL THEN ARRAY[clave, motivo] END COLLATE "C")'
     return f"""SELECT estado, {reason_kind("motivo")} AS clase, count(*) AS n, count(*) FILTER (WHERE anotada) AS anotadas,
-  coalesce({first}, ARRAY[min({_clave(route)} COLLATE "C"), '']) AS primera
-FROM ({classified_sql(route)}) d GROUP BY estado, clase"""
+  coalesce({first}, ARRAY[min(clave COLLATE "C"), '']) AS primera
+FROM (
+  SELECT estado, motivo, anotada, clave FROM ({classified_sql(route)}) d
+  UNION ALL SELECT '{QUARANTINED}', u.motivo, true, u.clave FROM ({unreadable_sql(route)}) u
+) d GROUP BY estado, clase"""
 
 
 def _open_states() -> str:
@@ -153,25 +153,31 @@ def examples_sql(route: Route, limit: int) -> str:
     """Return a SELECT of the first ``limit`` differences of each kind: estado, motivo, clave, columnas."""
     return f"""SELECT estado, motivo, clave, columnas FROM (
   SELECT d.*, row_number() OVER (PARTITION BY estado ORDER BY clave COLLATE "C") AS puesto
-  FROM (SELECT *, {_clave(route)} AS clave FROM ({classified_sql(route, detail=True)}) d) d WHERE estado NOT IN ({_open_states()})
+  FROM ({classified_sql(route, detail=True)}) d WHERE estado NOT IN ({_open_states()})
 ) e WHERE puesto <= {limit} ORDER BY estado, puesto"""
 
 
 def refused_sql(route: Route) -> str:
     """Return a SELECT of clave and motivo of every refused row whose entry does not say so yet."""
-    return f"SELECT {_clave(route)} AS clave, motivo FROM ({classified_sql(route)}) d WHERE estado = '{REFUSED}'"
+    return f"SELECT clave, motivo FROM ({classified_sql(route)}) d WHERE estado = '{REFUSED}'"
 
 
 def candidates_sql(route: Route) -> str:
     """Return a SELECT of every row to look at again, or to try again.
 
-    Its columns: estado, the reason's kind, as texts the legacy key and the match columns of the Spanish row, NULL where there
-    is none.
+    Its columns: estado, the reason's kind, clave, as texts the legacy key and the match columns of the Spanish row, NULL where
+    there is none.
     """
-    again = f"(estado = '{QUARANTINED}' AND starts_with(motivo, {literal(UNFORESEEN)}))"
+    again = f"(estado = '{QUARANTINED}' AND {unforeseen('motivo')})"
     keys = ", ".join(f"{k}::text" for k in (*route.key_names, *_twin(route)))
-    columns = f"estado, {reason_kind('motivo')} AS clase, {keys}"
+    columns = f"estado, {reason_kind('motivo')} AS clase, clave, {keys}"
     return f"SELECT {columns}\nFROM ({classified_sql(route)}) d WHERE estado NOT IN ({_open_states()}) OR {again}"
+
+
+def refused_by_server_sql(route: Route) -> str:
+    """Return a SELECT of the legacy keys, as texts, of the rows that only PostgreSQL refused."""
+    keys = ", ".join(f"c.fila ->> {literal(c.name)}" for c in route.key)
+    return f"SELECT {keys} FROM {_open_entries(route)} AND {unforeseen('c.motivo')}"
 
 
 def second_look_sql(route: Route, keys: str, limit: int) -> str:
@@ -182,7 +188,7 @@ def second_look_sql(route: Route, keys: str, limit: int) -> str:
     first = f'row_number() OVER (PARTITION BY estado ORDER BY clave COLLATE "C") <= {limit}'
     return (
         f"SELECT estado, {reason_kind('motivo')} AS clase, motivo, clave, CASE WHEN {first} THEN columnas END AS columnas\n"
-        f"FROM (SELECT *, {_clave(route)} AS clave FROM ({classified_sql(route, detail=True, keys=keys)}) d) d"
+        f"FROM ({classified_sql(route, detail=True, keys=keys)}) d"
     )
 
 
@@ -190,6 +196,22 @@ def surplus_candidates_sql(routes: Sequence[Route]) -> str:
     """Return a SELECT of the match columns as texts of every Spanish row that no route (all that fill the table) gives."""
     columns = ", ".join(f"s.{name}::text" for name in _twin(routes[0]))
     return f"SELECT {columns} FROM ({surplus_sql(routes)}) s"
+
+
+def repeated_keys_sql(route: Route, limit: int) -> str:
+    """Return a SELECT of clave and number of the first ``limit`` keys that several legacy rows have."""
+    keys = idents((c.name for c in route.key), "l.")
+    return (
+        f"SELECT {clave_sql(route.key, 'l')} AS clave, count(*) FROM {route.source_table} l GROUP BY {keys} HAVING count(*) > 1"
+        f" ORDER BY {keys} LIMIT {limit}"
+    )
+
+
+def still_there_sql(table: str, columns: Sequence[str], keys: str) -> str:
+    """Return a SELECT of the keys in k, as texts, that rows of the table have: compared as texts, so that NULL is found too."""
+    names = [f"k._k{n}" for n, _ in enumerate(columns, 1)]
+    mine, theirs = (", ".join(f"{name}::text" for name in side) for side in ([f"t.{ident(c)}" for c in columns], names))
+    return f"SELECT DISTINCT {theirs} FROM {keys} JOIN {table} t ON jsonb_build_array({mine}) = jsonb_build_array({theirs})"
 
 
 def surplus_lock_sql(routes: Sequence[Route], keys: str) -> str:
@@ -243,10 +265,12 @@ def stale_entries_sql(routes: Sequence[Route]) -> str:
         f" WHERE {' AND '.join(f't.{ident(m)} = f.{ident(m)}' for m in r.pair.match)}))"
         for r in routes
     )
+    unread = "\n  UNION ALL ".join(f"SELECT u.clave FROM ({unreadable_sql(r)}) u" for r in routes)
     return f"""SELECT c.tabla_origen, c.clave FROM {BOOKKEEPING}.cuarentena c
 WHERE c.tabla_origen = {literal(routes[0].pair.source)} AND c.estado <> 'resuelta'
+  AND NOT (c.lugar IS NOT NULL AND c.clave IN ({unread}))
   AND NOT EXISTS (SELECT 1 FROM ({refused}) r
-    WHERE r._clave = c.clave AND (NOT r.imprevista OR starts_with(c.motivo, {literal(UNFORESEEN)})))"""
+    WHERE r._clave = c.clave AND (NOT r.imprevista OR {unforeseen("c.motivo")}))"""
 
 
 def stale_merges_sql(route: Route) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from ..bookkeeping import BOOKKEEPING
 from ..rows.refusals import UNFORESEEN, of_kind, sources_of
+from ..rows.repeated_keys import REPEATED_KEY, among_repeated
 from ..rows.routes import Carried, Route, clave_sql
 from ..rows.values import origin
 from ..sqltext import ident, idents, literal, qname
@@ -57,13 +58,15 @@ def update(reason: Reason, route: Route, columns: Iterable[str], also: str = "")
 
 def rows_of(reason: Reason, route: Route) -> str:
     """Return the condition that exactly the legacy rows with that reason fulfil."""
+    entries = (
+        f"SELECT clave FROM {BOOKKEEPING}.cuarentena WHERE estado = 'abierta'"
+        f" AND tabla_origen = {printable(reason.source)} AND {reason_is(reason)}"
+    )
+    if reason.text.endswith(REPEATED_KEY):  # the row that stays has their keys too
+        return among_repeated(route, entries)
     if reason.keys:
         return keyed(idents(c.name for c in route.key), reason.keys)
-    clave = clave_sql(route.key, ident(route.pair.source))
-    return (
-        f"{clave} IN (SELECT clave FROM {BOOKKEEPING}.cuarentena WHERE estado = 'abierta'"
-        f" AND tabla_origen = {printable(reason.source)} AND {reason_is(reason)})"
-    )
+    return f"{clave_sql(route.key, ident(route.pair.source))} IN ({entries})"
 
 
 def reason_is(reason: Reason) -> str:

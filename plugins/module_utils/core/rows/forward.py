@@ -1,6 +1,7 @@
 """The forward SELECT of a pair, put together: the one text that copy, proof and dry run read.
 
-Its columns: ``_k1`` … the legacy primary key, ``_lugar`` where the row lies, ``_clave`` the key as one text, the carried
+Its columns: ``_k1`` … the legacy primary key, ``_lugar`` where the row lies (and ``_tabla`` in which table, where several rows
+may have one key), ``_clave`` the key as one text, the carried
 Spanish columns; where the row cannot go in ``_rechazo``, an array of SQLSTATE, the legacy column to correct and the reason,
 which is ``_motivo`` too; ``_fusion`` (a Spanish key) where it is merged into another; ``_fila``, the legacy row as JSON, costs
 only who asks for it.
@@ -11,7 +12,9 @@ from __future__ import annotations
 
 from ..sqltext import ident, where_all
 from .refusals import base_sql, case_of, double_refusals, duplicates_join, late_joins, merge_join, parent_refusals
-from .routes import Route, clave_sql, row_image
+from .repeated_keys import keys_repeat, row_clave
+from .routes import Route, row_image
+from .unreadable import readable
 
 
 def forward_sql(route: Route) -> str:
@@ -22,14 +25,17 @@ def forward_sql(route: Route) -> str:
     merge, duplicates = merge_join(route), duplicates_join(route)
     merged = [alias for alias, join in (("m.fusion", merge), ("d.fusion", duplicates)) if join]
     fusion = f"coalesce({', '.join(merged)})" if len(merged) > 1 else (merged or ["NULL::text"])[0]
+    if merged and keys_repeat(route):
+        fusion = f"CASE WHEN z.lugar IS NULL THEN {fusion} END"
+    table = "\n       l.tableoid AS _tabla," if keys_repeat(route) else ""
     reason = f"CASE WHEN {fusion} IS NULL THEN coalesce(r.rechazo, {late}) END" if merged else f"coalesce(r.rechazo, {late})"
     return (
-        f"SELECT {keys},\n       l.ctid AS _lugar,\n       {clave_sql(route.key, 'l')} AS _clave,\n       {columns},\n"
+        f"SELECT {keys},\n       l.ctid AS _lugar,{table}\n       {row_clave(route, 'l')} AS _clave,\n       {columns},\n"
         f"       f.rechazo AS _rechazo,\n       f.rechazo[3] AS _motivo,\n"
         f"       {fusion} AS _fusion,\n       {_kept(route)} AS _fila\n"
         f"{base_sql(route, 'l')}{late_joins(route)}{merge}{duplicates}"
         f"\nCROSS JOIN LATERAL (SELECT {reason} AS rechazo) f"
-        f"{where_all(route.where('l'))}"
+        f"{where_all(route.where('l'), readable(route, 'l'))}"
     )
 
 

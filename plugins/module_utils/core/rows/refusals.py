@@ -9,10 +9,13 @@ from ..catalogue import LegacyColumn
 from ..errors import STEP_CHANGED_NOTHING, MigrationError
 from ..mapping.types import ForeignKey
 from ..sqltext import all_of, collated, ident, idents, indented, literal, qname, where_all
-from .routes import Carried, Route, clave_sql, equals, in_order, joined_key, read
+from .repeated_keys import first_of_key, repeated_join, repeated_refusals, row_clave, same_row, unrepeated
+from .routes import Carried, Route, equals, in_order, joined_key, read
+from .unreadable import readable
 from .values import Conversion, Refusal, convert, origin, type_family
 
 UNFORESEEN = "PostgreSQL la rechaza: "  # the reason of a row that no expression foresaw begins so
+BY_SERVER = UNFORESEEN.rstrip(": ")  # the kind of all these reasons
 VALUE_AT_THE_END = ": (E?'.*|NULL)$"
 
 
@@ -22,7 +25,7 @@ def reason_kind(reason: str) -> str:
     A value stands at the end, behind ': ' and as quote_literal() writes it; PostgreSQL's own words are one kind.
     """
     foreseen = f"regexp_replace({reason}, {literal(VALUE_AT_THE_END)}, '')"
-    return f"CASE WHEN starts_with({reason}, {literal(UNFORESEEN)}) THEN {literal(UNFORESEEN.rstrip(': '))} ELSE {foreseen} END"
+    return f"CASE WHEN {unforeseen(reason)} THEN {literal(BY_SERVER)} ELSE {foreseen} END"
 
 
 def of_kind(reason: str, kind: str) -> str:
@@ -38,6 +41,20 @@ def accepted(alias: str) -> str:
     return f"CASE WHEN {alias}._rechazo IS NULL AND {alias}._fusion IS NULL THEN true ELSE false END"
 
 
+def goes_in(route: Route, alias: str) -> str:
+    """Return whether a row of the route's forward SELECT is carried, as far as others hang on it.
+
+    It is not where PostgreSQL alone refused it, as its open entry says: nothing points to it then, or is merged into it.
+    """
+    refused = f"c.tabla_origen = {literal(route.pair.source)} AND c.estado <> 'resuelta' AND {unforeseen('c.motivo')}"
+    return f"{accepted(alias)} AND {alias}._clave NOT IN (SELECT c.clave FROM {BOOKKEEPING}.cuarentena c WHERE {refused})"
+
+
+def unforeseen(reason: str) -> str:
+    """Return whether a reason (an SQL expression) is one that only PostgreSQL gave."""
+    return f"starts_with({reason}, {literal(UNFORESEEN)})"
+
+
 def base_sql(route: Route, alias: str) -> str:
     """Return FROM … with the legacy row, what it looks up, its values in v and its own refusal in r.rechazo."""
     conversions = {c.target.name: conversion_of(route, c, alias) for c in route.carried if not c.spanish}
@@ -47,8 +64,10 @@ def base_sql(route: Route, alias: str) -> str:
     spanish = "".join(_lookup_join(route, c, "v.") for c in route.carried if c.spanish)
     if route.pair.otherwise:
         refusals.insert(0, _leftover(route, alias))
+    refusals = repeated_refusals(route) + refusals
+    rows = f"{route.source_table} {alias}{repeated_join(route, alias)}"
     return (
-        f"FROM {route.source_table} {alias}{legacy}\nCROSS JOIN LATERAL (SELECT\n    {values}) v{spanish}\n"
+        f"FROM {rows}{legacy}\nCROSS JOIN LATERAL (SELECT\n    {values}) v{spanish}\n"
         f"CROSS JOIN LATERAL (SELECT {case_of(refusals)} AS rechazo) r"
     )
 
@@ -81,6 +100,9 @@ def column_sql(route: Route, carried: Carried, alias: str) -> str:
 
 def _lookup_join(route: Route, carried: Carried, prefix: str) -> str:
     lookup, value = carried.lookup, f"{prefix}{ident(carried.lookup.by)}"
+    if carried.inherited and carried.found_by is not None:
+        rows = first_of_key(route.schema, lookup.table, equals(carried.found_by, "x", value))
+        return f"\nLEFT JOIN LATERAL ({rows}) {carried.alias} ON true"
     mine = f"{carried.alias}.{ident(lookup.column)} = {value}"
     same = mine if carried.found_by is None else equals(carried.found_by, carried.alias, value)
     return f"\nLEFT JOIN {qname(route.schema, lookup.table)} {carried.alias} ON {same}"
@@ -118,7 +140,7 @@ def late_joins(route: Route) -> str:
     ]
     for number, other in enumerate(route.earlier, 1):
         same = " AND ".join(f"g{number}.{ident(m)} = v.{ident(m)}" for m in route.pair.match)
-        joins.append(f"\nLEFT JOIN {other.view} g{number} ON {same} AND {accepted(f'g{number}')}")
+        joins.append(f"\nLEFT JOIN {other.view} g{number} ON {same} AND {goes_in(other, f'g{number}')}")
     return "".join(joins)
 
 
@@ -127,7 +149,7 @@ def _parents(route: Route) -> Iterator[tuple[ForeignKey, list[tuple[str, str, st
     for number, (key, parents) in enumerate(route.parents, 1):
         if route.carried_as(key.column) is not None:
             aliases = [f"a{number}_{n}" for n in range(1, len(parents) + 1)]
-            found = [(a, p.view, f"{_by_its_key(p, key, a)} AND {accepted(a)}") for a, p in zip(aliases, parents, strict=True)]
+            found = [(a, p.view, f"{_by_its_key(p, key, a)} AND {goes_in(p, a)}") for a, p in zip(aliases, parents, strict=True)]
             yield key, found or [(f"a{number}_1", qname(route.schema, key.table), "")]
 
 
@@ -171,7 +193,7 @@ def double_refusals(route: Route) -> list[Refusal]:
             losers = _losers(route, unique, guard)
             # few can meet: an array is made once and not weighed by the planner at each row that is looked up
             among = f"IN ({losers})" if guard == "true" else f"= ANY (ARRAY({losers}))"
-            losers = all_of(guard, f"({clave_sql(route.key, 'l')}) {among}")
+            losers = all_of(guard, f"({row_clave(route, 'l')}) {among}")
             refusals.append(Refusal(losers, "'23505'", names, reason))
         for other in route.earlier if set(unique) != set(route.pair.match) else ():
             refusals.append(Refusal(_taken_by(route, other, unique), "'23505'", names, reason))
@@ -186,7 +208,7 @@ def sources_of(route: Route, targets: Sequence[str]) -> str:
 def _matched_by(route: Route, other: Route) -> str:
     """Whether an earlier route carries a row of the same match."""
     same = " AND ".join(f"p.{ident(m)} = v.{ident(m)}" for m in route.pair.match)
-    return f"EXISTS (SELECT 1 FROM {other.view} p WHERE {same} AND {accepted('p')})"
+    return f"EXISTS (SELECT 1 FROM {other.view} p WHERE {same} AND {goes_in(other, 'p')})"
 
 
 def _taken_by(route: Route, other: Route, unique: tuple[str, ...]) -> str:
@@ -199,15 +221,14 @@ def _taken_by(route: Route, other: Route, unique: tuple[str, ...]) -> str:
     ]
     guard = " AND ".join(cut) if route.pair.merge_by and cut else "true"
     values, theirs = idents(unique, "v."), idents(unique, "p.")
-    return all_of(guard, f"({values}) IN (SELECT {theirs} FROM {other.view} p WHERE {accepted('p')})")
+    return all_of(guard, f"({values}) IN (SELECT {theirs} FROM {other.view} p WHERE {goes_in(other, 'p')})")
 
 
 def may_meet(route: Route, unique: tuple[str, ...]) -> str | None:
     """Return the condition under which two rows of this legacy table can meet in ``unique``; None where they never can."""
     sources = [c for u in unique if (c := route.carried_as(u)) is not None]
-    keys = (*route.legacy.unique, route.legacy.primary_key)
     plain = all(c.rule.lookup is None and c.rule.present is None for c in sources)
-    if not plain or not any(set(key) <= {c.source.name for c in sources} for key in keys):
+    if not plain or not any(set(key) <= {c.source.name for c in sources} for key in unrepeated(route)):
         return "true"
     guards = []
     for item in sources:
@@ -227,9 +248,9 @@ def may_meet(route: Route, unique: tuple[str, ...]) -> str | None:
 def _losers(route: Route, unique: tuple[str, ...], guard: str) -> str:
     """Return a SELECT of the keys that come second. It stands alone, so it is run once a query and only when asked."""
     ranked = (
-        f"SELECT {clave_sql(route.key, 'o')} AS clave,\n"
+        f"SELECT {row_clave(route, 'o')} AS clave,\n"
         f"       row_number() OVER (PARTITION BY {idents(unique, 'v.')} ORDER BY {_order(route, 'o')}) AS puesto\n"
-        f"{base_sql(route, 'o')}{where_all(route.where('o'), guard, 'r.rechazo IS NULL')}\n"
+        f"{base_sql(route, 'o')}{where_all(route.where('o'), readable(route, 'o'), guard, 'r.rechazo IS NULL')}\n"
         f"  AND {' AND '.join(f'v.{ident(u)} IS NOT NULL' for u in unique)}"
         + "".join(f"\n  AND NOT {_matched_by(route, other)}" for other in route.earlier)
     )
@@ -252,8 +273,9 @@ def merge_join(route: Route) -> str:
             continue
         c, p = f"c{number}", f"p{number}"
         key = " AND ".join(equals(part, c, f"{p}.{k}") for part, k in zip(other.key, other.key_names, strict=True))
+        key += f"{same_row(other, c, p)} AND {goes_in(other, p)}"
         joins.append(
-            f"\nLEFT JOIN ({other.source_table} {c} JOIN {other.view} {p} ON {key} AND {accepted(p)})"
+            f"\nLEFT JOIN ({other.source_table} {c} JOIN {other.view} {p} ON {key})"
             f"\n  ON {equals(theirs.source, c, f'l.{ident(mine.source.name)}')}"
         )
         found.append(joined_key([(f"p{number}.{ident(m.name)}", m.type.split("(")[0]) for m in other.match]))
@@ -271,10 +293,10 @@ def duplicates_join(route: Route) -> str:
     types = {c.name: c.type.split("(")[0] for c in route.table.columns}
     spanish = joined_key([(f"v.{ident(name)}", types[name]) for name in keyed])
     ranked = (
-        f"SELECT {clave_sql(route.key, 'o')} AS clave, {spanish} AS destino,\n"
+        f"SELECT {row_clave(route, 'o')} AS clave, {spanish} AS destino,\n"
         f"       coalesce(r.rechazo, {case_of(parent_refusals(route))}) AS rechazo, {match},\n"
         f"       row_number() OVER (PARTITION BY {match} ORDER BY {_order(route, 'o')}) AS puesto\n"
-        f"{base_sql(route, 'o')}{late_joins(route)}{where_all(route.where('o'))}"
+        f"{base_sql(route, 'o')}{late_joins(route)}{where_all(route.where('o'), readable(route, 'o'))}"
     )
     names = idents(route.pair.match)
     return (
@@ -282,5 +304,5 @@ def duplicates_join(route: Route) -> str:
         f"\n         min(puesto) FILTER (WHERE rechazo IS NULL) OVER (PARTITION BY {names}) AS primero,"
         f"\n         first_value(destino) OVER (PARTITION BY {names} ORDER BY rechazo IS NOT NULL, puesto) AS fusion"
         f"\n  FROM (\n{indented(ranked, 4)}\n  ) o) d"
-        f"\n  ON d.clave = {clave_sql(route.key, 'l')} AND d.puesto > d.primero"
+        f"\n  ON d.clave = {row_clave(route, 'l')} AND d.puesto > d.primero"
     )

@@ -21,7 +21,7 @@ class Carried:
 
     ``alias``: under which the row looked up is joined; ``spanish`` says that it is a row of a Spanish table; ``keyed`` that all
     that is read of it, in a legacy table, is part of unique keys: only then does every UPDATE of it conflict with KEY SHARE;
-    ``found_by`` is the legacy column that is compared.
+    ``found_by`` is the legacy column that is compared; ``inherited`` that its table has heirs.
     """
 
     rule: ColumnRule
@@ -31,6 +31,7 @@ class Carried:
     spanish: bool = False
     keyed: bool = False
     found_by: LegacyColumn | None = None
+    inherited: bool = False
 
     @property
     def lookup(self) -> Lookup:
@@ -232,9 +233,9 @@ def _carried(
     if other is None or found is None or found_by is None:
         return None
     # an heir's rows are under no key of the table that it inherits from
-    keys = () if other.heirs and other.kind == "r" else (other.primary_key, *other.unique)
+    keys = () if other.inherited else (other.primary_key, *other.unique)
     keyed = {rule.lookup.take, rule.lookup.column} <= {name for key in keys for name in key}
-    return Carried(rule, found, target, alias, keyed=keyed, found_by=found_by)
+    return Carried(rule, found, target, alias, keyed=keyed, found_by=found_by, inherited=other.inherited)
 
 
 def read(column: LegacyColumn, alias: str) -> str:

@@ -1,0 +1,46 @@
+"""What a server under pressure, a new C library or a bad disk does to tables: unique indexes that let repeats in, rows nobody can
+read. Done with a superuser's rights, as damage is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.support.databases import Database
+
+
+def let_repeats_in(database: Database, *statements: str, indexes: tuple[str, ...]) -> None:
+    """Run statements that unique indexes would refuse; afterwards these say again that they are unique."""
+    with database.cursor() as cursor:
+        cursor.execute("SET allow_system_table_mods = on")
+        flag = "UPDATE pg_index SET indisunique = %s WHERE indexrelid = ANY (%s::regclass[])"
+        cursor.execute(flag, (False, list(indexes)))
+        for statement in statements:
+            cursor.execute(statement)
+        cursor.execute(flag, (True, list(indexes)))
+
+
+def damage_toast(database: Database, table: str, offset: int = 0, written: bytes = bytes(8192)) -> None:
+    """Write over the table's TOAST file, as a bad disk does, while the server is stopped: zeros over its first page."""
+    path = database.value(
+        "SELECT pg_relation_filepath(t.oid) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " JOIN pg_class t ON t.oid = c.reltoastrelid WHERE c.relname = %s AND n.nspname = 'public'",
+        (table,),
+    )
+    database.query("CHECKPOINT")
+
+    def write(data: Path) -> None:
+        with (data / path).open("r+b") as file:
+            file.seek(offset)
+            file.write(written)
+
+    database.server.restart(between=write)
+
+
+def hide_from_index(database: Database, statement: str, index: str) -> None:
+    """Run an INSERT of which the index learns nothing, as a crash without fsync may leave it."""
+    with database.cursor() as cursor:
+        cursor.execute("SET allow_system_table_mods = on")
+        ready = "UPDATE pg_index SET indisready = %s WHERE indexrelid = %s::regclass"
+        cursor.execute(ready, (False, index))
+        cursor.execute(statement)
+        cursor.execute(ready, (True, index))
