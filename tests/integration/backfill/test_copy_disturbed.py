@@ -126,14 +126,14 @@ def test_after_a_clash_batches_grow_back_to_their_full_size(empty_database: Data
     assert outcomes == [(75, 150), (150, 300), (300, 300), (300, 300)]
 
 
-def test_a_row_held_for_ever_ends_the_copy_with_the_statement_that_finds_the_holder(
+def test_a_row_held_for_ever_ends_the_copy_with_the_statement_that_ends_the_holder(
     begin: Begin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     database, jobs = begin(up_to="fase1")
-    monkeypatch.setattr(giving_way, "ROWS", Wait(20, 3))
+    monkeypatch.setattr(giving_way, "ROWS", Wait(200, 3))
     with closing(psycopg2.connect(database.superuser_url)) as holder, holder.cursor() as cursor:
         cursor.execute("SELECT FROM customers FOR UPDATE")
-        with pytest.raises(MigrationError, match="pg_stat_activity"):
+        with pytest.raises(MigrationError, match="se termina con: SELECT pg_terminate_backend"):
             jobs.copy()
     jobs.copy()
     assert database.value("SELECT sum(filas_leidas) FROM migracion.progreso_copia") == 275

@@ -53,7 +53,7 @@ def test_a_slice_that_copied_something_asks_for_another_and_one_that_copied_noth
             result = table_copy.copy(jobs.params(run_id, "fase2"), False)
         assert result["more"]
         assert database.value("SELECT count(*) FROM migracion.progreso_copia WHERE terminada_at IS NOT NULL") == 1
-        with at_once(), pytest.raises(MigrationError, match="pg_stat_activity") as refused:
+        with at_once(), pytest.raises(MigrationError, match="se termina con: SELECT pg_terminate_backend") as refused:
             table_copy.copy(jobs.params(run_id, "fase2"), False)
         assert refused.value.code == "locked"
         assert "Lo copiado hasta aquí queda." in str(refused.value)
