@@ -7,7 +7,9 @@ import shlex
 
 _PLAYBOOK = re.compile(r"(?:ansible-playbook\s+)?(?<![\w/-])(?:[\w./-]*/)?(?:fase\d|estado)\.yml\b")
 _OPTION = re.compile(r"""\s+(?:--check|--diff|(?:-i|-e|--tags)\s+(?:(?:'[^']*'|"[^"]*")+|[^\s;,()]+))""")
-_SQL = re.compile(r"(?<=[:;] )(?:GRANT|ALTER|DROP|DELETE FROM|SELECT(?=\s))\b[^;\n(]*?(?=;| \(|\.\s|\.$|\s*$)", re.MULTILINE)
+_SQL = re.compile(
+    r"(?<=[:;] )(?:GRANT|ALTER|DROP|DELETE FROM|SELECT(?=\s))\b(?:[^;\n(]|(?<! )\()*?(?=;| \(|\.\s|\.$|\s*$)", re.MULTILINE
+)
 _ARGUMENT = re.compile(r"-e (?:'[^']*'|\w+=[^\s,;)]+)")
 
 

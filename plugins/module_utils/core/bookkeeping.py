@@ -188,8 +188,10 @@ BEGIN
                  pg_catalog.aclexplode(coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner))) a
             WHERE p.pronamespace = 'migracion'::regnamespace
         )
-        SELECT DISTINCT kind, name, CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END AS grantee
-        FROM opened WHERE grantee <> owner AND pg_catalog.pg_has_role(owner, 'USAGE')
+        -- quien ya no es ningún rol no es nadie
+        SELECT DISTINCT kind, name, CASE grantee WHEN 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(r.rolname) END AS grantee
+        FROM opened LEFT JOIN pg_catalog.pg_roles r ON r.oid = grantee
+        WHERE grantee <> owner AND (grantee = 0 OR r.oid IS NOT NULL) AND pg_catalog.pg_has_role(owner, 'USAGE')
     LOOP
         -- con CASCADE se va también lo que ese rol concedió a otros; sin él sería un error
         EXECUTE pg_catalog.format('REVOKE ALL ON %s %s FROM %s CASCADE', item.kind, item.name, item.grantee);
@@ -197,8 +199,9 @@ BEGIN
 END
 $seal$"""
 
-COMMENT = """COMMENT ON SCHEMA migracion IS
-    'Contabilidad de la migración de TinkuBot al español (tinkubot.migracion). No exponer en la API; no editar a mano.'"""
+PURPOSE = "Contabilidad de la migración de TinkuBot al español (tinkubot.migracion). No exponer en la API; no editar a mano."
+COMMENT = f"""COMMENT ON SCHEMA migracion IS
+    '{PURPOSE}'"""
 
 
 BOOKKEEPING = "migracion"

@@ -34,6 +34,7 @@ class LegacyColumn:
     sequence: str | None = None  # qualified and quoted name of the sequence that fills it
     collation: str | None = None
     by_bytes: bool = True
+    identity: bool = False  # GENERATED AS IDENTITY: who inserts needs no right to that sequence
 
 
 @dataclass(frozen=True)

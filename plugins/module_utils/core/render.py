@@ -12,7 +12,7 @@ from .mapping.types import SpanishTable, TableMapping
 from .rows.reading import helper_statements
 from .rows.routes import Route, routes_of
 from .rows.row_locks import locked_beside
-from .schema.ddl import legacy_sequence, table_statements, twin_of
+from .schema.ddl import drawing_grant, grant_drawing, legacy_sequence, table_statements, twin_of
 from .schema.policies import left_out
 from .sqltext import commented, ident
 from .waits import DDL, ROWS, SESSION
@@ -27,6 +27,8 @@ def render(mapping: TableMapping, catalogue: Catalogue) -> dict[str, str]:
     }
     for place, table in enumerate(mapping.tables, 1):
         statements = table_statements(mapping, catalogue, table, mapping.schema)
+        sequence, writers = drawing_grant(mapping, catalogue, table)
+        statements += (grant_drawing(sequence, writers),) if writers else ()
         files[f"fase1/{place:02d}-{table.name}.sql"] = _file(_table_head(mapping, catalogue, table), statements)
     routes = routes_of(mapping, catalogue)
     for route in routes:

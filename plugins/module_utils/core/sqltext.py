@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 # pg_get_keywords() of PostgreSQL 18: reserved, or reserved as a type, function or column name.
 _RESERVED_WORDS = """
@@ -138,6 +138,13 @@ def _broken(line: str, shape: str) -> Iterator[str]:
         yield line[:place]
         line, shape = margin + line[place + 1 :], margin + shape[place + 1 :]
     yield line
+
+
+def relocated(sql: str, names: Mapping[str, str]) -> str:
+    """Return the statement with other names, qualified and quoted as SQL, for the given ones wherever it says them whole."""
+    known = {**names} | {name.replace("%", "%%"): other.replace("%", "%%") for name, other in names.items()}
+    listed = "|".join(re.escape(name) for name in sorted(known, key=len, reverse=True))
+    return re.sub(rf'(?<![\w$."])(?:{listed})(?![\w$"])', lambda found: known[found[0]], sql) if names else sql
 
 
 def derived_name(*parts: str) -> str:

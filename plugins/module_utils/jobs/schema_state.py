@@ -11,17 +11,20 @@ from ..call.context import Context, opened
 from ..core.errors import NOTHING_CHANGED, READ_ONLY_STEP, MigrationError
 from ..core.mapping.types import SpanishTable
 from ..core.rows.routes import spanish_columns
+from ..core.schema.differences import ACCESS, Difference, harmful
+from ..core.schema.mending import repairable
 from ..core.schema.policies import left_out
 from ..core.waits import DDL
 from ..ledger import bookkeeping, lease
 from ..ledger.events import record_event
 from ..ledger.owed_indexes import forget_owed, owed_indexes
-from ..schema.access import access_problems, exposures
+from ..schema.access import access_problems, exposures, nobodys_rights
+from ..schema.inserting import close_sequences, open_sequences, undrawn
 from ..schema.mould import structure_of_existing
-from ..schema.repair import repair_structure, repairable
+from ..schema.repair import repair_structure
 from ..schema.routines import install_helpers, uninstall_routes
 from ..schema.second_sources import merged_notices
-from ..schema.structure import ACCESS, Difference
+from ..schema.shape import other_lines, refuse_shape
 from ..schema.tables import announce_schema, make_tables, missing_tables, names_taken
 from ..schema.undo import drop_tables, made_by_us, require_droppable
 from ..server import db
@@ -47,16 +50,20 @@ def present(params: dict[str, Any], check: bool) -> dict[str, Any]:
         damage = _damage(context, {t.name for t in missing})
         foreseen = _foreseen_repairs(context, damage)
         exposed = exposures(conn)
-        changed = bool(missing or damage or exposed)
+        lacking = undrawn(conn, mapping, context.catalogue)
+        changed = bool(missing or _mendable(context, damage) or exposed or lacking)
         lines = [_made_line(context, table) for table in missing] + _redundant_lines(context)
         if check:
             lines += foreseen + [f"Se cerraría migracion: {phrase}" for phrase in exposed]
+            lines += [
+                f"Se daría USAGE en {sequence} a {', '.join(roles)}, que insertan en legacy sin él" for sequence, roles in lacking
+            ]
             return {"lines": [*lines, *_policy_lines(context)], "changed": changed}
         if changed:
             context.begin()
             lines += [*_make(context, missing, damage), *(f"migracion, cerrado de nuevo: {phrase}" for phrase in exposed)]
-            _require_shape(context)  # where nothing changed, it was compared just now
-        _require_access(context)
+        else:  # the shape was compared just now
+            _require_access(context, READ_ONLY_STEP)
         lines += [_verified_line(context), *_policy_lines(context)]
         record_event(conn, context.run_id, "verificacion_esquema", context.phase, {"tablas": len(mapping.tables)})
         return {"lines": lines, "changed": changed}
@@ -71,7 +78,11 @@ def _make(context: Context, missing: list[SpanishTable], damage: dict[str, list[
         if missing:
             record_event(conn, context.run_id, "tablas_creadas", context.phase, {"tablas": [t.name for t in missing]})
         remember_applied(context)
+        lacking = undrawn(conn, context.mapping, context.catalogue)
+        repaired += open_sequences(conn, lacking, context.run_id, context.phase)
         bookkeeping.seal(conn)
+        _require_shape(context, NOTHING_CHANGED)
+        _require_access(context, NOTHING_CHANGED)
         announce_schema(conn)
         return repaired
 
@@ -80,21 +91,28 @@ def _make(context: Context, missing: list[SpanishTable], damage: dict[str, list[
 
 
 def _foreseen_repairs(context: Context, damage: dict[str, list[Difference]]) -> list[str]:
-    """Say what can be repaired; refuse what cannot, before anything is changed."""
+    """Say what can be repaired and what is somebody else's; refuse what cannot, before anything is changed."""
     lines: list[str] = []
-    shape: dict[str, list[Difference]] = {}
-    access: list[str] = []
+    left: dict[str, list[Difference]] = {}
     for table in context.mapping.tables:
         for difference in damage.get(table.name, ()):
             if repairable(context.mapping, context.catalogue, table, difference):
                 lines.append(f"Se repararía {table.name}: {difference.phrase}")
-            elif difference.kind in ACCESS:
-                access.append(f"{table.name}: {difference.phrase}")
             else:
-                shape.setdefault(table.name, []).append(difference)
-    _refuse_shape(context, shape)
-    _refuse_access(context, access)
-    return lines
+                left.setdefault(table.name, []).append(difference)
+    wrong = _shape(left)
+    refuse_shape(context, wrong, NOTHING_CHANGED)
+    access = [f"{name}: {d.phrase}" for name, differing in left.items() for d in differing if d.kind in ACCESS]
+    _refuse_access(context, access, NOTHING_CHANGED)
+    return lines + other_lines(left, wrong)
+
+
+def _mendable(context: Context, damage: dict[str, list[Difference]]) -> bool:
+    return any(
+        repairable(context.mapping, context.catalogue, table, difference)
+        for table in context.mapping.tables
+        for difference in damage.get(table.name, ())
+    )
 
 
 def _damage(context: Context, missing: set[str]) -> dict[str, list[Difference]]:
@@ -104,7 +122,8 @@ def _damage(context: Context, missing: set[str]) -> dict[str, list[Difference]]:
     found = structure_of_existing(context.conn, context.mapping, context.catalogue)
     damage = {name: differing for name, differing in found.items() if name not in missing}
     ours = set(made_by_us(context.conn, context.mapping))
-    _refuse_shape(context, {name: differing for name, differing in damage.items() if name not in ours})
+    theirs = {name: differing for name, differing in damage.items() if name not in ours}
+    refuse_shape(context, theirs, NOTHING_CHANGED, ours=ours)
     return damage
 
 
@@ -118,13 +137,13 @@ def verify_tables(params: dict[str, Any], check: bool) -> dict[str, Any]:
                 move="Ejecute antes fase0.yml y fase1.yml con el mismo -i.",
                 code="difference",
             )
-        _require_shape(context)
-        _require_access(context)
+        others = _require_shape(context, READ_ONLY_STEP)
+        _require_access(context, READ_ONLY_STEP)
         require_approved(context)
         if not check:
             detail = {"tablas": len(context.mapping.tables)}
             record_event(context.conn, context.run_id, "verificacion_esquema", context.phase, detail)
-        return {"lines": [_verified_line(context), *_policy_lines(context)]}
+        return {"lines": [_verified_line(context), *others, *_policy_lines(context)]}
 
 
 def absent(params: dict[str, Any], check: bool) -> dict[str, Any]:
@@ -145,6 +164,7 @@ def absent(params: dict[str, Any], check: bool) -> dict[str, Any]:
             lease.fence(connection, context.run_id)
             uninstall_routes(connection)
             drop_tables(connection, context.mapping.schema, ours, _last_phase(context))
+            close_sequences(connection, context.run_id, context.phase)
             forget_owed(connection, owed_indexes(connection, ours))
             announce_schema(connection)
             record_event(connection, context.run_id, "tablas_borradas", context.phase, {"tablas": ours})
@@ -160,23 +180,18 @@ def _last_phase(context: Context) -> Callable[[Sequence[str]], str]:
     return lambda names: max(mapping.last_phase(names) for mapping in mappings)
 
 
-def _require_shape(context: Context) -> None:
-    """Without the kinds of difference that the comparison with the legacy twins tells better."""
+def _require_shape(context: Context, left: str) -> list[str]:
+    """Refuse what is not as asked; a line for each addition that no row can meet."""
     found = structure_of_existing(context.conn, context.mapping, context.catalogue)
-    shape = {name: [d for d in differing if d.kind not in ACCESS] for name, differing in found.items()}
-    _refuse_shape(context, {name: differing for name, differing in shape.items() if differing})
+    shape = _shape(found)
+    refuse_shape(context, shape, left)
+    return other_lines({name: [d for d in differing if d.kind not in ACCESS] for name, differing in found.items()}, shape)
 
 
-def _refuse_shape(context: Context, wrong: dict[str, list[Difference]]) -> None:
-    if wrong:
-        listed = "\n".join(f"  {name}: {d.phrase}" for name, differing in wrong.items() for d in differing)
-        raise MigrationError(
-            f"{', '.join(wrong)} no tiene la forma que pide el mapeo",
-            left="Nada se borró.",
-            move="Si la tabla es de otro, renómbrela. Si es de esta migración, con el mismo -i: fase1.yml repone lo que falta "
-            f"sin tocar filas; lo demás se corrige a mano, o con fase1.yml --tags rollback y fase1.yml si está vacía.\n{listed}",
-            code="difference",
-        )
+def _shape(found: dict[str, list[Difference]]) -> dict[str, list[Difference]]:
+    """Without the kinds of difference that the comparison with the legacy twins tells better."""
+    bad = {name: [d for d in harmful(differing) if d.kind not in ACCESS] for name, differing in found.items()}
+    return {name: differing for name, differing in bad.items() if differing}
 
 
 def _made_line(context: Context, table: SpanishTable) -> str:
@@ -200,19 +215,22 @@ def _policy_lines(context: Context) -> list[str]:
         f"{table.name}: política que no se trasladó, así que cerrada: {phrase}"
         for table in context.mapping.tables
         for phrase in left_out(context.catalogue, table.name)
-    ] + merged_notices(context.conn, context.mapping, context.catalogue)
+    ] + [
+        *(f"Aviso: {phrase}" for phrase in nobodys_rights(context.conn, context.mapping, context.catalogue)),
+        *merged_notices(context.conn, context.mapping, context.catalogue),
+    ]
 
 
-def _require_access(context: Context) -> None:
-    _refuse_access(context, access_problems(context.conn, context.mapping, context.catalogue))
+def _require_access(context: Context, left: str) -> None:
+    _refuse_access(context, access_problems(context.conn, context.mapping, context.catalogue), left)
 
 
-def _refuse_access(context: Context, problems: list[str]) -> None:
+def _refuse_access(context: Context, problems: list[str], left: str) -> None:
     if problems:
         listed = "\n".join(f"  {p}" for p in problems)
         raise MigrationError(
             "los permisos no son los de las tablas legacy",
-            left="Nada se borró.",
+            left=left,
             move="Los repone ansible-playbook fase1.yml con el mismo -i; si los de legacy cambiaron a propósito, antes "
             f"fase0.yml; una política añadida a mano, que fase1 no quita: DROP POLICY.\n{listed}",
             code="difference",

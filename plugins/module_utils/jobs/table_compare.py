@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from ..backfill.damage import put_aside
-from ..backfill.sequences import advance_sequences, lagging_sequences
+from ..backfill.sequences import advance_sequences, drawn_sequences, lagging_sequences
 from ..backfill.watch import Watch, with_lines
 from ..call.approval import require_approved
 from ..call.context import Context, opened
@@ -20,15 +20,16 @@ from ..core.sqltext import ident
 from ..core.survey.drift import unmapped_columns
 from ..core.words import number
 from ..ledger import bookkeeping, lease
-from ..ledger.events import COPY_BEGUN, last_event, record_event, waived_quarantine
+from ..ledger.events import COPY_BEGUN, last_event, left_so_far, record_event, waived_quarantine
 from ..proof import ties
-from ..proof.accounting import broken_objects, lagging_objects, named_differences, repeated_keys
+from ..proof.accounting import lagging_objects, named_differences, repeated_keys
 from ..proof.prove import prove
 from ..proof.removals import asking
 from ..proof.repair import Mender, repair
 from ..quarantine import waiving
 from ..quarantine.unreadable import put_unreadable_aside, reopen_readable, without_damage
 from ..schema.references import foreign_to, references_to
+from ..schema.shape import require_shape
 from ..schema.tables import missing_tables
 from ..schema.virtual import virtual_schema
 from ..server import db
@@ -43,11 +44,12 @@ def compare(params: dict[str, Any], check: bool) -> dict[str, Any]:
         if params["repair"] and check:
             return {"lines": _announce_waivers(context)}  # the copy's forecast has said the rest
         _require_copied(context, STEP_CHANGED_NOTHING if params["repair"] else READ_ONLY_STEP)
-        require_approved(context)
-        return _compare(context, params["repair"])
+        others = require_approved(context)
+        others += require_shape(context, left_so_far(context.conn, context.run_id) if params["repair"] else READ_ONLY_STEP)
+        return _compare(context, params["repair"], others)
 
 
-def _compare(context: Context, repairs: bool) -> dict[str, Any]:
+def _compare(context: Context, repairs: bool, others: list[str]) -> dict[str, Any]:
     conn, lines, based = context.conn, list[str](), ties.bases(context)
     routes = [r for r in context.all_routes if r in context.routes or r in based]
     mending = Mender(
@@ -75,25 +77,25 @@ def _compare(context: Context, repairs: bool) -> dict[str, Any]:
         lines += waiving.apply(conn, context.settings.waived_quarantine, context.routes, context.run_id, context.phase)
     else:
         accounts = without_damage(partial(prove, conn, routes, context.all_routes), partial(_unread, context, routes))
-        changed = False
+        changed, lines = False, others
     if why := mending.watch.unattended:
         lines.append(f"La comparación no se pudo vigilar desde otra sesión, así que no se habría podido parar: {why}")
-    broken = broken_objects(conn, context.mapping, routes)
     asked = partial(_unknown_to_fase0, context)
     unknown = mending.long(conn, asked) if repairs else asked()
-    unsound = unknown + broken + lagging_objects(conn, context.mapping, routes)
+    unsound = unknown + lagging_objects(conn, context.mapping, routes)
     tables, caught_up = ties.taken_in(context) if repairs else (set[str](), list[str]())
     detail = proof_detail(accounts, unsound, caught_up)
     if not context.check:
         record_event(conn, context.run_id, "prueba", context.phase, detail)
     lines += account_lines(accounts)
+    lines += [f"  {d.unreached}" for d in drawn_sequences(conn, context.mapping, routes) if d.unreached]
     lines += [f"  objeto en mal estado: {phrase}" for phrase in unsound]
     if all(a.clean for a in accounts) and not unsound:
         if repairs:
             _require_the_others(context, tables | mending.touched, routes, mending, lines)
         lines.append("Prueba: restricciones validadas, índices válidos y secuencias al día; todo lo comparado es igual.")
         return {"lines": lines, "changed": changed, "accounting": detail["tablas"]}
-    raise _difference_error(context, accounts, unsound, lines, [*(["fase0"] if unknown else []), *(["fase1"] if broken else [])])
+    raise _difference_error(context, accounts, unsound, lines, ["fase0"] if unknown else [])
 
 
 def _read_again(context: Context, routes: Sequence[Route]) -> list[str]:
@@ -165,7 +167,7 @@ def _announce_waivers(context: Context) -> list[str]:
     given = context.settings.waived_quarantine
     if not given and not waived_quarantine(context.conn):
         return []
-    with virtual_schema(context):
+    with virtual_schema(context, entries=True):
         return waiving.rehearse(context.conn, given, context.routes, context.all_routes)
 
 

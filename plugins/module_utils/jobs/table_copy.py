@@ -14,7 +14,7 @@ from ..backfill.watch import Watch, with_lines
 from ..call.applied import applied_contexts, remember_applied
 from ..call.approval import require_approved
 from ..call.context import Context, opened
-from ..core.errors import NOTHING_CHANGED, MigrationError
+from ..core.errors import NOTHING_CHANGED, READ_ONLY_STEP, MigrationError
 from ..core.proof.accounts import forecast_details
 from ..core.proof.comparison import DIFFERENT, MISSING, REFUSED
 from ..core.proof.findings import again_lines, difference_lines, forecast_lines, foreseen_lines
@@ -22,13 +22,14 @@ from ..core.rows.routes import Route
 from ..core.waits import DDL
 from ..core.words import duration, number
 from ..ledger import bookkeeping, lease
-from ..ledger.events import COPY_BEGUN, last_event, record_event
+from ..ledger.events import COPY_BEGUN, last_event, left_so_far, record_event
 from ..proof.accounting import forecast_account, named_differences
 from ..proof.removals import asking, held_rows, require_few_removals
 from ..proof.repair import Mender
 from ..proof.ties import bases, hanging, take_in
 from ..quarantine.unreadable import rehearsed_without_damage, without_damage
 from ..schema.routines import install_helpers, install_routes, routes_installed
+from ..schema.shape import require_shape
 from ..schema.virtual import virtual_schema
 from ..server import db
 from ..survey.repeats import counted
@@ -40,12 +41,16 @@ def copy(params: dict[str, Any], check: bool) -> dict[str, Any]:
     """Copy for one slice; ``more`` asks to be called again. In check mode: the forecast, changing nothing."""
     with with_lines([]), opened(params, check) as context:
         context.require_routes()
-        require_approved(context)
+        others = require_approved(context)
         if check:
-            return _forecast(replace(context, catalogue=counted(context.conn, context.mapping, context.catalogue)))
+            return _forecast(replace(context, catalogue=counted(context.conn, context.mapping, context.catalogue)), others)
+        if last_event(context.conn, (COPY_BEGUN,), context.run_id) is None:  # a proof follows for what comes later
+            others += require_shape(context, left_so_far(context.conn, context.run_id))
+        else:
+            others = []
         copies = something_to_do(context)
         if not copies and routes_installed(context.conn, context.all_routes):
-            return {"lines": [], "more": False}
+            return {"lines": others, "more": False}
         context.begin()
         with db.transaction(context.conn):
             install_helpers(context.conn)
@@ -62,12 +67,13 @@ def copy(params: dict[str, Any], check: bool) -> dict[str, Any]:
         if last_event(context.conn, (COPY_BEGUN,), context.run_id) is None:
             asked += require_few_removals(context, [r.pair.target for r in context.routes])
         result = run_slice(context)
-        return {**result, "lines": [*asked, *result["lines"]]}
+        return {**result, "lines": [*others, *asked, *result["lines"]]}
 
 
-def _forecast(context: Context) -> dict[str, Any]:
+def _forecast(context: Context, others: list[str]) -> dict[str, Any]:
+    others = others + require_shape(context, READ_ONLY_STEP)
     with virtual_schema(context):
-        before = lines_before(context) if something_to_do(context) else []
+        before = others + (lines_before(context) if something_to_do(context) else [])
         first = bases(context)
         caught_up = forecast_account(context.conn, first, context.all_routes) if first else []
         accounts = forecast_account(context.conn, context.routes, context.all_routes)
@@ -127,7 +133,7 @@ def take_back(params: dict[str, Any], check: bool) -> dict[str, Any]:
         together = {r.pair.target for _, routes in todo for r in routes}
         if check:
             for made, routes in todo:
-                with virtual_schema(made):
+                with virtual_schema(made, empty=False):
                     foreseen = partial(foresee_way_back, conn, made.mapping, routes, made.all_routes, together)
                     outcome |= rehearsed_without_damage(conn, made.all_routes, foreseen)
         else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..core.bookkeeping import COMMENT, CREATE, CREATE_SCHEMA, LOCK, SEAL, VERSION
+from ..core.bookkeeping import COMMENT, CREATE, CREATE_SCHEMA, LOCK, PURPOSE, SEAL, VERSION
 from ..core.errors import NOTHING_CHANGED, MigrationError
 from ..core.sqltext import ident
 from ..server import db
@@ -114,6 +114,11 @@ def seal(conn: Connection) -> None:
     """Close all that is in ``migracion`` to everybody but its owner. Call after any DDL in it."""
     with db.joined(conn):
         db.run_sql(conn, SEAL)
-        owner = db.fetch_one(conn, "SELECT pg_has_role(nspowner, 'USAGE') FROM pg_namespace WHERE nspname = 'migracion'")
-        if owner and owner[0]:
+        unsaid = db.fetch_one(
+            conn,
+            "SELECT pg_has_role(nspowner, 'USAGE') AND obj_description(oid, 'pg_namespace') IS DISTINCT FROM %s"
+            " FROM pg_namespace WHERE nspname = 'migracion'",
+            (PURPOSE,),
+        )
+        if unsaid and unsaid[0]:
             db.run_sql(conn, COMMENT)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
 
+TAKEN_IN = "puesta_al_dia"  # before a run's first batch: what it did with the tables that its rows are looked up in
 FEW_VALUES = 5
 # The open entries; ``razon``: the reason with the row's own value where a kind of reason has few of them, else without, so
 # that there are no more of them than FEW_VALUES times the kinds that a mapping has.
@@ -85,7 +86,7 @@ def expired_proofs(conn: Connection) -> set[tuple[str, str]]:
 
 def left_so_far(conn: Connection, run_id: str) -> str:
     """What a refusal of this run has to say was left: from the beginning of a copy on, batches may have been committed."""
-    return NOTHING_CHANGED if last_event(conn, (COPY_BEGUN,), run_id) is None else COMMITTED_STAYS
+    return NOTHING_CHANGED if last_event(conn, (COPY_BEGUN, TAKEN_IN), run_id) is None else COMMITTED_STAYS
 
 
 def open_quarantine(conn: Connection, tables: Sequence[str] | None = None) -> list[tuple[str, str, int, list[str]]]:
@@ -105,8 +106,11 @@ def open_quarantine(conn: Connection, tables: Sequence[str] | None = None) -> li
 
 def waived_quarantine(conn: Connection) -> list[tuple[str, str, str, int]]:
     """Table, pattern, reason and how many rows of the entries that are waived; most frequent first."""
-    if not bookkeeping.is_current(conn):
-        return []
+    return waived_entries(conn) if bookkeeping.is_current(conn) else []
+
+
+def waived_entries(conn: Connection) -> list[tuple[str, str, str, int]]:
+    """The same where the bookkeeping is there, if only for a dry run."""
     return [
         (row[0], row[1], row[2], row[3])
         for row in db.fetch_all(

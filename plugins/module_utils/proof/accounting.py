@@ -13,7 +13,7 @@ from ..core.proof.accounts import Account, Group, named_difference
 from ..core.proof.comparison import DIFFERENT, EQUAL, MERGED, PENDING, QUARANTINED, REFUSED, SURPLUS
 from ..core.rows.repeated_keys import keys_repeat
 from ..core.rows.routes import Route
-from ..core.sqltext import literal, qname
+from ..core.sqltext import literal
 from ..ledger.owed_indexes import owed_indexes
 from ..quarantine.unreadable import put_unreadable_aside
 from ..server.db import fetch_all, rolled_back, run_sql
@@ -114,29 +114,6 @@ def named_differences(conn: Connection, found: Account, all_routes: Sequence[Rou
     return examples
 
 
-def broken_objects(conn: Connection, mapping: TableMapping, routes: Sequence[Route]) -> list[str]:
-    """Return a phrase for every constraint not validated and index not valid: what fase1 repairs."""
-    names = [qname(mapping.schema, r.pair.target) for r in routes]
-    phrases = [
-        f"{table}: la restricción {name} no está validada"
-        for table, name in fetch_all(
-            conn,
-            "SELECT conrelid::regclass::text, conname FROM pg_constraint WHERE NOT convalidated"
-            " AND conrelid = ANY (SELECT to_regclass(n) FROM unnest(%s::text[]) n)",
-            (names,),
-        )
-    ]
-    return phrases + [
-        f"{table}: el índice {name} no es válido"
-        for table, name in fetch_all(
-            conn,
-            "SELECT indrelid::regclass::text, indexrelid::regclass::text FROM pg_index WHERE NOT (indisvalid AND indisready)"
-            " AND indrelid = ANY (SELECT to_regclass(n) FROM unnest(%s::text[]) n)",
-            (names,),
-        )
-    ]
-
-
 def repeated_keys(conn: Connection, routes: Sequence[Route]) -> list[str]:
     """Return a phrase for keys that several rows of a legacy table have though its index forbids it, and fase0 did not know."""
     phrases = []
@@ -151,6 +128,7 @@ def repeated_keys(conn: Connection, routes: Sequence[Route]) -> list[str]:
 def lagging_objects(conn: Connection, mapping: TableMapping, routes: Sequence[Route]) -> list[str]:
     """Return a phrase for every index that the copy still owes and sequence behind its column."""
     return [f"{o.table}: falta construir el índice {o.name}" for o in owed_indexes(conn, (r.pair.target for r in routes))] + [
-        f"la secuencia {lag.sequence} va por {lag.last} y los ids de {lag.table}.{lag.column} llegan a {lag.highest}"
+        f"la secuencia {lag.sequence} va por {lag.last} y los ids de {lag.table}.{lag.column} llegan a {lag.used}"
+        f"{': ' if lag.obstacle else ''}{lag.obstacle}"
         for lag in lagging_sequences(conn, mapping, routes)
     ]

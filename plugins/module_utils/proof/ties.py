@@ -12,14 +12,13 @@ from ..core.proof.dependence import foundations, pairs_hanging_on
 from ..core.proof.findings import catching_up_lines
 from ..core.rows.routes import Route
 from ..ledger import runs
-from ..ledger.events import events_of, expired_proofs, record_event
+from ..ledger.events import TAKEN_IN, events_of, expired_proofs, record_event
 from .prove import prove
 from .repair import Mender, repair
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
-TAKEN_IN = "puesta_al_dia"  # before a run's first batch: what it did with the tables that its rows are looked up in
 PROVED_AGAIN = "dependientes"  # of completed pairs that hang on what a run changed: which hold and which do not
 
 

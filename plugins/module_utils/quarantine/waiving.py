@@ -12,7 +12,7 @@ from ..core.rows.routes import Route
 from ..core.sqltext import literal
 from ..core.words import number
 from ..ledger import lease
-from ..ledger.events import jsonb_text, record_event, waived_quarantine
+from ..ledger.events import jsonb_text, record_event, waived_entries
 from ..server import db
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def _lines(settled: Sequence[tuple[Any, ...]], waived: str, opened: str) -> list
 
 def _idle(conn: Connection, waivers: Sequence[Waiver], routes: Sequence[Route]) -> list[str]:
     """One line for each pattern of these tables by which no entry is waived now."""
-    used = {pattern for _, pattern, _, _ in waived_quarantine(conn)}
+    used = {pattern for _, pattern, _, _ in waived_entries(conn)}
     sources = {r.pair.source for r in routes}
     return [
         f"waived_quarantine: {w.pattern} no dispensa ninguna fila"

@@ -9,10 +9,13 @@ from ..core.bookkeeping import BOOKKEEPING
 from ..core.catalogue import Catalogue
 from ..core.mapping.types import SpanishTable, TableMapping
 from ..core.schema.ddl import own_sequence
+from ..core.schema.differences import POLICY, Difference, Fact, differences
 from ..core.schema.policies import made_by_hand, policy_statements, renames
 from ..core.sqltext import qname
-from ..server.db import fetch_all, rolled_back, run_sql
-from .structure import MOULD, POLICY, Difference, Fact, differences, read_facts, table_oids, without_schema
+from ..server.db import fetch_all, own_schema, rolled_back, run_sql
+from ..server.live_catalogue import HOLDERS
+from .inserting import insert_problems
+from .structure import MOULD, read_facts, table_oids, without_schema
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -51,7 +54,7 @@ SELECT (SELECT (relrowsecurity, relforcerowsecurity) FROM pg_class WHERE oid = t
      = (SELECT (relrowsecurity, relforcerowsecurity) FROM pg_class WHERE oid = to_regclass(%(new)s))
 """
 _EXPOSED = f"""
-SELECT coalesce(r.rolname, 'PUBLIC') || ' tiene ' || x.privilege_type || ' en ' || o.name
+SELECT r.rolname || ' tiene ' || x.privilege_type || ' en ' || o.name
 FROM (
   SELECT 'el esquema ' || nspname, nspowner, nspacl FROM pg_namespace WHERE nspname = '{BOOKKEEPING}'
   UNION ALL
@@ -64,8 +67,31 @@ FROM (
   SELECT c.oid::regclass || '.' || attname, relowner, attacl FROM pg_class c JOIN pg_attribute ON attrelid = c.oid
   WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = '{BOOKKEEPING}')
 ) o (name, owner, acl)
-CROSS JOIN LATERAL aclexplode(o.acl) x LEFT JOIN pg_roles r ON r.oid = x.grantee
-WHERE x.grantee <> o.owner AND r.rolname IS DISTINCT FROM current_user ORDER BY 1
+CROSS JOIN LATERAL aclexplode(o.acl) x JOIN {HOLDERS} r ON r.oid = x.grantee
+WHERE x.grantee <> o.owner AND r.rolname <> current_user ORDER BY 1
+"""
+# what an OID may that is no role's any more: on the tables, their columns and sequences, by a policy, on what will be made
+_NOBODYS = """
+WITH tables AS (SELECT c.* FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                WHERE n.nspname = %(schema)s AND c.relname = ANY (%(names)s)),
+named (place, oid, privilege) AS (
+  SELECT relname::text, x.grantee, x.privilege_type FROM tables, aclexplode(relacl) x
+  UNION ALL
+  SELECT relname || '.' || attname, x.grantee, x.privilege_type
+  FROM tables t JOIN pg_attribute a ON a.attrelid = t.oid, aclexplode(a.attacl) x
+  UNION ALL
+  SELECT s.relname, x.grantee, x.privilege_type
+  FROM tables t JOIN pg_depend d ON d.refobjid = t.oid AND d.deptype IN ('a', 'i') JOIN pg_class s ON s.oid = d.objid,
+       aclexplode(s.relacl) x WHERE s.relkind = 'S'
+  UNION ALL
+  SELECT relname || ', política ' || polname, u.oid, 'la política'
+  FROM tables t JOIN pg_policy ON polrelid = t.oid, unnest(polroles) u(oid)
+  UNION ALL
+  SELECT 'privilegios por omisión de ' || current_user, x.grantee, x.privilege_type
+  FROM pg_default_acl JOIN pg_roles o ON o.oid = defaclrole AND o.rolname = current_user, aclexplode(defaclacl) x
+)
+SELECT place, oid, string_agg(DISTINCT privilege, ', ' ORDER BY privilege) FROM named
+WHERE oid <> 0 AND oid NOT IN (SELECT oid FROM pg_roles) GROUP BY place, oid ORDER BY place, oid
 """
 _PRIVILEGES = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER")
 _COLUMN_PRIVILEGES = ("SELECT", "INSERT", "UPDATE", "REFERENCES")
@@ -74,6 +100,16 @@ _COLUMN_PRIVILEGES = ("SELECT", "INSERT", "UPDATE", "REFERENCES")
 def exposures(conn: Connection) -> list[str]:
     """Return a phrase for each grant that lets somebody but its owner and this role into schema migracion."""
     return [row[0] for row in fetch_all(conn, _EXPOSED)]
+
+
+def nobodys_rights(conn: Connection, mapping: TableMapping, catalogue: Catalogue) -> list[str]:
+    """Return a sentence for each right of a role that no longer exists: it is nobody's, so it is carried to nobody."""
+    names = [*(t.name for t in mapping.tables), *(r.name for r in catalogue.relations)]
+    return [
+        f"{place}: {rights} de un rol que ya no existe (OID {oid}): no es de nadie y no se traslada."
+        " Solo un superusuario (soporte) puede limpiarlo."
+        for place, oid, rights in fetch_all(conn, _NOBODYS, {"schema": mapping.schema, "names": names})
+    ]
 
 
 def access_problems(conn: Connection, mapping: TableMapping, catalogue: Catalogue) -> list[str]:
@@ -112,6 +148,7 @@ def _table_problems(conn: Connection, mapping: TableMapping, catalogue: Catalogu
         for role, privilege, before, after in fetch_all(conn, query, names)
         if before != after
     ]
+    problems += insert_problems(conn, ROLES, table, names)
     if not fetch_all(conn, _SECURITY, names)[0][0]:
         problems.append(f"{table.name} no tiene la seguridad por fila de {twin.name}")
     return problems
@@ -125,13 +162,14 @@ def _policy_differences(conn: Connection, mapping: TableMapping, catalogue: Cata
     """Return which policies of each Spanish table are not its twin's: compared on empty copies of them, always rolled back."""
     there = table_oids(conn, mapping.schema, [t.name for t in mapping.tables if catalogue.relation(t.twin) is not None])
     tables = [t for t in mapping.tables if t.name in there]
+    place = own_schema(conn, MOULD)
     with rolled_back(conn):
-        run_sql(conn, f"CREATE SCHEMA {MOULD}")
+        run_sql(conn, f"CREATE SCHEMA {place}")
         for table in tables:
-            mould = qname(MOULD, table.name)
+            mould = qname(place, table.name)
             statements = policy_statements(catalogue, table, mould).values()
             run_sql(conn, f"CREATE TABLE {mould} (LIKE {qname(mapping.schema, table.name)})", *statements)
-        wanted, found = read_facts(conn, MOULD, there), read_facts(conn, mapping.schema, there)
+        wanted, found = read_facts(conn, place, there), read_facts(conn, mapping.schema, there)
     return {t.name: _added_or_lost(mapping, catalogue, t, wanted[t.name], found[t.name]) for t in tables}
 
 

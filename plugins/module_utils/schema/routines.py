@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..core.backfill.carrying import route_statements
-from ..core.bookkeeping import BOOKKEEPING
+from ..core.bookkeeping import BOOKKEEPING, TOUCH
 from ..core.rows.reading import helper_statements
 from ..core.rows.routes import Route
 from ..core.sqltext import literal, qname
@@ -17,8 +18,33 @@ if TYPE_CHECKING:
 
 
 def install_helpers(conn: Connection) -> None:
-    """Create or replace the functions of schema migracion that tables and forward SELECTs call."""
-    run_sql(conn, *helper_statements(conn.info.server_version // 10_000))
+    """Create or replace the functions of schema migracion that tables and forward SELECTs call, where they are not as asked.
+
+    One's comment carries the fingerprint of the text that made them and of what the catalogue says of them since. Who
+    replaces what is as it should be waits for whoever else does.
+    """
+    statements = helper_statements(conn.info.server_version // 10_000)
+    if _stamp(conn, statements) == fetch_one(conn, _STAMPED):
+        return
+    run_sql(conn, *statements)
+    stamp = _stamp(conn, statements)
+    run_sql(conn, f"COMMENT ON FUNCTION {TOUCH}() IS {literal(stamp[0])}")
+
+
+_STAMPED = f"SELECT obj_description(to_regprocedure('{TOUCH}()'), 'pg_proc')"
+
+
+def _stamp(conn: Connection, statements: Sequence[str]) -> tuple[str]:
+    names = [
+        name for statement in statements for name in re.findall(rf"CREATE OR REPLACE FUNCTION {BOOKKEEPING}\.(\w+)", statement)
+    ]
+    row = fetch_one(
+        conn,
+        "SELECT md5(%s) || md5(coalesce(string_agg(pg_get_functiondef(p.oid), '' ORDER BY p.oid::regprocedure::text), ''))"
+        " FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = %s AND p.proname = ANY (%s)",
+        (";".join(statements), BOOKKEEPING, names),
+    )
+    return (str(row[0]) if row else "",)
 
 
 def install_routes(conn: Connection, routes: Sequence[Route]) -> None:

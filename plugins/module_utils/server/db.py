@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..core.errors import STEP_CHANGED_NOTHING, MigrationError
 from ..core.server.blockers import Blocker, in_the_way
 from ..core.server.sqlstate import explain
-from ..core.sqltext import ident, literal
+from ..core.sqltext import ident, literal, relocated
 from ..core.waits import CLASHES, DDL, LOCK_NOT_AVAILABLE, Wait
 from .beside import watched
 from .lookout import LONGEST_WAIT, WAITING_PATIENCE, seen_by, under_way
@@ -129,12 +129,49 @@ def joined(conn: Connection) -> Iterator[None]:
 
 @contextmanager
 def rolled_back(conn: Connection, *, wait: Wait | None = None) -> Iterator[None]:
-    """A transaction whose work is always undone: what a dry run may try."""
+    """Work that is always undone: what a dry run may try. A transaction of its own, or a part of the caller's."""
+    if in_transaction(conn):
+        run_sql(conn, "SAVEPOINT ensayo")
+        try:
+            yield
+        finally:
+            run_sql(conn, "ROLLBACK TO SAVEPOINT ensayo", "RELEASE SAVEPOINT ensayo")
+        return
     _begin(conn, "READ COMMITTED", wait)
     try:
         yield
     finally:
         _roll_back(conn)
+
+
+@contextmanager
+def elsewhere(conn: Connection, names: Mapping[str, str]) -> Iterator[None]:
+    """Until the end every statement of this connection says the second name, qualified and quoted as SQL, for the first."""
+
+    class Cursor(psycopg2.extensions.cursor):
+        def execute(self, query: Any, vars: Any = None) -> None:
+            text = query if isinstance(query, str) else query.as_string(self)
+            super().execute(relocated(text, names), _elsewhere(vars, names))
+
+    usual, conn.cursor_factory = conn.cursor_factory, Cursor
+    try:
+        yield
+    finally:
+        conn.cursor_factory = usual
+
+
+def _elsewhere(params: Params, names: Mapping[str, str]) -> Params:
+    """A parameter that is such a name, for to_regclass()."""
+    if params is None:
+        return None
+    if isinstance(params, dict):
+        return {key: names.get(value, value) if isinstance(value, str) else value for key, value in params.items()}
+    return [names.get(value, value) if isinstance(value, str) else value for value in params]
+
+
+def own_schema(conn: Connection, name: str) -> str:
+    """Return a schema's name that no other session takes at the same time: who makes it and rolls it back waits for nobody."""
+    return f"{name}_{fetch_all(conn, 'SELECT pg_backend_pid()')[0][0]}"
 
 
 def _begin(conn: Connection, mode: str, wait: Wait | None) -> None:

@@ -35,7 +35,7 @@ SELECT a.attrelid, a.attname, format_type(a.atttypid, a.atttypmod),
           (p.classid = 'pg_class'::regclass AND p.refobjid = a.attrelid AND p.refobjsubid = a.attnum AND p.deptype = 'i')
           OR (p.classid = 'pg_attrdef'::regclass AND p.objid = d.oid AND p.refclassid = 'pg_class'::regclass))
         LIMIT 1),
-       quote_ident(ln.nspname) || '.' || quote_ident(l.collname), coalesce(l.collisdeterministic, true)
+       quote_ident(ln.nspname) || '.' || quote_ident(l.collname), coalesce(l.collisdeterministic, true), a.attidentity <> ''
 FROM base b JOIN pg_type t ON t.oid = b.typid AND t.typtype <> 'd'
 JOIN pg_attribute a ON a.attrelid = b.attrelid AND a.attnum = b.attnum
 LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
@@ -50,14 +50,18 @@ WHERE i.indrelid = ANY (%(oids)s) AND i.indisunique AND i.indisvalid AND i.indpr
   AND k.n <= i.indnkeyatts
 GROUP BY i.indexrelid, i.indrelid, i.indisprimary ORDER BY 1, 2 DESC, 3
 """
-_GRANTS = """
-SELECT c.oid, coalesce(r.rolname, 'PUBLIC'), x.privilege_type, x.is_grantable, NULL
+# Who holds a grant by its OID: everybody by 0; one that no role has any more is nobody, and no role goes for everybody.
+HOLDERS = (
+    "(SELECT 0::oid AS oid, 'PUBLIC'::name AS rolname UNION ALL SELECT oid, rolname FROM pg_roles WHERE rolname <> 'PUBLIC')"
+)
+_GRANTS = f"""
+SELECT c.oid, r.rolname, x.privilege_type, x.is_grantable, NULL
 FROM pg_class c CROSS JOIN LATERAL aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) x
-LEFT JOIN pg_roles r ON r.oid = x.grantee WHERE c.oid = ANY (%(oids)s)
+JOIN {HOLDERS} r ON r.oid = x.grantee WHERE c.oid = ANY (%(oids)s)
 UNION ALL
-SELECT a.attrelid, coalesce(r.rolname, 'PUBLIC'), x.privilege_type, x.is_grantable, a.attname
+SELECT a.attrelid, r.rolname, x.privilege_type, x.is_grantable, a.attname
 FROM pg_attribute a CROSS JOIN LATERAL aclexplode(a.attacl) x
-LEFT JOIN pg_roles r ON r.oid = x.grantee WHERE a.attrelid = ANY (%(oids)s) AND NOT a.attisdropped
+JOIN {HOLDERS} r ON r.oid = x.grantee WHERE a.attrelid = ANY (%(oids)s) AND NOT a.attisdropped
 ORDER BY 1, 2, 5, 3
 """
 # a whole row, or a system column such as tableoid, is no dependency: it is seen in the expression's tree alone
@@ -65,8 +69,7 @@ _POLICIES = f"""
 SELECT p.polrelid, p.polname,
        CASE p.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE' ELSE 'ALL' END,
        p.polpermissive,
-       ARRAY(SELECT coalesce(r.rolname, 'PUBLIC') FROM unnest(p.polroles) u(oid)
-             LEFT JOIN pg_roles r ON r.oid = u.oid ORDER BY 1)::text[],
+       ARRAY(SELECT r.rolname FROM unnest(p.polroles) u(oid) JOIN {HOLDERS} r USING (oid) ORDER BY 1)::text[],
        pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid),
        ARRAY(SELECT DISTINCT a.attname FROM pg_depend d
              JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
@@ -79,10 +82,10 @@ SELECT p.polrelid, p.polname,
                AND (d.refobjid <> p.polrelid OR (d.refobjsubid = 0 AND d.deptype = 'n')) ORDER BY 1)::text[]
 FROM pg_policy p JOIN pg_class o ON o.oid = p.polrelid WHERE p.polrelid = ANY (%(oids)s) ORDER BY 1, 2
 """
-_DEFAULT_GRANTEES = """
-SELECT DISTINCT coalesce(r.rolname, 'PUBLIC') FROM pg_default_acl d
+_DEFAULT_GRANTEES = f"""
+SELECT DISTINCT r.rolname FROM pg_default_acl d
 LEFT JOIN pg_namespace n ON n.oid = d.defaclnamespace
-CROSS JOIN LATERAL aclexplode(d.defaclacl) x LEFT JOIN pg_roles r ON r.oid = x.grantee
+CROSS JOIN LATERAL aclexplode(d.defaclacl) x JOIN {HOLDERS} r ON r.oid = x.grantee
 WHERE d.defaclrole = (SELECT oid FROM pg_roles WHERE rolname = current_user)
   AND (n.nspname IS NULL OR n.nspname = %s) AND d.defaclobjtype IN ('r', 'S')
 ORDER BY 1
@@ -114,7 +117,7 @@ def read_catalogue(conn: Connection, mapping: TableMapping) -> Catalogue:
                 primary_key=next((tuple(row[2]) for row in keys if row[0] == oid and row[1]), ()),
                 unique=tuple(tuple(row[2]) for row in keys if row[0] == oid and not row[1]),
                 grants=tuple(Grant(*row[1:]) for row in grants if row[0] == oid),
-                policies=tuple(Policy(*map(_frozen, row[1:])) for row in policies if row[0] == oid),
+                policies=tuple(Policy(*map(_frozen, row[1:])) for row in policies if row[0] == oid and row[4]),
                 heirs=heirs,
             )
             for oid, name, kind, owner, security, force, heirs in relations

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 WORKSHOP = "migracion_taller"
 _OF_THE_POLICY = ("0A", "22", "42")  # not supported, bad data, names and rights
-_SCHEMA_THERE = "42P06"
 
 
 def translated(conn: Connection, mapping: TableMapping, catalogue: Catalogue) -> Catalogue:
@@ -39,12 +38,13 @@ def judged_policies(conn: Connection, mapping: TableMapping, table: SpanishTable
 def _translate(
     conn: Connection, mapping: TableMapping, table: SpanishTable, twin: Relation, carried: CarriedPolicy
 ) -> CarriedPolicy:
-    copy = qname(WORKSHOP, twin.name)
+    place = db.own_schema(conn, WORKSHOP)
+    copy = qname(place, twin.name)
     # all columns first get names that meet nobody: a Spanish name may be another legacy column's
     steps = list(enumerate(renames(mapping, table, twin).items()))
     try:
         with db.rolled_back(conn):
-            db.run_sql(conn, f"CREATE SCHEMA {WORKSHOP}")
+            db.run_sql(conn, f"CREATE SCHEMA {place}")
             db.run_sql(conn, f"CREATE TABLE {copy} (LIKE {qname(mapping.schema, twin.name)})")
             db.run_sql(conn, create_policy(carried.policy, copy))
             for number, (old, _) in steps:
@@ -52,19 +52,19 @@ def _translate(
             for number, (_, new) in steps:
                 db.run_sql(conn, f"ALTER TABLE {copy} RENAME COLUMN migracion_{number} TO {ident(new)}")
             db.run_sql(conn, f"ALTER TABLE {copy} RENAME TO {ident(table.name)}")
-            return replace(carried, policy=_read(conn, table, carried.policy))
+            return replace(carried, policy=_read(conn, qname(place, table.name), carried.policy))
     except db.Error as error:
         code = error.pgcode or ""
-        if code[:2] not in _OF_THE_POLICY or code == _SCHEMA_THERE:  # a lock, a full disk, a lost connection say nothing of it
+        if code[:2] not in _OF_THE_POLICY:  # a lock, a full disk, a lost connection say nothing of it
             raise
         return replace(carried, obstacle=f"el servidor no la traduce ({error.diag.message_primary})")
 
 
-def _read(conn: Connection, table: SpanishTable, policy: Policy) -> Policy:
+def _read(conn: Connection, copy: str, policy: Policy) -> Policy:
     using, check = db.fetch_all(
         conn,
         "SELECT pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid) FROM pg_policy"
         " WHERE polrelid = to_regclass(%s) AND polname = %s",
-        (qname(WORKSHOP, table.name), policy.name),
+        (copy, policy.name),
     )[0]
     return replace(policy, using=using, check=check, columns=(), tables=())

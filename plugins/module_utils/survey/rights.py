@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..core.bookkeeping import BOOKKEEPING, TOUCH
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
 PLACE = "migracion_ensayo"
+NOBODY = "42704"  # among them a role that is gone and that default privileges still name
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,8 @@ def _attempt(conn: Connection, trial: Trial) -> str | None:
                 if error.pgcode in CLASHES:
                     time.sleep(0.1)
                     continue
+                if error.pgcode == NOBODY:  # no right is missing, so none would help
+                    trial = replace(trial, advice="")
                 reason = (error.diag.message_primary or "").replace("{", "{{").replace("}", "}}")
                 return f'el rol "{{role}}" no puede {{what}} ({reason}). {{advice}}'
     who = (in_the_way(seen) or "Quien la bloqueaba no se dejó ver.").replace("{", "{{").replace("}", "}}")
@@ -74,20 +77,23 @@ def _attempt(conn: Connection, trial: Trial) -> str | None:
 
 def _trials(conn: Connection, mapping: TableMapping, catalogue: Catalogue) -> Iterator[Trial]:
     schema, role = mapping.schema, ident(catalogue.role)
+    place = db.own_schema(conn, PLACE)  # so that nobody who tries the same, or runs, waits for this
     helpers = helper_statements(catalogue.server_major)
-    bookkeeping = (f"CREATE SCHEMA IF NOT EXISTS {BOOKKEEPING}", *helpers)
+    bookkeeping = (f"CREATE SCHEMA {place}", *(s.replace(f"{BOOKKEEPING}.", f"{place}.") for s in helpers))
     in_schema = f"Pida al dueño: GRANT CREATE ON SCHEMA {ident(schema)} TO {role};"
     database = ident(str(db.fetch_all(conn, "SELECT current_database()")[0][0]))
-    trial = qname(schema, PLACE)
+    trial = qname(schema, place)
     made = f"CREATE TABLE {trial} (id integer PRIMARY KEY, actualizado_at timestamp)"
     own_schema, own_table = "crear el esquema migracion", f"crear tablas en el esquema {schema}"
     yield Trial(own_schema, bookkeeping, f"Pida al dueño: GRANT CREATE ON DATABASE {database} TO {role};")
     yield Trial(own_table, (made,), in_schema)
+    temporary = f"Pida al dueño: GRANT TEMPORARY ON DATABASE {database} TO {role};"
+    yield Trial("crear tablas temporales", (f"CREATE TEMPORARY TABLE {PLACE} ()",), temporary)
     events = "Revise los event triggers del proyecto, que fase0 lista."
     new_table: dict[str, str] = {
         "borrar una tabla nueva": f"DROP TABLE {trial}",
         "crear políticas en una tabla nueva": f"CREATE POLICY p ON {trial} USING (true)",
-        "crear disparadores en una tabla nueva": _trigger(trial),
+        "crear disparadores en una tabla nueva": _trigger(trial, place),
     }
     for what, statement in new_table.items():
         yield Trial(what, (*bookkeeping, made, statement), events, (own_schema, own_table))
@@ -106,7 +112,7 @@ def _trials(conn: Connection, mapping: TableMapping, catalogue: Catalogue) -> It
                 if relation.owner == catalogue.role
                 else f"La tabla es de {relation.owner}; pida: ALTER TABLE {qname(schema, relation.name)} OWNER TO {role};"
             )
-            for what, statements in _table_trials(qname(schema, relation.name), bookkeeping).items():
+            for what, statements in _table_trials(qname(schema, relation.name), place, bookkeeping).items():
                 yield Trial(f"{what} {relation.name}", statements, owner, (own_schema,) if len(statements) > 1 else ())
     for publication, name in published:
         if catalogue.relation(name) is not None:
@@ -119,16 +125,17 @@ def _trials(conn: Connection, mapping: TableMapping, catalogue: Catalogue) -> It
             )
 
 
-def _table_trials(table: str, bookkeeping: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+def _table_trials(table: str, place: str, bookkeeping: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
     return {
         "leer y bloquear filas de": (f"SELECT FROM {table} LIMIT 1 FOR SHARE",),
-        "crear un disparador en": (*bookkeeping, _trigger(table)),
-        "mover de esquema": (f"CREATE SCHEMA {PLACE}", f"ALTER TABLE {table} SET SCHEMA {PLACE}"),
+        "crear un disparador en": (*bookkeeping, _trigger(table, place)),
+        "mover de esquema": (f"CREATE SCHEMA {place}", f"ALTER TABLE {table} SET SCHEMA {place}"),
     }
 
 
-def _trigger(table: str) -> str:
-    return f"CREATE TRIGGER {PLACE} BEFORE UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION {TOUCH}('actualizado_at')"
+def _trigger(table: str, place: str) -> str:
+    touch = TOUCH.replace(f"{BOOKKEEPING}.", f"{place}.")
+    return f"CREATE TRIGGER {PLACE} BEFORE UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION {touch}('actualizado_at')"
 
 
 def _publications(conn: Connection, schema: str) -> list[tuple[str, str]]:

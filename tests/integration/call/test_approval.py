@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from plugins.module_utils.core.errors import MigrationError
+from plugins.module_utils.jobs import table_copy
 from tests.support.databases import Begin, Made
 from tests.support.dump import dump
 from tests.support.jobs import TINKUBOT, Jobs
@@ -163,3 +164,35 @@ def test_a_mapping_with_fewer_tables_leaves_no_text_of_those_that_are_gone(begin
     gone = {"fase1/09-tareas_programadas.sql", "fase3/10-task_queue-tareas_programadas.sql"}
     assert gone <= before
     assert {name for (name,) in database.query(names)} == before - gone
+
+
+ELSEWHERE = {
+    "fase1/07-mensajes.sql": "GRANT DELETE ON messages TO tinkubot_reportes",
+    "messages.apodo es nueva (text)": "ALTER TABLE messages ADD apodo text",
+    "fase1/03-proveedores.sql": "GRANT DELETE ON users TO tinkubot_reportes",
+}
+
+
+@pytest.mark.parametrize("reason", ELSEWHERE)
+def test_what_changed_on_tables_that_this_run_does_not_carry_is_named_and_ends_nothing(begin: Begin, reason: str) -> None:
+    database, jobs = begin(up_to="fase1")
+    database.query(ELSEWHERE[reason])
+    said = [jobs.copy()["lines"]]
+    jobs.equalise()
+    for lines in (*said, jobs.prove()["lines"]):
+        (line,) = [line for line in lines if line.startswith("Aviso: ha cambiado lo que otra fase lleva")]
+        assert reason in line
+    jobs.subphase = ""
+    with pytest.raises(MigrationError, match="apruébela de nuevo") as stopped:
+        jobs.copy("fase3" if "mensajes" in reason or "messages" in reason else "fase2")
+    assert stopped.value.code == "drift"
+
+
+def test_drift_in_the_midst_of_a_copy_does_not_say_that_nothing_was_changed(begin: Begin) -> None:
+    database, jobs = begin(up_to="fase1")
+    with jobs.run("fase2") as run_id:
+        params = jobs.params(run_id, "fase2")
+        table_copy.copy(params, False)
+        database.query("GRANT DELETE ON customers TO tinkubot_reportes")
+        with pytest.raises(MigrationError, match=r"Lo ya confirmado queda\. Revise la diferencia"):
+            table_copy.copy(params, False)

@@ -143,11 +143,11 @@ def test_the_accounting_says_where_every_row_of_both_sides_is(proved: Made) -> N
 # --- constraints, indexes, sequences
 
 DAMAGE = {
-    "la restricción clientes_estado_check no está validada": (
+    "clientes: restricción clientes_estado_check: hay ": (
         "ALTER TABLE clientes DROP CONSTRAINT clientes_estado_check;"
         "ALTER TABLE clientes ADD CONSTRAINT clientes_estado_check CHECK (estado <> '') NOT VALID"
     ),
-    "el índice public.idx_clientes_ciudad no es válido": (
+    "clientes: índice idx_clientes_ciudad: hay ": (
         "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'idx_clientes_ciudad'::regclass"
     ),
     "la secuencia public.professions_id_seq va por 7": "SELECT setval('professions_id_seq', 7)",

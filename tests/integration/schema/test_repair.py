@@ -193,7 +193,7 @@ def test_what_is_damaged_is_named_announced_and_put_back(made: Made, kind: str) 
 
 BEYOND = {
     "another type": "ALTER TABLE clientes ALTER nombre_completo TYPE text",
-    "one more column": "ALTER TABLE clientes ADD apodo text",
+    "one more column": "ALTER TABLE clientes ADD apodo text GENERATED ALWAYS AS (upper(nombre_completo)) STORED",
     "a column less": "ALTER TABLE clientes DROP ciudad_confirmada_at",
     "another check": "ALTER TABLE clientes DROP CONSTRAINT clientes_estado_check,"
     " ADD CONSTRAINT clientes_estado_check CHECK (estado <> '') NOT VALID",

@@ -50,17 +50,22 @@ def helper_statements(major: int) -> tuple[str, ...]:
     )
     statements = (
         *(commented(_CAPTIONS[name]) + statement for name, statement in {**reading, "fila_entera": _WHOLE_ROW}.items()),
-        f"""{commented(_TOUCHING)}CREATE OR REPLACE FUNCTION {TOUCH}() RETURNS trigger
+        touch_statement(),
+        f"REVOKE ALL ON FUNCTION {names} FROM PUBLIC",
+        *set_aside_statements(),
+    )
+    return tuple(map(folded, statements))
+
+
+def touch_statement() -> str:
+    """Return the function that fase1's triggers call."""
+    return f"""{commented(_TOUCHING)}CREATE OR REPLACE FUNCTION {TOUCH}() RETURNS trigger
 LANGUAGE plpgsql
 -- ningún nombre se toma de otro esquema
 SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
   RETURN jsonb_populate_record(NEW, jsonb_build_object(TG_ARGV[0], timezone('utc', now())));
-END $$""",
-        f"REVOKE ALL ON FUNCTION {names} FROM PUBLIC",
-        *set_aside_statements(),
-    )
-    return tuple(map(folded, statements))
+END $$"""
 
 
 def _reading_json(major: int) -> dict[str, str]:

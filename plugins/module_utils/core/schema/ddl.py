@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..bookkeeping import TOUCH
-from ..catalogue import Catalogue, Grant, Relation
+from ..catalogue import Catalogue, Grant, LegacyColumn, Relation
 from ..errors import STEP_CHANGED_NOTHING, MigrationError
 from ..mapping.types import ForeignKey, SpanishColumn, SpanishTable, TableMapping
 from ..rows.routes import source_of, spanish_columns
@@ -63,6 +63,29 @@ def own_sequence(mapping: TableMapping, catalogue: Catalogue, table: SpanishTabl
 
 def legacy_sequence(mapping: TableMapping, catalogue: Catalogue, table: SpanishTable, column: SpanishColumn) -> str | None:
     """Return the qualified legacy sequence that a serial draws from, so that both sides never meet in an id."""
+    source = _drawn_from(mapping, catalogue, table, column)
+    return source.sequence if source is not None else None
+
+
+def drawing_grant(mapping: TableMapping, catalogue: Catalogue, table: SpanishTable) -> tuple[str, tuple[str, ...]]:
+    """Return an identity column's sequence that the table draws from, and who may insert: ('', ()) where there is none.
+
+    Into the legacy table they insert without a right to it; nextval() as a default asks for USAGE.
+    """
+    for column in table.columns:
+        source = _drawn_from(mapping, catalogue, table, column) if column.serial else None
+        if source is not None and source.identity and source.sequence:
+            grants = carried_grants(mapping, catalogue, table, twin_of(catalogue, table))
+            return source.sequence, tuple(sorted({g.grantee for g in grants if g.privilege == "INSERT"}))
+    return "", ()
+
+
+def grant_drawing(sequence: str, grantees: Iterable[str]) -> str:
+    """Return the statement that lets them draw ids."""
+    return f"GRANT USAGE ON SEQUENCE {sequence} TO {', '.join(map(role_sql, grantees))}"
+
+
+def _drawn_from(mapping: TableMapping, catalogue: Catalogue, table: SpanishTable, column: SpanishColumn) -> LegacyColumn | None:
     for pair in mapping.pairs:
         legacy = catalogue.relation(pair.source)
         if pair.target != table.name or legacy is None:
@@ -70,7 +93,7 @@ def legacy_sequence(mapping: TableMapping, catalogue: Catalogue, table: SpanishT
         for rule in pair.columns:
             source = source_of(rule, legacy) if rule.target == column.name else None
             if source is not None and source.sequence:
-                return source.sequence
+                return source
     return None
 
 
@@ -166,7 +189,8 @@ def _row_security(name: str, twin: Relation) -> list[str]:
     return [f"ALTER TABLE {name} {state} ROW LEVEL SECURITY", f"ALTER TABLE {name} {force} ROW LEVEL SECURITY"]
 
 
-def _role(name: str) -> str:
+def role_sql(name: str) -> str:
+    """Return who holds a grant as SQL, PUBLIC for everybody."""
     return "PUBLIC" if name == "PUBLIC" else ident(name)
 
 
@@ -180,7 +204,7 @@ def _privileges(mapping: TableMapping, catalogue: Catalogue, table: SpanishTable
     sequence = own_sequence(mapping, catalogue, table)
     if sequence:
         statements.append(f"REVOKE ALL ON SEQUENCE {qname(schema, sequence)} FROM {roles}")
-        writers = sorted({_role(g.grantee) for g in grants if g.privilege == "INSERT"})
+        writers = sorted({role_sql(g.grantee) for g in grants if g.privilege == "INSERT"})
         if writers:
             statements.append(f"GRANT USAGE, SELECT ON SEQUENCE {qname(schema, sequence)} TO {', '.join(writers)}")
     return statements
@@ -195,7 +219,7 @@ def _grant_statements(grants: Iterable[Grant], name: str) -> list[str]:
         on_column = f" ({ident(column)})" if column else ""
         listed = ", ".join(p + on_column for p in sorted(privileges))
         option = " WITH GRANT OPTION" if grantable else ""
-        statements.append(f"GRANT {listed} ON TABLE {name} TO {_role(grantee)}{option}")
+        statements.append(f"GRANT {listed} ON TABLE {name} TO {role_sql(grantee)}{option}")
     return statements
 
 

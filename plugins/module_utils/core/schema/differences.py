@@ -1,0 +1,68 @@
+"""What of a Spanish table is not as fase1 makes it, fact by fact, and whether that could refuse or change a row. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+POLICY, SECURITY, GRANT = ACCESS = ("política", "seguridad por fila", "permiso")
+WHOLE, COLUMN, DEFAULT, CONSTRAINT, INDEX = "tabla", "columna", "valor por defecto", "restricción", "índice"
+TRIGGER, RULE, PARENT, CHILD = "disparador", "regla", "tabla madre", "tabla hija"
+OWNER, PERSISTENCE, COMMENTED = "dueño", "persistencia", "comentario"
+# what a definition ends in, or holds
+NOT_VALIDATED, INVALID, NOT_NULL, SWITCHED_OFF = " (sin validar)", " (INVALID)", " NOT NULL", " (desactivada en "
+DOMAIN, IDENTITY, GENERATED = " (dominio)", " GENERATED AS IDENTITY ", " GENERATED ALWAYS AS (…)"
+DISABLED = " D"  # behind a trigger's statement: whether it is enabled
+
+Fact = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One fact of a table that is not as asked; ``wanted`` or ``actual`` is None where it is absent."""
+
+    kind: str
+    name: str
+    wanted: str | None
+    actual: str | None
+
+    @property
+    def phrase(self) -> str:
+        """The difference in words."""
+        if self.actual is None:
+            return f"falta {self.kind} {self.name}: {self.wanted}"
+        if self.wanted is None:
+            return f"sobra {self.kind} {self.name}: {self.actual}"
+        return f"{self.kind} {self.name}: hay {self.actual!r}, se pidió {self.wanted!r}"
+
+
+def differences(expected: dict[Fact, str], found: dict[Fact, str]) -> list[Difference]:
+    """Return every fact that is missing, different or not asked for."""
+    return [
+        Difference(kind, name, expected.get((kind, name)), found.get((kind, name)))
+        for kind, name in sorted(expected.keys() | found.keys())
+        if expected.get((kind, name)) != found.get((kind, name))
+    ]
+
+
+def harmful(table: Sequence[Difference]) -> list[Difference]:
+    """Return those of one table's differences that no copy and no proof may pass over.
+
+    What is missing or changed, and what is added and could refuse a row or change it. Grants and comments do neither.
+    """
+    added = {(d.kind, d.name) for d in table if d.wanted is None}
+    return [d for d in table if d.kind not in (GRANT, COMMENTED) and (d.wanted is not None or _could_refuse(d, added))]
+
+
+def _could_refuse(difference: Difference, added: set[Fact]) -> bool:
+    actual = difference.actual or ""
+    if difference.kind == COLUMN:
+        filled = (DEFAULT, difference.name) in added or IDENTITY in actual
+        return GENERATED in actual or DOMAIN in actual or (NOT_NULL in actual and not filled)
+    if difference.kind == DEFAULT:  # of a column that we make, it would fill what we leave to it
+        return (COLUMN, difference.name) not in added
+    if difference.kind == INDEX:
+        return actual.startswith("CREATE UNIQUE ") or actual.endswith(INVALID)
+    if difference.kind == TRIGGER:
+        return not actual.endswith(DISABLED)
+    return difference.kind != POLICY
