@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..core.bookkeeping import BOOKKEEPING, TOUCH
@@ -67,10 +67,9 @@ def _attempt(conn: Connection, trial: Trial) -> str | None:
                 if error.pgcode in CLASHES:
                     time.sleep(0.1)
                     continue
-                if error.pgcode == NOBODY:  # no right is missing, so none would help
-                    trial = replace(trial, advice="")
                 reason = (error.diag.message_primary or "").replace("{", "{{").replace("}", "}}")
-                return f'el rol "{{role}}" no puede {{what}} ({reason}). {{advice}}'
+                advice = "" if error.pgcode == NOBODY else " {advice}"  # no right is missing, so none would help
+                return f'el rol "{{role}}" no puede {{what}} ({reason}).{advice}'
     who = (in_the_way(seen) or "Quien la bloqueaba no se dejó ver.").replace("{", "{{").replace("}", "}}")
     return f"no probado: {{what}}; la tabla estuvo bloqueada en {TRIAL}. {who} Espere a que termine."
 

@@ -190,7 +190,7 @@ def test_default_privileges_of_a_role_that_is_gone_refuse_without_a_statement_th
     """PostgreSQL then makes nothing for this role."""
     database, jobs = begin()
     oid = vanish(database, "ALTER DEFAULT PRIVILEGES FOR ROLE postgres GRANT ALL ON TABLES TO ido")
-    failed = refused(jobs.approve)
+    failed = refused(lambda: jobs.approve(check=True))
     assert statements_in(str(failed)) == []
     assert f"role {oid} was concurrently dropped" in str(failed)
     (line,) = [line for line in failed.details["lines"] if "privilegios por omisión de postgres" in line]
