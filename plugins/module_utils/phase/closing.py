@@ -42,6 +42,9 @@ def close_phase(conn: Connection, request: Request) -> list[str]:
     notes = []
     if plan.action != VERIFY:
         with db.explaining("cerrar la fase", left="Lo hecho queda, sin cerrar."), db.transaction(conn):
+            # Cut off in its wait for a standby it would stand here all the same, and a second call would find no lease. Where
+            # a standby that lacks it takes over, the run counts as interrupted there, and the same command closes it.
+            db.run_sql(conn, "SET LOCAL synchronous_commit = local")
             if not lease.heartbeat(conn, request.run_id):
                 lease.fence(conn, request.run_id)
             ran = runs.set_state(conn, request.run_id, "completada")

@@ -19,12 +19,13 @@ from plugins.module_utils.core.errors import MigrationError
 from plugins.module_utils.core.waits import Wait
 from plugins.module_utils.jobs import table_copy
 from plugins.module_utils.ledger import lease
+from plugins.module_utils.ledger.events import record_event
 from plugins.module_utils.server import db, lookout
 from plugins.module_utils.server.beside import blockers_of
 from plugins.module_utils.server.connect import connect
 from tests.support.databases import Database, Databases
 from tests.support.jobs import Jobs
-from tests.support.phase import Phase, refused
+from tests.support.phase import Phase, finish, refused
 from tests.support.reaper import reaped
 from tools.postgres_server import launch
 
@@ -222,6 +223,26 @@ def test_a_run_that_fails_for_its_standby_is_written_down_without_it(lonely: Dat
     assert time.monotonic() - started < 1.4
     assert error.code == "paused"
     assert lonely.value("SELECT estado FROM migracion.fase_ejecucion WHERE run_id = %s", (run_id,)) == "pausada"
+    assert lonely.query("SELECT FROM migracion.arriendo") == []
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["a first time", "already done"])
+def test_a_phase_is_closed_once_though_its_standby_is_gone(again: bool, lonely: Database, quick: None) -> None:
+    """A COMMIT that is cut off in that wait stands: a second call of the same closing would find that the lease is gone."""
+    phase = Phase(lonely.url)
+    with closing(connect(lonely.url, "r1")) as conn:
+        if again:
+            finish(phase, conn, "fase2")
+        run_id = phase.open("fase2")
+        record_event(conn, run_id, "prueba", "fase2", {"tablas": [], "diferencias": []})
+    set_standbys(lonely, "nobody")
+    until(lambda: lonely.value("SHOW synchronous_standby_names") == "nobody")
+    started = time.monotonic()
+    said = phase.call("close", "fase2", run_id)
+    assert time.monotonic() - started < 1.4
+    assert any("COMPLETADA" in line for line in said)
+    assert any("Ya estaba hecha" in line for line in said) is again
+    assert lonely.query("SELECT DISTINCT estado FROM migracion.fase_ejecucion WHERE fase = 'fase2'") == [("completada",)]
     assert lonely.query("SELECT FROM migracion.arriendo") == []
 
 
