@@ -16,6 +16,7 @@ import pytest
 from plugins.module_utils.ledger import bookkeeping, lease
 from plugins.module_utils.server import db
 from plugins.module_utils.server.connect import connect
+from tests.support.damage import damage_toast
 from tests.support.databases import Begin, Database
 from tests.support.jobs import TINKUBOT, Stage
 from tests.support.operator import Operator
@@ -60,6 +61,13 @@ def another_run(database: Database, operator: Operator) -> None:
     with closing(connect(database.url, "otra")) as conn, db.transaction(conn):
         bookkeeping.ensure_schema(conn)
         lease.acquire(conn, lease.Claim("otra", "fase2", "aplicar", "otra-maquina", 1, "luis"))
+
+
+def unreadable(database: Database, operator: Operator) -> None:
+    """Messages on a page that the disk has lost."""
+    database.query("ALTER TABLE messages ALTER content SET STORAGE EXTERNAL")
+    database.query("UPDATE messages SET content = repeat(md5(id::text), 90)")
+    damage_toast(database, "messages")
 
 
 def read_only(database: Database, operator: Operator) -> None:
@@ -184,11 +192,21 @@ REFUSED: dict[str, Case] = {
         "jobs/schema_state.present", "fase0", "fase1.yml", "ya existe y es", "CREATE VIEW clientes AS SELECT 1 AS id"
     ),
     "a table of another shape": Case(
-        "jobs/schema_state._refuse_shape",
+        "schema/shape.refuse_shape",
         "fase1",
         "fase1.yml",
         "no tiene la forma que pide el mapeo",
         "ALTER TABLE mensajes ALTER tipo_media TYPE text",
+    ),
+    "the same, before its rows": Case(
+        "schema/shape.refuse_shape",
+        "fase1",
+        "fase2.yml",
+        "clientes no tiene la forma que pide el mapeo",
+        "ALTER TABLE clientes ADD referido text NOT NULL",
+    ),
+    "a proof of rows that nobody can read": Case(
+        "jobs/table_compare._unread", "fase3", "fase3.yml --tags verify", "la prueba no puede leer lo que hay", unreadable
     ),
     "rows that fase1's way back would drop": Case(
         "schema/undo.require_droppable",
