@@ -18,6 +18,7 @@ from plugins.module_utils.core.errors import MigrationError
 from plugins.module_utils.core.phase.settings import settings_of
 from plugins.module_utils.jobs import table_copy
 from plugins.module_utils.ledger import bookkeeping
+from plugins.module_utils.server.clock import server_time
 from plugins.module_utils.server.connect import connect
 from tests.support.boxes import Night, at_each_batch, beside, others
 from tests.support.databases import Database
@@ -54,12 +55,15 @@ def test_the_copy_pauses_before_the_windows_end_and_goes_on_in_the_next(
 ) -> None:
     closes = datetime.now(UTC).replace(second=0, microsecond=0) + timedelta(minutes=3)
     night.more["maintenance_window"] = window_until(closes)
-    reserve = (closes - datetime.now(UTC)).total_seconds() - 0.7  # so the copy's time is over in 0.7 s
-    monkeypatch.setattr(watch, "RESERVE_SECONDS", reserve)
-    at_each_batch(empty_database, "PERFORM pg_sleep(0.15);")
+
+    def clock(conn: Any) -> datetime:
+        """Ten seconds are left once two batches are copied."""
+        return closes - timedelta(seconds=10) if empty_database.value(READ) >= 40 else server_time(conn)
+
+    monkeypatch.setattr(watch, "server_time", clock)
     error = paused(night, "La ventana de mantenimiento .* UTC se cierra")
     assert any("filas/s, faltan" in line or "detenida" in line for line in error.details["lines"])
-    assert 0 < empty_database.value(READ) < 200
+    assert 40 <= empty_database.value(READ) < 200
     night.more["maintenance_window"] = {}
     night.night()
     assert empty_database.value("SELECT count(*) FROM cajas") == 200

@@ -195,7 +195,7 @@ def test_a_table_of_somebody_else_with_another_shape_is_refused_fact_by_fact(beg
 
 
 CHANGED = {
-    "column": "ALTER TABLE clientes ADD apodo text",
+    "column": "ALTER TABLE clientes ADD apodo text NOT NULL",
     "type": "ALTER TABLE clientes ALTER nombre_completo TYPE text",
     "default": "ALTER TABLE clientes ALTER estado SET DEFAULT 'inactivo'",
     "check": "ALTER TABLE clientes DROP CONSTRAINT clientes_estado_check, ADD CONSTRAINT clientes_estado_check CHECK (true)",
@@ -224,6 +224,14 @@ def test_whatever_is_changed_afterwards_fails_the_verification(tables: Made) -> 
         jobs.drop_tables() if kind != "owner" else database.query(f"ALTER TABLE clientes OWNER TO {database.role}")
         jobs.make_tables()
     jobs.verify_tables()
+
+
+def test_an_added_column_that_no_row_can_meet_is_named_by_the_verification(tables: Made) -> None:
+    database, jobs = tables
+    database.query("ALTER TABLE clientes ADD apodo text")
+    lines = jobs.verify_tables()["lines"]
+    database.query("ALTER TABLE clientes DROP apodo")
+    assert "Aviso: clientes: sobra columna apodo: text" in lines
 
 
 # --- undone
@@ -260,23 +268,31 @@ def test_a_row_that_comes_while_the_way_back_waits_for_its_writer_is_not_lost(
     assert database.value("SELECT nombre FROM profesiones") == "Nacida aquí"
 
 
+# What somebody built on a table, and what the refusal says of it.
 USERS = {
-    "view public.mis_clientes depends on table public.clientes": "CREATE VIEW mis_clientes AS SELECT id FROM clientes",
-    "constraint citas_cliente_id_fkey on table public.citas depends on table public.clientes": (
-        "CREATE TABLE citas (cliente_id uuid REFERENCES clientes)"
+    "a view": (
+        "CREATE VIEW mis_clientes AS SELECT id FROM clientes",
+        ("(vista public.mis_clientes)", "nada se borra en cascada"),
+    ),
+    "a reference": (
+        "CREATE TABLE citas (cliente_id uuid REFERENCES clientes)",
+        (
+            "public.citas apunta a clientes por citas_cliente_id_fkey",
+            "ALTER TABLE public.citas DROP CONSTRAINT citas_cliente_id_fkey",
+        ),
     ),
 }
 
 
-@pytest.mark.parametrize("phrase", USERS)
-def test_what_somebody_built_on_a_table_stops_the_way_back(begin: Begin, phrase: str) -> None:
+@pytest.mark.parametrize("kind", USERS)
+def test_what_somebody_built_on_a_table_stops_the_way_back(begin: Begin, kind: str) -> None:
     database, jobs = begin()
     jobs.make_tables()
-    database.query(USERS[phrase])
+    statement, phrases = USERS[kind]
+    database.query(statement)
     for check in (True, False):
         sentence = refused_and_unchanged(database, lambda check=check: jobs.drop_tables(check=check))
-        assert "nada se borra en cascada" in sentence
-        assert phrase in sentence
+        assert [phrase for phrase in phrases if phrase not in sentence] == []
 
 
 def test_a_table_that_was_there_before_is_used_and_never_dropped(begin: Begin) -> None:
