@@ -21,7 +21,8 @@ SESSIONS = """
 CREATE TABLE public.escritores (pid integer PRIMARY KEY);
 CREATE FUNCTION public.anotar() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS
     $$BEGIN INSERT INTO public.escritores VALUES (pg_backend_pid()) ON CONFLICT DO NOTHING; RETURN NULL; END$$;
-CREATE TRIGGER anotar AFTER INSERT ON public.clientes FOR EACH STATEMENT EXECUTE FUNCTION public.anotar();
+CREATE TRIGGER anotar AFTER UPDATE ON migracion.progreso_copia FOR EACH ROW
+    WHEN (NEW.tabla_origen = 'customers' AND NEW.filas_leidas > OLD.filas_leidas) EXECUTE FUNCTION public.anotar();
 """
 
 

@@ -93,7 +93,8 @@ def test_beside_writers_that_nobody_follows_a_run_comes_to_its_end_and_a_proof_n
     named = {found[0] for line in lines if (found := re.search(r"f[0-9a-f]{7}-[0-9a-f-]{27}", line))}
     assert named
     assert named <= touched
-    assert [line for line in lines if not any(key in line for key in named)] == [WRONG_BYTE]
+    # fase3 looks its customers up in clientes, so its proof compares that table too
+    assert [line for line in lines if not any(key in line for key in named)] == [WRONG_BYTE] * len(PHASES)
     for phase in PHASES:
         jobs.equalise(phase)
     assert take_accounting(database.url).problems == []
