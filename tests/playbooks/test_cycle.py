@@ -333,7 +333,7 @@ def test_each_way_of_calling_works_and_prints_the_next_command_as_it_is_to_be_ty
 @pytest.mark.parametrize(
     ("name", "play", "tasks"),
     brief(
-        [*((name, "(2/4) Avanzar", STEPS) for name in PHASES), ("estado", "(2/4) Estado", ("Decir el estado",))],
+        [*((name, "(2/4) Avanzar", STEPS) for name in PHASES), ("estado", "(2/5) Estado", ("Decir el estado",))],
         ("fase2", "(2/4) Avanzar", STEPS),
     ),
 )

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from plugins.module_utils.call.runlog import RunLog
 from plugins.module_utils.core.phase.history import standing_parts
 from plugins.module_utils.ledger import bookkeeping, lease, runs
 from plugins.module_utils.ledger.events import jsonb_text, last_event, record_event
@@ -210,11 +211,12 @@ def test_a_failed_run_gives_the_lease_back_and_says_how_to_undo(fase0: Phase, co
 def test_what_the_end_of_a_phase_has_told_is_not_told_again(fase0: Phase, conn: Any, tmp_path: Path, code: str) -> None:
     fase0.backup_dir = str(tmp_path)
     run_id = fase0.open("fase1")
-    log = tmp_path / "registros" / f"{run_id}.log"
-    before = log.read_text(encoding="utf-8"), states(conn)
+    written = RunLog(str(tmp_path), run_id)
+    written.write(["lo ya dicho"])  # as the module's own call does
+    before = written.path.read_text(encoding="utf-8"), states(conn)
     error = refused(lambda: fase0.call("fail", "fase1", run_id, failure={"msg": "falta la 2.2", "code": code}))
     assert (str(error), error.code, "lines" in error.details) == ("falta la 2.2", code, False)
-    assert (log.read_text(encoding="utf-8"), states(conn)) == before
+    assert (written.path.read_text(encoding="utf-8"), states(conn)) == before
 
 
 def test_a_completed_phase_that_fails_again_before_it_changes_something_says_so(fase0: Phase, conn: Any) -> None:
