@@ -183,9 +183,11 @@ BEGIN
   SELECT a.apartadas INTO v_mas FROM migracion.apartar('public.tareas_programadas'::regclass,
     ARRAY(SELECT t.ctid FROM public.tareas_programadas t JOIN migracion.v_task_queue_tareas_programadas f ON t.id = f.id
     WHERE f._lugar = ANY (p_lugar) AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END), p_run) a;
-  -- un mismo motivo para tantas filas es de la tabla, no de las filas
+  -- un mismo motivo para tantas filas es de la tabla; fuera de la clase 23 el mensaje puede llevar un valor
   SELECT count(*) INTO v_mas FROM migracion.cuarentena c
-  WHERE c.tabla_origen = 'task_queue' AND c.estado = 'abierta' AND c.motivo = 'PostgreSQL la rechaza: ' || v_mensaje;
+  WHERE c.tabla_origen = 'task_queue' AND c.estado = 'abierta' AND starts_with(c.motivo, 'PostgreSQL la rechaza: ')
+    AND c.sqlstate = v_estado
+    AND (left(v_estado, 2) <> '23' OR c.motivo = 'PostgreSQL la rechaza: ' || v_mensaje);
   IF v_mas > 20 AND v_mas > 0.01 * (SELECT coalesce(sum(p.filas_previstas), 0)
     FROM migracion.progreso_copia p WHERE p.tabla_origen = 'task_queue' AND p.tabla_destino = 'tareas_programadas') THEN
     RAISE EXCEPTION USING ERRCODE = 'TK001', MESSAGE = v_mensaje, DETAIL = v_mas;

@@ -9,6 +9,7 @@ from ..core.schema.differences import (
     CHILD,
     COLUMN,
     COMMENTED,
+    COMPUTING,
     CONSTRAINT,
     DEFAULT,
     DOMAIN,
@@ -57,6 +58,7 @@ SELECT conrelid, '{CONSTRAINT}', conname, pg_get_constraintdef(oid) || CASE WHEN
 FROM pg_constraint k WHERE conrelid = ANY (%(oids)s) AND (contype <> 'n' OR NOT convalidated)
 UNION ALL
 SELECT i.indrelid, '{INDEX}', c.relname, pg_get_indexdef(i.indexrelid)
+       || CASE WHEN i.indexprs IS NOT NULL OR i.indpred::text ~ '{{(COERCEVIAIO|FUNCEXPR) ' THEN '{COMPUTING}' ELSE '' END
        || CASE WHEN i.indisvalid AND i.indisready THEN '' ELSE '{INVALID}' END
 FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE i.indrelid = ANY (%(oids)s)
 UNION ALL

@@ -238,6 +238,22 @@ def test_one_reason_for_too_many_rows_is_the_tables_fault_and_stops_the_phase(ch
     assert open_entries(database) == []
 
 
+def test_one_reason_that_names_each_rows_value_is_one_reason(begin: Begin) -> None:
+    """Some messages of PostgreSQL hold the value: here how many bytes a row has too many."""
+    database, jobs = begin(up_to="fase1", subphase="2.1")
+    database.query("CREATE INDEX mio ON clientes (notas)")
+    noise = "(SELECT string_agg(md5(n::text || i), '') FROM generate_series(1, 100 + n) i)"
+    database.query(
+        "INSERT INTO customers (id, phone_number, notes)"
+        f" SELECT gen_random_uuid(), '59397100' || n, to_jsonb({noise}) FROM generate_series(1, 25) n"
+    )
+    assert any("sobra índice mio" in line for line in jobs.forecast()["lines"])
+    with pytest.raises(MigrationError, match="rechaza 21 filas por un mismo motivo, más de 20 y del 1 %: index row") as stopped:
+        jobs.copy()
+    assert stopped.value.code == "table"
+    assert len(open_entries(database)) < 21
+
+
 def test_twenty_rows_of_a_small_table_do_not_stop_the_phase(chain: Jobs, empty_database: Database) -> None:
     database, jobs = empty_database, chain
     let_repeats_in(database, "INSERT INTO grandparents SELECT 100 + n, 'uno' FROM generate_series(1, 20) n", indexes=("g_name",))

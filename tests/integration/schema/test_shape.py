@@ -59,6 +59,14 @@ HARMFUL = {
         "clientes: falta restricción clientes_telefono_key: UNIQUE",
     ),
     "an index less": ("DROP INDEX idx_clientes_ciudad", "clientes: falta índice idx_clientes_ciudad"),
+    "an index that computes": (
+        "CREATE INDEX mio ON clientes ((nombre_completo::int))",
+        "clientes: sobra índice mio: CREATE INDEX",
+    ),
+    "an index that computes which rows": (
+        "CREATE INDEX mio ON clientes (ciudad) WHERE nombre_completo::int > 3",
+        "clientes: sobra índice mio: CREATE INDEX",
+    ),
     "a unique index": ("CREATE UNIQUE INDEX mio ON clientes (ciudad)", "clientes: sobra índice mio: CREATE UNIQUE"),
     "an exclusion": (
         "ALTER TABLE profesiones ADD CONSTRAINT mia EXCLUDE (categoria WITH =)",
@@ -155,6 +163,10 @@ HARMLESS = {
     "a column that counts": (
         "ALTER TABLE clientes ADD orden int GENERATED ALWAYS AS IDENTITY",
         "clientes: sobra columna orden: integer GENERATED AS IDENTITY",
+    ),
+    "an index on some rows": (
+        "CREATE INDEX mio ON clientes (ciudad) WHERE estado = 'active' AND ciudad IS NOT NULL",
+        "clientes: sobra índice mio: CREATE INDEX",
     ),
     "an index": ("CREATE INDEX mio ON clientes (nombre_completo)", "clientes: sobra índice mio: CREATE INDEX"),
     "a trigger switched off": (

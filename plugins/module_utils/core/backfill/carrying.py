@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from ..bookkeeping import BOOKKEEPING
 from ..rows.forward import forward_sql
-from ..rows.refusals import UNFORESEEN, accepted, duplicates_join, merge_join
+from ..rows.refusals import UNFORESEEN, accepted, duplicates_join, merge_join, unforeseen
 from ..rows.repeated_keys import place_columns, same_row
 from ..rows.routes import Route, row_image
 from ..rows.row_locks import by_key, key_and_place, parent_locks, passed, unnested
@@ -249,9 +249,10 @@ def _quarantine_alone(route: Route) -> str:
 def _not_the_rows(route: Route) -> str:
     """Return the step that ends the phase where so many rows are refused for one reason that the table is at fault."""
     source, target = literal(route.pair.source), literal(route.pair.target)
-    return f"""  -- un mismo motivo para tantas filas es de la tabla, no de las filas
+    return f"""  -- un mismo motivo para tantas filas es de la tabla; fuera de la clase 23 el mensaje puede llevar un valor
   SELECT count(*) INTO v_mas FROM {BOOKKEEPING}.cuarentena c
-  WHERE c.tabla_origen = {source} AND c.estado = 'abierta' AND c.motivo = {literal(UNFORESEEN)} || v_mensaje;
+  WHERE c.tabla_origen = {source} AND c.estado = 'abierta' AND {unforeseen("c.motivo")} AND c.sqlstate = v_estado
+    AND (left(v_estado, 2) <> '23' OR c.motivo = {literal(UNFORESEEN)} || v_mensaje);
   IF v_mas > {MANY_ROWS} AND v_mas > {MANY_SHARE} * (SELECT coalesce(sum(p.filas_previstas), 0)
     FROM {BOOKKEEPING}.progreso_copia p WHERE p.tabla_origen = {source} AND p.tabla_destino = {target}) THEN
     RAISE EXCEPTION USING ERRCODE = {literal(TABLE_AT_FAULT)}, MESSAGE = v_mensaje, DETAIL = v_mas;

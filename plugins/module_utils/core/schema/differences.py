@@ -11,6 +11,7 @@ TRIGGER, RULE, PARENT, CHILD = "disparador", "regla", "tabla madre", "tabla hija
 OWNER, PERSISTENCE, COMMENTED = "dueño", "persistencia", "comentario"
 # what a definition ends in, or holds
 NOT_VALIDATED, INVALID, NOT_NULL, SWITCHED_OFF = " (sin validar)", " (INVALID)", " NOT NULL", " (desactivada en "
+COMPUTING = " (calcula con cada fila)"  # an index: an expression of somebody's, which a row's value may break
 DOMAIN, IDENTITY, GENERATED = " (dominio)", " GENERATED AS IDENTITY ", " GENERATED ALWAYS AS (…)"
 DISABLED = " D"  # behind a trigger's statement: whether it is enabled
 
@@ -62,7 +63,7 @@ def _could_refuse(difference: Difference, added: set[Fact]) -> bool:
     if difference.kind == DEFAULT:  # of a column that we make, it would fill what we leave to it
         return (COLUMN, difference.name) not in added
     if difference.kind == INDEX:
-        return actual.startswith("CREATE UNIQUE ") or actual.endswith(INVALID)
+        return actual.startswith("CREATE UNIQUE ") or COMPUTING in actual or actual.endswith(INVALID)
     if difference.kind == TRIGGER:
         return not actual.endswith(DISABLED)
     return difference.kind != POLICY
