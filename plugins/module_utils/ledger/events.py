@@ -25,6 +25,7 @@ FROM migracion.cuarentena c JOIN (
   SELECT tabla_origen, {reason_kind("motivo")} AS clase, count(DISTINCT motivo) > {FEW_VALUES} AS varias
   FROM migracion.cuarentena WHERE estado = 'abierta' GROUP BY 1, 2
 ) k ON k.tabla_origen = c.tabla_origen AND k.clase = {reason_kind("c.motivo")} WHERE c.estado = 'abierta'"""
+CHANGING = "en_cambio"  # before a repair changes rows: the pairs that hang on them, to be proved again after it
 COPY_BEGUN = "inicio_copia"  # before a run's first batch, with what that found
 
 
@@ -67,19 +68,23 @@ def events_of(conn: Connection, kind: str, run_id: str) -> list[Event]:
 
 
 def expired_proofs(conn: Connection) -> set[tuple[str, str]]:
-    """Legacy and Spanish table of each pair of which a run last found that its proof no longer held."""
+    """Legacy and Spanish table of each pair of which a run last found that its proof no longer held, or did not ask.
+
+    A run that changes what a pair hangs on, and ends before it has proved that pair again, leaves it to the next one.
+    """
     if not bookkeeping.exists(conn):
         return set()
     rows = db.fetch_all(
         conn,
         "SELECT origen, destino FROM (SELECT DISTINCT ON (origen, destino) origen, destino, caducada FROM ("
         "SELECT id, p ->> 0 AS origen, p ->> 1 AS destino, true AS caducada FROM migracion.evento,"
-        " jsonb_array_elements(detalle -> 'caducadas') p WHERE tipo = 'dependientes' UNION ALL "
+        " jsonb_array_elements(detalle -> 'caducadas') p WHERE tipo IN ('dependientes', %s) UNION ALL "
         "SELECT id, p ->> 0, p ->> 1, false FROM migracion.evento,"
         " jsonb_array_elements(detalle -> 'vigentes') p WHERE tipo = 'dependientes' UNION ALL "
         "SELECT id, t ->> 'origen', t ->> 'destino', false FROM migracion.evento, jsonb_array_elements(detalle -> 'tablas') t"
         " WHERE tipo = 'prueba' AND t @> '{\"pendientes\": 0, \"sin_origen\": 0}'"
         ") said ORDER BY origen, destino, id DESC) last WHERE caducada",
+        (CHANGING,),
     )
     return {(source, target) for source, target in rows}
 

@@ -13,10 +13,12 @@ from ..core.backfill.carrying import TABLE_AT_FAULT
 from ..core.bookkeeping import BOOKKEEPING
 from ..core.proof import comparison
 from ..core.proof.accounts import Account
+from ..core.proof.dependence import pairs_hanging_on
 from ..core.rows.routes import Route
 from ..core.sqltext import ident
 from ..core.waits import CLASHES, LOOK
 from ..ledger import lease
+from ..ledger.events import CHANGING, record_event
 from ..server.db import Error, Row, compose, fetch_all, rolled_back, run_sql
 from .prove import AT_ONCE, Attended, Side, legacy_side, look_again, snapshot
 
@@ -50,6 +52,7 @@ def repair(
                 mending.allow(accounts)
             if turn == 0:
                 begin(accounts)
+            mending.announce(conn, accounts, all_routes)
             look_again(conn, accounts, all_routes, mending)
         if turn and all(a.clean for a in accounts) and refused == [a.refused_by_server for a in accounts]:
             break
@@ -66,6 +69,16 @@ class Mender(Attended):
     batch_rows: int
     allow: Callable[[Sequence[Account]], None] | None = None  # asked of every snapshot, before what it names is changed
     touched: set[str] = field(default_factory=set, init=False)
+    announced: set[str] = field(default_factory=set, init=False)
+
+    def announce(self, conn: Connection, accounts: Sequence[Account], all_routes: Sequence[Route]) -> None:
+        """Note which other pairs hang on what is about to change: this run may end before it has proved them again."""
+        tables = {a.route.pair.target for a in accounts if not a.clean or a.refused_by_server} - self.announced
+        own = {a.route.view for a in accounts}
+        if pairs := [r for r in pairs_hanging_on(tables, all_routes) if r.view not in own]:
+            detail = {"caducadas": [[r.pair.source, r.pair.target] for r in pairs]}
+            record_event(conn, self.watch.run_id, CHANGING, pairs[0].pair.phase, detail)
+        self.announced |= tables
 
     def only_looking(self) -> Attended:
         """The same without hands."""

@@ -153,6 +153,30 @@ def test_a_person_merged_into_a_customer_who_is_deleted_is_not_lost_in_silence(b
     jobs.fill("fase2")
 
 
+def test_a_run_that_ended_before_it_asked_leaves_the_question_to_the_next_one(begin: Begin) -> None:
+    """The first one changes clientes and ends with a row that somebody else's table holds; the next one changes another table."""
+    database, jobs = begin(up_to="fase3")
+    a_new_customer_asks(database)
+    database.query("DELETE FROM customers WHERE id = %s", (NEW,))
+    jobs.fill("fase3")  # her request is there, and she is nobody yet
+    database.query("INSERT INTO customers (id, phone_number, full_name) VALUES (%s, '593999999999', 'Nueva')", (NEW,))
+    database.query("INSERT INTO professions (id, name) VALUES (9001, 'Luthier')")
+    jobs.subphase = "2.1"
+    database.query("CREATE TABLE cursos (profesion_id int REFERENCES profesiones)")
+    database.query("DELETE FROM customer_service_requests")
+    held = database.value("SELECT min(id) FROM profesiones WHERE id NOT IN (SELECT profesion_id FROM proveedor_profesiones)")
+    database.query("INSERT INTO cursos VALUES (%s)", (held,))
+    database.query("DELETE FROM professions WHERE id = %s", (held,))
+    assert "cursos_profesion_id_fkey" in str(failed(jobs, "fase2"))
+    assert database.value("SELECT count(*) FROM clientes WHERE id = %s", (NEW,)) == 1
+    database.query("DROP TABLE cursos")
+    error = failed(jobs, "fase2")
+    assert "ya no vale la prueba de service_requests → solicitudes_servicio (1 filas)" in str(error)
+    jobs.subphase = ""
+    jobs.fill("fase3")
+    jobs.fill("fase2")
+
+
 def test_what_hangs_on_nothing_that_changed_is_left_alone(begin: Begin) -> None:
     database, jobs = begin(up_to="fase3")
     database.query("UPDATE provider_services SET title = 'Otro' WHERE id = (SELECT min(id::text)::uuid FROM provider_services)")
