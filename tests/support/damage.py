@@ -26,6 +26,16 @@ def damage_toast(database: Database, table: str, offset: int = 0, written: bytes
         " JOIN pg_class t ON t.oid = c.reltoastrelid WHERE c.relname = %s AND n.nspname = 'public'",
         (table,),
     )
+    _write_over(database, path, offset, written)
+
+
+def damage_page(database: Database, table: str) -> None:
+    """Write over the table's own first page."""
+    path = database.value("SELECT pg_relation_filepath(format('public.%%I', %s::text)::regclass)", (table,))
+    _write_over(database, path, 0, b"\xff" * 8192)
+
+
+def _write_over(database: Database, path: str, offset: int, written: bytes) -> None:
     database.query("CHECKPOINT")
 
     def write(data: Path) -> None:

@@ -11,8 +11,9 @@ import pytest
 
 from plugins.module_utils.core.errors import MigrationError
 from tests.support.boxes import Night
-from tests.support.damage import damage_toast
+from tests.support.damage import damage_page, damage_toast
 from tests.support.databases import Begin, Database, Databases
+from tests.support.named import statements_in
 from tests.support.operator import Operator
 from tests.support.phase import Phase
 from tests.support.reaper import reaped
@@ -130,6 +131,18 @@ def test_rows_damaged_after_the_copy_are_named_by_the_proof_and_set_aside_by_the
     assert account(night) == (120, 120 - len(gone), len(gone), 0)
     kept = database.query("SELECT clave, length(fila->>'contenido') FROM migracion.apartada ORDER BY clave")
     assert kept == [(key, 2560) for key in sorted(gone)]
+
+
+def test_a_page_of_which_no_row_can_be_told_is_named_by_the_statement_that_finds_its_table(
+    night: Night, damaged_database: Database
+) -> None:
+    database = damaged_database
+    night.night()
+    damage_page(database, "boxes")
+    with pytest.raises(MigrationError, match="una página está dañada en el disco") as failed:
+        night.prove()
+    (statement,) = statements_in(str(failed.value))
+    assert database.query(statement) == [("boxes",)]
 
 
 def test_rows_of_heirs_and_a_batch_by_key(damaged_database: Database, tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from ..errors import COMMITTED_STAYS, READ_ONLY_STEP, UNSETTLED, MigrationError
 
 AGAIN = "Repita la orden."
@@ -49,13 +51,15 @@ CLASSES = {
     "57": ("el servidor interrumpió la sesión", GOES_ON),
 }
 UNKNOWN = ("el servidor devolvió un error", REPORT)
+# A page of a table or an index that is none any more: not one of its rows can be told from another.
+_DAMAGED_PAGE = re.compile(r'invalid page in block \d+ of relation "(?:base|pg_tblspc/(\d+)/[^/"]+)/\d+/(\d+)')
 LOST = ("25P03", "57P01", "57P02", "57P03", "08")
 
 
 def explain(sqlstate: str | None, primary: str, objects: str = "", step: str = "", *, left: str) -> MigrationError:
     """The step, what it means, the object, the server's own words; then what was ``left`` and the next move."""
     state = sqlstate or "08006"
-    sentence, move = SENTENCES.get(state) or CLASSES.get(state[:2]) or UNKNOWN
+    sentence, move = _damaged_page(primary) or SENTENCES.get(state) or CLASSES.get(state[:2]) or UNKNOWN
     parts = [f"{step}: " if step else "", sentence, f" ({objects})" if objects else "", f". SQLSTATE {state}"]
     said = " ".join(primary.split())
     if said:
@@ -64,3 +68,14 @@ def explain(sqlstate: str | None, primary: str, objects: str = "", step: str = "
     if code == "lost" and left not in (READ_ONLY_STEP, COMMITTED_STAYS):
         left = UNSETTLED
     return MigrationError("".join(parts), left=left, move=move, code=code, details={"sqlstate": state})
+
+
+def _damaged_page(primary: str) -> tuple[str, str] | None:
+    found = _DAMAGED_PAGE.search(primary)
+    if found is None:
+        return None
+    return (
+        "una página está dañada en el disco, y sus filas no se pueden leer ni contar",
+        f"De qué tabla o índice es lo dice: SELECT pg_filenode_relation({found[1] or 0}, {found[2]}); Un índice se rehace con "
+        "REINDEX INDEX y su nombre; una tabla se restaura de una copia (pídalo a soporte). Después, repita la orden.",
+    )
