@@ -15,7 +15,7 @@ from plugins.module_utils.backfill import watch
 from plugins.module_utils.core.errors import MigrationError
 from plugins.module_utils.core.phase.settings import settings_of
 from plugins.module_utils.jobs import migration_render, table_compare
-from plugins.module_utils.proof import prove
+from plugins.module_utils.proof import accounting, prove
 from plugins.module_utils.proof.accounting import take_account
 from plugins.module_utils.server.attended import attended
 from plugins.module_utils.server.connect import connect
@@ -50,7 +50,7 @@ def slow(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Non
         return run
 
     if "phase" in request.fixturenames:
-        for module in (prove, migration_render):
+        for module in (prove, accounting):
             monkeypatch.setattr(module, "take_account", after_a_minute(take_account))
 
 
