@@ -9,6 +9,23 @@ from typing import Any
 WHOLE_ROW = "*"
 
 
+NOBODYS = "no es de nadie y no se traslada. Solo un superusuario (soporte) puede limpiarlo."
+
+
+@dataclass(frozen=True)
+class OrphanGrant:
+    """What an object gives to a role that no longer exists, by its OID: it is nobody's, so it is carried to nobody."""
+
+    what: str
+    oid: int
+    rights: tuple[str, ...]
+
+    @property
+    def phrase(self) -> str:
+        """The right in words."""
+        return f"{self.what}: {', '.join(self.rights)} de un rol que ya no existe (OID {self.oid})"
+
+
 @dataclass(frozen=True)
 class Grant:
     """One privilege: ``grantee`` ('PUBLIC' for everybody), optionally of one column."""

@@ -26,7 +26,6 @@ from ..core.survey.server_findings import bars_everything
 from ..ledger import bookkeeping
 from ..ledger.events import record_event
 from ..proof.accounting import forecast_account
-from ..schema.access import nobodys_rights
 from ..schema.mould import structure_of_existing
 from ..schema.routines import install_helpers
 from ..schema.tables import missing_tables, names_taken
@@ -172,8 +171,7 @@ def _forecast(context: Context) -> list[Account]:
 
 
 def _surrounding_lines(context: Context) -> list[str]:
-    nobodys = nobodys_rights(context.conn, context.mapping, context.catalogue)
-    lines = [f"Aviso: {text}" for text in (*surroundings.warnings(context.conn), *nobodys)]
+    lines = [f"Aviso: {text}" for text in surroundings.warnings(context.conn)]
     grouped: dict[str, list[str]] = {}
     for kind, name in surroundings.dependents(context.conn, context.mapping, context.catalogue):
         grouped.setdefault(kind, []).append(name)

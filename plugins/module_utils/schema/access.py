@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..core.bookkeeping import BOOKKEEPING
-from ..core.catalogue import Catalogue
+from ..core.catalogue import NOBODYS, Catalogue
 from ..core.mapping.types import SpanishTable, TableMapping
 from ..core.schema.ddl import own_sequence
 from ..core.schema.differences import POLICY, Difference, Fact, differences
 from ..core.schema.policies import made_by_hand, policy_statements, renames
 from ..core.sqltext import qname
 from ..server.db import fetch_all, own_schema, rolled_back, run_sql
-from ..server.live_catalogue import HOLDERS
+from ..server.live_catalogue import HOLDERS, orphan_grants
 from .inserting import insert_problems
 from .structure import MOULD, read_facts, table_oids, without_schema
 
@@ -70,29 +70,6 @@ FROM (
 CROSS JOIN LATERAL aclexplode(o.acl) x JOIN {HOLDERS} r ON r.oid = x.grantee
 WHERE x.grantee <> o.owner AND r.rolname <> current_user ORDER BY 1
 """
-# what an OID may that is no role's any more: on the tables, their columns and sequences, by a policy, on what will be made
-_NOBODYS = """
-WITH tables AS (SELECT c.* FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-                WHERE n.nspname = %(schema)s AND c.relname = ANY (%(names)s)),
-named (place, oid, privilege) AS (
-  SELECT relname::text, x.grantee, x.privilege_type FROM tables, aclexplode(relacl) x
-  UNION ALL
-  SELECT relname || '.' || attname, x.grantee, x.privilege_type
-  FROM tables t JOIN pg_attribute a ON a.attrelid = t.oid, aclexplode(a.attacl) x
-  UNION ALL
-  SELECT s.relname, x.grantee, x.privilege_type
-  FROM tables t JOIN pg_depend d ON d.refobjid = t.oid AND d.deptype IN ('a', 'i') JOIN pg_class s ON s.oid = d.objid,
-       aclexplode(s.relacl) x WHERE s.relkind = 'S'
-  UNION ALL
-  SELECT relname || ', política ' || polname, u.oid, 'la política'
-  FROM tables t JOIN pg_policy ON polrelid = t.oid, unnest(polroles) u(oid)
-  UNION ALL
-  SELECT 'privilegios por omisión de ' || current_user, x.grantee, x.privilege_type
-  FROM pg_default_acl JOIN pg_roles o ON o.oid = defaclrole AND o.rolname = current_user, aclexplode(defaclacl) x
-)
-SELECT place, oid, string_agg(DISTINCT privilege, ', ' ORDER BY privilege) FROM named
-WHERE oid <> 0 AND oid NOT IN (SELECT oid FROM pg_roles) GROUP BY place, oid ORDER BY place, oid
-"""
 _PRIVILEGES = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER")
 _COLUMN_PRIVILEGES = ("SELECT", "INSERT", "UPDATE", "REFERENCES")
 
@@ -105,11 +82,7 @@ def exposures(conn: Connection) -> list[str]:
 def nobodys_rights(conn: Connection, mapping: TableMapping, catalogue: Catalogue) -> list[str]:
     """Return a sentence for each right of a role that no longer exists: it is nobody's, so it is carried to nobody."""
     names = [*(t.name for t in mapping.tables), *(r.name for r in catalogue.relations)]
-    return [
-        f"{place}: {rights} de un rol que ya no existe (OID {oid}): no es de nadie y no se traslada."
-        " Solo un superusuario (soporte) puede limpiarlo."
-        for place, oid, rights in fetch_all(conn, _NOBODYS, {"schema": mapping.schema, "names": names})
-    ]
+    return [f"{o.phrase}: {NOBODYS}" for o in orphan_grants(conn, mapping.schema, names)]
 
 
 def access_problems(conn: Connection, mapping: TableMapping, catalogue: Catalogue) -> list[str]:

@@ -68,7 +68,7 @@ def refuse_shape(
     steps += [f"después {fase1}" if by_hand else f"ejecute {fase1}"] if repaired else []
     listed = ", ".join(steps)
     raise MigrationError(
-        f"{', '.join(wrong)} no tiene la forma que pide el mapeo",
+        f"{', '.join(wrong)} no {'tiene' if len(wrong) == 1 else 'tienen'} la forma que pide el mapeo",
         left=left,
         move=f"{listed[:1].upper()}{listed[1:]}, y repita la orden. Con las tablas vacías también se rehacen: "
         "ansible-playbook fase1.yml --tags rollback con el mismo -i.\n" + "\n".join(lines),

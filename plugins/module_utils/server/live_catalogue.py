@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from ..core.catalogue import WHOLE_ROW, Catalogue, Grant, LegacyColumn, Policy, Relation
+from ..core.catalogue import WHOLE_ROW, Catalogue, Grant, LegacyColumn, OrphanGrant, Policy, Relation
 from ..core.mapping.types import TableMapping
 from .db import fetch_all
 
@@ -90,6 +91,36 @@ WHERE d.defaclrole = (SELECT oid FROM pg_roles WHERE rolname = current_user)
   AND (n.nspname IS NULL OR n.nspname = %s) AND d.defaclobjtype IN ('r', 'S')
 ORDER BY 1
 """
+# What names an OID that is no role's any more: on the tables, their columns and sequences, the schema, what will be made.
+_ORPHANS = """
+WITH tables AS (
+  SELECT c.oid, quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS name, c.relacl, c.relowner
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %(schema)s AND c.relname = ANY (%(names)s)
+), granted AS (
+  SELECT t.name AS what, x.grantee, x.privilege_type FROM tables t, aclexplode(t.relacl) x
+  UNION ALL
+  SELECT t.name || '.' || quote_ident(a.attname), x.grantee, x.privilege_type
+  FROM tables t JOIN pg_attribute a ON a.attrelid = t.oid AND NOT a.attisdropped, aclexplode(a.attacl) x
+  UNION ALL
+  SELECT quote_ident(n.nspname) || '.' || quote_ident(s.relname), x.grantee, x.privilege_type
+  FROM tables t JOIN pg_depend d ON d.refobjid = t.oid AND d.refclassid = 'pg_class'::regclass AND d.classid = d.refclassid
+  JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S' JOIN pg_namespace n ON n.oid = s.relnamespace, aclexplode(s.relacl) x
+  UNION ALL
+  SELECT 'esquema ' || quote_ident(n.nspname), x.grantee, x.privilege_type
+  FROM pg_namespace n, aclexplode(n.nspacl) x WHERE n.nspname = %(schema)s
+  UNION ALL
+  SELECT 'privilegios por omisión de ' || quote_ident(pg_get_userbyid(d.defaclrole)), x.grantee, x.privilege_type
+  FROM pg_default_acl d LEFT JOIN pg_namespace n ON n.oid = d.defaclnamespace, aclexplode(d.defaclacl) x
+  WHERE n.nspname IS NULL OR n.nspname = %(schema)s
+  UNION ALL
+  SELECT t.name || ', política ' || quote_ident(p.polname), r, 'la política'
+  FROM tables t JOIN pg_policy p ON p.polrelid = t.oid, unnest(p.polroles) r
+  UNION ALL
+  SELECT t.name, t.relowner, 'propiedad' FROM tables t
+)
+SELECT what, grantee::bigint, array_agg(DISTINCT privilege_type ORDER BY privilege_type) FROM granted
+WHERE grantee <> 0 AND NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = grantee) GROUP BY 1, 2 ORDER BY 1, 2
+"""
 
 
 def read_catalogue(conn: Connection, mapping: TableMapping) -> Catalogue:
@@ -124,6 +155,12 @@ def read_catalogue(conn: Connection, mapping: TableMapping) -> Catalogue:
         ),
         default_grantees=tuple(row[0] for row in grantees if row[0] != role),
     )
+
+
+def orphan_grants(conn: Connection, schema: str, names: Iterable[str]) -> list[OrphanGrant]:
+    """Return what these tables, their schema and new tables give to roles that no longer exist."""
+    rows = fetch_all(conn, _ORPHANS, {"schema": schema, "names": list(names)})
+    return [OrphanGrant(what, oid, tuple(rights)) for what, oid, rights in rows]
 
 
 def _frozen(value: Any) -> Any:

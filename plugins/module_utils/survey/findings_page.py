@@ -14,6 +14,7 @@ from ..core.survey import table_findings as of_tables
 from ..core.survey.findings import BAR, GOOD, NOTICE, Finding
 from ..core.survey.sequence_findings import sequence_findings
 from ..server import db
+from ..server.live_catalogue import orphan_grants
 from . import sequence_state, server_state, table_state
 from .row_reading import readable_rows
 
@@ -149,7 +150,7 @@ def _around(page: _Page, mapping: TableMapping, catalogue: Catalogue) -> None:
         [("", lambda: table_state.joined_sortings(conn, mapping, catalogue))],
         of_tables.sorting_of_joins,
     )
-    page.ask("permisos de nadie", [("", lambda: server_state.orphan_grants(conn, mapping, names))], of_server.orphan_findings)
+    page.ask("permisos de nadie", [("", lambda: orphan_grants(conn, mapping.schema, names))], of_server.orphan_findings)
     page.ask(
         "claves foráneas de otros",
         [("", lambda: server_state.foreign_references(conn, mapping))],

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from ..core.mapping.types import TableMapping
-from ..core.survey.server_findings import ForeignReference, OrphanGrant, Prepared, SortingVersion, Standbys
+from ..core.survey.server_findings import ForeignReference, Prepared, SortingVersion, Standbys
 from ..ledger import bookkeeping
 from ..server.clock import both_clocks
 from ..server.db import Error, fetch_all, fetch_one
@@ -39,39 +39,10 @@ FROM pg_collation c JOIN pg_attribute a ON a.attcollation = c.oid AND NOT a.atti
 JOIN pg_class t ON t.oid = a.attrelid JOIN pg_namespace n ON n.oid = t.relnamespace
 WHERE n.nspname = %s AND t.relname = ANY (%s) AND c.collversion <> pg_collation_actual_version(c.oid) ORDER BY 1
 """
-_TABLES = """
-tables AS (SELECT c.oid, quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS name, n.oid AS schema, c.relacl, c.relowner
-           FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-           WHERE n.nspname = %(schema)s AND c.relname = ANY (%(names)s))
-"""
-_ORPHANS = f"""
-WITH {_TABLES}, granted AS (
-  SELECT t.name AS what, x.grantee, x.privilege_type FROM tables t, aclexplode(t.relacl) x
-  UNION ALL
-  SELECT t.name || '.' || quote_ident(a.attname), x.grantee, x.privilege_type
-  FROM tables t JOIN pg_attribute a ON a.attrelid = t.oid AND NOT a.attisdropped, aclexplode(a.attacl) x
-  UNION ALL
-  SELECT quote_ident(n.nspname) || '.' || quote_ident(s.relname), x.grantee, x.privilege_type
-  FROM tables t JOIN pg_depend d ON d.refobjid = t.oid AND d.refclassid = 'pg_class'::regclass AND d.classid = d.refclassid
-  JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S' JOIN pg_namespace n ON n.oid = s.relnamespace, aclexplode(s.relacl) x
-  UNION ALL
-  SELECT 'esquema ' || quote_ident(n.nspname), x.grantee, x.privilege_type
-  FROM pg_namespace n, aclexplode(n.nspacl) x WHERE n.nspname = %(schema)s
-  UNION ALL
-  SELECT 'privilegios por omisión', x.grantee, x.privilege_type
-  FROM pg_default_acl d LEFT JOIN pg_namespace n ON n.oid = d.defaclnamespace, aclexplode(d.defaclacl) x
-  WHERE n.nspname IS NULL OR n.nspname = %(schema)s
-  UNION ALL
-  SELECT t.name || ', política ' || quote_ident(p.polname), r, 'política'
-  FROM tables t JOIN pg_policy p ON p.polrelid = t.oid, unnest(p.polroles) r
-  UNION ALL
-  SELECT t.name, t.relowner, 'propiedad' FROM tables t
-)
-SELECT what, grantee::bigint, array_agg(DISTINCT privilege_type ORDER BY privilege_type) FROM granted
-WHERE grantee <> 0 AND NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = grantee) GROUP BY 1, 2 ORDER BY 1, 2
-"""
-_REFERENCES = f"""
-WITH {_TABLES}
+_REFERENCES = """
+WITH tables AS (SELECT c.oid, quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS name
+                FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                WHERE n.nspname = %(schema)s AND c.relname = ANY (%(names)s))
 SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname), k.conname, t.name,
        'ON DELETE ' || CASE k.confdeltype WHEN 'c' THEN 'CASCADE' WHEN 'n' THEN 'SET NULL' WHEN 'd' THEN 'SET DEFAULT'
                                           WHEN 'r' THEN 'RESTRICT' ELSE 'NO ACTION' END
@@ -133,12 +104,6 @@ def changed_sorting(conn: Connection, mapping: TableMapping, names: list[str]) -
     rows = fetch_all(conn, _SORTING_DATABASE) if conn.info.server_version >= 150000 else []
     rows += fetch_all(conn, _SORTING_COLUMNS, (mapping.schema, names))
     return [SortingVersion(what, recorded or "otra versión", actual or "otra") for what, recorded, actual in rows]
-
-
-def orphan_grants(conn: Connection, mapping: TableMapping, names: list[str]) -> list[OrphanGrant]:
-    """Return what the legacy tables, their schema and new tables give to roles that no longer exist."""
-    rows = fetch_all(conn, _ORPHANS, {"schema": mapping.schema, "names": names})
-    return [OrphanGrant(what, oid, tuple(rights)) for what, oid, rights in rows]
 
 
 def foreign_references(conn: Connection, mapping: TableMapping) -> list[ForeignReference]:

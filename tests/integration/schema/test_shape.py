@@ -149,7 +149,7 @@ def test_a_table_that_is_gone_is_made_again_by_what_the_refusal_names(begin: Beg
     database, jobs = begin(rows=100, up_to="fase2")
     database.query("DROP TABLE clientes CASCADE")
     for step in steps(jobs)[:2]:
-        assert "falta tabla clientes" in str(refused(step))
+        assert "clientes: falta la tabla. Lo repone fase1" in str(refused(step))
     operator = Operator(database.url, tmp_path / "respaldos")
     mended(database, operator, operator.stops(FASE2))
 

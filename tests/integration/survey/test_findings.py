@@ -159,13 +159,13 @@ NAMED: dict[str, tuple[str, str, tuple[str, ...]]] = {
         "CREATE ROLE de_antes; GRANT SELECT, DELETE ON customers TO de_antes; SET allow_system_table_mods = on;"
         "DELETE FROM pg_authid WHERE rolname = 'de_antes'",
         "permisos de nadie",
-        ("public.customers: DELETE, SELECT para el rol", "Solo un superusuario (el soporte"),
+        ("public.customers: DELETE, SELECT de un rol", "Solo un superusuario (soporte)"),
     ),
     "a column's grant and a sequence's of a role that is gone": (
         "CREATE ROLE de_antes; GRANT UPDATE (full_name) ON customers TO de_antes; SET allow_system_table_mods = on;"
         "DELETE FROM pg_authid WHERE rolname = 'de_antes'",
         "permisos de nadie",
-        ("public.customers.full_name: UPDATE para el rol",),
+        ("public.customers.full_name: UPDATE de un rol",),
     ),
     "an identity column": (
         "ALTER TABLE professions ALTER id DROP DEFAULT; DROP SEQUENCE professions_id_seq;"

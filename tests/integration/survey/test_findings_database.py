@@ -100,8 +100,12 @@ def test_rights_of_nobody_are_found_wherever_they_stand(begin: Begin) -> None:
     assert looked(jobs)[0] == []
     database.query("SET allow_system_table_mods = on; DELETE FROM pg_authid WHERE rolname = 'de_antes'")
     found = [seen for seen in looked(jobs)[0] if seen.name == "permisos de nadie"]
-    places = ("esquema public: USAGE", "privilegios por omisión: SELECT", "public.customers, política vieja: política")
-    expected = [f"{place} para el rol {oid}, que ya no existe" for place in (*places, "public.professions_id_seq: USAGE")]
+    places = (
+        "esquema public: USAGE",
+        "privilegios por omisión de postgres: SELECT",
+        "public.customers, política vieja: la política",
+    )
+    expected = [f"{place} de un rol que ya no existe (OID {oid})" for place in (*places, "public.professions_id_seq: USAGE")]
     assert [seen.value for seen in found] == expected
     assert {seen.mend for seen in found} == {""}
 

@@ -30,6 +30,8 @@ class Difference:
     @property
     def phrase(self) -> str:
         """The difference in words."""
+        if self.kind == WHOLE:
+            return "falta la tabla"
         if self.actual is None:
             return f"falta {self.kind} {self.name}: {self.wanted}"
         if self.wanted is None:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ..catalogue import NOBODYS, OrphanGrant
 from ..sqltext import ident, literal
 from ..waits import CLOCKS_APART
 from ..words import duration
@@ -165,24 +166,12 @@ def sorting_findings(answers: list[list[SortingVersion]]) -> list[Finding]:
     ] or [Finding(name, "sin cambios de versión", limit)]
 
 
-@dataclass(frozen=True)
-class OrphanGrant:
-    """What an object grants to a role that no longer exists, by its OID."""
-
-    what: str
-    oid: int
-    rights: tuple[str, ...]
-
-
 def orphan_findings(answers: list[list[OrphanGrant]]) -> list[Finding]:
     """No REVOKE reaches a role without a name, so no statement is offered."""
-    name, limit = "permisos de nadie", "ninguno"
-    note = "No se trasladan. Solo un superusuario (el soporte, en un servicio gestionado) puede limpiarlos."
-    return [
-        Finding(name, f"{o.what}: {', '.join(o.rights)} para el rol {o.oid}, que ya no existe", limit, NOTICE, note=note)
-        for orphans in answers
-        for o in orphans
-    ] or [Finding(name, "ninguno", limit)]
+    name, limit, note = "permisos de nadie", "ninguno", NOBODYS[0].upper() + NOBODYS[1:]
+    return [Finding(name, o.phrase, limit, NOTICE, note=note) for orphans in answers for o in orphans] or [
+        Finding(name, "ninguno", limit)
+    ]
 
 
 @dataclass(frozen=True)
