@@ -133,6 +133,7 @@ def test_rows_damaged_after_the_copy_are_named_by_the_proof_and_set_aside_by_the
     assert kept == [(key, 2560) for key in sorted(gone)]
 
 
+@pytest.mark.names("core/server/sqlstate._damaged_page")
 def test_a_page_of_which_no_row_can_be_told_is_named_by_the_statement_that_finds_its_table(
     night: Night, damaged_database: Database
 ) -> None:
