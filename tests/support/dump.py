@@ -10,7 +10,7 @@ from tools.postgres_server import SUPERUSER, run_tool
 from .databases import Database
 
 _POLICY_ROLES = re.compile(r"^(CREATE POLICY .*? TO )(\w+(?:, \w+)+)", re.MULTILINE)
-_COPY = re.compile(r"^(COPY [^\n]* FROM stdin;\n)(.*?)(^\\\.\n)", re.MULTILINE | re.DOTALL)
+_COPY = re.compile(r'^(COPY (?:[^"\n]|"[^"]*")*? FROM stdin;\n)(.*?)(^\\\.\n)', re.MULTILINE | re.DOTALL)
 
 
 def dump(database: Database, *, without: tuple[str, ...] = ("migracion",), options: Sequence[str] = ()) -> str:

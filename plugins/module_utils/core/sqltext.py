@@ -141,10 +141,14 @@ def _broken(line: str, shape: str) -> Iterator[str]:
 
 
 def relocated(sql: str, names: Mapping[str, str]) -> str:
-    """Return the statement with other names, qualified and quoted as SQL, for the given ones wherever it says them whole."""
-    known = {**names} | {name.replace("%", "%%"): other.replace("%", "%%") for name, other in names.items()}
+    """Return the statement with other names, qualified and quoted as SQL, for the given ones wherever it says them whole.
+
+    Within a literal too, where it is the literal as a whole: quotes and backslashes of the name are written otherwise there.
+    """
+    known = {**names} | {text: literal(other) for name, other in names.items() if (text := literal(name).strip()) != f"'{name}'"}
+    known |= {name.replace("%", "%%"): other.replace("%", "%%") for name, other in known.items()}
     listed = "|".join(re.escape(name) for name in sorted(known, key=len, reverse=True))
-    return re.sub(rf'(?<![\w$."])(?:{listed})(?![\w$"])', lambda found: known[found[0]], sql) if names else sql
+    return re.sub(rf'(?<![\w$."])(?:{listed})(?![\w$"]|(?<=\')\')', lambda found: known[found[0]], sql) if names else sql
 
 
 def derived_name(*parts: str) -> str:

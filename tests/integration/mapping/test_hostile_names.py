@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from plugins.module_utils.core.sqltext import commented, dollar_quoted, ident
+from plugins.module_utils.core.sqltext import commented, dollar_quoted, ident, literal, relocated
 from tests.support.databases import Database
 from tests.support.dump import dump
 from tests.support.jobs import of_its_own
@@ -97,3 +97,10 @@ def test_a_dollar_quote_ends_where_its_text_ends(empty_database: Database, body:
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
 def test_a_name_in_a_comment_stays_in_it(empty_database: Database, name: str) -> None:
     assert empty_database.query(f"{commented(name)}SELECT 1") == [(1,)]
+
+
+@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
+def test_a_name_is_said_elsewhere_in_a_literal_too(name: str) -> None:
+    place = f"{ident(name)}.{ident(f'{name}_seq')}"
+    said = relocated(f"SELECT nextval({literal(place)}::regclass) FROM {place}", {place: "pg_temp.x"})
+    assert said.replace(" 'pg", "'pg") == "SELECT nextval('pg_temp.x'::regclass) FROM pg_temp.x"
