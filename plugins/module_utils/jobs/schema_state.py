@@ -11,7 +11,7 @@ from ..call.context import Context, opened
 from ..core.errors import NOTHING_CHANGED, READ_ONLY_STEP, MigrationError
 from ..core.mapping.types import SpanishTable
 from ..core.rows.routes import spanish_columns
-from ..core.schema.differences import ACCESS, Difference, harmful
+from ..core.schema.differences import ACCESS, COMMENTED, Difference, harmful
 from ..core.schema.mending import repairable
 from ..core.schema.policies import left_out
 from ..core.waits import DDL
@@ -189,8 +189,9 @@ def _require_shape(context: Context, left: str) -> list[str]:
 
 
 def _shape(found: dict[str, list[Difference]]) -> dict[str, list[Difference]]:
-    """Without the kinds of difference that the comparison with the legacy twins tells better."""
-    bad = {name: [d for d in harmful(differing) if d.kind not in ACCESS] for name, differing in found.items()}
+    """What no copy may pass over, and comments, which fase1 says again; without what a comparison with the twins tells better."""
+    kinds = {name: [d for d in differing if d.kind not in ACCESS] for name, differing in found.items()}
+    bad = {name: [*harmful(shape), *(d for d in shape if d.kind == COMMENTED)] for name, shape in kinds.items()}
     return {name: differing for name, differing in bad.items() if differing}
 
 

@@ -12,7 +12,7 @@ OWNER, PERSISTENCE, COMMENTED = "dueño", "persistencia", "comentario"
 # what a definition ends in, or holds
 NOT_VALIDATED, INVALID, NOT_NULL, SWITCHED_OFF = " (sin validar)", " (INVALID)", " NOT NULL", " (desactivada en "
 COMPUTING = " (calcula con cada fila)"  # an index: an expression of somebody's, which a row's value may break
-DOMAIN, IDENTITY, GENERATED = " (dominio)", " GENERATED AS IDENTITY ", " GENERATED ALWAYS AS (…)"
+DOMAIN, IDENTITY, GENERATED = " (dominio)", " GENERATED AS IDENTITY ", " GENERATED ALWAYS AS (...)"
 DISABLED = " D"  # behind a trigger's statement: whether it is enabled
 
 Fact = tuple[str, str]
