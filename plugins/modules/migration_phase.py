@@ -71,7 +71,7 @@ EXAMPLES = r"""
   module_defaults:
     group/tinkubot.migracion.migration:
       database_url: "{{ lookup('ansible.builtin.env', 'DATABASE_URL') }}"
-      run_id: "{{ migration_guard.run_id | default('') }}"
+      run_id: "{{ phase_guard.run_id | default('') }}"
       phase: fase1
       backup_dir: "{{ backup_dir }}"
       mapping: "{{ lookup('ansible.builtin.file', playbook_dir ~ '/../files/mapping/tinkubot.yml', rstrip=false) }}"
@@ -79,7 +79,7 @@ EXAMPLES = r"""
     - name: Comprobar la orden
       tinkubot.migracion.migration_phase:
         operation: guard
-      register: migration_guard
+      register: phase_guard
     - name: Abrir
       tinkubot.migracion.migration_phase:
         operation: open

@@ -183,7 +183,7 @@ def test_a_fact_cache_does_not_stand_in_for_the_guard(
     assert last not in "".join(path.read_text(encoding="utf-8") for path in cache.glob("*")) if cache.is_dir() else True
     cache.mkdir(exist_ok=True)
     for name in ("runner", "s1_runner"):  # newer cores put a prefix
-        facts = {"migration_run_id": last, "migration_guard": {"run_id": last, "url_by_extra": False}}
+        facts = {"migration_run_id": last, "phase_guard": {"run_id": last, "url_by_extra": False}}
         (cache / name).write_text(json.dumps(facts), encoding="utf-8")
     before = everything(database)
     run = failed(runner.run("fase2", "--skip-tags", "always", "--tags", "rollback"))
