@@ -20,7 +20,7 @@ from tests.support.jobs import TINKUBOT, Jobs
 from tests.support.reaper import reaped
 from tests.support.seen import looked, run_as_printed
 from tests.support.standby import standby
-from tools.postgres_server import PostgresServer, launch, run_tool
+from tools.postgres_server import PostgresServer, launch
 
 BLOCK = 8192
 MAPPING = load_mapping(TINKUBOT.read_text(encoding="utf-8"), str(TINKUBOT))
@@ -55,15 +55,16 @@ def database(databases: Databases) -> Iterator[Database]:
 
 def damage(database: Database, relation: str, change: Callable[[bytearray], None]) -> None:
     """Change the first block of a relation's file while the server is stopped."""
-    server = database.server
-    path = server.home / "data" / database.value(f"SELECT pg_relation_filepath(({relation})::regclass)")
-    run_tool(server.bin_dir / "pg_ctl", "stop", "-w", "-m", "fast", "-D", server.home / "data", home=server.home)
-    with open(path, "r+b") as file:
-        block = bytearray(file.read(BLOCK))
-        change(block)
-        file.seek(0)
-        file.write(block)
-    server.restart()
+    path = database.value(f"SELECT pg_relation_filepath(({relation})::regclass)")
+
+    def between(data: Path) -> None:
+        with open(data / path, "r+b") as file:
+            block = bytearray(file.read(BLOCK))
+            change(block)
+            file.seek(0)
+            file.write(block)
+
+    database.server.restart(between=between)
 
 
 def zero(block: bytearray) -> None:
