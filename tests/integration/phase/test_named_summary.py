@@ -116,10 +116,11 @@ def test_what_goes_while_a_step_runs_is_explained_by_the_named_command(
     database, _ = begin(up_to="2.1")
     approved = table_compare.require_approved
 
-    def and_then(context: Context) -> None:
-        approved(context)
+    def and_then(context: Context) -> list[str]:
+        others = approved(context)
         database.query("ALTER TABLE customers RENAME COLUMN city TO ciudad")
         database.query("DROP VIEW IF EXISTS customer_activity; ALTER TABLE customers DROP COLUMN ciudad CASCADE")
+        return others
 
     operator = Operator(database.url, tmp_path / "respaldos")
     monkeypatch.setattr(table_compare, "require_approved", and_then)
