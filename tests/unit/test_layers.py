@@ -22,7 +22,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("core/errors",),
     ("core/sqltext", "core/catalogue", "core/bookkeeping", "core/waits"),
     ("core/mapping",),
-    ("core/rows",),
+    ("core/opinion", "core/rows"),
     ("core/schema",),
     ("core/backfill",),
     ("core/proof", "core/quarantine"),

@@ -1,0 +1,102 @@
+"""What the second opinion is given, what it says, and what it has to ask: shared words of the room, no decision in them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class LegacyRow:
+    """A row as it was read, of a legacy table or of a Spanish one in which a mapping looks values up.
+
+    ``values``: column to its value as the server writes it (``::text``, in UTC, ISO dates, extra_float_digits 1), None for NULL.
+    ``place``: where it lies, such that places of one key, sorted as text, give the order in which the rows of that key count.
+    """
+
+    table: str
+    values: Mapping[str, str | None]
+    place: str
+
+
+@dataclass(frozen=True)
+class Carried:
+    """The row becomes a Spanish one. ``values``: each Spanish column that the pair carries to its value as ``::text`` writes it."""
+
+    values: Mapping[str, str | None]
+
+
+@dataclass(frozen=True)
+class Merged:
+    """The row goes into another one. ``into``: that Spanish row's primary key as migracion.fusion.clave_destino writes it."""
+
+    into: str
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The row stays behind. ``reasons``: each (SQLSTATE, legacy columns joined by ', ') that keeps it back; one is enough."""
+
+    reasons: frozenset[tuple[str, str]]
+
+
+Fate = Carried | Merged | Refused
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """All rows of ``table`` whose ``column``, as text and without blanks at its ends, is ``value`` without those.
+
+    ``value`` None: those that have NULL there. ``loose``: capitals, dashes, braces and blanks make no difference, as in the
+    many spellings of one uuid. More rows than are needed: the judge narrows them.
+    """
+
+    table: str
+    column: str
+    value: str | None
+    loose: bool = False
+
+
+@dataclass(frozen=True)
+class Everything:
+    """All rows of ``table``: asked where nothing narrows who else may have a value, such as a unique number that is rounded."""
+
+    table: str
+
+
+@dataclass(frozen=True)
+class Instant:
+    """Which instant a text that is no plain ISO form names, as a UTC timestamp's text; None where it names none."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class DeepJson:
+    """What jsonb makes of a text that is nested deeper than is safe to assume; None where the server refuses it."""
+
+    text: str
+
+
+Need = Candidates | Everything | Instant | DeepJson
+
+
+@dataclass
+class Known:
+    """The answers so far, and the fates that follow from them: good for one snapshot.
+
+    ``unforeseen``: (legacy table, clave) of rows that PostgreSQL alone refused, which therefore are nobody's parent or winner.
+    """
+
+    rows: dict[Candidates | Everything, tuple[LegacyRow, ...]] = field(default_factory=dict)
+    texts: dict[Instant | DeepJson, str | None] = field(default_factory=dict)
+    fates: dict[tuple[str, str, str], Fate] = field(default_factory=dict)
+    unforeseen: frozenset[tuple[str, str]] = frozenset()
+
+
+class UnknownYetError(Exception):
+    """Raised inside the room where an answer is missing; ``needs`` says which."""
+
+    def __init__(self, needs: frozenset[Need]) -> None:
+        super().__init__(f"{len(needs)} answers are missing")
+        self.needs = needs
