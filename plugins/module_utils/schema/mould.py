@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..core.bookkeeping import TOUCH
@@ -9,14 +10,35 @@ from ..core.catalogue import Catalogue
 from ..core.mapping.types import SpanishTable, TableMapping
 from ..core.rows.reading import touch_statement
 from ..core.schema.ddl import table_statements
-from ..core.schema.differences import COMMENTED, INDEX, INVALID, POLICY, WHOLE, Difference, differences
+from ..core.schema.differences import (
+    COLUMN,
+    COMMENTED,
+    DEFAULT,
+    FAILING,
+    INDEX,
+    INVALID,
+    POLICY,
+    WHOLE,
+    Difference,
+    differences,
+)
 from ..core.schema.policies import made_by_hand
+from ..core.sqltext import ident, qname
 from ..ledger.owed_indexes import owed_indexes
 from ..server import db
 from .structure import MOULD, read_facts, without_schema
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
+
+TRIED = "pg_temp.migracion_valor"
+WRITES = "25006"  # read_only_sql_transaction
+OUTAGE = ("", "08", "53", "55", "57")  # classes of SQLSTATE that say nothing of what was evaluated
+_COLUMN = """
+SELECT format_type(a.atttypid, a.atttypmod), pg_get_expr(d.adbin, d.adrelid), a.attnotnull
+FROM pg_attribute a JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+WHERE a.attrelid = to_regclass(%s) AND a.attname = %s AND a.attgenerated = ''
+"""
 
 
 def structure_of_existing(conn: Connection, mapping: TableMapping, catalogue: Catalogue) -> dict[str, list[Difference]]:
@@ -44,8 +66,30 @@ def structure_of_existing(conn: Connection, mapping: TableMapping, catalogue: Ca
         differing = differences(expected, reals[table.name])
         theirs = [d for d in differing if _is_theirs(catalogue, table, d)]
         if differing := [d for d in differing if d not in theirs and not _built_later(d, built_later)]:
-            found[table.name] = differing
+            found[table.name] = _with_failures(conn, qname(mapping.schema, table.name), differing)
     return found
+
+
+def _with_failures(conn: Connection, table: str, differing: list[Difference]) -> list[Difference]:
+    """Say of each added column's default that fails what the server says: it would of every row."""
+    added = {d.name for d in differing if d.kind == COLUMN and d.wanted is None}
+    filling = {d: _failure(conn, table, d.name) for d in differing if d.kind == DEFAULT and d.name in added}
+    return [replace(d, actual=f"{d.actual}{FAILING}{said})") if (said := filling.get(d)) else d for d in differing]
+
+
+def _failure(conn: Connection, table: str, column: str) -> str:
+    """Evaluate a column's default for a row of a temporary table; '' where it works, or would write, as a sequence does."""
+    for kind, default, required in db.fetch_all(conn, _COLUMN, (table, column)):
+        definition = f"{ident(column)} {kind} DEFAULT {default}{' NOT NULL' if required else ''}"
+        try:
+            with db.rolled_back(conn):
+                db.run_sql(conn, f"CREATE TEMPORARY TABLE {TRIED} ({definition})", "SET TRANSACTION READ ONLY")
+                db.run_sql(conn, f"INSERT INTO {TRIED} DEFAULT VALUES")
+        except db.Error as error:
+            if (error.pgcode or "")[:2] in OUTAGE:
+                raise
+            return "" if error.pgcode == WRITES else " ".join((error.diag.message_primary or str(error.pgcode)).split())
+    return ""
 
 
 def _is_theirs(catalogue: Catalogue, table: SpanishTable, difference: Difference) -> bool:

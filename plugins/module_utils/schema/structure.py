@@ -26,6 +26,7 @@ from ..core.schema.differences import (
     POLICY,
     RULE,
     SECURITY,
+    STATISTICS,
     SWITCHED_OFF,
     TRIGGER,
     Fact,
@@ -61,6 +62,10 @@ SELECT i.indrelid, '{INDEX}', c.relname, pg_get_indexdef(i.indexrelid)
        || CASE WHEN i.indexprs IS NOT NULL OR i.indpred::text ~ '{{(COERCEVIAIO|FUNCEXPR) ' THEN '{COMPUTING}' ELSE '' END
        || CASE WHEN i.indisvalid AND i.indisready THEN '' ELSE '{INVALID}' END
 FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE i.indrelid = ANY (%(oids)s)
+UNION ALL
+SELECT stxrelid, '{STATISTICS}', stxname, pg_get_statisticsobjdef(oid)
+       || CASE WHEN stxexprs IS NULL THEN '' ELSE '{COMPUTING}' END
+FROM pg_statistic_ext WHERE stxrelid = ANY (%(oids)s)
 UNION ALL
 SELECT ev_class, '{RULE}', rulename, pg_get_ruledef(oid) FROM pg_rewrite WHERE ev_class = ANY (%(oids)s)
 UNION ALL

@@ -45,6 +45,23 @@ HARMFUL = {
     "a column less": ("ALTER TABLE clientes DROP ciudad_confirmada_at", "clientes: falta columna ciudad_confirmada_at: "),
     "a default": ("ALTER TABLE clientes ALTER ciudad SET DEFAULT 'Quito'", "clientes: sobra valor por defecto ciudad: "),
     "a default less": ("ALTER TABLE clientes ALTER estado DROP DEFAULT", "clientes: falta valor por defecto estado: "),
+    "a default that fails": (
+        "ALTER TABLE clientes ADD peso int NOT NULL DEFAULT 1, ALTER peso SET DEFAULT (1 / 0)",
+        "clientes: sobra valor por defecto peso: (1 / 0) (falla: division by zero)",
+    ),
+    "a default that is too long": (
+        "ALTER TABLE clientes ADD sigla varchar(3), ALTER sigla SET DEFAULT 'larga'",
+        "clientes: sobra valor por defecto sigla: 'larga'::character varying (falla: value too long",
+    ),
+    "a default that is no value": (
+        "CREATE FUNCTION nada() RETURNS int LANGUAGE sql VOLATILE AS 'SELECT NULL::int';"
+        "ALTER TABLE clientes ADD peso int NOT NULL DEFAULT nada()",
+        "clientes: sobra valor por defecto peso: ",
+    ),
+    "statistics that compute": (
+        "CREATE STATISTICS mia ON (nombre_completo::int) FROM clientes",
+        "clientes: sobra estadística mia: CREATE STATISTICS",
+    ),
     "a check": ("ALTER TABLE clientes ADD CONSTRAINT mia CHECK (telefono <> '')", "clientes: sobra restricción mia: CHECK"),
     "another check": (
         "ALTER TABLE clientes DROP CONSTRAINT clientes_estado_check, ADD CONSTRAINT clientes_estado_check CHECK (estado <> '')",
@@ -104,7 +121,16 @@ HARMFUL = {
         "servicios_proveedor: persistencia tabla: hay 'UNLOGGED', se pidió 'LOGGED'",
     ),
 }
-IN_BRIEF = ("a column that must be filled", "another type", "a unique constraint less", "a reference", "a trigger", "a rule")
+IN_BRIEF = (
+    "a column that must be filled",
+    "another type",
+    "a unique constraint less",
+    "a reference",
+    "a trigger",
+    "a rule",
+    "a default that fails",
+    "statistics that compute",
+)
 
 # found by a proof too, where the rows are there
 WITH_ROWS = ("a unique constraint less", "an index less", "a check less", "references switched off", "a trigger", "another check")
@@ -160,6 +186,16 @@ HARMLESS = {
         "ALTER TABLE clientes ADD nivel int NOT NULL DEFAULT 1",
         "clientes: sobra columna nivel: integer NOT NULL",
     ),
+    "a column with a number of its own": (
+        "CREATE SEQUENCE folio; GRANT USAGE ON SEQUENCE folio TO PUBLIC;"
+        "ALTER TABLE clientes ADD orden bigint DEFAULT nextval('folio')",
+        "clientes: sobra valor por defecto orden: nextval(",
+    ),
+    "a column with a time": (
+        "ALTER TABLE clientes ADD visto_at timestamp NOT NULL DEFAULT timezone('utc', now())",
+        "clientes: sobra columna visto_at: timestamp without time zone NOT NULL",
+    ),
+    "statistics": ("CREATE STATISTICS mia ON ciudad, estado FROM clientes", "clientes: sobra estadística mia: CREATE STATISTICS"),
     "a column that counts": (
         "ALTER TABLE clientes ADD orden int GENERATED ALWAYS AS IDENTITY",
         "clientes: sobra columna orden: integer GENERATED AS IDENTITY",

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 POLICY, SECURITY, GRANT = ACCESS = ("política", "seguridad por fila", "permiso")
 WHOLE, COLUMN, DEFAULT, CONSTRAINT, INDEX = "tabla", "columna", "valor por defecto", "restricción", "índice"
 TRIGGER, RULE, PARENT, CHILD = "disparador", "regla", "tabla madre", "tabla hija"
-OWNER, PERSISTENCE, COMMENTED = "dueño", "persistencia", "comentario"
+OWNER, PERSISTENCE, COMMENTED, STATISTICS = "dueño", "persistencia", "comentario", "estadística"
 # what a definition ends in, or holds
 NOT_VALIDATED, INVALID, NOT_NULL, SWITCHED_OFF = " (sin validar)", " (INVALID)", " NOT NULL", " (desactivada en "
-COMPUTING = " (calcula con cada fila)"  # an index: an expression of somebody's, which a row's value may break
+COMPUTING = " (calcula con cada fila)"  # index, statistics: an expression of somebody's, which a row's value may break
+FAILING = " (falla: "  # a default: what the server says when it is evaluated
 DOMAIN, IDENTITY, GENERATED = " (dominio)", " GENERATED AS IDENTITY ", " GENERATED ALWAYS AS (...)"
 DISABLED = " D"  # behind a trigger's statement: whether it is enabled
 
@@ -63,9 +64,11 @@ def _could_refuse(difference: Difference, added: set[Fact]) -> bool:
         filled = (DEFAULT, difference.name) in added or IDENTITY in actual
         return GENERATED in actual or DOMAIN in actual or (NOT_NULL in actual and not filled)
     if difference.kind == DEFAULT:  # of a column that we make, it would fill what we leave to it
-        return (COLUMN, difference.name) not in added
+        return (COLUMN, difference.name) not in added or FAILING in actual
     if difference.kind == INDEX:
         return actual.startswith("CREATE UNIQUE ") or COMPUTING in actual or actual.endswith(INVALID)
+    if difference.kind == STATISTICS:  # the copy ends with ANALYZE
+        return COMPUTING in actual
     if difference.kind == TRIGGER:
         return not actual.endswith(DISABLED)
     return difference.kind != POLICY

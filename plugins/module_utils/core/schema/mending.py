@@ -12,6 +12,7 @@ from .differences import (
     COMMENTED,
     CONSTRAINT,
     DEFAULT,
+    FAILING,
     GENERATED,
     GRANT,
     IDENTITY,
@@ -25,6 +26,7 @@ from .differences import (
     POLICY,
     RULE,
     SECURITY,
+    STATISTICS,
     SWITCHED_OFF,
     TRIGGER,
     WHOLE,
@@ -88,12 +90,15 @@ def statement_by_hand(mapping: TableMapping, table: SpanishTable, difference: Di
         )
     if difference.kind == PARENT and actual.endswith("partición"):
         return f"ALTER TABLE {difference.name} DETACH PARTITION {target}"
+    if difference.kind == DEFAULT and FAILING in actual:  # without it no row could be written where NULL is not allowed
+        return f"ALTER TABLE {target} ALTER COLUMN {name} DROP DEFAULT, ALTER COLUMN {name} DROP NOT NULL"
     return {
         COLUMN: f"ALTER TABLE {target} DROP COLUMN {name}",
         DEFAULT: f"ALTER TABLE {target} ALTER COLUMN {name} DROP DEFAULT",
         CONSTRAINT: f"ALTER TABLE {target} DROP CONSTRAINT {name}",
         INDEX: f"DROP INDEX {qname(mapping.schema, difference.name)}",
         TRIGGER: f"DROP TRIGGER {name} ON {target}",
+        STATISTICS: f"DROP STATISTICS {qname(mapping.schema, difference.name)}",
         RULE: f"DROP RULE {name} ON {target}",
         POLICY: f"DROP POLICY {name} ON {target}",
         PARENT: f"ALTER TABLE {target} NO INHERIT {difference.name}",
