@@ -81,6 +81,22 @@ def test_a_service_born_on_the_spanish_side_is_kept_with_an_entry_of_its_own_whe
     assert born in carried
 
 
+def test_a_family_larger_than_a_batch_leaves_in_transactions_of_a_batchs_size(begin: Begin) -> None:
+    """Its members first, by themselves: locks on all of them at once would stop whoever writes one."""
+    database, jobs = begin(up_to="fase2", batch_rows=4)
+    provider = database.value(PROVIDER)
+    for _ in range(9):
+        spanish_service(database, provider)
+    family = {row[0] for row in database.query("SELECT id::text FROM servicios_proveedor WHERE proveedor_id = %s", (provider,))}
+    with database.cursor() as cursor:
+        cursor.execute("SET session_replication_role = replica")
+        cursor.execute("DELETE FROM users WHERE id = %s", (provider,))
+    jobs.equalise()
+    assert family < {key for _, key in aside(database)}
+    together = database.query("SELECT count(*) FROM migracion.apartada GROUP BY xmin::text")
+    assert max(together) <= (4,), together
+
+
 def test_what_a_refused_row_takes_along_is_kept_by_name(begin: Begin) -> None:
     """By the net below the refusals, that PostgreSQL's own words bring into play."""
     database, jobs = begin(up_to="fase2")
