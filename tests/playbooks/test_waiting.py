@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 
 import psycopg2
@@ -17,32 +17,11 @@ from tests.support.databases import Database
 from tests.support.gate import close_gate, open_gate, sessions, wait_at_gate
 from tests.support.playbook import Playbooks
 from tests.support.processes import modules, waited_for
+from tests.support.standby import without_its_standby
 
 pytestmark = [pytest.mark.slow, pytest.mark.concurrent]
 
 STATE = "SELECT estado FROM migracion.fase_ejecucion ORDER BY id DESC LIMIT 1"
-
-
-def alone(database: Database, statement: str) -> None:
-    with closing(psycopg2.connect(database.superuser_url)) as conn, conn.cursor() as cursor:
-        conn.autocommit = True
-        cursor.execute(statement)
-
-
-@contextmanager
-def without_its_standby(database: Database) -> Iterator[None]:
-    """Every COMMIT of this server waits for a standby that there is none of."""
-
-    def name(standby: str) -> None:
-        alone(database, f"ALTER SYSTEM SET synchronous_standby_names = '{standby}'")
-        alone(database, "SELECT pg_reload_conf()")
-        assert waited_for(lambda: database.value("SHOW synchronous_standby_names") == standby, 20)
-
-    name("nobody")
-    try:
-        yield
-    finally:
-        name("")
 
 
 @pytest.fixture
@@ -64,7 +43,8 @@ def test_a_phase_whose_standby_is_gone_says_so_and_pauses_within_a_minute(
     with operator.start("fase2", batch_rows=20) as running:
         wait_at_gate(ready, running)
         with without_its_standby(ready):
-            open_gate_beside(ready)
+            # without waiting for the standby
+            ready.run_alone("SET synchronous_commit = local", "UPDATE public.puerta SET abierta = true")
             assert waited_for(lambda: "synchronous_standby_names = 'nobody'" in running.streams[0].read_text(), 60), (
                 running.streams[0].read_text()
             )
@@ -78,11 +58,6 @@ def test_a_phase_whose_standby_is_gone_says_so_and_pauses_within_a_minute(
     again = operator.run("fase2")
     assert again.rc == 0, again.output
     assert ready.value(STATE) == "completada"
-
-
-def open_gate_beside(database: Database) -> None:
-    """Without waiting for the standby."""
-    alone(database, "SET synchronous_commit = local; UPDATE public.puerta SET abierta = true")
 
 
 @pytest.mark.parametrize("phase", ["fase0", "fase1", "fase2", "fase2 rollback"])

@@ -47,6 +47,13 @@ class Database:
         ((value,),) = self.query(statement, parameters)
         return value
 
+    def run_alone(self, *statements: str) -> None:
+        """Statements of the superuser, each a transaction of its own, as those want that can stand in no other."""
+        with closing(psycopg2.connect(self.superuser_url)) as connection, connection.cursor() as cursor:
+            connection.autocommit = True
+            for statement in statements:
+                cursor.execute(statement)
+
     @contextmanager
     def cursor(self, url: str | None = None) -> Iterator[Any]:
         """A cursor of a connection of its own, committed at the end; as the superuser unless a url is given."""

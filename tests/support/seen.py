@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from dataclasses import dataclass
-
-import psycopg2
 
 from plugins.module_utils.core.errors import MigrationError
 from tests.support.databases import Database
@@ -36,8 +33,4 @@ def looked(jobs: Jobs, check: bool = True) -> tuple[list[Seen], list[str], list[
 
 def run_as_printed(database: Database, statement: str) -> None:
     """As psql runs a pasted line, as the superuser: each statement a transaction of its own."""
-    with closing(psycopg2.connect(database.superuser_url)) as connection, connection.cursor() as cursor:
-        connection.autocommit = True
-        for part in (p.strip() for p in statement.split(";")):
-            if part:
-                cursor.execute(part)
+    database.run_alone(*(part for part in map(str.strip, statement.split(";")) if part))

@@ -1,11 +1,15 @@
-"""A hot standby of a test server: reads work, every write fails with 25006."""
+"""A hot standby of a test server: reads work, every write fails with 25006. And standbys that a COMMIT waits for."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from tests.support.databases import Database
+from tests.support.processes import waited_for
 from tools.postgres_server import PostgresServer, boot, discard, make_home, run_tool
+
+SHOW = "SHOW synchronous_standby_names"
 
 
 @contextmanager
@@ -22,3 +26,19 @@ def standby(primary: PostgresServer) -> Iterator[PostgresServer]:
         yield boot(primary.bin_dir, home, primary.password)
     finally:
         discard(primary.bin_dir, home)
+
+
+def set_standbys(database: Database, names: str) -> None:
+    """From now on every COMMIT of the server waits for these standbys; '' for none."""
+    database.run_alone(f"ALTER SYSTEM SET synchronous_standby_names = '{names}'", "SELECT pg_reload_conf()")
+    assert waited_for(lambda: database.value(SHOW) == names, 20)
+
+
+@contextmanager
+def without_its_standby(database: Database) -> Iterator[None]:
+    """Every COMMIT of this server waits for a standby that there is none of."""
+    set_standbys(database, "nobody")
+    try:
+        yield
+    finally:
+        set_standbys(database, "")

@@ -10,7 +10,6 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-import psycopg2
 import pytest
 
 from plugins.module_utils.backfill import slices, watch
@@ -158,14 +157,6 @@ def test_behind_a_transaction_that_is_open_for_long_the_copy_goes_slowly_and_say
 # --- standbys and slots (39)
 
 
-def outside(database: Database, *statements: str) -> None:
-    """Statements that stand in no transaction."""
-    with closing(psycopg2.connect(database.superuser_url)) as connection:
-        connection.autocommit = True
-        for statement in statements:
-            connection.cursor().execute(statement)
-
-
 @contextmanager
 def seeing_nothing_of_others(database: Database) -> Iterator[None]:
     """The runbook's role without the right to see how far standbys are behind."""
@@ -188,12 +179,12 @@ def test_the_copy_waits_for_a_standby_and_pauses_when_it_waits_too_long(
         replica = Database(follower, database.name)
 
         def behind() -> None:
-            outside(replica, "SELECT pg_wal_replay_pause()")
+            replica.run_alone("SELECT pg_wal_replay_pause()")
             database.query("CREATE TABLE public.filler AS SELECT repeat(md5(n::text), 50) FROM generate_series(1, 3000) n")
             database.query("DROP TABLE public.filler")
 
         def in_time() -> None:
-            outside(replica, "SELECT pg_wal_replay_resume()")
+            replica.run_alone("SELECT pg_wal_replay_resume()")
 
         behind()
         steps = iter([lambda: None, in_time])
@@ -230,16 +221,16 @@ def test_the_copy_pauses_before_a_slot_loses_its_wal(
     monkeypatch.setattr(watch, "PATIENCE_SECONDS", 0.3)
     database.query("SELECT pg_create_physical_replication_slot('realtime', true)")
     try:
-        outside(database, "ALTER SYSTEM SET max_slot_wal_keep_size = '80MB'", "SELECT pg_reload_conf()")
+        database.run_alone("ALTER SYSTEM SET max_slot_wal_keep_size = '80MB'", "SELECT pg_reload_conf()")
         for _ in range(5):
-            outside(database, "SELECT txid_current()", "SELECT pg_switch_wal()")
+            database.run_alone("SELECT txid_current()", "SELECT pg_switch_wal()")
         assert database.value("SELECT wal_status FROM pg_replication_slots") in ("reserved", "extended")
         paused(night, "la ranura de replicación realtime perderá su WAL dentro de .* escritos, y ahora no la lee nadie")
         assert database.value(READ) == 0
         night.overrides["replication_lag"] = "ya nadie la usa"
         night.night()
     finally:
-        outside(database, "ALTER SYSTEM RESET max_slot_wal_keep_size", "SELECT pg_reload_conf()")
+        database.run_alone("ALTER SYSTEM RESET max_slot_wal_keep_size", "SELECT pg_reload_conf()")
         database.query("SELECT pg_drop_replication_slot('realtime')")
     assert database.value("SELECT count(*) FROM cajas") == 200
 
@@ -302,7 +293,7 @@ def test_read_only_mode_ends_the_copy_at_its_last_batch_and_the_same_command_goe
     def fills(stopped: Event) -> None:
         while database.value(READ) < 60 and not stopped.is_set():
             time.sleep(0.01)
-        outside(database, f"ALTER {whose} SET default_transaction_read_only = on", "SELECT pg_reload_conf()")
+        database.run_alone(f"ALTER {whose} SET default_transaction_read_only = on", "SELECT pg_reload_conf()")
 
     back = (
         "SET default_transaction_read_only = off",
@@ -313,7 +304,7 @@ def test_read_only_mode_ends_the_copy_at_its_last_batch_and_the_same_command_goe
         with beside(fills), pytest.raises(MigrationError) as stopped:
             night.slices(run_id)
     finally:
-        outside(database, *back)
+        database.run_alone(*back)
     assert stopped.value.code == "paused"
     assert "se detiene en su último lote confirmado" in str(stopped.value)
     assert "25006" in str(stopped.value)

@@ -247,17 +247,22 @@ REFUSED: dict[str, Case] = {
 }
 
 
+def spoiled(begin: Begin, tmp_path: Path, case: Case) -> tuple[Operator, str]:
+    """The operator at the case's stage, once it was spoiled, and the case's whole command."""
+    database, _ = begin(up_to=case.stage)
+    operator = Operator(database.url, tmp_path / "respaldos")
+    if callable(case.spoil):
+        case.spoil(database, operator)
+    elif case.spoil:
+        database.query(case.spoil)
+    playbook, *options = case.command.split(" ")
+    return operator, " ".join(["ansible-playbook", playbook, "-i demo", *options])
+
+
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_refusal_of_the_run_is_one_of_its_dry_run(begin: Begin, tmp_path: Path, name: str) -> None:
     case = REFUSED[name]
-    database, _ = begin(up_to=case.stage)
-    operator = Operator(database.url, tmp_path / "respaldos")
-    if isinstance(case.spoil, str):
-        database.query(case.spoil) if case.spoil else None
-    else:
-        case.spoil(database, operator)
-    playbook, *options = case.command.split(" ")
-    command = " ".join(["ansible-playbook", playbook, "-i demo", *options])
+    operator, command = spoiled(begin, tmp_path, case)
     checked, ran = (operator.stops(given) for given in (f"{command} --check", command))
     for said in (checked, ran):
         assert re.search(case.said, said.text), said.text
@@ -284,13 +289,6 @@ GOES: dict[str, Case] = {
 @pytest.mark.parametrize("name", GOES)
 def test_what_the_run_goes_through_with_its_dry_run_does_not_refuse(begin: Begin, tmp_path: Path, name: str) -> None:
     case = GOES[name]
-    database, _ = begin(up_to=case.stage)
-    operator = Operator(database.url, tmp_path / "respaldos")
-    if isinstance(case.spoil, str):
-        database.query(case.spoil) if case.spoil else None
-    else:
-        case.spoil(database, operator)
-    playbook, *options = case.command.split(" ")
-    command = " ".join(["ansible-playbook", playbook, "-i demo", *options])
+    operator, command = spoiled(begin, tmp_path, case)
     operator.goes(f"{command} --check")
     assert re.search(case.said, operator.goes(command).text)

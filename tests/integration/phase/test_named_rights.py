@@ -33,10 +33,7 @@ def give(database: Database, text: str) -> None:
     """Run the statements that a text names, as who may; each once."""
     statements = list(dict.fromkeys(statements_in(text)))
     assert statements, text
-    with closing(psycopg2.connect(database.superuser_url)) as connection:
-        connection.autocommit = True
-        for statement in statements:
-            connection.cursor().execute(statement)
+    database.run_alone(*statements)
 
 
 @pytest.mark.names("jobs/migration_render.refused_for", "survey/rights._trials")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -73,9 +74,9 @@ def test_a_legacy_row_that_is_deleted_between_snapshot_and_second_look_is_no_dif
     database.query("INSERT INTO boxes (id) VALUES (500), (501)")
     before = prove.look_again
 
-    def deleted_first(*arguments: object) -> None:
+    def deleted_first(*arguments: Any) -> None:
         database.query("DELETE FROM boxes WHERE id >= 500")
-        before(*arguments)  # type: ignore[arg-type]
+        before(*arguments)
 
     monkeypatch.setattr(prove, "look_again", deleted_first)
     [account] = night.prove()["accounting"]

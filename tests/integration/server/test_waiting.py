@@ -27,6 +27,7 @@ from tests.support.databases import Database, Databases
 from tests.support.jobs import Jobs
 from tests.support.phase import Phase, finish, refused
 from tests.support.reaper import reaped
+from tests.support.standby import SHOW, set_standbys
 from tools.postgres_server import launch
 
 pytestmark = pytest.mark.concurrent
@@ -51,19 +52,8 @@ def lonely(own_server: Databases) -> Iterator[Database]:
     yield database
     set_standbys(database, "")
     for (gid,) in database.query("SELECT gid FROM pg_prepared_xacts WHERE database = current_database()"):
-        run_alone(database, f"ROLLBACK PREPARED {psycopg2.extensions.adapt(gid).getquoted().decode()}")
+        database.run_alone(f"ROLLBACK PREPARED {psycopg2.extensions.adapt(gid).getquoted().decode()}")
     own_server.drop(database)
-
-
-def run_alone(database: Database, statement: str) -> None:
-    with closing(psycopg2.connect(database.superuser_url)) as conn, conn.cursor() as cursor:
-        conn.autocommit = True
-        cursor.execute(statement)
-
-
-def set_standbys(database: Database, names: str) -> None:
-    run_alone(database, f"ALTER SYSTEM SET synchronous_standby_names = '{names}'")
-    run_alone(database, "SELECT pg_reload_conf()")
 
 
 def until(condition: Callable[[], object], seconds: float = 20) -> None:
@@ -89,6 +79,11 @@ def holding(database: Database, *statements: str) -> Iterator[Any]:
         yield conn
 
 
+def try_with_lock(conn: Any, statement: str, tries: int = 3) -> None:
+    """A step of ours that needs a lock, which gives up soon."""
+    db.with_lock_retries(conn, lambda c: db.run_sql(c, statement), Wait(200, tries), "la tabla")
+
+
 # --- who is in the way
 
 
@@ -105,7 +100,7 @@ def test_a_prepared_transaction_that_nobody_finished_is_named_with_what_discards
     assert f"la transacción preparada «{GID}» de supabase_admin, desde hace" in str(error)
     assert f"en la base {lonely.name}" in str(error)
     (statement,) = ROLLBACK.findall(str(error))
-    run_alone(lonely, statement)
+    lonely.run_alone(statement)
     assert jobs.copy()["more"] is False
 
 
@@ -114,8 +109,7 @@ def test_a_prepared_transaction_in_the_way_of_a_table_is_named_too(lonely: Datab
     with closing(psycopg2.connect(lonely.superuser_url)) as writer, writer.cursor() as cursor:
         cursor.execute(f"BEGIN; SELECT count(*) FROM clientes; PREPARE TRANSACTION {gid}")
     with closing(connect(lonely.url, "r1")) as conn:
-        act = lambda c: db.run_sql(c, "ALTER TABLE public.clientes ADD COLUMN n int")  # noqa: E731
-        error = refused(lambda: db.with_lock_retries(conn, act, Wait(200, 3), "clientes"))
+        error = refused(lambda: try_with_lock(conn, "ALTER TABLE public.clientes ADD COLUMN n int"))
     assert f"«{GID}»" in str(error)
 
 
@@ -133,8 +127,7 @@ def test_of_those_who_wait_for_one_another_the_one_who_does_not_wait_is_named_fi
         pid = second.info.backend_pid
         until(lambda: lonely.value("SELECT cardinality(pg_blocking_pids(%s))", (pid,)))
         conn = stack.enter_context(closing(connect(lonely.url, "r1")))
-        act = lambda c: db.fetch_all(c, "SELECT count(*) FROM public.clientes")  # noqa: E731
-        error = refused(lambda: db.with_lock_retries(conn, act, Wait(200, 3), "clientes"))
+        error = refused(lambda: try_with_lock(conn, "SELECT count(*) FROM public.clientes"))
         said = str(error)
         assert said.index("«informe»") < said.index("«despliegue»")
         assert ", que también espera" in said.partition("«despliegue»")[2]
@@ -143,21 +136,21 @@ def test_of_those_who_wait_for_one_another_the_one_who_does_not_wait_is_named_fi
 
 
 def test_the_statement_that_is_named_ends_who_is_in_the_way(lonely: Database) -> None:
+    table = "LOCK TABLE public.customers"
     with closing(connect(lonely.url, "r1")) as conn:
-        act = lambda c: db.run_sql(c, "LOCK TABLE public.customers")  # noqa: E731
         with holding(lonely, "SELECT count(*) FROM customers"):
-            said = str(refused(lambda: db.with_lock_retries(conn, act, Wait(200, 3), "customers")))
+            said = str(refused(lambda: try_with_lock(conn, table)))
             assert "pg_terminate_backend" in said
             lonely.query(ENDING.findall(said)[0])
-            db.with_lock_retries(conn, act, Wait(200, 10), "customers")
+            try_with_lock(conn, table, 10)
         busy = threading.Thread(target=lambda: _ignore(lonely, "SELECT pg_sleep(600) FROM customers LIMIT 1"))
         busy.start()
         until(lambda: lonely.value("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"))
-        said = str(refused(lambda: db.with_lock_retries(conn, act, Wait(200, 3), "customers")))
+        said = str(refused(lambda: try_with_lock(conn, table)))
         assert "pg_cancel_backend" in said
         lonely.query(ENDING.findall(said)[0])
         busy.join(10)
-        db.with_lock_retries(conn, act, Wait(200, 10), "customers")
+        try_with_lock(conn, table, 10)
 
 
 def _ignore(database: Database, statement: str) -> None:
@@ -197,7 +190,6 @@ def test_a_backup_that_runs_during_fase0_is_named(lonely: Database, tmp_path: Pa
 def test_a_commit_that_waits_for_a_standby_ends_with_the_reason_and_stays(lonely: Database, quick: None) -> None:
     with closing(connect(lonely.url, "r1")) as conn:
         set_standbys(lonely, "nobody")
-        until(lambda: lonely.value("SHOW synchronous_standby_names") == "nobody")
         with pytest.raises(MigrationError) as ended, db.transaction(conn):
             db.run_sql(conn, "CREATE TABLE public.queda ()")
         assert ended.value.code == "paused"
@@ -208,8 +200,8 @@ def test_a_commit_that_waits_for_a_standby_ends_with_the_reason_and_stays(lonely
         alone = refused(lambda: db.execute(conn, "INSERT INTO migracion.evento (tipo) VALUES ('x')"))  # a COMMIT as well
         assert alone.code == "paused"
         for statement in re.search(r"ALTER SYSTEM [^;]*; SELECT pg_reload_conf\(\)", str(ended.value))[0].split("; "):
-            run_alone(lonely, statement)
-        until(lambda: lonely.value("SHOW synchronous_standby_names") == "")
+            lonely.run_alone(statement)
+        until(lambda: lonely.value(SHOW) == "")
         db.execute(conn, "INSERT INTO migracion.evento (tipo) VALUES ('x')")
 
 
@@ -217,7 +209,6 @@ def test_a_run_that_fails_for_its_standby_is_written_down_without_it(lonely: Dat
     phase = Phase(lonely.url)
     run_id = phase.open("fase2", direction="aplicar")
     set_standbys(lonely, "nobody")
-    until(lambda: lonely.value("SHOW synchronous_standby_names") == "nobody")
     started = time.monotonic()
     error = refused(lambda: phase.call("fail", "fase2", run_id, failure={"msg": "fase2: espera", "code": "paused"}))
     assert time.monotonic() - started < 1.4
@@ -236,7 +227,6 @@ def test_a_phase_is_closed_once_though_its_standby_is_gone(again: bool, lonely: 
         run_id = phase.open("fase2")
         record_event(conn, run_id, "prueba", "fase2", {"tablas": [], "diferencias": []})
     set_standbys(lonely, "nobody")
-    until(lambda: lonely.value("SHOW synchronous_standby_names") == "nobody")
     started = time.monotonic()
     said = phase.call("close", "fase2", run_id)
     assert time.monotonic() - started < 1.4
@@ -251,11 +241,9 @@ def test_a_copy_whose_standby_is_gone_says_so_and_keeps_what_it_has(lonely: Data
     with jobs.run("fase2") as run_id:
         table_copy.copy(jobs.params(run_id, "fase2"), True)
         set_standbys(lonely, "nobody")
-        until(lambda: lonely.value("SHOW synchronous_standby_names") == "nobody")
         error = refused(lambda: table_copy.copy(jobs.params(run_id, "fase2"), False))
         assert error.code == "paused"
         set_standbys(lonely, "")
-        until(lambda: lonely.value("SHOW synchronous_standby_names") == "")
         with closing(connect(lonely.url, run_id)) as conn:
             assert lease.heartbeat(conn, run_id)
         while table_copy.copy(jobs.params(run_id, "fase2"), False)["more"]:
