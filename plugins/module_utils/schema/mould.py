@@ -18,6 +18,7 @@ from ..core.schema.differences import (
     INDEX,
     INVALID,
     POLICY,
+    UNIDENTIFIED,
     WHOLE,
     Difference,
     differences,
@@ -26,6 +27,7 @@ from ..core.schema.policies import made_by_hand
 from ..core.sqltext import ident, qname
 from ..ledger.owed_indexes import owed_indexes
 from ..server import db
+from ..server.published import unidentified
 from .structure import MOULD, read_facts, without_schema
 
 if TYPE_CHECKING:
@@ -67,6 +69,8 @@ def structure_of_existing(conn: Connection, mapping: TableMapping, catalogue: Ca
         theirs = [d for d in differing if _is_theirs(catalogue, table, d)]
         if differing := [d for d in differing if d not in theirs and not _built_later(d, built_later)]:
             found[table.name] = _with_failures(conn, qname(mapping.schema, table.name), differing)
+    for one in unidentified(conn, mapping.schema, reals):
+        found.setdefault(one.table, []).append(Difference(UNIDENTIFIED, one.mend, None, one.said))
     return found
 
 

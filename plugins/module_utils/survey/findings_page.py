@@ -15,6 +15,7 @@ from ..core.survey.findings import BAR, GOOD, NOTICE, Finding
 from ..core.survey.sequence_findings import sequence_findings
 from ..server import db
 from ..server.live_catalogue import orphan_grants
+from ..server.published import unidentified
 from . import sequence_state, server_state, table_state
 from .row_reading import readable_rows
 
@@ -155,4 +156,10 @@ def _around(page: _Page, mapping: TableMapping, catalogue: Catalogue) -> None:
         "claves foráneas de otros",
         [("", lambda: server_state.foreign_references(conn, mapping))],
         of_server.reference_findings,
+    )
+    everything = [*names, *(t.name for t in mapping.tables)]
+    page.ask(
+        "identidad de réplica",
+        [("", lambda: unidentified(conn, mapping.schema, everything))],
+        of_server.identity_of_replicas,
     )

@@ -120,6 +120,18 @@ HARMFUL = {
         "ALTER TABLE servicios_proveedor SET UNLOGGED",
         "servicios_proveedor: persistencia tabla: hay 'UNLOGGED', se pidió 'LOGGED'",
     ),
+    "published without saying which row": (
+        "CREATE PUBLICATION avisos FOR TABLE clientes WITH (publish = 'delete');ALTER TABLE clientes REPLICA IDENTITY NOTHING",
+        "clientes: publicada así no deja cambiar ni borrar filas (cannot delete from table",
+    ),
+    "published by columns that its key does not have": (
+        "CREATE PUBLICATION avisos FOR TABLE clientes WHERE (ciudad = 'Quito')",
+        "clientes: publicada así no deja cambiar ni borrar filas (cannot update table",
+    ),
+    "published without its key": (
+        "CREATE PUBLICATION avisos FOR TABLE clientes (telefono)",
+        "clientes: publicada así no deja cambiar ni borrar filas (cannot update table",
+    ),
 }
 IN_BRIEF = (
     "a column that must be filled",
@@ -130,6 +142,7 @@ IN_BRIEF = (
     "a rule",
     "a default that fails",
     "statistics that compute",
+    "published without saying which row",
 )
 
 # found by a proof too, where the rows are there
@@ -194,6 +207,10 @@ HARMLESS = {
     "a column with a time": (
         "ALTER TABLE clientes ADD visto_at timestamp NOT NULL DEFAULT timezone('utc', now())",
         "clientes: sobra columna visto_at: timestamp without time zone NOT NULL",
+    ),
+    "published, with a row's key": (
+        "CREATE PUBLICATION avisos FOR ALL TABLES; ALTER TABLE clientes ADD apodo text, REPLICA IDENTITY FULL",
+        "clientes: sobra columna apodo: text",
     ),
     "statistics": ("CREATE STATISTICS mia ON ciudad, estado FROM clientes", "clientes: sobra estadística mia: CREATE STATISTICS"),
     "a column that counts": (

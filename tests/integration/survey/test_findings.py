@@ -92,6 +92,19 @@ CASES: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
         "aviso",
         ("sitio para más ids", "AS integer MAXVALUE 2147483647"),
     ),
+    "a published table that says of no row which it was": (
+        "CREATE PUBLICATION avisos FOR ALL TABLES; ALTER TABLE messages REPLICA IDENTITY NOTHING",
+        "identidad de réplica",
+        "aviso",
+        ("messages: cannot ", "does not have a replica identity", "ALTER TABLE public.messages REPLICA IDENTITY DEFAULT;"),
+    ),
+    "a published Spanish table that says of no row which it was": (
+        "CREATE PUBLICATION avisos FOR ALL TABLES WITH (publish = 'insert, update');"
+        "ALTER TABLE clientes REPLICA IDENTITY NOTHING",
+        "identidad de réplica",
+        "aviso",
+        ("clientes: cannot update table", "ALTER TABLE public.clientes REPLICA IDENTITY DEFAULT;"),
+    ),
     "a foreign key on a Spanish table": (
         "CREATE TABLE pagos (id int PRIMARY KEY, cliente uuid REFERENCES clientes ON DELETE CASCADE)",
         "claves foráneas de otros",

@@ -9,6 +9,7 @@ POLICY, SECURITY, GRANT = ACCESS = ("política", "seguridad por fila", "permiso"
 WHOLE, COLUMN, DEFAULT, CONSTRAINT, INDEX = "tabla", "columna", "valor por defecto", "restricción", "índice"
 TRIGGER, RULE, PARENT, CHILD = "disparador", "regla", "tabla madre", "tabla hija"
 OWNER, PERSISTENCE, COMMENTED, STATISTICS = "dueño", "persistencia", "comentario", "estadística"
+UNIDENTIFIED = "identidad de réplica"  # its name: the statements that mend it
 # what a definition ends in, or holds
 NOT_VALIDATED, INVALID, NOT_NULL, SWITCHED_OFF = " (sin validar)", " (INVALID)", " NOT NULL", " (desactivada en "
 COMPUTING = " (calcula con cada fila)"  # index, statistics: an expression of somebody's, which a row's value may break
@@ -33,6 +34,8 @@ class Difference:
         """The difference in words."""
         if self.kind == WHOLE:
             return "falta la tabla"
+        if self.kind == UNIDENTIFIED:
+            return f"publicada así no deja cambiar ni borrar filas ({self.actual})"
         if self.actual is None:
             return f"falta {self.kind} {self.name}: {self.wanted}"
         if self.wanted is None:

@@ -29,6 +29,7 @@ from .differences import (
     STATISTICS,
     SWITCHED_OFF,
     TRIGGER,
+    UNIDENTIFIED,
     WHOLE,
     Difference,
 )
@@ -98,6 +99,7 @@ def statement_by_hand(mapping: TableMapping, table: SpanishTable, difference: Di
         CONSTRAINT: f"ALTER TABLE {target} DROP CONSTRAINT {name}",
         INDEX: f"DROP INDEX {qname(mapping.schema, difference.name)}",
         TRIGGER: f"DROP TRIGGER {name} ON {target}",
+        UNIDENTIFIED: difference.name,
         STATISTICS: f"DROP STATISTICS {qname(mapping.schema, difference.name)}",
         RULE: f"DROP RULE {name} ON {target}",
         POLICY: f"DROP POLICY {name} ON {target}",

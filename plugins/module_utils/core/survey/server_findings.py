@@ -200,3 +200,22 @@ def reference_findings(answers: list[list[ForeignReference]]) -> list[Finding]:
         for references in answers
         for r in references
     ] or [Finding(name, "ninguna", limit)]
+
+
+@dataclass(frozen=True)
+class Unidentified:
+    """A table, what the server says of an UPDATE or a DELETE there, and the owner's statements that mend it."""
+
+    table: str
+    said: str
+    mend: str
+
+
+def identity_of_replicas(answers: list[list[Unidentified]]) -> list[Finding]:
+    """A legacy table's services meet it themselves; a Spanish one stops fase1, and every copy, until it is mended."""
+    name, limit = "identidad de réplica", "UPDATE y DELETE posibles en lo publicado"
+    return [
+        Finding(name, f"{u.table}: {u.said}", limit, NOTICE, f"{u.mend};", f"quien posee {u.table}")
+        for tables in answers
+        for u in tables
+    ] or [Finding(name, "todas la tienen", limit)]
