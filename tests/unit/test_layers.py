@@ -33,7 +33,8 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("call",),
     ("survey", "schema", "quarantine"),
     ("backfill",),
-    ("phase", "proof"),
+    ("opinion", "phase"),
+    ("proof",),
     ("jobs",),
 )
 ORDER = {room: height for height, rooms in enumerate(ROOMS) for room in rooms}

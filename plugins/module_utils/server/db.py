@@ -169,6 +169,12 @@ def _elsewhere(params: Params, names: Mapping[str, str]) -> Params:
     return [names.get(value, value) if isinstance(value, str) else value for value in params]
 
 
+def server_codec(conn: Connection) -> str:
+    """Return Python's name of the database's encoding."""
+    name = str(fetch_all(conn, "SELECT current_setting('server_encoding')")[0][0])
+    return str(psycopg2.extensions.encodings.get(name, name))
+
+
 def own_schema(conn: Connection, name: str) -> str:
     """Return a schema's name that no other session takes at the same time: who makes it and rolls it back waits for nobody."""
     return f"{name}_{fetch_all(conn, 'SELECT pg_backend_pid()')[0][0]}"

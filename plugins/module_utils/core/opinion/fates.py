@@ -21,7 +21,7 @@ class LegacyRow:
 
 @dataclass(frozen=True)
 class Carried:
-    """The row becomes a Spanish one. ``values``: each Spanish column that the pair carries to its value as ``::text`` writes it."""
+    """The row becomes a Spanish one. ``values``: each Spanish column that the pair carries to its value, as ``::text`` has it."""
 
     values: Mapping[str, str | None]
 
@@ -85,13 +85,33 @@ Need = Candidates | Everything | Instant | DeepJson
 class Known:
     """The answers so far, and the fates that follow from them: good for one snapshot.
 
-    ``unforeseen``: (legacy table, clave) of rows that PostgreSQL alone refused, which therefore are nobody's parent or winner.
+    ``waiting``: the rows that could not be judged yet, with what they lack. ``unforeseen``: (legacy table, clave) of rows that
+    PostgreSQL alone refused, which therefore are nobody's parent or winner.
     """
 
     rows: dict[Candidates | Everything, tuple[LegacyRow, ...]] = field(default_factory=dict)
     texts: dict[Instant | DeepJson, str | None] = field(default_factory=dict)
     fates: dict[tuple[str, str, str], Fate] = field(default_factory=dict)
+    waiting: dict[tuple[str, str, str], frozenset[Need]] = field(default_factory=dict)
     unforeseen: frozenset[tuple[str, str]] = frozenset()
+
+    def learn(
+        self,
+        rows: Mapping[Candidates | Everything, tuple[LegacyRow, ...]],
+        texts: Mapping[Instant | DeepJson, str | None],
+    ) -> None:
+        """Take in answers to whatever was asked; the rows that waited can be judged again."""
+        self.rows.update(rows)
+        self.texts.update(texts)
+        self.waiting.clear()
+
+
+class UnfitError(Exception):
+    """Raised inside the room where a value cannot be what its Spanish column holds; ``sqlstate`` says how PostgreSQL calls it."""
+
+    def __init__(self, sqlstate: str) -> None:
+        super().__init__(sqlstate)
+        self.sqlstate = sqlstate
 
 
 class UnknownYetError(Exception):

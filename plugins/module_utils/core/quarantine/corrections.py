@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ..bookkeeping import BOOKKEEPING
 from ..rows.refusals import UNFORESEEN, of_kind, sources_of
 from ..rows.repeated_keys import REPEATED_KEY, among_repeated
-from ..rows.routes import Carried, Route, clave_sql
+from ..rows.routes import CarriedColumn, Route, clave_sql
 from ..rows.values import origin
 from ..sqltext import ident, idents, literal, qname
 from ..words import escape
@@ -115,7 +115,7 @@ def columns_at_fault(reason: Reason, routes: Sequence[Route]) -> list[str]:
     return [column for column in reason.column.split(", ") if column in known]
 
 
-def _looked_up(reason: Reason, routes: Sequence[Route]) -> Carried | None:
+def _looked_up(reason: Reason, routes: Sequence[Route]) -> CarriedColumn | None:
     """The value at fault that is looked up elsewhere: named as table.column, or not found by the row's column."""
     for carried in (c for r in routes for c in r.carried if c.rule.lookup and not c.spanish):
         missing = reason.sqlstate == "23502" and carried.target.not_null
@@ -124,7 +124,7 @@ def _looked_up(reason: Reason, routes: Sequence[Route]) -> Carried | None:
     return None
 
 
-def _through_lookup(reason: Reason, route: Route, carried: Carried) -> list[str]:
+def _through_lookup(reason: Reason, route: Route, carried: CarriedColumn) -> list[str]:
     lookup, rows = carried.lookup, rows_of(reason, route)
     found = [
         f"Si la fila de {lookup.table} existe:",
@@ -162,7 +162,7 @@ def _allowed(reason: Reason, routes: Sequence[Route]) -> list[str]:
     return [f"{reason.column} admite, hacia {target}: {values}" for target, values in said.items()]
 
 
-def _passing(carried: Carried) -> str:
+def _passing(carried: CarriedColumn) -> str:
     known = [old for old, _ in carried.rule.values]
     spanish = [value for value in carried.target.allowed if value not in known]
     return "; o ya en español ".join(", ".join(map(printable, values)) for values in (known, spanish) if values)

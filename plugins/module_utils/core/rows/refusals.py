@@ -10,7 +10,7 @@ from ..errors import STEP_CHANGED_NOTHING, MigrationError
 from ..mapping.types import ForeignKey
 from ..sqltext import all_of, collated, ident, idents, indented, literal, qname, where_all
 from .repeated_keys import first_of_key, repeated_join, repeated_refusals, row_clave, same_row, unrepeated
-from .routes import Carried, Route, equals, in_order, joined_key, read
+from .routes import CarriedColumn, Route, equals, in_order, joined_key, read
 from .unreadable import readable
 from .values import Conversion, Refusal, convert, origin, type_family
 
@@ -72,7 +72,7 @@ def base_sql(route: Route, alias: str) -> str:
     )
 
 
-def conversion_of(route: Route, carried: Carried, alias: str) -> Conversion:
+def conversion_of(route: Route, carried: CarriedColumn, alias: str) -> Conversion:
     """Return the conversion of one carried column. Raises MigrationError where drift would have refused it."""
     conversion = convert(carried.rule, carried.source, carried.target, column_sql(route, carried, alias))
     if conversion is None:
@@ -85,7 +85,7 @@ def conversion_of(route: Route, carried: Carried, alias: str) -> Conversion:
     return conversion
 
 
-def column_sql(route: Route, carried: Carried, alias: str) -> str:
+def column_sql(route: Route, carried: CarriedColumn, alias: str) -> str:
     """Return the legacy value as SQL: a column, or what a lookup finds, or else one of the JSON keys."""
     found = read(carried.source, carried.alias if carried.rule.lookup else alias)
     if not carried.rule.json_keys:
@@ -98,7 +98,7 @@ def column_sql(route: Route, carried: Carried, alias: str) -> str:
     return f"coalesce({', '.join([f'{found}::text', *keys] if carried.rule.lookup else keys)})"
 
 
-def _lookup_join(route: Route, carried: Carried, prefix: str) -> str:
+def _lookup_join(route: Route, carried: CarriedColumn, prefix: str) -> str:
     lookup, value = carried.lookup, f"{prefix}{ident(carried.lookup.by)}"
     if carried.inherited and carried.found_by is not None:
         rows = first_of_key(route.schema, lookup.table, equals(carried.found_by, "x", value))

@@ -16,7 +16,7 @@ COLLATED = TEXT_TYPES - {"enum"}
 
 
 @dataclass(frozen=True)
-class Carried:
+class CarriedColumn:
     """One Spanish column that a pair fills. ``source``: the legacy column it comes from, for a lookup the column taken.
 
     ``alias``: under which the row looked up is joined; ``spanish`` says that it is a row of a Spanish table; ``keyed`` that all
@@ -51,7 +51,7 @@ class Route:
     schema: str
     legacy: Relation
     table: SpanishTable
-    carried: tuple[Carried, ...]
+    carried: tuple[CarriedColumn, ...]
     earlier: tuple[Route, ...] = ()
     parents: tuple[tuple[ForeignKey, tuple[Route, ...]], ...] = ()
     siblings: tuple[Pair, ...] = ()
@@ -117,11 +117,11 @@ class Route:
         """The same, qualified and quoted."""
         return qname(BOOKKEEPING, self.removal_name)
 
-    def carried_as(self, target: str) -> Carried | None:
+    def carried_as(self, target: str) -> CarriedColumn | None:
         """Return how the Spanish column of that name is carried, if it is."""
         return next((c for c in self.carried if c.target.name == target), None)
 
-    def value_of(self, carried: Carried) -> str:
+    def value_of(self, carried: CarriedColumn) -> str:
         """Return the column's value inside the forward SELECT, under its Spanish name where v holds it."""
         if carried.spanish:
             return f"{carried.alias}.{ident(carried.source.name)} AS {ident(carried.target.name)}"
@@ -217,16 +217,16 @@ def _route(mapping: TableMapping, catalogue: Catalogue, pair: Pair, before: tupl
 
 def _carried(
     mapping: TableMapping, catalogue: Catalogue, rule: ColumnRule, legacy: Relation, target: SpanishColumn, alias: str
-) -> Carried | None:
+) -> CarriedColumn | None:
     if rule.lookup is None:
         source = source_of(rule, legacy)
         if source is not None and rule.json_keys:
             source = LegacyColumn(source.name, "text", "text")
-        return None if source is None else Carried(rule, source, target)
+        return None if source is None else CarriedColumn(rule, source, target)
     spanish = next((t for t in mapping.tables if t.name == rule.lookup.table), None)
     if spanish is not None:
         taken = next(c for c in spanish.columns if c.name == rule.lookup.take)
-        return Carried(rule, LegacyColumn(taken.name, taken.type, taken.type), target, alias, spanish=True)
+        return CarriedColumn(rule, LegacyColumn(taken.name, taken.type, taken.type), target, alias, spanish=True)
     other = catalogue.relation(rule.lookup.table)
     columns = {c.name: c for c in other.columns} if other is not None else {}
     found, found_by = columns.get(rule.lookup.take), columns.get(rule.lookup.column)
@@ -235,7 +235,7 @@ def _carried(
     # an heir's rows are under no key of the table that it inherits from
     keys = () if other.inherited else (other.primary_key, *other.unique)
     keyed = {rule.lookup.take, rule.lookup.column} <= {name for key in keys for name in key}
-    return Carried(rule, found, target, alias, keyed=keyed, found_by=found_by, inherited=other.inherited)
+    return CarriedColumn(rule, found, target, alias, keyed=keyed, found_by=found_by, inherited=other.inherited)
 
 
 def read(column: LegacyColumn, alias: str) -> str:

@@ -1,0 +1,212 @@
+"""What must become of one legacy row: judged value by value, then among the rows that it meets.
+
+Of rows that meet, the one counts that comes first: an earlier pair's before a later one's, then the lowest key. It counts only
+where it is carried itself, which is asked of this same judge; since only earlier rows are asked, that ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import TypeVar
+
+from .binding import BoundColumn, BoundPair, clave_of
+from .fates import Candidates, Carried, Fate, Known, LegacyRow, Merged, Need, Refused, UnfitError, UnknownYetError
+from .narrowing import all_who, answered_rows, is_its_own_key
+from .numbers import lies_within
+from .row_values import MaybeText, raw_text, spanish_value
+
+_STRAY, _MISSING, _FORBIDDEN, _NO_PARENT, _TAKEN = "P0001", "23502", "23514", "23503", "23505"
+_T = TypeVar("_T")
+
+
+def judge(pair: BoundPair, row: LegacyRow, known: Known) -> Fate | frozenset[Need]:
+    """Return what must become of the row, one of those that the pair takes, or what has to be known for saying it."""
+    try:
+        return _fate(pair, row, known)
+    except UnknownYetError as asked:
+        return asked.needs
+
+
+def _fate(pair: BoundPair, row: LegacyRow, known: Known) -> Fate:
+    place = (row.table, pair.table.name, row.place)
+    if place in known.waiting:
+        raise UnknownYetError(known.waiting[place])
+    if place not in known.fates:
+        try:
+            known.fates[place] = _judged(pair, row, known)
+        except UnknownYetError as asked:
+            known.waiting[place] = asked.needs
+            raise
+    return known.fates[place]
+
+
+def _judged(pair: BoundPair, row: LegacyRow, known: Known) -> Fate:
+    alone = {(_STRAY, pair.dividing)} if pair.is_stray(row) else set[tuple[str, str]]()
+    if pair.may_repeat and _repeats_a_key(pair, row, known):
+        alone.add((_TAKEN, ", ".join(column.name for column in pair.key)))
+    if alone:
+        return Refused(frozenset(alone))
+    values, reasons = _values(pair, row, known)
+    winner = _first([partial(_merge_partner, pair, row, known), partial(_duplicate, pair, row, values, known)])
+    if winner is not None:
+        return Merged(winner)
+    met = _gathered([partial(_orphaned, pair, values, known), partial(_taken, pair, row, values, known)])
+    reasons |= {reason for found in met for reason in found}
+    return Refused(frozenset(reasons)) if reasons else Carried(values)
+
+
+def _values(pair: BoundPair, row: LegacyRow, known: Known) -> tuple[dict[str, MaybeText], set[tuple[str, str]]]:
+    """Each value that fits, and why another does not."""
+    values: dict[str, MaybeText] = {}
+    reasons: set[tuple[str, str]] = set()
+
+    def settle(name: str, column: BoundColumn) -> None:
+        names = pair.legacy_names((name,))
+        try:
+            value = spanish_value(pair, column, row, known)
+        except UnfitError as unfit:
+            reasons.add((unfit.sqlstate, names))
+            return
+        values[name] = value
+        if value is None and column.spanish.not_null:
+            reasons.add((_MISSING, names))
+        elif value is not None and not _is_allowed(column, value):
+            reasons.add((_FORBIDDEN, names))
+
+    _gathered([partial(settle, name, column) for name, column in pair.columns.items()])
+    return values, reasons
+
+
+def _is_allowed(column: BoundColumn, value: str) -> bool:
+    spanish = column.spanish
+    if spanish.allowed and value not in spanish.allowed:
+        return False
+    if spanish.minimum is None and spanish.maximum is None:
+        return True
+    return lies_within(value, spanish.minimum, spanish.maximum)
+
+
+def _repeats_a_key(pair: BoundPair, row: LegacyRow, known: Known) -> bool:
+    """Tell whether another row of the same key comes first, whichever pair it belongs to and whatever becomes of it."""
+    key = pair.key_of(row)
+    found = answered_rows(Candidates(pair.pair.source, pair.key[0].name, key[0]), known)
+    return any(other.place < row.place and pair.key_of(other) == key for other in found)
+
+
+def _merge_partner(pair: BoundPair, row: LegacyRow, known: Known) -> str | None:
+    """The row of an earlier pair with exactly the same value where this pair's rows are merged by it."""
+    by = pair.pair.merge_by
+    if by is None or by not in pair.columns:
+        return None
+    value = raw_text(pair, pair.columns[by], row, known)
+    if value is None:
+        return None
+
+    def partner(earlier: BoundPair) -> str | None:
+        exactly = partial(raw_text, earlier, earlier.columns[by])
+        found = [other for other in all_who(earlier, {by: value}, known) if exactly(other, known) == value]
+        carried = _first([partial(_accepted, earlier, other, known) for other in found])
+        return _spanish_key(pair, carried) if carried else None
+
+    return _first([partial(partner, earlier) for earlier in pair.earlier if by in earlier.columns])
+
+
+def _duplicate(pair: BoundPair, row: LegacyRow, values: dict[str, MaybeText], known: Known) -> str | None:
+    """The first of several rows that are one by the Spanish columns that rows are recognised by."""
+    wanted = {name: values.get(name) for name in pair.pair.match}
+    if not pair.pair.duplicates or None in wanted.values():
+        return None
+    carried = _earlier_with(pair, pair, row, wanted, known)
+    return _spanish_key(pair, carried) if carried else None
+
+
+def _orphaned(pair: BoundPair, values: dict[str, MaybeText], known: Known) -> set[tuple[str, str]]:
+    """A reason for each parent that is not carried."""
+    reasons: set[tuple[str, str]] = set()
+
+    def look(column: str, table: str, references: str, pairs: tuple[BoundPair, ...]) -> None:
+        value, lookup = values.get(column), pair.columns[column].rule.lookup
+        if value is None or (lookup is not None and (lookup.table, lookup.take) == (table, references)):
+            return  # what was found in the parent table itself is there
+        wanted: dict[str, MaybeText] = {references: value}
+        if pairs:
+            there = any(_gathered([partial(_is_carried, p, wanted, known) for p in pairs]))
+        else:
+            there = any(other.values[references] == value for other in answered_rows(Candidates(table, references, value), known))
+        if not there:
+            reasons.add((_NO_PARENT, pair.legacy_names((column,))))
+
+    _gathered([partial(look, key.column, key.table, key.references, pairs) for key, pairs in pair.parents])
+    return reasons
+
+
+def _taken(pair: BoundPair, row: LegacyRow, values: dict[str, MaybeText], known: Known) -> set[tuple[str, str]]:
+    """A reason for each unique value that a row which counts before this one has."""
+    table, reasons = pair.table, set[tuple[str, str]]()
+
+    def look(names: tuple[str, ...]) -> None:
+        wanted = {name: values.get(name) for name in names}
+        if None in wanted.values():
+            return
+        own = not is_its_own_key(pair, names) and not (pair.pair.duplicates and set(names) == set(pair.pair.match))
+        rivals = [p for p in pair.earlier if set(names) <= set(p.columns)] + ([pair] if own else [])
+        if any(_gathered([partial(_earlier_with, p, pair, row, wanted, known) for p in rivals])):
+            merged = pair.pair.merge_by is not None and set(names) == set(pair.pair.match)
+            reasons.add((_TAKEN, pair.legacy_names((str(pair.pair.merge_by),) if merged else names)))
+
+    unique = dict.fromkeys([table.primary_key, *table.unique])
+    _gathered([partial(look, names) for names in unique if set(names) <= set(pair.columns)])
+    return reasons
+
+
+def _earlier_with(
+    rival: BoundPair, pair: BoundPair, row: LegacyRow, wanted: dict[str, MaybeText], known: Known
+) -> Carried | None:
+    """The first carried row of ``rival`` that has these Spanish values and counts before the row."""
+    found = all_who(rival, wanted, known)
+    if rival is pair:
+        rank = pair.rank_of(row)
+        found = [other for other in found if rival.rank_of(other) < rank]
+    carried = _gathered([partial(_accepted, rival, other, known) for other in sorted(found, key=rival.rank_of)])
+    return next((one for one in carried if one and _has(one, wanted)), None)
+
+
+def _is_carried(pair: BoundPair, wanted: dict[str, MaybeText], known: Known) -> bool:
+    found = _gathered([partial(_accepted, pair, row, known) for row in all_who(pair, wanted, known)])
+    return any(one is not None and _has(one, wanted) for one in found)
+
+
+def _has(carried: Carried, wanted: dict[str, MaybeText]) -> bool:
+    return all(carried.values[name] == value for name, value in wanted.items())
+
+
+def _accepted(pair: BoundPair, row: LegacyRow, known: Known) -> Carried | None:
+    """The Spanish row that this one becomes; None where it becomes none, be it that PostgreSQL alone refused it."""
+    fate = _fate(pair, row, known)
+    stayed = (row.table, clave_of(pair.key_of(row))) in known.unforeseen
+    return fate if isinstance(fate, Carried) and not stayed else None
+
+
+def _spanish_key(pair: BoundPair, carried: Carried) -> str:
+    names = pair.table.primary_key if set(pair.table.primary_key) <= set(carried.values) else pair.pair.match
+    return clave_of(tuple(carried.values[name] for name in names))
+
+
+def _gathered(parts: Iterable[Callable[[], _T]]) -> list[_T]:
+    """Return what each part gives, or ask at once for everything that any of them lacks."""
+    found: list[_T] = []
+    needs: set[Need] = set()
+    for part in parts:
+        try:
+            found.append(part())
+        except UnknownYetError as asked:
+            needs |= asked.needs
+    if needs:
+        raise UnknownYetError(frozenset(needs))
+    return found
+
+
+def _first(parts: Iterable[Callable[[], _T | None]]) -> _T | None:
+    """Return the first thing that is found; asks for all that is lacking at once."""
+    return next((found for found in _gathered(parts) if found is not None), None)

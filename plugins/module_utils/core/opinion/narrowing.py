@@ -1,0 +1,63 @@
+"""Which legacy rows may have a Spanish value: asked wider than needed, but not of a whole table where a column narrows it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..mapping.column_types import INTEGERS, TEXTS, family
+from .binding import BoundColumn, BoundPair
+from .fates import Candidates, Everything, Known, LegacyRow, UnknownYetError
+from .values import is_text
+
+_AS_IT_IS = ("uuid", "date", "boolean", *INTEGERS)  # a value of such a type is written in one way only
+
+
+def answered_rows(asked: Candidates | Everything, known: Known) -> tuple[LegacyRow, ...]:
+    """Return the rows. Raises UnknownYetError where they were not read yet."""
+    if asked not in known.rows:
+        raise UnknownYetError(frozenset([asked]))
+    return known.rows[asked]
+
+
+def all_who(pair: BoundPair, wanted: Mapping[str, str | None], known: Known) -> list[LegacyRow]:
+    """Return the pair's legacy rows that may have these Spanish values, and perhaps others. Raises UnknownYetError."""
+    asked: list[Candidates] | None = None
+    for name, value in wanted.items():
+        found = None if value is None else _sources(pair.pair.source, pair.columns[name], value, known)
+        if found is not None and (asked is None or len(found) < len(asked)):
+            asked = found
+    needs: list[Candidates | Everything] = [Everything(pair.pair.source)] if asked is None else list(asked)
+    missing = frozenset(need for need in needs if need not in known.rows)
+    if missing:
+        raise UnknownYetError(missing)
+    rows = {row.place: row for need in needs for row in known.rows[need]}
+    return [row for row in rows.values() if pair.takes(row)]
+
+
+def is_its_own_key(pair: BoundPair, names: tuple[str, ...]) -> bool:
+    """Tell whether these Spanish columns are the legacy key, each value as it is, so that two rows never have the same."""
+    kept = [pair.columns[name].kept for name in names]
+    if any(c is None or c.base not in _AS_IT_IS for c in kept) or any(pair.columns[n].rule.default for n in names):
+        return False
+    return {c.name for c in kept if c is not None} == {c.name for c in pair.key}
+
+
+def _sources(table: str, column: BoundColumn, value: str, known: Known) -> list[Candidates] | None:
+    """What to ask for, or None where the column does not narrow."""
+    rule, lookup = column.rule, column.rule.lookup
+    if column.by is not None and lookup is not None and not rule.json_keys and rule.default is None:
+        found = answered_rows(Candidates(lookup.table, lookup.take, value), known)
+        keys = {key for row in found if (key := row.values[lookup.column]) is not None}
+        return [Candidates(table, column.by.name, key) for key in sorted(keys)]
+    kept = column.kept
+    if kept is None or rule.json_keys or rule.text_key:
+        return None
+    kind, empty = family(column.spanish.type), [None] if rule.default is not None else []
+    if kind in TEXTS and (is_text(kept.base) or kept.base in _AS_IT_IS):
+        texts = [legacy for legacy, spanish in rule.values if spanish.strip(" ") == value.strip(" ")]
+        return [Candidates(table, kept.name, text) for text in (*texts, value, *empty)]
+    if kind == "uuid" and is_text(kept.base):
+        return [Candidates(table, kept.name, value, loose=True), *(Candidates(table, kept.name, none) for none in empty)]
+    if kept.base in _AS_IT_IS and (kind == kept.base or kind in INTEGERS):
+        return [Candidates(table, kept.name, text) for text in (value, *empty)]
+    return None
