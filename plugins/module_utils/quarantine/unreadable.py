@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 from ..core.bookkeeping import BOOKKEEPING
 from ..core.rows.routes import Route
 from ..core.rows.unreadable import enter_sql, entered_sql
-from ..core.sqltext import ident, qname
+from ..core.sqltext import ident
 from ..core.words import number
 from ..server.db import Error, Row, T, execute, fetch_all, run_sql
+from ..server.stored_parts import StoredPart, stored_parts, unreadable_blocks
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -25,15 +26,6 @@ if TYPE_CHECKING:
 DAMAGED = ("XX", "58")
 TRIES = 3
 UNREADABLE_SHOWN = 5
-# The files of a table: its own, its partitions', its heirs'.
-FILES = """
-WITH RECURSIVE tree(oid) AS (
-  SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE (n.nspname, c.relname) = (%s, %s)
-  UNION SELECT i.inhrelid FROM tree JOIN pg_inherits i ON i.inhparent = tree.oid
-)
-SELECT c.oid, n.nspname, c.relname, pg_relation_size(c.oid) / current_setting('block_size')::bigint
-FROM tree JOIN pg_class c ON c.oid = tree.oid JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'r' ORDER BY c.oid
-"""
 # jsonb refuses some of what json accepts
 COLUMNS = """
 SELECT attname, atttypid = 'pg_catalog.json'::regtype FROM pg_attribute WHERE attrelid = %s AND attnum > 0 AND NOT attisdropped
@@ -105,9 +97,9 @@ def reopen_readable(conn: Connection, routes: Sequence[Route]) -> int:
     closed = 0
     for route in {r.pair.source: r for r in routes}.values():
         entries = fetch_all(conn, entered_sql(route))
-        files = {table: qname(schema, name) for table, schema, name, _ in _files(conn, route)} if entries else {}
+        parts = {part.oid: part for part in _parts(conn, route)} if entries else {}
         for entry, table, place in entries:
-            if table not in files or not _read(conn, table, files[table], place).columns:
+            if table not in parts or not _read(conn, parts[table], place).columns:
                 end = "estado = 'resuelta', resolucion = 'corregida', resuelta_at = now()"
                 closed += execute(conn, f"UPDATE {BOOKKEEPING}.cuarentena SET {end} WHERE id = %s", (entry,))
     return closed
@@ -116,9 +108,9 @@ def reopen_readable(conn: Connection, routes: Sequence[Route]) -> int:
 def find_unreadable(conn: Connection, route: Route) -> Iterator[Unreadable]:
     """Yield the rows of the route's legacy table that cannot be read and have no entry yet, in the open transaction."""
     known = {(table, place) for _, table, place in fetch_all(conn, entered_sql(route))}
-    for table, schema, name, pages in _files(conn, route):
-        for place in _damaged(conn, qname(schema, name), 0, pages):
-            if (table, place) not in known and (found := _read(conn, table, qname(schema, name), place)).columns:
+    for part in _parts(conn, route):
+        for place in _damaged(conn, part):
+            if (part.oid, place) not in known and (found := _read(conn, part, place)).columns:
                 yield found
 
 
@@ -131,38 +123,35 @@ def _read_by(routes: Sequence[Route]) -> list[Route]:
     return list(read.values())
 
 
-def _files(conn: Connection, route: Route) -> list[Row]:
-    return fetch_all(conn, FILES, (route.schema, route.pair.source))
+def _parts(conn: Connection, route: Route) -> list[StoredPart]:
+    return stored_parts(conn, route.schema, route.pair.source)
 
 
-def _damaged(conn: Connection, table: str, first: int, last: int) -> Iterator[str]:
-    """Yield the places of the rows on these pages that cannot be read: halved until a page is left, then row by row."""
-    where = f"FROM ONLY {table} l WHERE l.ctid >= '({first},0)' AND l.ctid < '({last},0)'"
-    if first >= last or not _failure(conn, f"SELECT sum(octet_length((l.*)::text)) {where}"):
-        return
-    if last - first > 1:
-        middle = (first + last) // 2
-        yield from _damaged(conn, table, first, middle)
-        yield from _damaged(conn, table, middle, last)
-        return
-    for (place,) in fetch_all(conn, f"SELECT l.ctid::text {where}"):
-        if _failure(conn, f"SELECT octet_length((l.*)::text) FROM ONLY {table} l WHERE l.ctid = '{place}'"):
-            yield place
+def _damaged(conn: Connection, part: StoredPart) -> Iterator[str]:
+    """Yield the places of the rows that cannot be read."""
+    whole = "octet_length((l.*)::text)"
+
+    def failure(first: int, end: int) -> str:
+        return _failure(conn, f"SELECT sum({whole}) {part.between(first, end)}")
+
+    for block, _ in unreadable_blocks(0, part.blocks, failure):
+        for (place,) in fetch_all(conn, f"SELECT l.ctid::text {part.between(block, block + 1)}"):
+            if _failure(conn, f"SELECT {whole} {part.at(place)}"):
+                yield place
 
 
-def _read(conn: Connection, table: int, name: str, place: str) -> Unreadable:
+def _read(conn: Connection, part: StoredPart, place: str) -> Unreadable:
     """Read a row column by column; no column is unreadable where it is gone."""
     parts, lost, state = [], [], ""
-    for column, is_json in fetch_all(conn, COLUMNS, (table,)):
+    for column, is_json in fetch_all(conn, COLUMNS, (part.oid,)):
         value = f"l.{ident(column)}{'::text' if is_json else ''}"
         rows: list[Row] = []
-        query = f"SELECT to_jsonb({value})::text FROM ONLY {name} l WHERE l.ctid = '{place}'"
-        if failed := _failure(conn, query, rows):
+        if failed := _failure(conn, f"SELECT to_jsonb({value})::text {part.at(place)}", rows):
             lost.append(column)
             state = state or failed
         elif rows:
             parts.append(f"{json.dumps(column, ensure_ascii=False)}: {'null' if rows[0][0] is None else rows[0][0]}")
-    return Unreadable(table, place, "{" + ", ".join(parts) + "}", tuple(lost), state)
+    return Unreadable(part.oid, place, "{" + ", ".join(parts) + "}", tuple(lost), state)
 
 
 def _enter(conn: Connection, route: Route, found: Unreadable, rehearsed: bool) -> list[str]:

@@ -16,6 +16,7 @@ from ..core.catalogue import Relation
 from ..core.sqltext import ident
 from ..core.survey.table_findings import Readable
 from ..server import db
+from ..server.stored_parts import StoredPart, stored_parts, unreadable_blocks
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -28,18 +29,6 @@ _SCANS = ("seqscan", "tidscan", "indexscan", "indexonlyscan", "bitmapscan")
 _BOUND = "SET LOCAL statement_timeout = '120s'"
 # Classes of SQLSTATE that a damaged row or file gives: internal and corrupted data, system errors, a value that is none.
 UNREADABLE = ("XX", "58", "22")
-_PARTS = """
-WITH RECURSIVE tree AS (
-  SELECT c.oid, 0 AS depth FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s AND c.relname = %s
-  UNION
-  SELECT i.inhrelid, t.depth + 1 FROM tree t JOIN pg_inherits i ON i.inhparent = t.oid
-)
-SELECT c.oid::bigint, quote_ident(n.nspname) || '.' || quote_ident(c.relname),
-       pg_relation_size(c.oid) / current_setting('block_size')::bigint, pg_table_size(c.oid),
-       CASE WHEN c.reltuples < 0 THEN pg_relation_size(c.oid) / 200.0 ELSE c.reltuples END::bigint
-FROM (SELECT oid, min(depth) AS depth FROM tree GROUP BY oid) t
-JOIN pg_class c ON c.oid = t.oid AND c.relkind = 'r' JOIN pg_namespace n ON n.oid = c.relnamespace ORDER BY t.depth, c.oid
-"""
 # What may lie outside the row or be compressed; the function that reads it whole, for its type.
 _VALUES = """
 SELECT a.attname, t.typname = 'bytea', a.attcollation <> 0
@@ -56,22 +45,6 @@ def reading(conn: Connection, scan: str) -> Iterator[None]:
         yield
 
 
-@dataclass(frozen=True)
-class StoredPart:
-    """A table with a file of its own: the legacy one, a partition or an heir. ``blocks`` and ``rows`` as the server knows."""
-
-    oid: int
-    name: str
-    blocks: int
-    size: int
-    rows: int
-
-
-def stored_parts(conn: Connection, schema: str, name: str) -> list[StoredPart]:
-    """Return where a table's rows lie: itself first, then its partitions and heirs, however far down."""
-    return [StoredPart(*row) for row in db.fetch_all(conn, _PARTS, (schema, name))]
-
-
 @dataclass
 class _Search:
     """Reads one part's blocks; ``key``: SQL of what a row is named by, ``whole``: of all its values."""
@@ -84,42 +57,30 @@ class _Search:
     broken: list[tuple[str, str]] = field(default_factory=list)
 
     def blocks(self, first: int, end: int) -> None:
-        """Read the blocks from ``first`` up to ``end``; halve what cannot be read."""
-        if len(self.broken) >= BROKEN_SHOWN:
-            return
-        try:
-            self.read += int(self._rows(first, end, self.whole)[0][0])
-        except db.Error as error:
-            why = reading_error(error)
-            if why is None:
-                raise
-            if end - first > 1:
-                middle = (first + end) // 2
-                self.blocks(first, middle)
-                self.blocks(middle, end)
-            else:
-                self._one_block(first, why)
-
-    def _one_block(self, block: int, why: str) -> None:
-        try:
-            rows = self._rows(block, block + 1, f"l.ctid::text, {self.key}")
-        except db.Error as error:
-            if reading_error(error) is None:
-                raise
-            self.broken.append((f"bloque {block}", why))
-            return
-        for place, key in rows:
+        """Read the blocks from ``first`` up to ``end``, and by themselves the rows of those that cannot be read."""
+        for block, why in unreadable_blocks(first, end, self._failure):
             try:
-                self._fetch(f"SELECT {self.whole} FROM ONLY {self.part.name} l WHERE l.ctid = '{place}'")
-                self.read += 1
+                rows = self._fetch(f"SELECT l.ctid::text, {self.key} {self.part.between(block, block + 1)}")
             except db.Error as error:
-                said = reading_error(error)
-                if said is None:
-                    raise
-                self.broken.append((key, said))
+                reading_error(error)
+                self.broken.append((f"bloque {block}", why))
+                continue
+            for place, key in rows:
+                try:
+                    self._fetch(f"SELECT {self.whole} {self.part.at(place)}")
+                    self.read += 1
+                except db.Error as error:
+                    self.broken.append((key, reading_error(error)))
 
-    def _rows(self, first: int, end: int, what: str) -> list[db.Row]:
-        return self._fetch(f"SELECT {what} FROM ONLY {self.part.name} l WHERE l.ctid >= '({first},0)' AND l.ctid < '({end},0)'")
+    def _failure(self, first: int, end: int) -> str:
+        """Read and count; once enough is broken, no further."""
+        if len(self.broken) >= BROKEN_SHOWN:
+            return ""
+        try:
+            self.read += int(self._fetch(f"SELECT {self.whole} {self.part.between(first, end)}")[0][0])
+        except db.Error as error:
+            return reading_error(error)
+        return ""
 
     def _fetch(self, query: str) -> list[db.Row]:
         with reading(self.conn, "tidscan"):
@@ -162,8 +123,8 @@ def _all_values(conn: Connection, part: StoredPart) -> str:
     return ", ".join(["count(*)", *reads])
 
 
-def reading_error(error: db.Error) -> str | None:
-    """Return what the server says where it cannot read what it has stored, None for every other error."""
-    if error.pgcode and error.pgcode[:2] in UNREADABLE:
-        return f"SQLSTATE {error.pgcode}: {error.diag.message_primary or ''}".rstrip(": ")
-    return None
+def reading_error(error: db.Error) -> str:
+    """Return what the server says where it cannot read what it has stored; raise every other error."""
+    if (error.pgcode or "")[:2] not in UNREADABLE:
+        raise error
+    return f"SQLSTATE {error.pgcode}: {error.diag.message_primary or ''}".rstrip(": ")

@@ -19,7 +19,8 @@ from ..core.survey.table_findings import (
     joined_columns,
 )
 from ..server import db
-from .row_reading import reading, stored_parts
+from ..server.stored_parts import stored_parts
+from .row_reading import reading
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
