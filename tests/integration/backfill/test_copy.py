@@ -279,6 +279,17 @@ def test_a_copy_that_begins_again_writes_only_the_row_that_differs(begin: Begin)
     assert {key for key in after if after[key] != touched[key]} == {customer(1)} == {k for k in before if before[k] != after[k]}
 
 
+def test_a_copy_closes_the_entry_of_a_row_that_it_carries_and_no_other(begin: Begin) -> None:
+    """By itself: a repair may be days away, and the listing asks people to correct what is right."""
+    database, jobs = begin(up_to="2.1")
+    before = quarantine(database)
+    database.query("DELETE FROM migracion.progreso_copia")
+    database.query("UPDATE customers SET full_name = 'Corto' WHERE id = %s", (customer(6),))
+    jobs.copy()
+    assert client(database, 6, "nombre_completo") == ("Corto",)
+    assert before.keys() - quarantine(database).keys() == {customer(6)}
+
+
 def test_an_entry_follows_its_row_while_that_stays_refused(begin: Begin) -> None:
     database, jobs = begin(up_to="2.1")
     database.query("UPDATE customers SET city = 'Loja', full_name = repeat('n', 256) WHERE id = %s", (customer(10),))

@@ -288,11 +288,22 @@ def readable(folder: Path, texts: dict[str, str]) -> list[Path]:
     return sorted(folder.iterdir())
 
 
-def test_the_signed_files_run_by_themselves_in_the_order_of_their_names(
+OPEN_TO_ALL = """
+SELECT o.name FROM (
+  SELECT proname, coalesce(proacl, acldefault('f', proowner)) FROM pg_proc WHERE pronamespace = 'migracion'::regnamespace
+  UNION ALL SELECT relname, relacl FROM pg_class WHERE relnamespace = 'migracion'::regnamespace
+) o (name, acl), aclexplode(o.acl) a WHERE a.grantee = 0
+"""
+
+
+def test_the_signed_files_run_by_themselves_in_the_order_of_their_names_and_open_nothing_to_everybody(
     new_database: Callable[..., Database], server: Any
 ) -> None:
     database = new_database()
+    for kind in ("TABLES", "FUNCTIONS"):
+        database.query(f"ALTER DEFAULT PRIVILEGES FOR ROLE {database.role} GRANT ALL ON {kind} TO PUBLIC")
     psql(database, *readable(server.home / "firmados", FILES))
+    assert database.query(OPEN_TO_ALL) == []
     made = "SELECT count(*) FROM pg_class WHERE relnamespace = 'migracion'::regnamespace AND relkind = 'v'"
     assert database.value(made) == len(PAIRS)
 
