@@ -33,7 +33,7 @@ def unidentified(conn: Connection, schema: str, names: Iterable[str]) -> list[Un
     found = []
     for table, column, listing in db.fetch_all(conn, _PUBLISHED, (schema, list(names))):
         name = qname(schema, table)
-        for statement in (f"UPDATE {name} SET {ident(column)} = {ident(column)} WHERE true", f"DELETE FROM {name} WHERE true"):
+        for statement in (f"UPDATE {name} SET {ident(column)} = {ident(column)} WHERE false", f"DELETE FROM {name} WHERE false"):
             try:
                 with db.rolled_back(conn):
                     db.run_sql(conn, f"EXPLAIN {statement}")

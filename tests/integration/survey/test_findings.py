@@ -117,6 +117,7 @@ CASES: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
 }
 
 
+@pytest.mark.names("server/published.unidentified")
 @pytest.mark.parametrize("case", CASES)
 def test_what_is_found_is_said_and_gone_after_the_printed_statement(begin: Begin, case: str) -> None:
     statement, name, verdict, words = CASES[case]
