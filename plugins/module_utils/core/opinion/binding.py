@@ -89,7 +89,7 @@ class BoundPair:
             yield column.by.name
         elif column.rule.lookup is not None:
             yield from self._behind(column.rule.lookup.by)
-        if column.source is not None:
+        elif column.source is not None:
             yield column.source.name
 
 

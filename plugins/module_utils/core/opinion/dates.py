@@ -42,7 +42,7 @@ def utc_of_iso(text: str) -> str | None:
     if year == 0 or hour > 23 or second > 59 or int(found[10] or 0) > 14:
         return None
     if not 1 <= month <= 12 or not 1 <= day <= _days_of(year, month) or minute > 59 or int(found[11] or 0) > 59:
-        return None
+        raise UnfitError(NO_DATE)
     away = (int(found[10] or 0) * 60 + int(found[11] or 0)) * 60 * _SECOND * (-1 if found[9] == "-" else 1)
     ticks = _ticks(year, month, day) + ((hour * 60 + minute) * 60 + second) * _SECOND + _fraction(found[7])
     return _text_of(ticks - away)

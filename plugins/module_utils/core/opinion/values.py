@@ -62,7 +62,10 @@ def jsonb_of(text: str, known: Known, codec: str = "utf-8") -> str:
 
     Raises UnfitError where it is none, UnknownYetError where it is so deep that the server has to be asked.
     """
-    written = written_json(parsed_json(text, codec), codec)
+    try:
+        written = written_json(parsed_json(text, codec), codec)
+    except UnfitError:  # whatever is wrong with it, a number included
+        raise UnfitError(NO_JSON) from None
     if depth_of(text) > DEEP and answer(DeepJson(text), known) is None:
         raise UnfitError(NO_JSON)
     return written
