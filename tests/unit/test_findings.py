@@ -14,7 +14,7 @@ from plugins.module_utils.core.survey.server_findings import Standbys, clock_fin
     [(60, True, "bien"), (-60, True, "bien"), (61, True, "impide"), (-432000, True, "impide"), (432000, False, "aviso")],
 )
 def test_clocks_more_than_a_minute_apart_bar_the_way_forward_alone(seconds: float, forward: bool, verdict: str) -> None:
-    [found] = clock_findings([(seconds, "2026-01-06 00:00:00 UTC", "2026-01-01 00:00:00 UTC")], forward=forward)
+    [found] = clock_findings((seconds, "2026-01-06 00:00:00 UTC", "2026-01-01 00:00:00 UTC"), forward=forward)
     assert found.verdict == verdict
     assert ("servidor 2026-01-06" in found.value and "esta máquina 2026-01-01" in found.value) == (verdict != "bien")
 
@@ -34,12 +34,12 @@ def test_clocks_more_than_a_minute_apart_bar_the_way_forward_alone(seconds: floa
     ],
 )
 def test_a_commit_that_would_wait_for_ever_bars(standbys: Standbys, verdict: str, mends: bool) -> None:
-    [found] = standby_findings([standbys])
+    [found] = standby_findings(standbys)
     assert (found.verdict, bool(found.mend)) == (verdict, mends)
 
 
 def test_a_server_newer_than_any_that_was_tried_is_named() -> None:
-    assert [f.verdict for f in version_findings([("18.4", 18), ("19beta1", 19)])] == ["bien", "aviso"]
+    assert [f.verdict for v in (("18.4", 18), ("19beta1", 19)) for f in version_findings(v)] == ["bien", "aviso"]
 
 
 def sequence(**changed: object) -> SequenceFacts:

@@ -59,6 +59,12 @@ class _Page:
         self.found += [f for f in (judge(answers) if answers or not failed else []) if not (failed and f.verdict == GOOD)]
         self.found += failed
 
+    def ask_one(
+        self, name: str, question: Callable[[], _Answer], judge: Callable[[_Answer], list[Finding]], unasked: str = NOTICE
+    ) -> None:
+        """The same with a single question, about the whole database."""
+        self.ask(name, [("", question)], lambda answers: judge(answers[0]), unasked)
+
 
 def look(
     conn: Connection,
@@ -76,28 +82,28 @@ def look(
     Raises psycopg2's error only where the connection is lost.
     """
     page = _Page(conn)
-    page.ask(of_server.ENCODING, [("", lambda: server_state.encoding(conn, texts))], of_server.encoding_findings, BAR)
+    page.ask_one(of_server.ENCODING, lambda: server_state.encoding(conn, texts), of_server.encoding_findings, BAR)
     if of_server.bars_everything(page.found):
         return page.found
     if runbook.sha256:
-        build = partial(of_server.Build, runbook.version, runbook.sha256)
-        asked = [("", lambda: build(server_state.build_before(conn, runbook.run_id)))]
-        page.ask("versión del runbook", asked, of_server.build_findings)
+        page.ask_one("versión del runbook", lambda: _build(conn, runbook), of_server.build_findings)
     _server(page, mapping, catalogue, forward)
     _tables(page, mapping, catalogue)
     _around(page, mapping, catalogue)
     return page.found
 
 
+def _build(conn: Connection, runbook: Runbook) -> of_server.Build:
+    return of_server.Build(runbook.version, runbook.sha256, server_state.build_before(conn, runbook.run_id))
+
+
 def _server(page: _Page, mapping: TableMapping, catalogue: Catalogue, forward: bool) -> None:
     conn, names = page.conn, [r.name for r in catalogue.relations]
-    page.ask("versión de PostgreSQL", [("", lambda: server_state.version(conn))], of_server.version_findings)
-    page.ask("relojes", [("", lambda: server_state.clocks(conn))], partial(of_server.clock_findings, forward=forward))
-    page.ask(
-        "orden de los textos", [("", lambda: server_state.changed_sorting(conn, mapping, names))], of_server.sorting_findings
-    )
-    page.ask("réplicas síncronas", [("", lambda: server_state.standbys(conn))], of_server.standby_findings)
-    page.ask("transacciones preparadas", [("", lambda: server_state.prepared_transactions(conn))], of_server.prepared_findings)
+    page.ask_one("versión de PostgreSQL", lambda: server_state.version(conn), of_server.version_findings)
+    page.ask_one("relojes", lambda: server_state.clocks(conn), partial(of_server.clock_findings, forward=forward))
+    page.ask_one("orden de los textos", lambda: server_state.changed_sorting(conn, mapping, names), of_server.sorting_findings)
+    page.ask_one("réplicas síncronas", lambda: server_state.standbys(conn), of_server.standby_findings)
+    page.ask_one("transacciones preparadas", lambda: server_state.prepared_transactions(conn), of_server.prepared_findings)
 
 
 def _tables(page: _Page, mapping: TableMapping, catalogue: Catalogue) -> None:
@@ -145,21 +151,21 @@ def _tables(page: _Page, mapping: TableMapping, catalogue: Catalogue) -> None:
 
 def _around(page: _Page, mapping: TableMapping, catalogue: Catalogue) -> None:
     conn, names = page.conn, [r.name for r in catalogue.relations]
-    page.ask("columnas identity", [("", lambda: table_state.identity_columns(conn, mapping, names))], of_tables.identity_findings)
-    page.ask(
+    page.ask_one("columnas identity", lambda: table_state.identity_columns(conn, mapping, names), of_tables.identity_findings)
+    page.ask_one(
         "colaciones de lo que se une",
-        [("", lambda: table_state.joined_sortings(conn, mapping, catalogue))],
+        lambda: table_state.joined_sortings(conn, mapping, catalogue),
         of_tables.sorting_of_joins,
     )
-    page.ask("permisos de nadie", [("", lambda: orphan_grants(conn, mapping.schema, names))], of_server.orphan_findings)
-    page.ask(
+    page.ask_one("permisos de nadie", lambda: orphan_grants(conn, mapping.schema, names), of_server.orphan_findings)
+    page.ask_one(
         "claves foráneas de otros",
-        [("", lambda: server_state.foreign_references(conn, mapping))],
+        lambda: server_state.foreign_references(conn, mapping),
         of_server.reference_findings,
     )
     everything = [*names, *(t.name for t in mapping.tables)]
-    page.ask(
+    page.ask_one(
         "identidad de réplica",
-        [("", lambda: unidentified(conn, mapping.schema, everything))],
+        lambda: unidentified(conn, mapping.schema, everything),
         of_server.identity_of_replicas,
     )

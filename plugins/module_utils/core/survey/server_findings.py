@@ -17,9 +17,9 @@ NEWEST_SERVER = 18
 SUPERUSER = "un superusuario; en un servicio gestionado, su soporte"
 
 
-def encoding_findings(answers: list[tuple[str, list[str]]]) -> list[Finding]:
+def encoding_findings(answer: tuple[str, list[str]]) -> list[Finding]:
     """(encoding, texts of ours that it cannot hold). SQL_ASCII says of no text what it means, so nothing can be carried."""
-    return [_encoding(encoding, unfit) for encoding, unfit in answers]
+    return [_encoding(*answer)]
 
 
 def bars_everything(findings: Iterable[Finding]) -> bool:
@@ -40,17 +40,13 @@ def _encoding(encoding: str, unfit: list[str]) -> Finding:
     return Finding(name, encoding, "UTF8")
 
 
-def clock_findings(clocks: list[tuple[float, str, str]], *, forward: bool) -> list[Finding]:
+def clock_findings(clocks: tuple[float, str, str], *, forward: bool) -> list[Finding]:
     """``clocks``: seconds that the server's is ahead of the runner's, and both as text. Only the way forward is barred."""
-    return [_clock(*clock, forward) for clock in clocks]
-
-
-def _clock(seconds: float, server: str, runner: str, forward: bool) -> Finding:
-    name, limit = "relojes", f"{CLOCKS_APART} s de diferencia como mucho"
+    name, limit, (seconds, server, runner) = "relojes", f"{CLOCKS_APART} s de diferencia como mucho", clocks
     if abs(seconds) <= CLOCKS_APART:
-        return Finding(name, f"{abs(seconds):.0f} s de diferencia", limit)
+        return [Finding(name, f"{abs(seconds):.0f} s de diferencia", limit)]
     value = f"servidor {server}, esta máquina {runner}: {duration(abs(seconds))} de diferencia"
-    return Finding(name, value, limit, BAR if forward else NOTICE, note="Ponga en hora la máquina que vaya mal y repita.")
+    return [Finding(name, value, limit, BAR if forward else NOTICE, note="Ponga en hora la máquina que vaya mal y repita.")]
 
 
 @dataclass(frozen=True)
@@ -63,7 +59,7 @@ class Prepared:
     age: float
 
 
-def prepared_findings(answers: list[list[Prepared]]) -> list[Finding]:
+def prepared_findings(prepared: list[Prepared]) -> list[Finding]:
     """A transaction prepared and never finished keeps its locks, and everybody's old rows, for good."""
     name, limit = "transacciones preparadas", "ninguna"
     return [
@@ -76,7 +72,6 @@ def prepared_findings(answers: list[list[Prepared]]) -> list[Finding]:
             f"{p.owner} o un superusuario, en la base {p.database}",
             "Retiene sus bloqueos hasta que alguien la termine; COMMIT PREPARED, en vez de ROLLBACK, la confirma.",
         )
-        for prepared in answers
         for p in prepared
     ] or [Finding(name, "ninguna", limit)]
 
@@ -94,9 +89,9 @@ class Standbys:
     fixed: bool
 
 
-def standby_findings(answers: list[Standbys]) -> list[Finding]:
+def standby_findings(found: Standbys) -> list[Finding]:
     """A COMMIT waits for each synchronous standby that is asked for, for ever where it is gone."""
-    return [_standbys(found) for found in answers]
+    return [_standbys(found)]
 
 
 def _standbys(found: Standbys) -> Finding:
@@ -117,10 +112,11 @@ def _standbys(found: Standbys) -> Finding:
     return Finding(name, f"{value}: responde {found.synchronous}", limit)
 
 
-def version_findings(answers: list[tuple[str, int]]) -> list[Finding]:
+def version_findings(answer: tuple[str, int]) -> list[Finding]:
     """(version, major): the connection refuses what is older than the oldest; what is newer has been tried by nobody."""
-    limit = f"de 14 a {NEWEST_SERVER}"
-    return [Finding("versión de PostgreSQL", v, limit, NOTICE if major > NEWEST_SERVER else GOOD) for v, major in answers]
+    version, major = answer
+    verdict = NOTICE if major > NEWEST_SERVER else GOOD
+    return [Finding("versión de PostgreSQL", version, f"de 14 a {NEWEST_SERVER}", verdict)]
 
 
 @dataclass(frozen=True)
@@ -132,18 +128,14 @@ class Build:
     before: str
 
 
-def build_findings(answers: list[Build]) -> list[Finding]:
+def build_findings(build: Build) -> list[Finding]:
     """Phases of one migration are meant for one state of the code, on every machine."""
     name, limit = "versión del runbook", "la misma en cada fase y máquina"
+    value = f"{build.version}, sha256 {build.sha256[:16]}"
+    if build.before in ("", build.sha256):
+        return [Finding(name, value, limit)]
     note = "La ejecución anterior fue con otra: si no la cambió a propósito, mire qué carpeta y qué colección se usan."
-    found = []
-    for b in answers:
-        value = f"{b.version}, sha256 {b.sha256[:16]}"
-        other = b.before not in ("", b.sha256)
-        found.append(
-            Finding(name, f"{value}; antes, {b.before[:16]}", limit, NOTICE, note=note) if other else Finding(name, value, limit)
-        )
-    return found
+    return [Finding(name, f"{value}; antes, {build.before[:16]}", limit, NOTICE, note=note)]
 
 
 @dataclass(frozen=True)
@@ -155,23 +147,19 @@ class SortingVersion:
     actual: str
 
 
-def sorting_findings(answers: list[list[SortingVersion]]) -> list[Finding]:
+def sorting_findings(changed: list[SortingVersion]) -> list[Finding]:
     """An index on text that an older library sorted may not find what is there, and let a double in."""
     name, limit = "orden de los textos", "la versión de los índices"
     note = "Rehaga los índices de texto (REINDEX) antes de la noche: con otra versión no encuentran lo que hay."
-    return [
-        Finding(name, f"{c.what}: índices de {c.recorded}, ahora {c.actual}", limit, NOTICE, note=note)
-        for changed in answers
-        for c in changed
-    ] or [Finding(name, "sin cambios de versión", limit)]
+    return [Finding(name, f"{c.what}: índices de {c.recorded}, ahora {c.actual}", limit, NOTICE, note=note) for c in changed] or [
+        Finding(name, "sin cambios de versión", limit)
+    ]
 
 
-def orphan_findings(answers: list[list[OrphanGrant]]) -> list[Finding]:
+def orphan_findings(orphans: list[OrphanGrant]) -> list[Finding]:
     """No REVOKE reaches a role without a name, so no statement is offered."""
     name, limit, note = "permisos de nadie", "ninguno", NOBODYS[0].upper() + NOBODYS[1:]
-    return [Finding(name, o.phrase, limit, NOTICE, note=note) for orphans in answers for o in orphans] or [
-        Finding(name, "ninguno", limit)
-    ]
+    return [Finding(name, o.phrase, limit, NOTICE, note=note) for o in orphans] or [Finding(name, "ninguno", limit)]
 
 
 @dataclass(frozen=True)
@@ -184,7 +172,7 @@ class ForeignReference:
     action: str
 
 
-def reference_findings(answers: list[list[ForeignReference]]) -> list[Finding]:
+def reference_findings(references: list[ForeignReference]) -> list[Finding]:
     """What such a table refers to is neither removed nor emptied, so the way back would stop there."""
     name, limit = "claves foráneas de otros", "ninguna a tablas en español"
     return [
@@ -197,7 +185,6 @@ def reference_findings(answers: list[list[ForeignReference]]) -> list[Finding]:
             f"quien posee {r.table}",
             "Las filas a las que apunte no se retiran, y deshacer fase2 o fase1 se detendría: entonces, no antes, quítela.",
         )
-        for references in answers
         for r in references
     ] or [Finding(name, "ninguna", limit)]
 
@@ -211,11 +198,9 @@ class Unidentified:
     mend: str
 
 
-def identity_of_replicas(answers: list[list[Unidentified]]) -> list[Finding]:
+def identity_of_replicas(tables: list[Unidentified]) -> list[Finding]:
     """A legacy table's services meet it themselves; a Spanish one stops fase1, and every copy, until it is mended."""
     name, limit = "identidad de réplica", "UPDATE y DELETE posibles en lo publicado"
-    return [
-        Finding(name, f"{u.table}: {u.said}", limit, NOTICE, f"{u.mend};", f"quien posee {u.table}")
-        for tables in answers
-        for u in tables
-    ] or [Finding(name, "todas la tienen", limit)]
+    return [Finding(name, f"{u.table}: {u.said}", limit, NOTICE, f"{u.mend};", f"quien posee {u.table}") for u in tables] or [
+        Finding(name, "todas la tienen", limit)
+    ]

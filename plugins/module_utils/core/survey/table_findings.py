@@ -221,11 +221,11 @@ def joined_columns(mapping: TableMapping, catalogue: Catalogue) -> Iterator[tupl
                 yield from ((child, parent) for parent in places.get((key.table, key.references), []))
 
 
-def sorting_of_joins(answers: list[list[tuple[Sorting, Sorting]]]) -> list[Finding]:
+def sorting_of_joins(joins: list[tuple[Sorting, Sorting]]) -> list[Finding]:
     """Texts are compared by their bytes, whatever their columns say: named, so that nobody is surprised."""
     name, limit, note = "colaciones de lo que se une", "la misma", "Aquí se comparan sus bytes, digan lo que digan las columnas."
     found: dict[str, None] = {}
-    for one, other in (pair for joins in answers for pair in joins):
+    for one, other in joins:
         if one.collation != other.collation:
             found[f"{one.column} ({one.collation}) y {other.column} ({other.collation})"] = None
         for column in (one, other):
@@ -264,9 +264,9 @@ def readable_findings(tables: list[Readable]) -> list[Finding]:
     return [*found, Finding(name, value, limit, GOOD)]
 
 
-def identity_findings(answers: list[list[tuple[str, str]]]) -> list[Finding]:
+def identity_findings(columns: list[tuple[str, str]]) -> list[Finding]:
     """(column, ALWAYS or BY DEFAULT): whoever inserts needs no right to such a sequence, but to the Spanish table's."""
     name, limit = "columnas identity", "ninguna"
     note = "Quien inserta en ella no necesita permiso sobre su secuencia; en la tabla en español sí, y fase1 se lo da."
-    found = [Finding(name, f"{column} ({kind})", limit, NOTICE, note=note) for columns in answers for column, kind in columns]
+    found = [Finding(name, f"{column} ({kind})", limit, NOTICE, note=note) for column, kind in columns]
     return found or [Finding(name, "ninguna", limit)]
