@@ -249,11 +249,23 @@ SELECT o.name, a.grantee FROM (
 """
 
 
+def give_away_what_is_made(database: Database) -> None:
+    for kind in ("TABLES", "FUNCTIONS"):
+        database.query(f"ALTER DEFAULT PRIVILEGES FOR ROLE {database.role} GRANT ALL ON {kind} TO PUBLIC, anon")
+
+
 def test_the_copy_alone_leaves_nothing_of_schema_migracion_open(begin: Begin) -> None:
     """It makes views and functions itself, and default privileges would give them away."""
     database, jobs = begin(up_to="fase1", subphase="2.1")
-    for kind in ("TABLES", "FUNCTIONS"):
-        database.query(f"ALTER DEFAULT PRIVILEGES FOR ROLE {database.role} GRANT ALL ON {kind} TO PUBLIC, anon")
+    give_away_what_is_made(database)
     jobs.copy()
     assert database.value("SELECT count(*) FROM pg_views WHERE schemaname = 'migracion'") > 0
+    assert database.query(OPENED) == []
+
+
+def test_fase0_alone_leaves_nothing_of_schema_migracion_open(begin: Begin) -> None:
+    database, jobs = begin()
+    give_away_what_is_made(database)
+    jobs.approve()
+    assert database.value("SELECT count(*) FROM pg_proc WHERE pronamespace = 'migracion'::regnamespace") > 0
     assert database.query(OPENED) == []
