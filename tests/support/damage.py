@@ -54,3 +54,12 @@ def hide_from_index(database: Database, statement: str, index: str) -> None:
         cursor.execute(ready, (False, index))
         cursor.execute(statement)
         cursor.execute(ready, (True, index))
+
+
+def put_bytes(database: Database, statements: str) -> None:
+    """Run statements in which E'' may give bytes that are no letters in UTF8, as a client or an extension with a fault does."""
+    encoding = "UPDATE pg_database SET encoding = pg_char_to_encoding(%s) WHERE datname = %s"
+    database.query(encoding, ("SQL_ASCII", database.name))
+    with database.cursor() as cursor:
+        cursor.execute(statements)
+    database.query(encoding, ("UTF8", database.name))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -133,5 +134,6 @@ def pending_propagations(conn: Connection) -> int:
 
 
 def jsonb_text(value: Any) -> str:
-    """JSON text for a jsonb parameter; NUL, which jsonb refuses, is written out."""
-    return json.dumps(value, ensure_ascii=False, default=str).replace("\\u0000", "\\\\u0000")
+    """JSON text for a jsonb parameter; NUL and bytes that are no letters, which jsonb refuses, are written out."""
+    text = json.dumps(value, ensure_ascii=False, default=str).replace("\\u0000", "\\\\u0000")
+    return re.sub("[\ud800-\udfff]", lambda found: f"\\\\u{ord(found[0]):04x}", text)

@@ -13,7 +13,7 @@ from ..core.server.address import Address, address_from, explain_login, paramete
 from ..core.server.session import EXPECTED, LIFE_SIGNS, unexpected_settings, wanted_settings, wrong_settings
 from . import lifeline
 from .beside import without_libpq_environment
-from .db import explain_error, fetch_all, fetch_one
+from .db import CLIENT_ENCODING, explain_error, fetch_all, fetch_one
 from .lookout import attend
 from .probe import reach
 
@@ -90,7 +90,7 @@ def _require_version(conn: Connection) -> None:
 def _settle(conn: Connection, run_id: str) -> None:
     """SET after the login (poolers refuse startup parameters) and read back; what this server does not know is left out."""
     wanted = wanted_settings(run_id)
-    conn.set_client_encoding("UTF8")
+    conn.set_client_encoding(CLIENT_ENCODING)
     # Not yet our search_path: everything qualified, and no unnest of two arrays, which cannot be.
     fetch_all(conn, f"SELECT pg_catalog.set_config(key, value, false) {SETTINGS_TABLE} {KNOWN}", (json.dumps(wanted),))
     for sign in LIFE_SIGNS.items():

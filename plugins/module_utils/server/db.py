@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -58,8 +59,28 @@ class QuotedText:
         return f" {literal(self.text)}".encode(self.encoding)
 
 
+# PostgreSQL's other name for UTF8: that one psycopg2 decodes by itself, without asking which codec.
+CLIENT_ENCODING, LOSSLESS = "UNICODE", "utf8_sin_perdida"
+
+
+def _lossless(name: str) -> codecs.CodecInfo | None:
+    """UTF-8 in which a byte that is no letter stays what it is: of two texts that differ none may look like the other."""
+    if name != LOSSLESS:
+        return None
+
+    def encode(text: str, _: str = "") -> tuple[bytes, int]:
+        return text.encode("utf-8", "surrogateescape"), len(text)
+
+    def decode(raw: Any, _: str = "") -> tuple[str, int]:
+        return bytes(raw).decode("utf-8", "surrogateescape"), len(raw)
+
+    return codecs.CodecInfo(encode, decode, name=LOSSLESS)
+
+
 if psycopg2 is not None:
     psycopg2.extensions.register_adapter(str, QuotedText)
+    codecs.register(_lossless)
+    psycopg2.extensions.encodings[CLIENT_ENCODING] = LOSSLESS
 
 
 def execute(conn: Connection, query: Query, params: Params = None) -> int:

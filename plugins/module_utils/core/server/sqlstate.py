@@ -13,6 +13,10 @@ REPORT = "Envíe esta línea y el registro de la ejecución a quien mantiene el 
 
 # What it means, and the next move.
 SENTENCES = {
+    "22021": (
+        "una clave tiene bytes que no son letras de la codificación de la base, y ninguna sentencia puede nombrarla",
+        "Corrija esa clave y repita la orden.",
+    ),
     "22P05": (
         "la codificación de la base no tiene alguna letra de lo que se le envió",
         "Ejecute fase0.yml --check con el mismo -i, que lo explica.",
