@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from plugins.module_utils.core.catalogue import Catalogue
@@ -20,16 +20,21 @@ Difference = tuple[str, str, str, object, object]  # pair, clave, what, as the S
 def disagreements(conn: Any, mapping: TableMapping, catalogue: Catalogue | None = None) -> list[Difference]:
     """Every row of every pair, judged by both in one snapshot; the views are installed."""
     catalogue = catalogue or read_catalogue(conn, mapping)
-    routes = {(r.pair.source, r.pair.target): r for r in routes_of(mapping, catalogue)}
-    bound, found = bound_here(conn, mapping, catalogue), list[Difference]()
+    bound, routes = bound_here(conn, mapping, catalogue), routes_of(mapping, catalogue)
     with db.transaction(conn, isolation="REPEATABLE READ", read_only=True):
-        for table in dict.fromkeys(p.pair.source for p in bound.pairs):
-            rows = list(read_rows(conn, bound, table))
-            said = dict(zip(claves(bound, rows), zip(rows, opinions(conn, bound, rows), strict=True), strict=True))
-            for p in bound.pairs:
-                if p.pair.source == table:
-                    mine = {clave: fate for clave, (row, fate) in said.items() if bound.pair_of(row) is p}
-                    found += _compared(conn, p, routes[p.pair.source, p.pair.target], mine)
+        return compare(conn, bound, routes, list(dict.fromkeys(p.pair.source for p in bound.pairs)))
+
+
+def compare(conn: Any, bound: Bound, routes: Iterable[Route], tables: Iterable[str]) -> list[Difference]:
+    """The same of the rows of some legacy tables, in the transaction that is open."""
+    found, named = list[Difference](), {(r.pair.source, r.pair.target): r for r in routes}
+    for table in tables:
+        rows = list(read_rows(conn, bound, table))
+        said = dict(zip(claves(bound, rows), zip(rows, opinions(conn, bound, rows), strict=True), strict=True))
+        for p in bound.pairs:
+            if p.pair.source == table:
+                mine = {clave: fate for clave, (row, fate) in said.items() if bound.pair_of(row) is p}
+                found += _compared(conn, p, named[p.pair.source, p.pair.target], mine)
     return found
 
 

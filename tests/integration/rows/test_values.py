@@ -186,6 +186,7 @@ def test_every_conversion_judges_as_insert_does(bench: Bench, source: str, targe
 ZONES = ("UTC", "America/Guayaquil", "America/New_York", "Australia/Lord_Howe", "Pacific/Kiritimati")
 LOCAL_TIMES = [
     *(None, "infinity", "-infinity", "2026-11-20 21:30", "1890-01-01", "0001-12-31 23:59:59 BC"),
+    *("4714-11-25 BC", "4713-01-01 BC", "294276-12-30 23:59:59.999999"),  # a day from the ends of what PostgreSQL can say
     # an hour that comes twice, one that never comes
     *("2026-11-01 01:30", "2026-03-08 02:30", "2026-04-05 01:45", "2026-10-04 02:15"),
 ]

@@ -301,7 +301,7 @@ def test_a_request_finds_its_client_in_the_spanish_table_by_its_spanish_phone() 
         (None, '{"phone": ""}', ""),
         (None, None, ("23502", "user_id")),
         (None, '["phone"]', ("23502", "user_id")),
-        (None, '{"phone": "' + "x" * 21 + '"}', ("22001", "metadata")),
+        (None, '{"phone": "' + "x" * 21 + '"}', ("22001", "users.phone_number")),
         (uuid("a", 2), None, ("22001", "users.phone_number")),
     ],
 )

@@ -215,7 +215,9 @@ TIMES = [
     (TIMESTAMP, "Pacific/Kiritimati", "2026-01-01 00:00:00", "2025-12-31 10:00:00"),
     (TIMESTAMP, "America/Guayaquil", "20000-01-01 00:00:00", "20000-01-01 05:00:00"),
     (TIMESTAMP, "America/Guayaquil", "294276-12-31 23:59:59", "22008"),
-    (TIMESTAMP, "Asia/Tokyo", "4714-11-24 00:00:00 BC", "22008"),
+    (TIMESTAMP, "Asia/Tokyo", "4714-11-24 23:59:59 BC", "22008"),
+    (TIMESTAMP, "Asia/Tokyo", "4714-11-25 10:00:00 BC", "4714-11-25 00:41:01 BC"),
+    (TIMESTAMP, "Asia/Tokyo", "294276-12-30 23:59:59.999999", "294276-12-30 14:59:59.999999"),
 ]
 
 

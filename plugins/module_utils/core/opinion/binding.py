@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ..catalogue import Catalogue, LegacyColumn, Relation
@@ -28,6 +28,19 @@ class BoundColumn:
     source: LegacyColumn | None
     by: LegacyColumn | None = None
     take: LegacyColumn | None = None
+
+    @property
+    def origin(self) -> str:
+        """Where its values stand: the legacy column, or table and column of a lookup."""
+        lookup = self.rule.lookup
+        if lookup is not None:
+            return f"{lookup.table}.{lookup.take}"
+        return self.source.name if self.source is not None else ""
+
+    @property
+    def missed(self) -> str:
+        """The column at which to look where it has no value: a lookup's is the one that is looked up by."""
+        return self.rule.lookup.by if self.rule.lookup is not None else self.origin
 
     @property
     def kept(self) -> LegacyColumn | None:
@@ -63,8 +76,8 @@ class BoundPair:
 
     @property
     def dividing(self) -> str:
-        """The legacy columns that say which pair a row belongs to."""
-        return ", ".join(dict.fromkeys(column for where in self.divided for column, _ in where))
+        """The first legacy column that says which pair a row belongs to."""
+        return next((column for where in (self.pair.where, *self.divided) for column, _ in where), "")
 
     @property
     def may_repeat(self) -> bool:
@@ -79,18 +92,9 @@ class BoundPair:
         """Return what rows are ordered by: the lowest key counts first, texts by bytes, and of one key the first place."""
         return tuple(_weight(column.base, row.values[column.name]) for column in self.key), row.place
 
-    def legacy_names(self, columns: tuple[str, ...]) -> str:
-        """Return the legacy columns behind these Spanish ones."""
-        return ", ".join(dict.fromkeys(name for column in columns for name in self._behind(column)))
-
-    def _behind(self, name: str) -> Iterator[str]:
-        column = self.columns[name]
-        if column.by is not None:
-            yield column.by.name
-        elif column.rule.lookup is not None:
-            yield from self._behind(column.rule.lookup.by)
-        elif column.source is not None:
-            yield column.source.name
+    def legacy_names(self, columns: Iterable[str]) -> str:
+        """Return where the values of these Spanish columns stand: legacy columns, with their table where they are looked up."""
+        return ", ".join(self.columns[column].origin for column in columns)
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,7 +145,7 @@ def bind(mapping: TableMapping, catalogue: Catalogue, codec: str = "utf-8") -> B
     return Bound(mapping, tuple(bound_pair(number) for number in range(len(mapping.pairs))))
 
 
-def clave_of(values: Iterator[str | None] | tuple[str | None, ...]) -> str:
+def clave_of(values: Iterable[str | None]) -> str:
     """Return a key as the bookkeeping writes it: its values joined by ``|``, and ``|`` and ``\\`` within one behind ``\\``."""
     return "|".join((value or "").replace("\\", "\\\\").replace("|", "\\|") for value in values)
 

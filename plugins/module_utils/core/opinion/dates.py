@@ -61,12 +61,14 @@ def ticks_of(text: str) -> int:
 def utc_of_local(text: str, zone: str) -> str:
     """Return what a timestamp without a zone, written by the clock of that place, is in UTC.
 
-    An hour that comes twice a year is standard time, one that never comes too. Raises UnfitError, 22008, where the other clock
-    cannot say it.
+    An hour that comes twice a year is standard time, one that never comes too. Raises UnfitError, 22008, within a day of the
+    first and the last instant of PostgreSQL, where the other clock might have none.
     """
     if zone == "UTC" or text in INFINITIES:
         return text
     ticks = ticks_of(text)
+    if not _FIRST + _DAY <= ticks < _AFTER_LAST - _DAY:
+        raise UnfitError(_OUT_OF_RANGE)
     return _text_of(ticks - _ahead_of_utc(text, ZoneInfo(zone)))
 
 

@@ -14,7 +14,7 @@ from .binding import BoundColumn, BoundPair, clave_of
 from .fates import Candidates, Carried, Fate, Known, LegacyRow, Merged, Need, Refused, UnfitError, UnknownYetError
 from .narrowing import all_who, answered_rows, is_its_own_key
 from .numbers import lies_within
-from .row_values import MaybeText, raw_text, spanish_value, stands_in
+from .row_values import MaybeText, raw_text, spanish_value
 
 _STRAY, _MISSING, _FORBIDDEN, _NO_PARENT, _TAKEN = "P0001", "23502", "23514", "23503", "23505"
 _T = TypeVar("_T")
@@ -65,13 +65,13 @@ def _values(pair: BoundPair, row: LegacyRow, known: Known) -> tuple[dict[str, Ma
         try:
             value = spanish_value(pair, column, row, known)
         except UnfitError as unfit:
-            reasons.add((unfit.sqlstate, stands_in(pair, column, row, known)))
+            reasons.add((unfit.sqlstate, column.origin))
             return
         values[name] = value
         if value is None and column.spanish.not_null:
-            reasons.add((_MISSING, pair.legacy_names((name,))))
+            reasons.add((_MISSING, column.missed))
         elif value is not None and not _is_allowed(column, value):
-            reasons.add((_FORBIDDEN, stands_in(pair, column, row, known)))
+            reasons.add((_FORBIDDEN, column.origin))
 
     _gathered([partial(settle, name, column) for name, column in pair.columns.items()])
     return values, reasons

@@ -20,7 +20,7 @@ def spanish_value(pair: BoundPair, column: BoundColumn, row: LegacyRow, known: K
     if rule.lookup is not None and column.by is None:
         found = _from_spanish(pair, column, row, known)
     else:
-        base, text, _ = _read(pair, column, row, known)
+        base, text = _read(pair, column, row, known)
         text = _translated(column, base, text)
         if text is not None and rule.text_key is not None:
             found = _json_or_text(rule.text_key, base, text, known, pair.codec)
@@ -41,34 +41,27 @@ def raw_text(pair: BoundPair, column: BoundColumn, row: LegacyRow, known: Known)
             return spanish_value(pair, column, row, known)
         except UnfitError:
             return None
-    base, text, _ = _read(pair, column, row, known)
+    base, text = _read(pair, column, row, known)
     text = _translated(column, base, text)
     return column.rule.default if text is None else text
 
 
-def stands_in(pair: BoundPair, column: BoundColumn, row: LegacyRow, known: Known) -> str:
-    """Return the name of the legacy column in which the value stood, with its table where it was looked up."""
-    if column.by is None and (column.rule.lookup is not None or not column.rule.json_keys):
-        return pair.legacy_names((column.spanish.name,))
-    return _read(pair, column, row, known)[2]
-
-
-def _read(pair: BoundPair, column: BoundColumn, row: LegacyRow, known: Known) -> tuple[str, MaybeText, str]:
-    """The legacy value between its base type and its column: found elsewhere, or in a document's key, or the row's own."""
+def _read(pair: BoundPair, column: BoundColumn, row: LegacyRow, known: Known) -> tuple[str, MaybeText]:
+    """The legacy value with its base type: found elsewhere, or in a document's key, or the row's own."""
     rule = column.rule
     if rule.lookup is None:
         if column.source is None:
             raise ValueError(f"{column.spanish.name} comes from nowhere")
         if not rule.json_keys:
-            return column.source.base, row.values[column.source.name], column.source.name
+            return column.source.base, row.values[column.source.name]
     elif column.take is not None and column.by is not None:
         wanted = row.values[column.by.name]
         found = [] if wanted is None else answered_rows(Candidates(rule.lookup.table, rule.lookup.column, wanted), known)
         same = sorted((r for r in found if r.values[rule.lookup.column] == wanted), key=lambda r: r.place)
         value = same[0].values[rule.lookup.take] if same else None
         if value is not None or not rule.json_keys:
-            return column.take.base, value, f"{rule.lookup.table}.{rule.lookup.take}"
-    return "text", _under_a_key(column, row, pair.codec), column.source.name if column.source else ""
+            return column.take.base, value
+    return "text", _under_a_key(column, row, pair.codec)
 
 
 def _from_spanish(pair: BoundPair, column: BoundColumn, row: LegacyRow, known: Known) -> MaybeText:

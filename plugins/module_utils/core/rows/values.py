@@ -198,7 +198,7 @@ def _from_local_time(column: str, rule: ColumnRule, source: LegacyColumn, target
     if rule.zone in (None, "UTC"):
         return Conversion(_default(column, rule, target))
     # a day from either end another clock's time may not exist; the infinite ones are the same by all clocks
-    fits = f"({column} BETWEEN '4713-01-02 BC' AND '294276-12-30' OR NOT isfinite({column}))"
+    fits = f"({column} >= '4714-11-25 BC' AND {column} < '294276-12-31' OR NOT isfinite({column}))"
     moved = f"({column} AT TIME ZONE {literal(str(rule.zone))}) AT TIME ZONE 'UTC'"
     value = _default(f"CASE WHEN {fits} THEN {moved} END", rule, target)
     reason = literal(f"{said(rule, source)} es una hora de {rule.zone} que UTC no puede decir")
