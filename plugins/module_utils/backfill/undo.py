@@ -10,9 +10,9 @@ from ..core.backfill.removing import explained_by
 from ..core.bookkeeping import BOOKKEEPING
 from ..core.errors import NOTHING_CHANGED, MigrationError
 from ..core.mapping.types import TableMapping
-from ..core.proof.comparison import OwnColumn, unexplained_sql
+from ..core.proof.comparison import OwnColumn, stale_entries_sql, unexplained_sql
 from ..core.rows.routes import Route
-from ..core.sqltext import qname
+from ..core.sqltext import literal, qname
 from ..schema.references import foreign_to, references_to, refused_references
 from ..schema.routines import uninstall_routes
 from ..server.db import compose, execute, fetch_all, fetch_one, run_sql
@@ -63,10 +63,7 @@ def take_rows_back(
     routes of another subphase fill too keeps their rows. ``together``: all tables that this way back empties. Raises
     MigrationError, code unsafe, where others' rows hang on them.
     """
-    plan = _plan(conn, mapping, routes, all_routes, together)
-    run_sql(conn, f"LOCK TABLE {', '.join(qname(mapping.schema, n) for n in plan.tables)} IN ACCESS EXCLUSIVE MODE")
-    if _plan(conn, mapping, routes, all_routes, together) != plan:
-        raise RuntimeError("the tables changed while their locks were waited for")
+    plan = _locked_plan(conn, mapping, routes, all_routes, together)
     outcome: dict[str, int] = {}
     for target, leaving in plan.counted(conn):
         kept = _unexplained(conn, [r for r in all_routes if r.pair.target == target])
@@ -83,7 +80,7 @@ def take_rows_back(
         tables = [*plan.emptied, *plan.others]
         run_sql(conn, f"TRUNCATE {', '.join(qname(mapping.schema, n) for n in tables)} RESTART IDENTITY")
         restore(conn, mapping.schema, tables)
-    _forget(conn, routes)
+    _forget(conn, routes, all_routes)
     if fetch_one(conn, f"SELECT 1 FROM {BOOKKEEPING}.progreso_copia LIMIT 1") is None:
         uninstall_routes(conn)
     return outcome
@@ -121,6 +118,17 @@ def _was_copied(conn: Connection, route: Route) -> bool:
         (route.pair.source, route.pair.target),
     )
     return row is not None
+
+
+def _locked_plan(
+    conn: Connection, mapping: TableMapping, routes: Sequence[Route], all_routes: Sequence[Route], together: Collection[str]
+) -> WayBack:
+    """The plan with its tables locked: what was built while they were waited for makes another, which wants more of them."""
+    locked, plan = None, _plan(conn, mapping, routes, all_routes, together)
+    while plan != locked:
+        run_sql(conn, f"LOCK TABLE {', '.join(qname(mapping.schema, n) for n in plan.tables)} IN ACCESS EXCLUSIVE MODE")
+        locked, plan = plan, _plan(conn, mapping, routes, all_routes, together)
+    return plan
 
 
 def _plan(
@@ -166,15 +174,17 @@ def _unexplained(conn: Connection, fill: Sequence[Route]) -> str:
     return unexplained_sql(fill, [OwnColumn(*row) for row in rows])
 
 
-def _forget(conn: Connection, routes: Sequence[Route]) -> None:
+def _forget(conn: Connection, routes: Sequence[Route], all_routes: Sequence[Route]) -> None:
+    """Forget the copies of these pairs. An entry of a legacy row stays where a pair that stays copied explains it."""
     for route in routes:
         names: dict[str, Any] = {"origen": route.pair.source, "destino": route.pair.target}
         where = "WHERE tabla_origen = %(origen)s AND tabla_destino = %(destino)s"
         execute(conn, f"DELETE FROM {BOOKKEEPING}.progreso_copia {where}", names)
         execute(conn, f"DELETE FROM {BOOKKEEPING}.fusion {where}", names)
-        execute(
+        others = [r for r in all_routes if r.pair.source == route.pair.source and r not in routes and _was_copied(conn, r)]
+        stale = f" AND clave IN (SELECT s.clave FROM ({stale_entries_sql(others)}) s)" if others else ""
+        run_sql(
             conn,
             f"UPDATE {BOOKKEEPING}.cuarentena SET estado = 'resuelta', resolucion = 'revertida', resuelta_at = now()"
-            " WHERE tabla_origen = %(origen)s AND estado <> 'resuelta'",
-            names,
+            f" WHERE tabla_origen = {literal(route.pair.source)} AND estado <> 'resuelta'{stale}",
         )

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import closing
 from functools import partial
+from pathlib import Path
 
+import psycopg2
 import pytest
 
 from plugins.module_utils.core.errors import MigrationError
-from tests.support.databases import Begin
+from tests.support.boxes import beside
+from tests.support.databases import Begin, Database
 from tests.support.dump import dump
+from tests.support.jobs import of_its_own
 from tests.support.rows import customer
 
 
@@ -82,3 +88,55 @@ def test_what_was_merged_is_forgotten_with_its_copy_and_no_other(begin: Begin) -
     )
     jobs.take_back()
     assert database.query("SELECT tabla_origen FROM migracion.fusion") == [("messages",)]
+
+
+@pytest.mark.concurrent
+def test_a_reference_that_is_built_while_the_way_back_waits_is_taken_into_its_plan(begin: Begin) -> None:
+    database, jobs = begin(up_to="2.1")
+    waiting = "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database WHERE d.datname = %s AND NOT granted"
+    with closing(psycopg2.connect(database.url)) as other:
+        other.cursor().execute("ALTER TABLE public.sesiones ADD apuntado uuid REFERENCES public.clientes")
+
+        def commit(stopped: threading.Event) -> None:
+            while not stopped.is_set() and not database.value(waiting, (database.name,)):
+                stopped.wait(0.01)
+            other.commit()
+
+        with beside(commit):
+            said = jobs.take_back()["lines"]
+    assert any("clientes: " in line and "filas retiradas" in line for line in said), said
+    assert database.value("SELECT count(*) FROM clientes") == 0
+
+
+TWO_PARTS = """
+schema: public
+subphases: {fase2: ["1", "2"]}
+tables:
+  sillas: {twin: things, columns: {id: integer, nombre: varchar(5)}, primary_key: id}
+  mesas: {twin: things, columns: {id: integer, nombre: varchar(5)}, primary_key: id}
+pairs:
+  things:
+    sillas: {subphase: "1", where: {kind: chair}, otherwise: true, columns: {id: id, nombre: name}, waived: {kind: dicho}}
+    mesas: {subphase: "2", where: {kind: table}, columns: {id: id, nombre: name}, waived: {kind: dicho}}
+"""
+THINGS = """
+CREATE TABLE things (id integer PRIMARY KEY, kind text, name text);
+INSERT INTO things VALUES (1, 'chair', 'a'), (2, 'chair', 'too long'), (3, 'table', 'b'), (4, 'table', 'too long')
+"""
+
+
+@pytest.mark.parametrize(("part", "stays"), [("1", "4"), ("2", "2")])
+def test_a_part_that_goes_back_takes_the_entries_of_its_own_rows_along_and_no_others(
+    empty_database: Database, tmp_path: Path, part: str, stays: str
+) -> None:
+    jobs = of_its_own(empty_database, tmp_path, TWO_PARTS, THINGS)
+    jobs.up_to_proof()
+    still_open = "SELECT clave FROM migracion.cuarentena WHERE estado = 'abierta' ORDER BY 1"
+    assert empty_database.query(still_open) == [("2",), ("4",)]
+    jobs.subphase = part
+    jobs.take_back()
+    assert empty_database.query(still_open) == [(stays,)]
+    jobs.subphase = str(3 - int(part))
+    jobs.prove()
+    jobs.take_back()
+    assert empty_database.query(still_open) == []
