@@ -29,6 +29,7 @@ LATER = {
     "jobs/migration_render.verify_approval": "phase/opening.open_phase asks the same before",
     "jobs/schema_state._refuse_access": "asked in the same call as the shape, before a dry run says its lines",
     "jobs/schema_state.verify_tables": "phase/opening.open_phase asks the same before",
+    "jobs/table_compare._go_by_what_is_approved": "a proof's own: a repair installs it",
     "jobs/table_compare._require_the_others": "after a repair",
     "ledger/lease._lost": "after the lease was taken",
     "ledger/lease.end_backends": "while a dead run's sessions are ended",

@@ -9,6 +9,7 @@ from ..core.catalogue import catalogue_json
 from ..core.errors import MigrationError
 from ..core.phase.history import standing_parts
 from ..core.render import render
+from ..core.rows.routes import Route
 from ..core.survey.drift import column_changes
 from ..ledger.events import left_so_far
 from ..ledger.runs import recorded_runs
@@ -79,6 +80,17 @@ def _concerned(context: Context) -> set[str] | None:
     """The legacy and Spanish tables that this run reads, fills or leans on, and its pairs; None where it carries no rows."""
     if not context.routes:
         return None
+    names, _ = _leant_on(context)
+    return names
+
+
+def routes_leant_on(context: Context) -> list[Route]:
+    """Return the routes of this run and those that it leans on: what they are was approved, or require_approved() stops."""
+    _, routes = _leant_on(context)
+    return routes
+
+
+def _leant_on(context: Context) -> tuple[set[str], list[Route]]:
     found: set[str] = set()
     todo = list(context.routes)
     for route in todo:
@@ -87,7 +99,7 @@ def _concerned(context: Context) -> set[str] | None:
         built_on = [*route.earlier, *(r for _, parents in route.parents for r in parents)]
         built_on += [r for r in context.all_routes if r.pair.target in found]
         todo += [r for r in dict.fromkeys(built_on) if r not in todo]
-    return found
+    return found, todo
 
 
 def _subject(name: str) -> str:

@@ -9,11 +9,11 @@ from typing import Any
 from ..backfill.damage import put_aside
 from ..backfill.sequences import advance_sequences, drawn_sequences, lagging_sequences
 from ..backfill.watch import Watch, with_lines
-from ..call.approval import require_approved
+from ..call.approval import require_approved, routes_leant_on
 from ..call.context import Context, opened
 from ..core.errors import COMMITTED_STAYS, READ_ONLY_STEP, STEP_CHANGED_NOTHING, MigrationError
 from ..core.proof.accounts import Account
-from ..core.proof.comparison import DIFFERENT, PENDING, SURPLUS
+from ..core.proof.comparison import DIFFERENT, PENDING
 from ..core.proof.findings import account_lines, catching_up_lines, difference_lines, proof_detail
 from ..core.rows.routes import Route
 from ..core.sqltext import ident
@@ -29,6 +29,7 @@ from ..proof.repair import Mender, repair
 from ..quarantine import waiving
 from ..quarantine.unreadable import put_unreadable_aside, reopen_readable, without_damage
 from ..schema.references import foreign_to, references_to
+from ..schema.routines import install_approved, routines_installed
 from ..schema.shape import require_shape
 from ..schema.tables import missing_tables
 from ..schema.virtual import virtual_schema
@@ -46,6 +47,7 @@ def compare(params: dict[str, Any], check: bool) -> dict[str, Any]:
         _require_copied(context, STEP_CHANGED_NOTHING if params["repair"] else READ_ONLY_STEP)
         others = require_approved(context)
         others += require_shape(context, left_so_far(context.conn, context.run_id) if params["repair"] else READ_ONLY_STEP)
+        _go_by_what_is_approved(context, params["repair"])
         return _compare(context, params["repair"], others)
 
 
@@ -191,11 +193,27 @@ def _require_copied(context: Context, left: str) -> None:
         )
 
 
+def _go_by_what_is_approved(context: Context, repairs: bool) -> None:
+    """A repair installs it, as the copy before it does; a proof changes nothing, and judges by nothing else."""
+    if routines_installed(context.conn, routes_leant_on(context), context.all_routes):
+        return
+    if repairs:
+        install_approved(context)
+        return
+    raise MigrationError(
+        "no se puede probar, porque las vistas y funciones de migracion no son lo que fase0 aprobó: son de antes, o alguien las "
+        "cambió",
+        left=READ_ONLY_STEP,
+        move=f"Para instalarlo, e igualar lo que entonces difiera: ansible-playbook {context.phase}.yml con el mismo -i.",
+        code="difference",
+    )
+
+
 def _freeing(context: Context, accounts: Sequence[Account]) -> str:
     """What lets the rows go, or change, that something holds which this run does not carry; '' where nothing does."""
     mapping, carried = context.mapping, {r.pair.target for r in context.routes}
     examples = [(a.route.pair.target, e) for a in accounts for e in a.examples]
-    reasons = " ".join(str(e["motivo"]) for _, e in examples if e["estado"] == SURPLUS)
+    reasons = " ".join(str(e["motivo"]) for _, e in examples)
     changed = {(target, column) for target, e in examples if e["estado"] == DIFFERENT for column, *_ in e["columnas"]}
     ours = [t.name for t in mapping.tables]
     said = []

@@ -11,7 +11,7 @@ from ..backfill.sequences import restore_sequences
 from ..backfill.slices import lines_before, run_slice, something_to_do
 from ..backfill.undo import foresee_way_back, nothing_to_take_back, take_rows_back
 from ..backfill.watch import Watch, with_lines
-from ..call.applied import applied_contexts, remember_applied
+from ..call.applied import applied_contexts
 from ..call.approval import require_approved
 from ..call.context import Context, opened
 from ..core.errors import NOTHING_CHANGED, READ_ONLY_STEP, MigrationError
@@ -28,7 +28,7 @@ from ..proof.removals import asking, held_rows, require_few_removals
 from ..proof.repair import Mender
 from ..proof.ties import bases, hanging, take_in
 from ..quarantine.unreadable import rehearsed_without_damage, without_damage
-from ..schema.routines import install_helpers, install_routes, routes_installed
+from ..schema.routines import install_approved, install_helpers, install_routes, routines_installed
 from ..schema.shape import require_shape
 from ..schema.virtual import virtual_schema
 from ..server import db
@@ -49,14 +49,9 @@ def copy(params: dict[str, Any], check: bool) -> dict[str, Any]:
         else:
             others = []
         copies = something_to_do(context)
-        if not copies and routes_installed(context.conn, context.all_routes):
+        if not copies and routines_installed(context.conn, context.all_routes, context.all_routes):
             return {"lines": others, "more": False}
-        context.begin()
-        with db.transaction(context.conn):
-            install_helpers(context.conn)
-            install_routes(context.conn, context.all_routes)
-            remember_applied(context)
-            bookkeeping.seal(context.conn)
+        install_approved(context)
         if not copies:  # another mapping was approved since: the repair that follows goes by it
             return {"lines": [], "more": False}
         asked: list[str] = []

@@ -6,12 +6,16 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ..call.applied import remember_applied
+from ..call.approval import sha256
+from ..call.context import Context
 from ..core.backfill.carrying import route_statements
 from ..core.bookkeeping import BOOKKEEPING, TOUCH
 from ..core.rows.reading import helper_statements
 from ..core.rows.routes import Route
 from ..core.sqltext import literal, qname
-from ..server.db import fetch_all, fetch_one, run_sql
+from ..ledger.bookkeeping import seal
+from ..server.db import fetch_all, fetch_one, run_sql, transaction
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -23,12 +27,20 @@ def install_helpers(conn: Connection) -> None:
     One's comment carries the fingerprint of the text that made them and of what the catalogue says of them since. Who
     replaces what is as it should be waits for whoever else does.
     """
-    statements = helper_statements(conn.info.server_version // 10_000)
-    if _stamp(conn, statements) == fetch_one(conn, _STAMPED):
+    if _helpers_installed(conn):
         return
+    statements = _helpers(conn)
     run_sql(conn, *statements)
     stamp = _stamp(conn, statements)
     run_sql(conn, f"COMMENT ON FUNCTION {TOUCH}() IS {literal(stamp[0])}")
+
+
+def _helpers(conn: Connection) -> tuple[str, ...]:
+    return helper_statements(conn.info.server_version // 10_000)
+
+
+def _helpers_installed(conn: Connection) -> bool:
+    return _stamp(conn, _helpers(conn)) == fetch_one(conn, _STAMPED)
 
 
 _STAMPED = f"SELECT obj_description(to_regprocedure('{TOUCH}()'), 'pg_proc')"
@@ -47,28 +59,52 @@ def _stamp(conn: Connection, statements: Sequence[str]) -> tuple[str]:
     return (str(row[0]) if row else "",)
 
 
+def install_approved(context: Context) -> None:
+    """Begin the run and install what fase0 approved, in one transaction; note from which mapping it came."""
+    context.begin()
+    with transaction(context.conn):
+        install_helpers(context.conn)
+        install_routes(context.conn, context.all_routes)
+        remember_applied(context)
+        seal(context.conn)
+
+
 def install_routes(conn: Connection, routes: Sequence[Route]) -> None:
     """Create every view and function in the caller's transaction; ``routes``: all of the mapping, since views build on views.
 
-    The first view's comment carries the fingerprint of all texts: what is installed already is left alone.
+    Each view's comment carries the fingerprint of its pair's texts: what is installed already is left alone.
     """
-    if not routes or routes_installed(conn, routes):
+    if _routes_installed(conn, routes, routes):
         return
-    statements, stamp = _stamped(conn, routes)
     uninstall_routes(conn)
-    run_sql(conn, *statements)
-    run_sql(conn, f"COMMENT ON VIEW {routes[0].view} IS {literal(stamp)}")
+    for route in routes:
+        statements = route_statements(route, routes)
+        run_sql(conn, *statements)
+        run_sql(conn, f"COMMENT ON VIEW {route.view} IS {literal(_fingerprint(statements))}")
 
 
-def routes_installed(conn: Connection, routes: Sequence[Route]) -> bool:
-    """Whether views and functions are those of these routes, by the fingerprint that install_routes() left."""
-    current = fetch_one(conn, "SELECT obj_description(to_regclass(%s), 'pg_class')", (routes[0].view,))
-    return current is not None and current[0] == _stamped(conn, routes)[1]
+def routines_installed(conn: Connection, routes: Sequence[Route], all_routes: Sequence[Route]) -> bool:
+    """Whether the helper functions, and these routes' views and functions, are those that a run would install now."""
+    return _helpers_installed(conn) and _routes_installed(conn, routes, all_routes)
 
 
-def _stamped(conn: Connection, routes: Sequence[Route]) -> tuple[list[str], str]:
-    statements = [statement for route in routes for statement in route_statements(route, routes)]
-    return statements, str(fetch_all(conn, "SELECT md5(%s)", (";".join(statements),))[0][0])
+def _routes_installed(conn: Connection, routes: Sequence[Route], all_routes: Sequence[Route]) -> bool:
+    asked = {route.view: _fingerprint(route_statements(route, all_routes)) for route in routes}
+    found = {
+        qname(BOOKKEEPING, name): stamp
+        for name, stamp in fetch_all(
+            conn,
+            "SELECT c.relname, obj_description(c.oid, 'pg_class') FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+            " WHERE n.nspname = %s AND c.relkind = 'v'",
+            (BOOKKEEPING,),
+        )
+    }
+    # all or some: a pair that left the mapping left its view behind
+    return asked == found if len(routes) == len(all_routes) else asked.items() <= found.items()
+
+
+def _fingerprint(statements: Sequence[str]) -> str:
+    return sha256(";".join(statements))
 
 
 def uninstall_routes(conn: Connection) -> None:

@@ -321,8 +321,8 @@ def test_the_files_make_what_the_runbook_makes(begin: Begin, new_database: Calla
             install_helpers(context.conn)
             install_routes(context.conn, context.all_routes)
             bookkeeping.seal(context.conn)
-            for stamped in (f"VIEW {context.all_routes[0].view}", f"FUNCTION {TOUCH}()"):
-                db.run_sql(context.conn, f"COMMENT ON {stamped} IS NULL")  # the fingerprint
+            for stamped in (*(f"VIEW {route.view}" for route in context.all_routes), f"FUNCTION {TOUCH}()"):
+                db.run_sql(context.conn, f"COMMENT ON {stamped} IS NULL")  # the fingerprints
     by_hand = new_database()
     psql(by_hand, *readable(server.home / "aprobados", texts))
     assert differences(schema(made[0], without=()), schema(by_hand, without=())) == []

@@ -11,6 +11,7 @@ from ..bookkeeping import BOOKKEEPING
 from ..mapping.column_types import JSON
 from ..rows.refusals import accepted, reason_kind, unforeseen
 from ..rows.routes import Route, clave_sql, spanish_clave
+from ..rows.row_locks import seen_by_key
 from ..rows.unreadable import unreadable_sql
 from ..rows.values import type_family
 from ..sqltext import ident, idents, images_differ, literal, where_all
@@ -28,11 +29,14 @@ def classified_sql(route: Route, detail: bool = False, keys: str = "") -> str:
 
     ``keys``: rows k, where only these legacy rows are asked for; without them equal rows are left out. Columns: estado,
     motivo, anotada (an entry is open), clave, which is the row's alone, the legacy key (_k1 …), the Spanish row's match columns
-    (_t1 …); with ``detail`` also ``columnas``: a JSON array of [column, expected, found] for rows that differ.
+    (_t1 …); with ``detail`` also ``columnas``: a JSON array of [column, expected, found] for rows that differ; and of a row that
+    PostgreSQL refused and whose Spanish row has to stay, motivo says what holds it there.
     """
     reason, twin = "f._rechazo[3]", f"CASE WHEN {accepted('f')} THEN f.{{0}} END AS {{0}}"
     entered = f"c.motivo = {reason} AND c.fila = f._fila"
     alone = f"{unforeseen('c.motivo')} AND c.fila = f._fila"
+    stays = f"concat_ws('; ', c.motivo, {held_by('f._tabla_t', 'f._sitio')})"
+    held = f"\n    WHEN f.distinta AND {alone} THEN {stays}" if detail else ""
     merge, merged = "", f"'{UNMERGED}'"
     if may_merge(route):
         merged = f"CASE WHEN m.clave_destino = f._fusion THEN '{MERGED}' ELSE '{UNMERGED}' END"
@@ -46,7 +50,7 @@ def classified_sql(route: Route, detail: bool = False, keys: str = "") -> str:
     WHEN f._t1 IS NOT NULL THEN CASE WHEN f.distinta THEN '{DIFFERENT}' ELSE '{EQUAL}' END
     WHEN {alone} THEN '{QUARANTINED}'
     ELSE '{MISSING}' END AS estado,
-  CASE WHEN f._fusion IS NULL AND (f._rechazo IS NOT NULL OR f._t1 IS NULL) THEN coalesce({reason}, c.motivo) END AS motivo,
+  CASE WHEN f._fusion IS NULL AND (f._rechazo IS NOT NULL OR f._t1 IS NULL) THEN coalesce({reason}, c.motivo){held} END AS motivo,
   c.clave IS NOT NULL AS anotada, f._clave AS clave, {idents(route.key_names, "f.")},
   {", ".join(twin.format(name) for name in (*_twin(route), *(["columnas"] if detail else [])))}
 FROM ({_matched(route, detail, keys)}
@@ -65,13 +69,13 @@ def _matched(route: Route, detail: bool, keys: str) -> str:
     evaluated twice. Behind OFFSET 0 each expression is evaluated once. The row as JSON, the dearest of all, is there to be
     compared with entries.
     """
-    asked = " AND ".join(f"f.{k} = k.{k}" for k in route.key_names)
-    rows = f"{keys} JOIN {route.view} f ON {asked}" if keys else f"{route.view} f"
+    rows = f"{keys} JOIN {route.view} f ON {seen_by_key(route)}" if keys else f"{route.view} f"
     entered = f"EXISTS (SELECT FROM {_open_entries(route)})"
     twin = ", ".join(f"t.{ident(m)} AS {name}" for m, name in zip(route.pair.match, _twin(route), strict=True))
     missing = f"t.{ident(route.pair.match[0])} IS NULL"
     unequal = "" if keys else f"\n  WHERE {missing} OR NOT {accepted('f')} OR {_differ(route)}"
-    extra = f",\n    CASE WHEN NOT {missing} THEN {_differences(route)} END AS columnas" if detail else ""
+    differing = f"CASE WHEN NOT {missing} THEN {_differences(route)} END AS columnas"
+    extra = f",\n    {differing}, t.tableoid AS _tabla_t, t.ctid AS _sitio" if detail else ""
     return f"""
   SELECT {idents(route.key_names, "f.")}, {twin}, f._clave, f._rechazo, f._fusion,
     CASE WHEN f._fusion IS NULL AND {entered} THEN f._fila END AS _fila,

@@ -18,6 +18,11 @@ def keys_repeat(route: Route) -> bool:
     return route.legacy.inherited or route.legacy.primary_key in route.legacy.repeated
 
 
+def index_deceives(route: Route) -> bool:
+    """Return whether rows of one key lie in one file: the planner believes its index, and looks for one row a key."""
+    return route.in_one_file and route.legacy.primary_key in route.legacy.repeated
+
+
 def repeated_join(route: Route, alias: str) -> str:
     """Return the join with z, the legacy row ``alias`` where it is not the first of its key; nothing where each has its own.
 

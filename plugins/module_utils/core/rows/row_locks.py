@@ -9,7 +9,8 @@ import json
 from collections.abc import Sequence
 
 from ..catalogue import LegacyColumn
-from ..sqltext import DATABASE, collated, ident, idents, literal, qname
+from ..sqltext import BYTES, DATABASE, collated, ident, idents, literal, qname
+from .repeated_keys import index_deceives
 from .routes import COLLATED, Route, equals
 
 
@@ -38,8 +39,24 @@ def key_and_place(route: Route) -> str:
 
 
 def by_key(route: Route, other: str) -> str:
-    """Return the condition that makes the legacy row l the one of the key in ``other``."""
+    """Return the condition that makes the legacy row l one of the key in ``other``."""
+    if index_deceives(route):
+        columns = [f"l.{ident(c.name)}" for c in route.key]
+        return _as_texts(columns, [f"{other}.{k}" for k in route.key_names])
     return " AND ".join(equals(c, "l", f"{other}.{k}") for c, k in zip(route.key, route.key_names, strict=True))
+
+
+def seen_by_key(route: Route) -> str:
+    """Return the condition that makes the view's row f one of the key in k."""
+    columns, keys = ([f"{alias}.{k}" for k in route.key_names] for alias in "fk")
+    if index_deceives(route):
+        return _as_texts(columns, keys)
+    return " AND ".join(f"{column} = {key}" for column, key in zip(columns, keys, strict=True))
+
+
+def _as_texts(columns: Sequence[str], keys: Sequence[str]) -> str:
+    """Return whether they are the same, asked so that no index answers."""
+    return " AND ".join(f"{collated(f'{c}::text', BYTES)} = {k}::text" for c, k in zip(columns, keys, strict=True))
 
 
 def legacy_locks(route: Route, keys: str) -> tuple[str, ...]:
@@ -91,6 +108,5 @@ def _locks_beside(route: Route, mine: str) -> tuple[str, ...]:
 
 def twin_lock(route: Route, keys: str) -> str:
     """Return the lock of the Spanish rows of those legacy keys; to be taken after the legacy rows'."""
-    mine = " AND ".join(f"f.{k} = k.{k}" for k in route.key_names)
     twin = " AND ".join(f"t.{ident(m)} = f.{ident(m)}" for m in route.pair.match)
-    return f"1 FROM {keys} JOIN {route.view} f ON {mine} JOIN {route.target_table} t ON {twin} FOR SHARE OF t"
+    return f"1 FROM {keys} JOIN {route.view} f ON {seen_by_key(route)} JOIN {route.target_table} t ON {twin} FOR SHARE OF t"
