@@ -236,6 +236,43 @@ BEGIN
   END IF;
   -- que falte el padre no es culpa de la fila: la prueba lo dice y la reparación trae a los dos
   IF v_estado = '23503' THEN RETURN; END IF;
+  -- otra pudo entrar por ella mientras está en cuarentena: se prueba sin su entrada, y si no entra nada cambia
+  IF v_estado = '23505' AND EXISTS (SELECT FROM migracion.cuarentena c
+  WHERE c.tabla_origen = 'customers' AND c.estado <> 'resuelta' AND starts_with(c.motivo, 'PostgreSQL la rechaza: ')
+    AND c.clave IN (SELECT f._clave FROM migracion.v_customers_clientes f WHERE f._lugar = ANY (p_lugar)
+      AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END)) THEN
+    BEGIN
+      UPDATE migracion.cuarentena q SET estado = 'resuelta', resuelta_at = now(), resolucion = 'corregida'
+      WHERE q.id IN (SELECT c.id FROM migracion.cuarentena c
+  WHERE c.tabla_origen = 'customers' AND c.estado <> 'resuelta' AND starts_with(c.motivo, 'PostgreSQL la rechaza: ')
+    AND c.clave IN (SELECT f._clave FROM migracion.v_customers_clientes f WHERE f._lugar = ANY (p_lugar)
+      AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END));
+      SELECT r.copiadas, r.rechazadas INTO copiadas, rechazadas
+      FROM migracion.llevar_customers_clientes(p_k1, p_run) r;
+      SELECT c.sqlstate, substr(c.motivo, 24) INTO v_estado, v_mensaje FROM migracion.cuarentena c
+  WHERE c.tabla_origen = 'customers' AND c.estado <> 'resuelta' AND starts_with(c.motivo, 'PostgreSQL la rechaza: ')
+    AND c.clave IN (SELECT f._clave FROM migracion.v_customers_clientes f WHERE f._lugar = ANY (p_lugar)
+      AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END);
+      IF NOT FOUND THEN RETURN; END IF;
+      RAISE EXCEPTION USING ERRCODE = 'TK002';
+    EXCEPTION WHEN SQLSTATE 'TK002' THEN
+      copiadas := 0;
+    END;
+  END IF;
+  -- ni que una fila en español retenga un valor que ya no es suyo, porque aún no puede salir ni cambiar
+  IF v_estado = '23505' AND (EXISTS (SELECT FROM unnest(p_k1) AS k(_k1) JOIN migracion.v_customers_clientes f ON f._k1 = k._k1
+      JOIN public.clientes t ON t.telefono = f.telefono AND NOT (f.id = t.id)
+        WHERE CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
+        AND NOT (EXISTS (SELECT 1 FROM migracion.v_customers_clientes g WHERE g.id = t.id
+        AND CASE WHEN g._rechazo IS NULL AND g._fusion IS NULL THEN true ELSE false END AND g.telefono = t.telefono)
+        OR EXISTS (SELECT 1 FROM migracion.v_users_clientes g WHERE g.id = t.id
+        AND CASE WHEN g._rechazo IS NULL AND g._fusion IS NULL THEN true ELSE false END AND g.telefono = t.telefono))
+        AND EXISTS (SELECT FROM migracion.alcance(t.tableoid, ARRAY[t.ctid],
+        CASE WHEN EXISTS (SELECT 1 FROM migracion.v_customers_clientes g WHERE g.id = t.id
+        AND CASE WHEN g._rechazo IS NULL AND g._fusion IS NULL THEN true ELSE false END)
+        OR EXISTS (SELECT 1 FROM migracion.v_users_clientes g WHERE g.id = t.id
+        AND CASE WHEN g._rechazo IS NULL AND g._fusion IS NULL THEN true ELSE false END) THEN ARRAY['telefono'] END) a
+        WHERE a.motivo IS NOT NULL))) THEN RETURN; END IF;
   INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
   SELECT 'customers', f._clave, f._fila, v_estado, 'PostgreSQL la rechaza: ' || v_mensaje, 'copia'
   FROM migracion.v_customers_clientes f WHERE f._lugar = ANY (p_lugar)

@@ -289,6 +289,16 @@ BEGIN
   END IF;
   -- que falte el padre no es culpa de la fila: la prueba lo dice y la reparación trae a los dos
   IF v_estado = '23503' THEN RETURN; END IF;
+  -- ni que una fila en español retenga un valor que ya no es suyo, porque aún no puede salir ni cambiar
+  IF v_estado = '23505' AND (EXISTS (SELECT FROM unnest(p_k1) AS k(_k1) JOIN migracion.v_users_proveedores f ON f._k1 = k._k1
+      JOIN public.proveedores t ON t.telefono = f.telefono AND NOT (f.id = t.id)
+        WHERE CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
+        AND NOT (EXISTS (SELECT 1 FROM migracion.v_users_proveedores g WHERE g.id = t.id
+        AND CASE WHEN g._rechazo IS NULL AND g._fusion IS NULL THEN true ELSE false END AND g.telefono = t.telefono))
+        AND EXISTS (SELECT FROM migracion.alcance(t.tableoid, ARRAY[t.ctid],
+        CASE WHEN EXISTS (SELECT 1 FROM migracion.v_users_proveedores g WHERE g.id = t.id
+        AND CASE WHEN g._rechazo IS NULL AND g._fusion IS NULL THEN true ELSE false END) THEN ARRAY['telefono'] END) a
+        WHERE a.motivo IS NOT NULL))) THEN RETURN; END IF;
   INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
   SELECT 'users', f._clave, f._fila, v_estado, 'PostgreSQL la rechaza: ' || v_mensaje, 'copia'
   FROM migracion.v_users_proveedores f WHERE f._lugar = ANY (p_lugar)

@@ -101,15 +101,13 @@ class Mender(Attended):
         self.touched.add(side.route.pair.target)
         self._call(conn, side, keys)
 
-    def _call(self, conn: Connection, side: Side, keys: Sequence[Key]) -> int:
-        """Call what makes the side's rows right; how many rows it carried, or removed."""
+    def _call(self, conn: Connection, side: Side, keys: Sequence[Key]) -> None:
+        """Call what makes the side's rows right."""
         function = compose("{f}", f=(BOOKKEEPING, side.function))
-        arrays = _arrays(side)
-        [row] = fetch_all(conn, f"SELECT * FROM {function}({arrays}, %s)", (*_columns(keys), self.watch.run_id))
-        return int(row[0])
+        fetch_all(conn, f"SELECT * FROM {function}({_arrays(side)}, %s)", (*_columns(keys), self.watch.run_id))
 
     def would_go_in(self, conn: Connection, accounts: Sequence[Account]) -> bool:
-        """Whether PostgreSQL would take one of the rows that it alone refused: tried and rolled back, so no run begins for it."""
+        """Whether PostgreSQL would refuse fewer of the rows that it alone refused: tried and rolled back, no run begins."""
         for found in accounts:
             keys = fetch_all(conn, comparison.refused_by_server_sql(found.route)) if found.refused_by_server else []
             if any(self._tried(conn, legacy_side(found.route), keys[n : n + AT_ONCE]) for n in range(0, len(keys), AT_ONCE)):
@@ -117,9 +115,12 @@ class Mender(Attended):
         return False
 
     def _tried(self, conn: Connection, side: Side, keys: Sequence[Key]) -> bool:
+        refused = comparison.refused_by_server_sql(side.route)
         try:
             with rolled_back(conn, wait=LOOK):
-                return self._call(conn, side, keys) > 0
+                before = len(fetch_all(conn, refused))
+                self._call(conn, side, keys)
+                return len(fetch_all(conn, refused)) < before
         except Error as error:
             if error.pgcode in (*CLASHES, TABLE_AT_FAULT):  # the run that begins tells who writes them, or what is wrong
                 return True

@@ -15,6 +15,7 @@ from tests.support.accounting import take_accounting
 from tests.support.databases import Begin, Database
 from tests.support.jobs import Jobs
 from tests.support.rows import key
+from tests.support.unseen import added_unseen
 
 PHASES = ("fase2", "fase3")
 
@@ -153,30 +154,80 @@ def test_children_go_with_a_quarantined_parent_and_come_back_with_it(begin: Begi
     assert fate(database, "provider_services", service) == fate(database, "users", provider) == ""
 
 
+CLIENT = "SELECT cliente_id::text FROM solicitudes_servicio WHERE id = %s"
+
+
+def hold(jobs: Jobs, said: str) -> None:
+    """fase2 leaves a row as it is, since a request hangs on it, and names what holds it and what ends that."""
+    with pytest.raises(MigrationError, match=r"sobra en clientes.*no se retira") as held:
+        jobs.equalise("fase2")
+    assert said in str(held.value)
+
+
 def test_a_merge_is_undone_while_its_winner_is_in_quarantine_and_made_again_when_it_heals(begin: Begin) -> None:
     database, jobs = begin()
     winner, loser, phone = key("c", 26), key("a", 6), "593100000026"
     database.query("INSERT INTO service_requests (id, phone) VALUES (%s, %s)", (key("b", 1), phone))
     jobs.fill(*PHASES)
-    client = "SELECT cliente_id::text FROM solicitudes_servicio WHERE id = %s"
     assert fate(database, "users", loser) == f"→ {winner}"
-    assert database.value(client, (key("b", 1),)) == winner
-    database.query("UPDATE customers SET city = %s WHERE id = %s", ("x" * 101, winner))
-    # a request of fase3 hangs on the winner: fase2 leaves it and names fase3, which takes both along
-    with pytest.raises(MigrationError, match="depende de ella") as held:
-        jobs.equalise("fase2")
-    assert "ansible-playbook fase3.yml" in str(held.value)
-    jobs.equalise("fase3")
-    settle(database, jobs)
-    assert fate(database, "users", loser) == ""
-    assert database.value(client, (key("b", 1),)) == loser
-    database.query("DELETE FROM service_requests WHERE id = %s", (key("b", 1),))
-    jobs.equalise("fase3")
-    database.query("UPDATE customers SET city = %s WHERE id = %s", ("Ibarra", winner))
-    settle(database, jobs)
-    assert fate(database, "users", loser) == f"→ {winner}"
-    assert database.query("SELECT id::text, estado FROM clientes WHERE telefono = %s", (phone,)) == [(winner, "activo")]
+    assert database.value(CLIENT, (key("b", 1),)) == winner
+    for city, holder, state in (("x" * 101, loser, "inactivo"), ("Ibarra", winner, "activo")):
+        database.query("UPDATE customers SET city = %s WHERE id = %s", (city, winner))
+        for _ in range(2):  # a second time changes nothing
+            hold(jobs, "la lleva ansible-playbook fase3.yml con el mismo -i")
+        jobs.equalise("fase3")
+        settle(database, jobs)
+        assert fate(database, "users", loser) == ("" if holder == loser else f"→ {winner}")
+        assert fate(database, "customers", winner) == ("" if holder == winner else "22001 city")
+        assert database.query("SELECT id::text, estado FROM clientes WHERE telefono = %s", (phone,)) == [(holder, state)]
+        assert database.value(CLIENT, (key("b", 1),)) == holder
     assert database.value("SELECT count(*) FROM migracion.fusion WHERE clave = %s", (loser,)) == 1
+
+
+def test_a_winner_whose_value_somebody_elses_row_keeps_taken_is_named_until_that_goes(begin: Begin) -> None:
+    database, jobs = begin()
+    winner, loser = key("c", 26), key("a", 6)
+    database.query("UPDATE customers SET city = %s WHERE id = %s", ("x" * 101, winner))
+    jobs.fill(*PHASES)
+    with database.cursor(database.url) as cursor:
+        cursor.execute("CREATE TABLE notas (cliente uuid CONSTRAINT nota_de REFERENCES clientes)")
+        cursor.execute("INSERT INTO notas VALUES (%s)", (loser,))
+    database.query("UPDATE customers SET city = 'Ibarra' WHERE id = %s", (winner,))
+    for phase in (*PHASES, *PHASES):
+        with pytest.raises(MigrationError, match=f"{winner}: falta en clientes") as held:
+            jobs.equalise(phase)
+        assert "ALTER TABLE public.notas DROP CONSTRAINT nota_de" in str(held.value)
+        assert fate(database, "customers", winner) == ""
+    with database.cursor(database.url) as cursor:
+        cursor.execute("ALTER TABLE public.notas DROP CONSTRAINT nota_de")
+    settle(database, jobs)
+    assert fate(database, "users", loser) == f"→ {winner}"
+
+
+@pytest.mark.parametrize("back", [False, True], ids=["by fase3", "by fase3's way back"])
+def test_a_winner_that_postgresql_refused_takes_its_value_back_from_the_row_that_came_in_for_it(begin: Begin, back: bool) -> None:
+    database, jobs = begin()
+    winner, loser, phone = key("c", 26), key("a", 6), "593100000026"
+    database.query("INSERT INTO service_requests (id, phone) VALUES (%s, %s)", (key("b", 1), phone))
+    reason = "SELECT sqlstate, motivo LIKE '%%ajena%%' FROM migracion.cuarentena WHERE clave = %s AND estado = 'abierta'"
+    with added_unseen(database, "clientes", f"CHECK (id <> '{winner}')"):
+        jobs.fill(*PHASES)
+        for phase in PHASES:
+            assert jobs.equalise(phase)["changed"] is False
+            assert database.query(reason, (winner,)) == [("23514", True)]
+        assert (fate(database, "users", loser), database.value(CLIENT, (key("b", 1),))) == ("", loser)
+    hold(jobs, "la lleva ansible-playbook fase3.yml con el mismo -i")
+    if back:
+        jobs.take_back("fase3")
+        jobs.equalise("fase2")
+        jobs.copy("fase3")
+    jobs.equalise("fase3")
+    settle(database, jobs)
+    assert (fate(database, "customers", winner), fate(database, "users", loser)) == ("", f"→ {winner}")
+    assert database.value(CLIENT, (key("b", 1),)) == winner
+    jobs.take_back("fase3")
+    jobs.take_back("fase2")
+    assert database.value("SELECT count(*) FROM clientes") == 0
 
 
 def test_a_user_who_changes_sides_leaves_one_table_for_the_other(begin: Begin) -> None:
@@ -205,3 +256,22 @@ def test_every_kind_of_refusal_of_the_sample_heals_by_a_corrected_row(begin: Beg
         cursor.execute("UPDATE task_queue SET status = NULL, priority = 10, task_type = 'reminder'")
     settle(database, jobs)
     assert [database.value(refused, (table,)) for table in ("service_requests", "messages", "task_queue")] == [0, 0, 0]
+
+
+def test_a_row_that_postgresql_refuses_while_a_request_hangs_on_its_old_one_is_named_with_the_phase_that_ends_it(
+    begin: Begin,
+) -> None:
+    database, jobs = begin()
+    database.query("INSERT INTO service_requests (id, phone) VALUES (%s, '593100000026')", (key("b", 1),))
+    jobs.fill(*PHASES)
+    database.query("UPDATE customers SET city = 'Prohibida' WHERE id = %s", (key("c", 26),))
+    with added_unseen(database, "clientes", "CHECK (ciudad <> 'Prohibida')"):
+        with pytest.raises(
+            MigrationError, match=r"difiere \(PostgreSQL la rechaza: .*; no se retira: .*: ciudad: se esper"
+        ) as held:
+            jobs.equalise("fase2")
+        assert "la lleva ansible-playbook fase3.yml con el mismo -i" in str(held.value)
+        jobs.equalise("fase3")
+        for phase in PHASES:
+            assert jobs.equalise(phase)["changed"] is False
+        assert database.value(CLIENT, (key("b", 1),)) == key("a", 6)

@@ -8,6 +8,7 @@ removes what no pair explains, in removing.py.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 from ..bookkeeping import BOOKKEEPING
 from ..rows.forward import forward_sql
@@ -17,12 +18,13 @@ from ..rows.routes import Route, row_image
 from ..rows.row_locks import by_key, key_and_place, parent_locks, passed, unnested
 from ..sqltext import commented, dollar_quoted, folded, ident, idents, images_differ, literal
 from .batching import HEAD, batch_function, function_body
-from .making_way import free_to_change, holds_placeholder, parking_step, parking_variables
+from .making_way import free_to_change, holds_placeholder, parking_step, parking_variables, value_withheld
 from .removing import array_arguments, removal_function, removed
 
 # So many rows, and so large a share of the pair's, may be refused for one reason that only PostgreSQL gave.
 MANY_ROWS, MANY_SHARE = 20, 0.01
 TABLE_AT_FAULT = "TK001"  # the SQLSTATE of llevar where there are more: no class of PostgreSQL's own
+REFUSED_AGAIN = "TK002"  # raised and caught within llevar: what was tried is undone
 
 _HALVES = (
     "CASE ... THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200."
@@ -31,7 +33,11 @@ _HALVES = (
 
 def route_statements(route: Route, all_routes: Sequence[Route]) -> tuple[str, ...]:
     """Return the statements that make the pair's view and functions; the last pair of a Spanish table brings quitar."""
-    routes = [r for r in all_routes if r.pair.target == route.pair.target]
+    return _statements(route, tuple(r for r in all_routes if r.pair.target == route.pair.target))
+
+
+@cache  # one call asks for them up to three times: what was approved, what is installed, what to install
+def _statements(route: Route, routes: tuple[Route, ...]) -> tuple[str, ...]:
     caption = (
         f"Qué será de cada fila de {ident(route.pair.source)} en {ident(route.pair.target)}: sus valores, o por qué no pasa."
         " La leen las funciones, la prueba y el simulacro."
@@ -45,7 +51,7 @@ def route_statements(route: Route, all_routes: Sequence[Route]) -> tuple[str, ..
         batch_function(route),
         f"REVOKE ALL ON FUNCTION {functions} FROM PUBLIC",
     ]
-    if route is routes[-1]:
+    if route == routes[-1]:
         match = ", ".join(f"{c.type}[]" for c in routes[0].match)
         statements += [removal_function(routes), f"REVOKE ALL ON FUNCTION {route.removal}({match}, text) FROM PUBLIC"]
     return tuple(folded(commented(_HALVES) + s if "THEN true ELSE false" in s else s) for s in statements)
@@ -88,7 +94,7 @@ BEGIN
   END IF;
   -- que falte el padre no es culpa de la fila: la prueba lo dice y la reparación trae a los dos
   IF v_estado = '23503'{holds_placeholder(route, routes)} THEN RETURN; END IF;
-{_quarantine_alone(route)}
+{_without_its_entry(route, routes)}{_value_withheld(route, routes)}{_quarantine_alone(route)}
   rechazadas := 1;
 END """
     return head + function_body(body)
@@ -231,8 +237,52 @@ def _merges(route: Route) -> str:
     )"""
 
 
+def _alone(route: Route) -> str:
+    """Return whether a row f of the view is the one that is left of llevar's."""
+    return f"{_placed(route, 'f', '_lugar', 'p_lugar', passed(route.key_names))} AND {accepted('f')}"
+
+
+def _value_withheld(route: Route, routes: Sequence[Route]) -> str:
+    withheld = value_withheld(route, routes)
+    return (
+        withheld
+        and f"""  -- ni que una fila en español retenga un valor que ya no es suyo, porque aún no puede salir ni cambiar
+  IF v_estado = '23505' AND ({withheld}) THEN RETURN; END IF;
+"""
+    )
+
+
+def _without_its_entry(route: Route, routes: Sequence[Route]) -> str:
+    """Return the step that tries a row once more as if PostgreSQL had not refused it before.
+
+    '' where no row of another pair goes in because of that. Where one does, it has the value, and that alone would keep the
+    first one out for ever.
+    """
+    if not any(route in r.earlier for r in routes):
+        return ""
+    entry = f"""{BOOKKEEPING}.cuarentena c
+  WHERE c.tabla_origen = {literal(route.pair.source)} AND c.estado <> 'resuelta' AND {unforeseen("c.motivo")}
+    AND c.clave IN (SELECT f._clave FROM {route.view} f WHERE {_alone(route)})"""
+    said = f"substr(c.motivo, {len(UNFORESEEN) + 1})"
+    return f"""  -- otra pudo entrar por ella mientras está en cuarentena: se prueba sin su entrada, y si no entra nada cambia
+  IF v_estado = '23505' AND EXISTS (SELECT FROM {entry}) THEN
+    BEGIN
+      UPDATE {BOOKKEEPING}.cuarentena q SET estado = 'resuelta', resuelta_at = now(), resolucion = 'corregida'
+      WHERE q.id IN (SELECT c.id FROM {entry});
+      SELECT r.copiadas, r.rechazadas INTO copiadas, rechazadas
+      FROM {route.function("llevar")}({passed(route.key_names)}, p_run) r;
+      SELECT c.sqlstate, {said} INTO v_estado, v_mensaje FROM {entry};
+      IF NOT FOUND THEN RETURN; END IF;
+      RAISE EXCEPTION USING ERRCODE = {literal(REFUSED_AGAIN)};
+    EXCEPTION WHEN SQLSTATE {literal(REFUSED_AGAIN)} THEN
+      copiadas := 0;
+    END;
+  END IF;
+"""
+
+
 def _quarantine_alone(route: Route) -> str:
-    mine = f"{_placed(route, 'f', '_lugar', 'p_lugar', passed(route.key_names))} AND {accepted('f')}"
+    mine = _alone(route)
     twin = " AND ".join(f"t.{ident(m)} = f.{ident(m)}" for m in route.pair.match)
     left = f"{route.target_table} t JOIN {route.view} f ON {twin}"
     return f"""  INSERT INTO {BOOKKEEPING}.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)

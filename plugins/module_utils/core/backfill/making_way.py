@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ..bookkeeping import BOOKKEEPING
 from ..rows.refusals import accepted
 from ..rows.routes import Route, spanish_clave
-from ..rows.row_locks import passed, unnested
+from ..rows.row_locks import passed, seen_by_key, unnested
 from ..rows.values import TEXT_TYPES, type_family
 from ..sqltext import ident, literal
 
@@ -52,11 +52,10 @@ def holds_placeholder(route: Route, routes: Sequence[Route]) -> str:
     parked = [f"t.{ident(name)} = {_placeholder(route, kind)}" for r in routes for name, kind in _parkable(r).items()]
     if not parked:
         return ""
-    mine = " AND ".join(f"f.{k} = k.{k}" for k in route.key_names)
     twin = " AND ".join(f"t.{ident(m)} = f.{ident(m)}" for m in route.pair.match)
     left = " OR ".join(dict.fromkeys(parked))
     return f""" AND NOT EXISTS (
-    SELECT FROM {unnested(route.key_names)} JOIN {route.view} f ON {mine} JOIN {route.target_table} t ON {twin}
+    SELECT FROM {unnested(route.key_names)} JOIN {route.view} f ON {seen_by_key(route)} JOIN {route.target_table} t ON {twin}
     WHERE {left})"""
 
 
@@ -83,32 +82,60 @@ def _same(route: Route, alias: str, holder: str) -> str:
 def free_to_change(columns: Sequence[str]) -> str:
     """Return whether no row that this run does not carry depends on the Spanish row t by these columns."""
     names = ", ".join(literal(c) for c in columns)
-    return (
-        f"NOT EXISTS (SELECT FROM {BOOKKEEPING}.alcance(t.tableoid, ARRAY[t.ctid], ARRAY[{names}]) a WHERE a.motivo IS NOT NULL)"
-    )
+    return f"NOT {_held_there(f'ARRAY[{names}]')}"
+
+
+def value_withheld(route: Route, routes: Sequence[Route]) -> str:
+    """Return whether a Spanish row has a unique value of llevar's rows that is not its own any more, and has to stay as it is.
+
+    Nothing is wrong with the row that wants the value then: it goes in once the other one may leave or change.
+    '' where no value can be held so.
+    """
+    withheld = []
+    for unique in (route.table.primary_key, *route.table.unique):
+        if unique == route.pair.match or any(route.carried_as(u) is None for u in unique):
+            continue
+        columns = "ARRAY[" + ", ".join(literal(u) for u in unique) + "]"
+        found, own = _holders(route, unique), " AND ".join(f"g.{ident(u)} = t.{ident(u)}" for u in unique)
+        same = " AND ".join(f"g.{ident(c)} = t.{ident(c)}" for c in route.pair.match)
+        reach = f"CASE WHEN {_given(routes, same)} THEN {columns} END"
+        withheld.append(f"EXISTS (SELECT {found} AND NOT ({_given(routes, same, own)}) AND {_held_there(reach)})")
+    return " OR ".join(withheld)
+
+
+def _held_there(columns: str) -> str:
+    """Return whether something that this run does not carry depends on the Spanish row t; ``columns``: by which, or NULL."""
+    return f"EXISTS (SELECT FROM {BOOKKEEPING}.alcance(t.tableoid, ARRAY[t.ctid], {columns}) a WHERE a.motivo IS NOT NULL)"
+
+
+def _holders(route: Route, unique: Sequence[str]) -> str:
+    """Return FROM … WHERE of llevar's rows f, those that are carried, beside the other Spanish row t that has their value."""
+    value = " AND ".join(f"t.{ident(u)} = f.{ident(u)}" for u in unique)
+    twin = " AND ".join(f"f.{ident(c)} = t.{ident(c)}" for c in route.pair.match)
+    return f"""FROM {unnested(route.key_names)} JOIN {route.view} f ON {seen_by_key(route)}
+      JOIN {route.target_table} t ON {value} AND NOT ({twin}) WHERE {accepted("f")}"""
+
+
+def _given(routes: Sequence[Route], *conditions: str) -> str:
+    """Return whether one of the routes gives a row g for which the conditions hold."""
+    asked = " AND ".join((*conditions[:1], accepted("g"), *conditions[1:]))
+    return " OR ".join(f"EXISTS (SELECT 1 FROM {r.view} g WHERE {asked})" for r in routes)
 
 
 def _park(route: Route, routes: Sequence[Route], name: str, spanish_type: str) -> str:
     column, match = ident(name), _held(route)
     found = ", ".join(f"t.{ident(c)} AS {m}" for m, c in zip(match, route.pair.match, strict=True))
-    other = " AND ".join(f"f.{ident(c)} = t.{ident(c)}" for c in route.pair.match)
-    holders = f"""SELECT {found}
-      FROM {unnested(route.key_names)} JOIN {route.view} f ON {" AND ".join(f"f.{k} = k.{k}" for k in route.key_names)}
-      JOIN {route.target_table} t ON t.{column} = f.{column} AND NOT ({other}) WHERE {accepted("f")}"""
+    holders = f"SELECT {found}\n      {_holders(route, (name,))}"
     arrays = ", ".join(f"coalesce(array_agg(h.{m}), '{{}}')" for m in match)
-    given = "EXISTS (SELECT 1 FROM {r.view} g WHERE {same} AND {accepted}{more})"
-    given, rightful = (
-        " OR ".join(given.format(r=r, same=_same(route, "g", "h"), accepted=accepted("g"), more=more) for r in routes)
-        for more in ("", f" AND g.{column} = t.{column}")
-    )
+    same = _same(route, "g", "h")
     return f"""    -- quien tiene el valor sin fila legacy que lo explique sale; quien va atrasado hace sitio y se lleva después
     -- a quien retiene algo que la ejecución no lleva no se le cambia nada
     v_hubo := v_hubo OR (SELECT q.apartadas > 0 FROM (SELECT {arrays} FROM ({holders}) h) x({", ".join(match)}),
       LATERAL {route.removal}({", ".join("x." + m for m in match)}, p_run) q(apartadas));
     WITH h AS (
       UPDATE {route.target_table} t SET {column} = {_placeholder(route, spanish_type)}
-      FROM ({holders}) h WHERE {_same(route, "t", "h")} AND NOT ({rightful})
-        AND ({given}) AND {free_to_change((name,))}
+      FROM ({holders}) h WHERE {_same(route, "t", "h")} AND NOT ({_given(routes, same, f"g.{column} = t.{column}")})
+        AND ({_given(routes, same)}) AND {free_to_change((name,))}
       RETURNING {found}
     )
     SELECT {", ".join(f"p{m} || coalesce(array_agg(h.{m}), '{{}}')" for m in match)}, v_hubo OR count(*) > 0
