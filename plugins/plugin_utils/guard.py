@@ -44,12 +44,17 @@ def objections(args: Mapping[str, Any], extra: Mapping[str, Any], task_vars: Map
         tables = tuple(pair.source for pair in mapping.pairs)
     except MigrationError as error:
         problems.append(str(error))
-    problems += check_extra_vars(phase, extra, subphases, tables)
     runners = invocation.runners
     if runners is None or len(runners) != 1:
-        return problems
+        return problems + check_extra_vars(phase, extra, subphases, tables)
     site, unreadable = _of_the_site(runners[0], task_vars)
-    problems += [f"{name}: no se puede leer del inventario: es una plantilla que no se resuelve" for name in unreadable]
+    read = {name: value for name, value in extra.items() if name not in unreadable}
+    problems += check_extra_vars(phase, read, subphases, tables)
+    problems += [
+        f"{f'-e {name}: no se puede leer' if name in extra else f'{name}: no se puede leer del inventario'}: "
+        "es una plantilla que no se resuelve"
+        for name in unreadable
+    ]
     given = {name: value for name, value in site.items() if name not in extra}
     if not (phase == "fase2" and "subfase" in given):
         given.pop("subfase", None)  # the others have no parts, so they do not look at it

@@ -38,6 +38,7 @@ def untouched(database: Database) -> None:
         ("fase2", ("--limit", "runner"), "--limit runner"),
         ("fase2", ("-e", "subfase=2.l"), "'2.l' no existe; las que hay son 2.1, 2.2"),
         ("fase1", ("-e", '{"overrides": {"ventana": "x"}}'), "'ventana' no es una puerta"),
+        ("fase1", ("-e", "overrides={{no_hay}}"), "-e overrides: no se puede leer: es una plantilla que no se resuelve"),
         *(
             pytest.param(*more, marks=pytest.mark.slow)  # without a run: test_command_line.py
             for more in (
