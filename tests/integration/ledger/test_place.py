@@ -95,6 +95,32 @@ def test_one_server_by_two_names_is_one_server(original: Database) -> None:
     assert any("Aviso: La última ejecución" in line and "localhost" in line for line in lines)
 
 
+def went_to(database: Database, port: int) -> None:
+    """The ledger says that the last run went to that port of this machine."""
+    detail = "jsonb_set(detalle, '{servidor,port}', to_jsonb(%s::int))"
+    database.query(f"UPDATE migracion.fase_ejecucion SET detalle = {detail} WHERE detalle ? 'servidor'", (port,))
+
+
+def test_where_a_standby_of_this_server_answers_the_run_goes_on(original: Database) -> None:
+    """As after a switchover, when the server of the last run follows this one."""
+    with standby(original.server) as follower:
+        went_to(original, follower.port)
+        lines = Phase(original.url).call("open", "fase1", "primera")
+    assert any("Aviso: La última ejecución" in line and f":{follower.port} " in line for line in lines)
+
+
+def test_where_another_migrations_server_answers_the_run_goes_on(original: Database) -> None:
+    """The address was given to somebody else's server, with a database and a role of the same names."""
+    with reaped(launch(original.server.bin_dir, fsync=False)) as other:
+        there = Databases(other).empty()
+        assert there.name == original.name
+        with closing(connect(there.url, "prueba")) as conn:
+            finish(Phase(there.url), conn, "fase0")
+        went_to(original, other.port)
+        lines = Phase(original.url).call("open", "fase1", "primera")
+    assert any("Aviso: La última ejecución" in line and f":{other.port} " in line for line in lines)
+
+
 def test_a_standby_of_this_server_is_no_second_one_and_a_promoted_one_has_another_timeline(original: Database) -> None:
     with standby(original.server) as follower:
         moved = replace(original, server=follower)

@@ -97,6 +97,17 @@ HARMFUL = {
         "ALTER TABLE proveedor_profesiones DISABLE TRIGGER ALL",
         "proveedor_profesiones: restricción proveedor_profesiones_profesion_id_fkey: hay ",
     ),
+    "references switched off on both sides": (
+        "ALTER TABLE proveedor_profesiones DISABLE TRIGGER ALL; ALTER TABLE profesiones DISABLE TRIGGER ALL",
+        "proveedor_profesiones: restricción proveedor_profesiones_profesion_id_fkey: hay ",
+    ),
+    "references that only a replica asks for": (
+        """DO $$ DECLARE t record; BEGIN
+          FOR t IN SELECT tgname FROM pg_trigger WHERE tgrelid = 'proveedor_profesiones'::regclass AND tgisinternal LOOP
+            EXECUTE format('ALTER TABLE proveedor_profesiones ENABLE REPLICA TRIGGER %I', t.tgname);
+          END LOOP; END $$""",
+        "proveedor_profesiones: restricción proveedor_profesiones_profesion_id_fkey: hay ",
+    ),
     "a trigger": (
         "CREATE TRIGGER mio BEFORE INSERT ON clientes FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()",
         "clientes: sobra disparador mio: CREATE TRIGGER",
@@ -141,6 +152,8 @@ IN_BRIEF = (
     "a trigger",
     "a rule",
     "a default that fails",
+    "references switched off on both sides",
+    "references that only a replica asks for",
     "statistics that compute",
     "published without saying which row",
 )
