@@ -22,6 +22,12 @@ options:
     description: Rows of a repair's transaction.
     type: int
     default: 5000
+  second_opinion_rows:
+    description:
+      - Rows of each table with more than 10,000 that a second evaluator of the mapping judges, at random.
+      - Those at the edges, the merged and the refused ones are judged beside them; of a smaller table all rows are.
+    type: int
+    default: 10000
   maintenance_window:
     description: C(start), C(end) and C(timezone); a repair pauses before its end. Empty means always.
     type: dict
@@ -88,6 +94,7 @@ def main() -> None:
         **MAPPING_OPTIONS,
         "repair": {"type": "bool", "default": False},
         "batch_rows": {"type": "int", "default": 5000},
+        "second_opinion_rows": {"type": "int", "default": 10000},
         "maintenance_window": {"type": "dict", "default": {}},
         "overrides": {"type": "dict", "default": {}},
         "waived_quarantine": {"type": "raw", "default": []},

@@ -30,6 +30,8 @@ LATER = {
     "jobs/schema_state._refuse_access": "asked in the same call as the shape, before a dry run says its lines",
     "jobs/schema_state.verify_tables": "phase/opening.open_phase asks the same before",
     "jobs/table_compare._go_by_what_is_approved": "a proof's own: a repair installs it",
+    "core/opinion/binding._drift": "call/approval asks the same before",
+    "jobs/table_compare._disagreement_error": "after the comparison, which a dry run of a phase has nothing to compare for",
     "jobs/table_compare._require_the_others": "after a repair",
     "ledger/lease._lost": "after the lease was taken",
     "ledger/lease.end_backends": "while a dead run's sessions are ended",

@@ -50,6 +50,8 @@ def test_true_in_any_spelling_is_true(value: Any) -> None:
         ("batch_rows", True, "número entero"),
         ("batch_rows", "5.5", "número entero"),
         ("deferred_index_rows", "-1", "número entero"),
+        ("second_opinion_rows", "-1", "número entero de 0"),
+        ("second_opinion_rows", 1_000_001, "se espera 1000000 como máximo, no 1000001"),
         ("copy_workers", 3, "se espera 2 como máximo, no 3"),
         ("copy_workers", 0, "se espera un número entero de 1 en adelante, no 0"),
         ("stabilization_days", "dos", "se espera un número"),
@@ -122,6 +124,7 @@ def test_a_module_call_has_its_settings_parsed_and_typed() -> None:
     [
         ("copy_workers", "2", 2),
         ("deferred_index_rows", 0, 0),
+        ("second_opinion_rows", "0", 0),
         ("database_disk_gb", "0.5", 0.5),
         ("stabilization_days", "0.25", 0.25),
         ("overrides", {"window": " acordado con soporte \n"}, {"window": "acordado con soporte"}),

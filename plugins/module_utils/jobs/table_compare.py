@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,6 +15,7 @@ from ..core.errors import COMMITTED_STAYS, READ_ONLY_STEP, STEP_CHANGED_NOTHING,
 from ..core.proof.accounts import Account
 from ..core.proof.comparison import DIFFERENT, PENDING
 from ..core.proof.findings import account_lines, catching_up_lines, difference_lines, proof_detail
+from ..core.proof.opinions import opinion_detail, opinion_lines
 from ..core.rows.routes import Route
 from ..core.sqltext import ident
 from ..core.survey.drift import unmapped_columns
@@ -23,9 +24,10 @@ from ..ledger import bookkeeping, lease
 from ..ledger.events import COPY_BEGUN, last_event, left_so_far, record_event, waived_quarantine
 from ..proof import ties
 from ..proof.accounting import lagging_objects, named_differences, repeated_keys
-from ..proof.prove import prove
+from ..proof.prove import Looker, prove
 from ..proof.removals import asking
 from ..proof.repair import Mender, repair
+from ..proof.second_opinion import SecondOpinion
 from ..quarantine import waiving
 from ..quarantine.unreadable import put_unreadable_aside, reopen_readable, without_damage
 from ..schema.references import foreign_to, references_to
@@ -54,9 +56,8 @@ def compare(params: dict[str, Any], check: bool) -> dict[str, Any]:
 def _compare(context: Context, repairs: bool, others: list[str]) -> dict[str, Any]:
     conn, lines, based = context.conn, list[str](), ties.bases(context)
     routes = [r for r in context.all_routes if r in context.routes or r in based]
-    mending = Mender(
-        Watch(context.run_id, context.settings), context.database_url, context.settings.batch_rows, asking(context, lines)
-    )
+    opinion = SecondOpinion(context.mapping, context.catalogue, context.settings.second_opinion_rows)
+    mending = _mender(context, asking(context, lines), opinion)
 
     def begin(accounts: Sequence[Account]) -> None:
         context.begin()
@@ -78,7 +79,8 @@ def _compare(context: Context, repairs: bool, others: list[str]) -> dict[str, An
             changed = True
         lines += waiving.apply(conn, context.settings.waived_quarantine, context.routes, context.run_id, context.phase)
     else:
-        accounts = without_damage(partial(prove, conn, routes, context.all_routes), partial(_unread, context, routes))
+        proof = partial(prove, conn, routes, context.all_routes, Looker(opinion=opinion))
+        accounts = without_damage(proof, partial(_unread, context, routes))
         changed, lines = False, others
     if why := mending.watch.unattended:
         lines.append(f"La comparación no se pudo vigilar desde otra sesión, así que no se habría podido parar: {why}")
@@ -86,18 +88,26 @@ def _compare(context: Context, repairs: bool, others: list[str]) -> dict[str, An
     unknown = mending.long(conn, asked) if repairs else asked()
     unsound = unknown + lagging_objects(conn, context.mapping, routes)
     tables, caught_up = ties.taken_in(context) if repairs else (set[str](), list[str]())
-    detail = proof_detail(accounts, unsound, caught_up)
+    detail = {**proof_detail(accounts, unsound, caught_up), "segunda_opinion": opinion_detail(opinion.found)}
     if not context.check:
         record_event(conn, context.run_id, "prueba", context.phase, detail)
     lines += account_lines(accounts)
     lines += [f"  {d.unreached}" for d in drawn_sequences(conn, context.mapping, routes) if d.unreached]
     lines += [f"  objeto en mal estado: {phrase}" for phrase in unsound]
+    lines += opinion_lines(opinion.found)
     if all(a.clean for a in accounts) and not unsound:
+        if not opinion.agrees:
+            raise _disagreement_error(context, opinion, lines)
         if repairs:
             _require_the_others(context, tables | mending.touched, routes, mending, lines)
         lines.append("Prueba: restricciones validadas, índices válidos y secuencias al día; todo lo comparado es igual.")
         return {"lines": lines, "changed": changed, "accounting": detail["tablas"]}
     raise _difference_error(context, accounts, unsound, lines, ["fase0"] if unknown else [])
+
+
+def _mender(context: Context, allow: Callable[[Sequence[Account]], None], opinion: SecondOpinion) -> Mender:
+    watch = Watch(context.run_id, context.settings)
+    return Mender(watch, context.database_url, context.settings.batch_rows, allow, opinion=opinion)
 
 
 def _read_again(context: Context, routes: Sequence[Route]) -> list[str]:
@@ -224,6 +234,19 @@ def _freeing(context: Context, accounts: Sequence[Account]) -> str:
         elif holds:
             said.append(f"{found.phrase}; mientras haya filas así se queda, o hasta: {found.removal}")
     return "".join(f"\n  {phrase}." for phrase in dict.fromkeys(said))
+
+
+def _disagreement_error(context: Context, opinion: SecondOpinion, lines: list[str]) -> MigrationError:
+    named = "\n".join(d.line for one in opinion.found for d in one.examples)
+    return MigrationError(
+        f"la segunda opinión no está de acuerdo con el SELECT en {number(sum(one.count for one in opinion.found))} casos: uno de "
+        "los dos lee mal el mapeo, y hasta saber cuál la fase no está probada",
+        left="Nada se perdió: las tablas legacy no se tocan.",
+        move="Repetir no lo arregla: pase estas líneas a quien mantiene el runbook (docs/prueba.md dice qué mirar). Para "
+        f"deshacer mientras tanto: ansible-playbook {context.phase}.yml --tags rollback con el mismo -i.\n{named}",
+        code="difference",
+        details={"lines": lines},
+    )
 
 
 def _difference_error(

@@ -25,6 +25,7 @@ from ..core.waits import LOOK
 from ..server.db import Row, fetch_all, run_sql, transaction, with_lock_retries
 from .accounting import EXAMPLES, take_account
 from .found_again import NOT_FOUND, Candidate, still_there
+from .second_opinion import BY_KEY, SecondOpinion
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 
 PORTION = 20_000  # keys held in memory at once
 AT_ONCE = 1_000  # looked at in one transaction
-BY_KEY = "SET LOCAL enable_seqscan = off; SET LOCAL jit = off"  # as the batches of the copy
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,11 @@ def spanish_side(route: Route) -> Side:
     return Side(route, route.target_table, columns, spanish_row_bytes(route, "t"), route.removal_name)
 
 
+@dataclass
 class Looker:
-    """How a proof handles candidates: it looks, no more. A repair makes them right first, in the same transaction."""
+    """How a proof handles candidates: it looks, no more; a repair makes them right first. ``opinion`` judges each snapshot."""
+
+    opinion: SecondOpinion | None = field(default=None, kw_only=True)
 
     def long(self, conn: Connection, work: Callable[[], T]) -> T:
         """Return what ``work`` returns, which reads whole tables on ``conn``."""
@@ -123,6 +126,8 @@ def snapshot(conn: Connection, routes: Sequence[Route], all_routes: Sequence[Rou
     def compare() -> list[Account]:
         with transaction(conn, isolation="REPEATABLE READ", read_only=True):
             accounts = take_account(conn, routes, all_routes)
+            if handler.opinion is not None:
+                handler.opinion.take(conn, accounts)
             for found in accounts:
                 if found.count(*PENDING) or found.refused_by_server:
                     _declare(conn, _rows_of(found), comparison.candidates_sql(found.route))

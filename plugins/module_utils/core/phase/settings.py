@@ -20,6 +20,7 @@ from .window import Window, parse_window
 TRUE = {"true", "yes", "on", "1", "y", "t", "si", "sí"}
 FALSE = {"false", "no", "off", "0", "n", "f"}
 LARGEST_BATCH = 1_000_000  # of a batch, whose bytes are bounded anyway; the copy's functions take an integer
+LARGEST_SAMPLE = 1_000_000  # places of rows that are held in memory at once
 SECRET = re.compile(r"(^database_url$|^vault_|pass|secret|token|private_key)", re.IGNORECASE)
 
 
@@ -82,6 +83,7 @@ PARSERS: Mapping[str, Callable[[Any], Any]] = {
     "batch_rows": lambda value: _at_most(LARGEST_BATCH, parse_int(value, 1)),
     "copy_workers": lambda value: _at_most(2, parse_int(value, 1)),
     "deferred_index_rows": whole_from(0),
+    "second_opinion_rows": lambda value: _at_most(LARGEST_SAMPLE, parse_int(value)),
     "database_disk_gb": parse_number,
     "overrides": parse_overrides,
 }
@@ -101,6 +103,7 @@ class Settings:
     batch_rows: int = 5000
     copy_workers: int = 1
     deferred_index_rows: int = 100_000
+    second_opinion_rows: int = 10_000
     database_disk_gb: float = 0
     overrides: Mapping[str, str] = field(default_factory=dict)
 

@@ -86,6 +86,7 @@ VARIABLES: Mapping[str, Variable] = {
     "batch_rows": Variable(PARSERS["batch_rows"]),
     "copy_workers": Variable(PARSERS["copy_workers"]),
     "deferred_index_rows": Variable(PARSERS["deferred_index_rows"]),
+    "second_opinion_rows": Variable(PARSERS["second_opinion_rows"]),
     "database_disk_gb": Variable(PARSERS["database_disk_gb"]),
     "subfase": Variable(parse_subphase, ("fase2",)),
     "propagation_rows": Variable(whole_from(0), unasked=(None,)),  # no value leaves out what it stands for

@@ -65,7 +65,7 @@ def difference_lines(accounts: Iterable[Account]) -> list[str]:
         for example in a.examples:
             said = words[example["estado"]].format(s=source, t=target)
             columns = "; ".join(
-                f"{name}: se esperaba {_shown(wanted)}, hay {_shown(found)}" for name, wanted, found in example["columnas"]
+                f"{name}: se esperaba {shown(wanted)}, hay {shown(found)}" for name, wanted, found in example["columnas"]
             )
             table = target if example["estado"] in (SURPLUS, DIFFERENT) else source
             reason = f" ({example['motivo']})" if example["motivo"] else ""
@@ -79,7 +79,8 @@ def difference_lines(accounts: Iterable[Account]) -> list[str]:
     return lines
 
 
-def _shown(value: str | None) -> str:
+def shown(value: str | None) -> str:
+    """Return a value as it is named in a difference: NULL, or its first characters in quotes."""
     if value is None:
         return "NULL"
     return repr(value if len(value) <= VALUE else value[:VALUE] + "…")

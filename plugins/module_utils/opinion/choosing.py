@@ -1,0 +1,68 @@
+"""Chooses the rows of a legacy table that the second opinion judges. Reads only, in the caller's snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..core.opinion import choice
+from ..core.opinion.binding import BoundPair
+from ..server.db import fetch_all
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+
+
+@dataclass(frozen=True)
+class Choice:
+    """``rows``: how many the table has; ``places``: those to be judged; ``at_random``: how many of them chance named."""
+
+    rows: int
+    places: tuple[str, ...]
+    at_random: int
+
+    @property
+    def whole(self) -> bool:
+        """Whether every row is judged."""
+        return len(self.places) == self.rows
+
+
+def choose(conn: Connection, schema: str, pairs: Sequence[BoundPair], sample: int) -> Choice:
+    """Choose among the rows of the pairs' one legacy table: all of a small one, else the edges and ``sample`` at random.
+
+    Edges: the extremes and a NULL of every column that the mapping reads, each listed value, refused and merged rows.
+    """
+    legacy = pairs[0].relation
+
+    def places(query: str, *params: int) -> list[str]:
+        return [place for (place,) in fetch_all(conn, query, params or None)]
+
+    rows = int(fetch_all(conn, choice.count_sql(schema, legacy))[0][0])
+    if rows <= choice.ALL_UP_TO:
+        return Choice(rows, tuple(places(choice.all_sql(schema, legacy))), 0)
+    measures = choice.measures_of(legacy, set(_read(pairs)))
+    extremes = fetch_all(conn, choice.extremes_sql(schema, legacy, measures))[0][0]
+    edges = fetch_all(conn, choice.edges_sql(schema, legacy, measures, extremes))[0][0]
+    listed = choice.values_sql(schema, legacy, set(_listed(pairs)))
+    chosen = [
+        edges,
+        places(listed, choice.ALL_UP_TO) if listed else [],
+        places(choice.quarantined_sql(schema, legacy), sample),
+        places(choice.fused_sql(schema, legacy), sample),
+        at_random := places(choice.random_sql(schema, legacy), sample),
+    ]
+    return Choice(rows, tuple(dict.fromkeys(place for some in chosen for place in some if place)), len(at_random))
+
+
+def _read(pairs: Iterable[BoundPair]) -> Iterable[str]:
+    for pair in pairs:
+        yield from (name for name, _ in pair.pair.where)
+        for column in pair.columns.values():
+            yield from (found.name for found in (column.source, column.by) if found is not None)
+
+
+def _listed(pairs: Iterable[BoundPair]) -> Iterable[str]:
+    for pair in pairs:
+        yield from (name for name, _ in pair.pair.where)
+        yield from (c.source.name for c in pair.columns.values() if c.source is not None and c.rule.values)

@@ -1,0 +1,169 @@
+"""Lets the second opinion judge what the forward SELECT says and what the Spanish tables hold, in the proof's own snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ..core.catalogue import Catalogue
+from ..core.mapping.types import TableMapping
+from ..core.opinion.binding import Bound, BoundPair
+from ..core.opinion.choice import at_places, place_sql
+from ..core.opinion.fates import Carried, Fate, LegacyRow
+from ..core.proof.accounts import Account
+from ..core.proof.comparison import PENDING, QUARANTINED, second_look_sql
+from ..core.proof.opinions import Disagreement, Opinion, Said, disagreements, stored_disagreements
+from ..core.rows.repeated_keys import keys_repeat
+from ..core.rows.routes import Route
+from ..core.rows.row_bytes import legacy_row_bytes
+from ..core.rows.row_locks import as_rows
+from ..core.sqltext import ident
+from ..opinion.choosing import choose
+from ..opinion.neighbourhood import bound_here, opinions, read_rows
+from ..server.db import Row, fetch_all, rolled_back, run_sql
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+
+PORTION_ROWS, PORTION_BYTES = 2_000, 16_000_000  # of rows that are held in memory at once, both sides of each
+BY_KEY = "SET LOCAL enable_seqscan = off; SET LOCAL jit = off"  # few rows of a large table, as in a batch of the copy
+
+
+@dataclass
+class SecondOpinion:
+    """Judges the rows of a proof. ``sample``: rows of a large table at random; ``found``: of the last proof, a table each."""
+
+    mapping: TableMapping
+    catalogue: Catalogue
+    sample: int
+    found: list[Opinion] = field(default_factory=list, init=False)
+
+    def take(self, conn: Connection, accounts: Sequence[Account]) -> None:
+        """Judge the legacy tables of these pairs, in the transaction in which they were compared."""
+        bound = bound_here(conn, self.mapping, self.catalogue)
+        self.found = [
+            self._of_table(conn, bound, [a for a in accounts if a.route.pair.source == source])
+            for source in dict.fromkeys(a.route.pair.source for a in accounts)
+        ]
+
+    @property
+    def agrees(self) -> bool:
+        """Whether nothing was found that the two see differently."""
+        return not any(one.count for one in self.found)
+
+    def _of_table(self, conn: Connection, bound: Bound, accounts: Sequence[Account]) -> Opinion:
+        source = accounts[0].route.pair.source
+        pairs = [p for p in bound.pairs if p.pair.source == source]
+        choice = choose(conn, bound.mapping.schema, pairs, self.sample)
+        found = Opinion(source, choice.rows, len(choice.places), choice.at_random)
+        for places in _portions(conn, accounts[0].route, pairs[0], choice.places):
+            rows = list(read_rows(conn, bound, source, at_places(pairs[0].relation), (list(places),)))
+            mine = [row for row in rows if _owner(bound, row) is not None]
+            fates = dict(zip((row.place for row in mine), opinions(conn, bound, mine), strict=True))
+            for account in accounts:
+                _compare(conn, bound, account, rows, fates, found)
+        return found
+
+
+def _owner(bound: Bound, row: LegacyRow) -> BoundPair | None:
+    try:
+        return bound.pair_of(row)
+    except KeyError:
+        return None
+
+
+def _compare(
+    conn: Connection, bound: Bound, account: Account, rows: Sequence[LegacyRow], fates: dict[str, Fate], found: Opinion
+) -> None:
+    """Hold one pair's SELECT and its Spanish rows against the fates of these rows."""
+    route, carried = account.route, dict[str, tuple[str, Carried]]()
+    said = dict(_select(conn, route, rows))
+    for row in rows:
+        owner = _owner(bound, row)
+        fate = fates[row.place] if owner is not None and owner.pair == route.pair else None
+        clave, words = said.get(row.place, ("|".join(str(row.values[c.name]) for c in route.key), None))
+        differing = list(disagreements(route.pair.source, clave, fate, words))
+        found.add(differing)
+        if isinstance(fate, Carried) and not differing:
+            carried[row.place] = (clave, fate)
+    found.add(_stored(conn, account, rows, carried, found))
+
+
+def _select(conn: Connection, route: Route, rows: Sequence[LegacyRow]) -> Iterator[tuple[str, tuple[str, Said]]]:
+    """Yield by place what the view says: the row's clave, and what becomes of it."""
+    places = {_known_by(route, row): row.place for row in rows}
+    values, keys = (", ".join(f"f.{ident(name)}::text" for name in names) for names in (route.columns, route.key_names))
+    table = "f._tabla::bigint" if keys_repeat(route) else "NULL::bigint"
+    query = f"SELECT ARRAY[{keys}], f._lugar::text, {table}, f._clave, f._rechazo[1:2], f._fusion, ARRAY[{values}] FROM"
+    if route.in_one_file:
+        listed = ",".join(f'"{lugar}"' for _, lugar, _ in places)
+        query = f"{query} {route.view} f WHERE f._lugar = ANY ('{{{listed}}}'::tid[])"
+    else:
+        same = " AND ".join(f"f.{k} = k.{k}" for k in route.key_names)
+        query = f"{query} {as_rows([c.type for c in route.key], [key for key, _, _ in places])} JOIN {route.view} f ON {same}"
+    for key, lugar, tabla, clave, refused, merged, texts in _by_key(conn, query):
+        if (place := places.get((tuple(key), lugar, tabla))) is not None:
+            words = Said(tuple(refused) if refused else None, merged, dict(zip(route.columns, texts, strict=True)))
+            yield place, (clave, words)
+
+
+def _known_by(route: Route, row: LegacyRow) -> tuple[tuple[str, ...], str, int | None]:
+    """The row as the view knows it: its key, its ctid, and its table where several rows may have one key."""
+    _, table, block, offset = row.place.split(":")
+    key = tuple(str(row.values[column.name]) for column in route.key)
+    return key, f"({int(block)},{int(offset)})", int(table) if keys_repeat(route) else None
+
+
+def _stored(
+    conn: Connection, account: Account, rows: Sequence[LegacyRow], carried: dict[str, tuple[str, Carried]], found: Opinion
+) -> Iterator[Disagreement]:
+    """Hold the Spanish rows against the fates; what the comparison names itself, or PostgreSQL refused, is no disagreement."""
+    route = account.route
+    there = _spanish(conn, route, [_matched(route, fate) for _, fate in carried.values()])
+    odd = {place for place, (_, fate) in carried.items() if there.get(_matched(route, fate)) != dict(fate.values)}
+    if not odd:
+        return
+    keys = as_rows([c.type for c in route.key], [_known_by(route, row)[0] for row in rows if row.place in odd])
+    states = {clave: state for state, _, _, clave, _ in _by_key(conn, second_look_sql(route, keys, 0))}
+    for place in sorted(odd):
+        clave, fate = carried[place]
+        if states.get(clave) == QUARANTINED:
+            found.unforeseen += 1
+        elif states.get(clave) not in PENDING or not account.count(*PENDING):
+            yield from stored_disagreements(route.pair.source, clave, fate.values, there.get(_matched(route, fate)))
+
+
+def _matched(route: Route, fate: Carried) -> tuple[str, ...]:
+    return tuple(str(fate.values[name]) for name in route.pair.match)
+
+
+def _spanish(conn: Connection, route: Route, keys: Sequence[tuple[str, ...]]) -> dict[tuple[str, ...], dict[str, str | None]]:
+    """The Spanish rows with these match columns, each value as text."""
+    match, values = (", ".join(f"t.{ident(name)}::text" for name in names) for names in (route.pair.match, route.columns))
+    same = " AND ".join(f"t.{ident(name)} = k._k{n}" for n, name in enumerate(route.pair.match, 1))
+    listed = as_rows([c.type for c in route.match], keys)
+    rows = _by_key(conn, f"SELECT ARRAY[{match}], ARRAY[{values}] FROM {listed} JOIN {route.target_table} t ON {same}")
+    return {tuple(key): dict(zip(route.columns, texts, strict=True)) for key, texts in rows}
+
+
+def _by_key(conn: Connection, query: str) -> list[Row]:
+    with rolled_back(conn):
+        run_sql(conn, BY_KEY)
+        return fetch_all(conn, query)
+
+
+def _portions(conn: Connection, route: Route, pair: BoundPair, places: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Cut the places into portions whose rows are few and hold few bytes; a larger row stands alone."""
+    place, weight = place_sql(pair.relation), legacy_row_bytes(route, "l")
+    for first in range(0, len(places), PORTION_ROWS):
+        some = places[first : first + PORTION_ROWS]
+        query = f"SELECT ({place})::text, {weight} FROM {route.source_table} l WHERE ".replace("%", "%%")
+        weights: dict[str, int] = dict(fetch_all(conn, query + at_places(pair.relation), (list(some),)))
+        begin, held = 0, 0
+        for position, one in enumerate(some):
+            if held and held + weights[one] > PORTION_BYTES:
+                yield some[begin:position]
+                begin, held = position, 0
+            held += weights[one]
+        yield some[begin:]
