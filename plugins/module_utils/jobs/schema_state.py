@@ -11,6 +11,7 @@ from ..call.context import Context, opened
 from ..core.errors import NOTHING_CHANGED, READ_ONLY_STEP, MigrationError
 from ..core.mapping.types import SpanishTable
 from ..core.rows.routes import spanish_columns
+from ..core.schema.ddl import drawing_grant
 from ..core.schema.differences import ACCESS, COMMENTED, Difference, harmful
 from ..core.schema.mending import repairable
 from ..core.schema.policies import left_out
@@ -58,6 +59,8 @@ def present(params: dict[str, Any], check: bool) -> dict[str, Any]:
             lines += [
                 f"Se daría USAGE en {sequence} a {', '.join(roles)}, que insertan en legacy sin él" for sequence, roles in lacking
             ]
+            settled = _settled(context, {t.name for t in missing}, damage, {sequence for sequence, _ in lacking})
+            _refuse_access(context, access_problems(conn, mapping, context.catalogue, settled), NOTHING_CHANGED)
             return {"lines": [*lines, *_policy_lines(context)], "changed": changed}
         if changed:
             context.begin()
@@ -105,6 +108,19 @@ def _foreseen_repairs(context: Context, damage: dict[str, list[Difference]]) -> 
     access = [f"{name}: {d.phrase}" for name, differing in left.items() for d in differing if d.kind in ACCESS]
     _refuse_access(context, access, NOTHING_CHANGED)
     return lines + other_lines(left, wrong)
+
+
+def _settled(
+    context: Context, missing: set[str], damage: dict[str, list[Difference]], opened_now: set[str]
+) -> list[SpanishTable]:
+    """The tables on whose rights the run would change nothing, so that they can be judged before it."""
+    said_again = {name for name, differing in damage.items() if any(d.kind in ACCESS for d in differing)}
+    return [
+        table
+        for table in context.mapping.tables
+        if table.name not in missing | said_again
+        and drawing_grant(context.mapping, context.catalogue, table)[0] not in opened_now
+    ]
 
 
 def _mendable(context: Context, damage: dict[str, list[Difference]]) -> bool:

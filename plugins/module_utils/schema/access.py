@@ -85,14 +85,16 @@ def nobodys_rights(conn: Connection, mapping: TableMapping, catalogue: Catalogue
     return [f"{o.phrase}: {NOBODYS}" for o in orphan_grants(conn, mapping.schema, names)]
 
 
-def access_problems(conn: Connection, mapping: TableMapping, catalogue: Catalogue) -> list[str]:
+def access_problems(
+    conn: Connection, mapping: TableMapping, catalogue: Catalogue, tables: Sequence[SpanishTable] | None = None
+) -> list[str]:
     """Return a phrase for each thing that some role may do or see on one side only, and for each exposure of migracion.
 
-    ``catalogue`` holds the twins as they are and their policies as translated. Outside any transaction.
+    ``catalogue`` holds the twins as they are and their policies as translated. ``tables``: these alone, without migracion.
     """
-    problems = exposures(conn)
+    problems = exposures(conn) if tables is None else []
     policies = _policy_differences(conn, mapping, catalogue)
-    for table in mapping.tables:
+    for table in mapping.tables if tables is None else tables:
         problems += _table_problems(conn, mapping, catalogue, table)
         problems += [f"{table.name}: {d.phrase}" for d in policies.get(table.name, ())]
     return problems

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import psycopg2
 import pytest
@@ -213,3 +214,22 @@ def test_a_role_whose_name_is_that_of_everybody_is_not_everybody(begin: Begin) -
         assert "PUBLIC no puede SELECT en clientes y sí en customers" in str(refused(jobs.make_tables))
         database.query('REVOKE SELECT ON customers FROM "PUBLIC"')
         jobs.make_tables()
+
+
+@pytest.mark.parametrize("mended", ["", "DROP INDEX public.idx_clientes_ciudad"], ids=["nothing else", "beside a repair"])
+def test_a_right_that_fase1_cannot_give_is_refused_by_its_dry_run_too(begin: Begin, mended: str) -> None:
+    database, jobs = begin(up_to="fase1")
+    database.query(
+        f"""CREATE FUNCTION public.nivel() RETURNS integer LANGUAGE sql AS 'SELECT 1';
+        REVOKE EXECUTE ON FUNCTION public.nivel() FROM PUBLIC; GRANT EXECUTE ON FUNCTION public.nivel() TO {database.role};
+        ALTER TABLE public.clientes ADD nivel integer DEFAULT public.nivel(); {mended}"""
+    )
+    before = dump(database)
+    for check in (True, False):
+        said = str(refused(partial(jobs.make_tables, check=check)))
+        assert "service_role no puede insertar en clientes y sí en customers; pida: GRANT EXECUTE ON FUNCTION" in said
+    assert dump(database) == before
+    for statement in (s for s in statements_in(said) if s.startswith("GRANT ")):
+        database.query(statement)
+    jobs.make_tables(check=True)
+    jobs.make_tables()
