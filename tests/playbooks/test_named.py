@@ -62,3 +62,20 @@ def test_a_changed_database_goes_on_by_the_commands_that_a_real_run_prints(
     assert approved.returncode == 0, approved.stdout
     done = typed(operator, shlex.join(passing))
     assert done.returncode == 0, done.stdout
+
+
+def test_findings_that_the_page_leaves_out_are_all_given_by_the_order_that_it_names(
+    new_database: Callable[..., Database], playbooks: Callable[..., Playbooks]
+) -> None:
+    database = new_database()
+    database.query("CREATE PUBLICATION avisos FOR ALL TABLES WITH (publish = 'delete')")
+    tables = [t for (t,) in database.query("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")]
+    for table in tables:
+        database.query(f"ALTER TABLE public.{table} REPLICA IDENTITY NOTHING")
+    run = playbooks(database.url).run("fase0", "--check", "-v")
+    assert "más de identidad de réplica: la misma orden con -v los da todos" in run.stdout
+    given = set(re.findall(r"value: ['\"]?(\w+): cannot (?:delete|update)", run.stdout))
+    assert given >= {"customers", "messages", "professions", "provider_professions", "service_requests", "sessions", "users"}
+    left_out = re.search(r"… y (\d+) más de identidad", run.stdout)
+    assert left_out is not None
+    assert int(left_out[1]) == len(given) - 8 > 0

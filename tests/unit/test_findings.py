@@ -97,7 +97,7 @@ def test_the_page_is_aligned_and_ends_with_what_bars() -> None:
     lines = page(findings)
     assert lines[0] == "Hallazgos, de lo que depende la noche (bien 1, aviso 12, impide 1):"
     assert len({line.index(word) for line, word in zip(lines[1:3], ("valor", "sí"), strict=True)}) == 1
-    assert "… y 4 más" in lines[11]
+    assert "… y 4 más de " in lines[11]
     assert [line.strip() for line in lines[-2:]] == ["Por esto.", "Remedio (quien sea): SELECT 1;"]
     assert barring(findings) == [
         f"lo que impide: {'x' * 20} {'y' * 40}. Debe ser: otra cosa. Por esto. Remedio (quien sea): SELECT 1;"

@@ -11,7 +11,7 @@ from ..words import escape, number
 GOOD, NOTICE, BAR = "bien", "aviso", "impide"
 # Characters of the columns what, value and limit; the verdict stands in front of them.
 _WIDTHS = (27, 44, 32)
-_SHOWN = 8  # findings of one name on the page; the module's result has them all
+_SHOWN = 8  # findings of one name on the page; the module's result, which -v prints, has them all
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,9 @@ def page(findings: Sequence[Finding]) -> list[str]:
             for finding in same[:_SHOWN]:
                 lines += _rows(finding)
             if len(same) > _SHOWN:
-                lines.append(_row("", "", f"… y {number(len(same) - _SHOWN)} más", ""))
+                lines.append(
+                    f"          … y {number(len(same) - _SHOWN)} más de {name}: la misma orden con -v los da todos (findings)"
+                )
     return lines
 
 
