@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -43,7 +42,7 @@ def record_event(conn: Connection, run_id: str, kind: str, phase: str, detail: M
     db.execute(
         conn,
         "INSERT INTO migracion.evento (tipo, fase, detalle, run_id) VALUES (%s, %s, %s, %s)",
-        (kind, phase, jsonb_text(detail or {}), run_id),
+        (kind, phase, jsonb_text(conn, detail or {}), run_id),
     )
 
 
@@ -133,7 +132,7 @@ def pending_propagations(conn: Connection) -> int:
     return int(row[0]) if row else 0
 
 
-def jsonb_text(value: Any) -> str:
-    """JSON text for a jsonb parameter; NUL and bytes that are no letters, which jsonb refuses, are written out."""
+def jsonb_text(conn: Connection, value: Any) -> str:
+    """JSON text for a jsonb parameter; NUL and letters that the database's encoding has not, which jsonb refuses, written out."""
     text = json.dumps(value, ensure_ascii=False, default=str).replace("\\u0000", "\\\\u0000")
-    return re.sub("[\ud800-\udfff]", lambda found: f"\\\\u{ord(found[0]):04x}", text)
+    return db.storable(conn, text, "\\\\u{:04x}")

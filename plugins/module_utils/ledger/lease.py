@@ -109,13 +109,13 @@ def acquire(conn: Connection, claim: Claim, dead_run: str = "") -> list[str]:
         "VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (id) DO UPDATE SET ultima_senal = now()",
         (
             claim.run_id,
-            claim.host,
+            db.storable(conn, claim.host),
             claim.pid,
-            claim.operator,
+            db.storable(conn, claim.operator),
             claim.phase,
             claim.action,
-            jsonb_text(claim.process),
-            jsonb_text(claim.detail),
+            jsonb_text(conn, claim.process),
+            jsonb_text(conn, claim.detail),
         ),
     )
     return said

@@ -84,7 +84,7 @@ def set_state(conn: Connection, run_id: str, state: str, detail: Mapping[str, An
             conn,
             f"UPDATE migracion.fase_ejecucion SET estado = %s, terminada_at = {ended}, detalle = detalle || %s "
             "WHERE run_id = %s AND estado = ANY (%s)",
-            (state, jsonb_text(detail or {}), run_id, list(LEGAL_FROM[state])),
+            (state, jsonb_text(conn, detail or {}), run_id, list(LEGAL_FROM[state])),
         )
     )
 
@@ -96,5 +96,5 @@ def mark_reverted(conn: Connection, phase: str, subphases: Sequence[str]) -> int
         "UPDATE migracion.fase_ejecucion SET estado = 'revertida', terminada_at = coalesce(terminada_at, now()) "
         "WHERE fase = %s AND accion = 'aplicar' AND estado = ANY (%s) "
         "AND coalesce(detalle -> 'subfases', '[]') <@ %s",
-        (phase, list(LEGAL_FROM["revertida"]), jsonb_text(list(subphases))),
+        (phase, list(LEGAL_FROM["revertida"]), jsonb_text(conn, list(subphases))),
     )

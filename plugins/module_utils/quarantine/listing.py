@@ -180,7 +180,7 @@ def _below_parents(conn: Connection, reason: Reason, routes: Sequence[Route]) ->
         " count(*) OVER todos, (sum(n) OVER todos)::bigint FROM grupos WINDOW todos AS (PARTITION BY clave IS NULL))"
         " SELECT valor, tabla_origen, clave, motivo, n, count, sum FROM contados WHERE puesto <= %s ORDER BY puesto",
         (
-            jsonb_text([{"tabla": table, "columna": column} for table, column in parents]),
+            jsonb_text(conn, [{"tabla": table, "columna": column} for table, column in parents]),
             reason.column,
             reason.column,
             reason.source,

@@ -78,7 +78,7 @@ def _settle(conn: Connection, waivers: Sequence[Waiver], routes: Sequence[Route]
         for n, w in enumerate(waivers)
     ]
     sources = [r.pair.source for r in routes]
-    return db.fetch_all(conn, _SETTLE, {"waivers": jsonb_text(patterns), "sources": sources, "run_id": run_id})
+    return db.fetch_all(conn, _SETTLE, {"waivers": jsonb_text(conn, patterns), "sources": sources, "run_id": run_id})
 
 
 def _lines(settled: Sequence[tuple[Any, ...]], waived: str, opened: str) -> list[str]:

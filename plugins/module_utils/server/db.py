@@ -196,6 +196,16 @@ def server_codec(conn: Connection) -> str:
     return str(psycopg2.extensions.encodings.get(name, name))
 
 
+def storable(conn: Connection, text: str, written: str = "\\u{:04x}") -> str:
+    """Return the text with each letter that the database's encoding has not ``written`` out by its number."""
+    codec = server_codec(conn)
+    try:
+        text.encode(codec)
+    except UnicodeEncodeError:
+        return "".join(written.format(ord(c)) if c.encode(codec, "ignore") == b"" else c for c in text)
+    return text
+
+
 def own_schema(conn: Connection, name: str) -> str:
     """Return a schema's name that no other session takes at the same time: who makes it and rolls it back waits for nobody."""
     return f"{name}_{fetch_all(conn, 'SELECT pg_backend_pid()')[0][0]}"

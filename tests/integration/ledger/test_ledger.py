@@ -367,7 +367,7 @@ def test_quarantined_text_is_shown_literally_and_moves_no_cursor(fase0: Phase, c
     db.execute(
         conn,
         "INSERT INTO migracion.cuarentena (tabla_origen, clave, fila, motivo, origen) VALUES (%s, %s, %s, %s, 'copia')",
-        ("customers", "a|b", jsonb_text(row), "sin teléfono"),
+        ("customers", "a|b", jsonb_text(conn, row), "sin teléfono"),
     )
     said = "\n".join(fase0.call("quarantine", "estado", "ver"))
     assert "1 × customers: sin teléfono" in said

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.databases import Database, Databases
 from tests.support.jobs import of_its_own
-from tests.support.phase import Phase
+from tests.support.phase import Phase, closed_window
 
 pytestmark = pytest.mark.values
 
@@ -79,3 +79,14 @@ def test_a_migration_goes_forward_and_back_and_json_that_the_encoding_cannot_hol
     assert any("avisos" in line for line in lines)
     jobs.take_back()
     jobs.drop_tables()
+
+
+def test_what_an_operator_writes_is_kept_where_the_encoding_has_not_all_its_letters(base: Database) -> None:
+    phase = Phase(base.url, operator="Zoë €", options={"maintenance_window": closed_window()})
+    phase.open("fase0", overrides={"window": "acordado – cuesta 5 €, ñ"})
+    latin = base.name == "base_latin1"
+    reason = r"acordado \u2013 cuesta 5 \u20ac, ñ" if latin else "acordado – cuesta 5 €, ñ"
+    assert base.value("SELECT count(*) FROM migracion.evento WHERE strpos(detalle->>'motivo', %s) > 0", (reason,)) == 1
+    who = base.query("SELECT DISTINCT operador FROM migracion.fase_ejecucion")
+    assert who == [(r"Zoë \u20ac" if latin else "Zoë €",)]
+    assert any("Zoë" in line for line in phase.call("status", "estado", "prueba-estado"))
