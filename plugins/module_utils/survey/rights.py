@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
 PLACE = "migracion_ensayo"
+_DISK_FAULT = ("XX", "58")  # classes of SQLSTATE: the disk's fault, and no right that anybody could give
 NOBODY = "42704"  # among them a role that is gone and that default privileges still name
 
 
@@ -67,11 +68,18 @@ def _attempt(conn: Connection, trial: Trial) -> str | None:
                 if error.pgcode in CLASHES:
                     time.sleep(0.1)
                     continue
-                reason = (error.diag.message_primary or "").replace("{", "{{").replace("}", "}}")
+                if str(error.pgcode or "").startswith(_DISK_FAULT):
+                    told = db.explain_error(error, left="")
+                    return f"no probado: {{what}}; {_literally(f'{told.what}. {told.move}')}"
+                reason = _literally(error.diag.message_primary or "")
                 advice = "" if error.pgcode == NOBODY else " {advice}"  # no right is missing, so none would help
                 return f'el rol "{{role}}" no puede {{what}} ({reason}).{advice}'
-    who = (in_the_way(seen) or "Quien la bloqueaba no se dejó ver.").replace("{", "{{").replace("}", "}}")
+    who = _literally(in_the_way(seen) or "Quien la bloqueaba no se dejó ver.")
     return f"no probado: {{what}}; la tabla estuvo bloqueada en {TRIAL}. {who} Espere a que termine."
+
+
+def _literally(text: str) -> str:
+    return text.replace("{", "{{").replace("}", "}}")
 
 
 def _trials(conn: Connection, mapping: TableMapping, catalogue: Catalogue) -> Iterator[Trial]:

@@ -17,6 +17,7 @@ from plugins.module_utils.survey import row_reading
 from plugins.module_utils.survey.row_reading import readable_rows
 from tests.support.databases import Database, Databases
 from tests.support.jobs import TINKUBOT, Jobs
+from tests.support.named import statements_in
 from tests.support.reaper import reaped
 from tests.support.seen import looked, run_as_printed
 from tests.support.standby import standby
@@ -93,10 +94,14 @@ def test_rows_whose_values_kept_aside_are_damaged_are_named_and_the_others_read(
 
 def test_a_damaged_page_of_the_table_itself_is_named_by_its_place(database: Database, tmp_path: Path) -> None:
     damage(database, "'task_queue'", garble)
-    unasked, broken = looked(Jobs(database.url, tmp_path))[0]
+    (unasked, broken), _, refusals = looked(Jobs(database.url, tmp_path))
     assert unasked.value.startswith("task_queue (id): no se pudo comprobar (SQLSTATE XX001: ")
     assert (unasked.name, unasked.verdict) == ("unicidad contada", "aviso")
     assert broken.value.startswith("task_queue: no se lee 1: bloque 0 (SQLSTATE XX001: ")
+    assert not any("el rol" in refusal for refusal in refusals)
+    (refusal,) = (r for r in refusals if r.startswith("no probado: leer y bloquear filas de task_queue; una página está dañada"))
+    (statement,) = statements_in(refusal)
+    assert database.query(statement) == [("task_queue",)]
 
 
 def test_a_key_that_could_not_be_counted_in_heirs_bars(database: Database, tmp_path: Path) -> None:
