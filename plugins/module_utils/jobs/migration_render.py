@@ -130,7 +130,7 @@ def _telling(lines: list[str], findings: list[Finding], *, left: str) -> Iterato
 
 
 def _column_refusals(context: Context) -> list[str]:
-    loose = dict(unmapped_columns(context.mapping, context.catalogue))
+    loose = unmapped_columns(context.mapping, context.catalogue)
     found = surroundings.filled_columns(context.conn, context.mapping.schema, loose)
     return [f"deriva: {phrase}." for phrase in found]
 

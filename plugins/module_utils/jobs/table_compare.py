@@ -145,7 +145,7 @@ def _unread(context: Context, routes: Sequence[Route]) -> list[str]:
 def _unknown_to_fase0(context: Context) -> list[str]:
     """What fase0 judged once and services write for days: asked again of the phase's own legacy tables."""
     sources = {r.pair.source for r in context.routes}
-    loose = {t: columns for t, columns in unmapped_columns(context.mapping, context.catalogue).items() if t in sources}
+    loose = [column for column in unmapped_columns(context.mapping, context.catalogue) if column.table in sources]
     filled = filled_columns(context.conn, context.mapping.schema, loose)
     return filled + repeated_keys(context.conn, context.routes)
 

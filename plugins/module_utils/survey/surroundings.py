@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ..core.catalogue import Catalogue
 from ..core.mapping.types import TableMapping
-from ..server.db import compose, fetch_all, fetch_one
+from ..core.sqltext import ident, qname
+from ..core.survey.drift import LooseColumn
+from ..server.db import fetch_all, fetch_one
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -66,16 +69,20 @@ def warnings(conn: Connection) -> list[str]:
     return said
 
 
-def filled_columns(conn: Connection, schema: str, loose: dict[str, tuple[str, ...]]) -> list[str]:
-    """Return a phrase for every unmapped legacy column that holds data, with the number of rows."""
+def filled_columns(conn: Connection, schema: str, loose: Iterable[LooseColumn]) -> list[str]:
+    """Return a phrase for every legacy column that holds data which no pair carries, with the number of rows."""
+    tables: dict[str, list[LooseColumn]] = {}
+    for one in loose:
+        tables.setdefault(one.table, []).append(one)
     phrases = []
-    for table, columns in sorted(loose.items()):
-        counts = ", ".join(compose("count({c})", c=column) for column in columns)
-        row = fetch_one(conn, compose(f"SELECT {counts} FROM {{t}} WHERE %s", t=(schema, table)), (True,))
+    for table, columns in sorted(tables.items()):
+        counts = ", ".join(f"count(l.{ident(c.column)}) FILTER (WHERE {c.nobodys})" for c in columns)
+        row = fetch_one(conn, f"SELECT {counts} FROM {qname(schema, table)} l")
         for column, filled in zip(columns, row or (), strict=True):
             if filled:
                 phrases.append(
-                    f"{table}.{column} tiene datos en {filled} filas y el mapeo ni la lleva ni la descarta por su nombre (waived)"
+                    f"{table}.{column.column} tiene datos en {filled} filas y el mapeo ni la lleva ni la descarta por su "
+                    "nombre (waived)"
                 )
     return phrases
 

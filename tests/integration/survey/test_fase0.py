@@ -19,7 +19,7 @@ from plugins.module_utils.core.errors import MigrationError
 from plugins.module_utils.jobs import migration_render
 from tests.support.databases import Begin, Database, Made
 from tests.support.dump import dump
-from tests.support.jobs import SHOP, Jobs
+from tests.support.jobs import SHOP, TINKUBOT, Jobs
 from tools.postgres_server import ACCOUNT
 
 OTHER_OWNER = "supabase_admin"
@@ -111,6 +111,24 @@ def test_a_column_is_left_behind_only_by_its_name(empty_database: Database, tmp_
     assert 'Order\'s "50%" lines.back\\slash tiene datos en 1 filas' in sentence
     lines = Jobs(database.url, tmp_path, SHOP).approve()["lines"]
     assert "  cuarentena: 1 × State no tiene traducción (la primera: Order's \"50%\" lines a|b: 'NEW')" in lines
+
+
+def test_a_value_that_only_the_pair_of_other_rows_carries_is_told_of_the_rows_that_would_lose_it(
+    made: Made, tmp_path: Path
+) -> None:
+    database, jobs = made
+    database.query(
+        "UPDATE users SET business_name = 'La esquina' WHERE id IN (SELECT id FROM users WHERE user_type = 'client' LIMIT 3)"
+    )
+    text = TINKUBOT.read_text(encoding="utf-8")
+    assert "        business_name: *providers_only\n" in text
+    stricter = tmp_path / "estricto.yml"
+    stricter.write_text(text.replace("        business_name: *providers_only\n", ""), encoding="utf-8")
+    lost = database.value("SELECT count(business_name) FROM users WHERE user_type = 'client'")
+    assert 3 <= lost < database.value("SELECT count(business_name) FROM users")
+    [sentence] = refusals((database, Jobs(database.url, tmp_path, stricter)))
+    assert sentence.startswith(f"deriva: users.business_name tiene datos en {lost} filas y el mapeo ni la lleva")
+    jobs.approve()
 
 
 def test_every_impediment_is_told_at_once(made: Made) -> None:

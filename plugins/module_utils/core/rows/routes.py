@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ..bookkeeping import BOOKKEEPING
@@ -129,15 +129,18 @@ class Route:
 
     def where(self, alias: str) -> str:
         """Return the condition that makes a legacy row (``alias``) belong to this pair."""
-        mine = _condition(self.pair, self.legacy, alias)
-        if not self.pair.otherwise:
-            return mine
-        others = [f"({_condition(p, self.legacy, alias)}) IS NOT TRUE" for p in self.siblings]
-        return " AND ".join(others) or "true"
+        return belongs(self.pair, self.siblings, self.legacy, alias)
 
     def claimed(self, alias: str) -> str:
         """Return whether a row that belongs here was claimed by the pair's own ``where`` and not as a leftover."""
         return f"({_condition(self.pair, self.legacy, alias)}) IS TRUE"
+
+
+def belongs(pair: Pair, siblings: Iterable[Pair], legacy: Relation, alias: str) -> str:
+    """Return the condition that makes a legacy row (``alias``) the pair's; ``siblings``: the other pairs of that table."""
+    if not pair.otherwise:
+        return _condition(pair, legacy, alias)
+    return " AND ".join(f"({_condition(p, legacy, alias)}) IS NOT TRUE" for p in siblings) or "true"
 
 
 def _condition(pair: Pair, legacy: Relation, alias: str) -> str:

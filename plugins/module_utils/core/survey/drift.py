@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..catalogue import TABLE_KINDS, Catalogue, Relation
 from ..mapping.types import ColumnRule, Pair, TableMapping
-from ..rows.routes import columns_read, source_of, spanish_columns
+from ..rows.routes import belongs, columns_read, source_of, spanish_columns
 from ..rows.values import convert
 from ..sqltext import ident
 
@@ -86,22 +86,40 @@ def _merge_drift(mapping: TableMapping, catalogue: Catalogue, pair: Pair) -> Ite
             yield Drift(f"{other.source}.{source.name} no es única: no se sabría con cuál fusionar las de {pair.source}.", pair)
 
 
-def unmapped_columns(mapping: TableMapping, catalogue: Catalogue) -> Mapping[str, tuple[str, ...]]:
-    """Return, by mapped legacy table, the columns that no pair carries and nobody waived: they must hold no data."""
-    loose: dict[str, tuple[str, ...]] = {}
+@dataclass(frozen=True)
+class LooseColumn:
+    """A legacy column that must hold no data in some rows: in those for which ``nobodys`` (of a row l) is true."""
+
+    table: str
+    column: str
+    nobodys: str
+
+
+def unmapped_columns(mapping: TableMapping, catalogue: Catalogue) -> list[LooseColumn]:
+    """Return what a row's own pair neither carries nor waives: of a whole column, or of the rows of some pairs alone."""
+    loose: list[LooseColumn] = []
     for source in dict.fromkeys(p.source for p in mapping.pairs):
-        legacy = catalogue.relation(source)
+        legacy, pairs = catalogue.relation(source), [p for p in mapping.pairs if p.source == source]
         if legacy is None:
             continue
-        known = {name for pair in mapping.pairs if pair.source == source for name, _ in pair.waived}
-        for pair in mapping.pairs:
-            if pair.source == source:
-                known |= {c.name for rule in pair.columns if (c := source_of(rule, legacy)) is not None}
-                known |= {column for column, _ in pair.where} | {r.lookup.by for r in pair.columns if r.lookup}
-        names = tuple(c.name for c in legacy.columns if c.name not in known)
-        if names:
-            loose[source] = names
+        names = [c.name for c in legacy.columns]
+        if any(name not in names for pair in pairs for name, _ in pair.where):
+            continue  # which rows are whose cannot be said: drift of its own
+        rows = {id(p): f"({belongs(p, [o for o in pairs if o is not p], legacy, 'l')}) IS TRUE" for p in pairs}
+        known = {id(p): _known(p, legacy) for p in pairs}
+        for name in names:
+            told = [rows[id(p)] for p in pairs if name in known[id(p)]]
+            missed = [rows[id(p)] for p in pairs if name not in known[id(p)]]
+            if missed:
+                nobodys = f"({' OR '.join(missed)}) AND NOT ({' OR '.join(told)})" if told else "true"
+                loose.append(LooseColumn(source, name, nobodys))
     return loose
+
+
+def _known(pair: Pair, legacy: Relation) -> set[str]:
+    known = {name for name, _ in pair.waived} | {name for name, _ in pair.where}
+    known |= {rule.lookup.by for rule in pair.columns if rule.lookup}
+    return known | {column.name for rule in pair.columns if (column := source_of(rule, legacy)) is not None}
 
 
 def unmapped_tables(mapping: TableMapping) -> tuple[str, ...]:
