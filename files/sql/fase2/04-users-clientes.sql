@@ -54,8 +54,7 @@ CROSS JOIN LATERAL (SELECT CASE
       THEN '22001' ELSE '23514' END, 'status', 'status no tiene traducción: ' || quote_literal(left(l.status::text, 40))]
   END AS rechazo) r
 LEFT JOIN migracion.v_customers_clientes g1 ON g1.id = v.id AND CASE WHEN g1._rechazo IS NULL AND g1._fusion IS NULL THEN true
-  ELSE false END AND g1._clave NOT IN (SELECT c.clave FROM migracion.cuarentena c WHERE c.tabla_origen = 'customers'
-  AND c.estado <> 'resuelta' AND starts_with(c.motivo, 'PostgreSQL la rechaza: '))
+  ELSE false END
 LEFT JOIN (public.customers c1 JOIN migracion.v_customers_clientes p1 ON c1.id = p1._k1
   AND CASE WHEN p1._rechazo IS NULL AND p1._fusion IS NULL THEN true ELSE false END
   AND p1._clave NOT IN (SELECT c.clave FROM migracion.cuarentena c WHERE c.tabla_origen = 'customers' AND c.estado <> 'resuelta'
@@ -101,9 +100,7 @@ CROSS JOIN LATERAL (SELECT CASE WHEN m.fusion IS NULL THEN coalesce(r.rechazo, C
           AND (char_length(v.telefono) = 20) AND r.rechazo IS NULL
           AND v.telefono IS NOT NULL
           AND NOT EXISTS (SELECT 1 FROM migracion.v_customers_clientes p WHERE p.id = v.id
-            AND CASE WHEN p._rechazo IS NULL AND p._fusion IS NULL THEN true ELSE false END
-            AND p._clave NOT IN (SELECT c.clave FROM migracion.cuarentena c WHERE c.tabla_origen = 'customers'
-            AND c.estado <> 'resuelta' AND starts_with(c.motivo, 'PostgreSQL la rechaza: ')))
+            AND CASE WHEN p._rechazo IS NULL AND p._fusion IS NULL THEN true ELSE false END)
       ) d WHERE d.puesto > 1)) THEN ARRAY['23505', 'phone_number',
         'phone_number repite en telefono el valor de otra fila, que queda']
     WHEN char_length(v.telefono) = 20 AND (v.telefono) IN (SELECT p.telefono FROM migracion.v_customers_clientes p

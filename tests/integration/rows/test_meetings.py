@@ -275,3 +275,22 @@ def test_a_row_that_postgresql_refuses_while_a_request_hangs_on_its_old_one_is_n
         for phase in PHASES:
             assert jobs.equalise(phase)["changed"] is False
         assert database.value(CLIENT, (key("b", 1),)) == key("a", 6)
+
+
+def test_the_row_of_a_key_that_postgresql_refuses_keeps_its_key(begin: Begin) -> None:
+    """Another table's row of that key does not come in for it, only to leave again in the next run that tries the first one."""
+    database, jobs = begin()
+    same = key("c", 25)
+    jobs.fill(*PHASES)
+    assert fate(database, "users", same) == "23505 phone_number"
+    database.query("UPDATE customers SET city = 'Prohibida' WHERE id = %s", (same,))
+    with added_unseen(database, "clientes", "CHECK (ciudad <> 'Prohibida')"):
+        for phase in PHASES:
+            jobs.equalise(phase)
+        aside = database.value("SELECT count(*) FROM migracion.apartada")
+        for phase in PHASES:
+            assert jobs.equalise(phase)["changed"] is False
+        assert database.value("SELECT count(*) FROM migracion.apartada") == aside
+        assert database.value("SELECT count(*) FROM clientes WHERE id = %s", (same,)) == 0
+    settle(database, jobs)
+    assert (fate(database, "customers", same), fate(database, "users", same)) == ("", "23505 phone_number")

@@ -140,7 +140,7 @@ def late_joins(route: Route) -> str:
     ]
     for number, other in enumerate(route.earlier, 1):
         same = " AND ".join(f"g{number}.{ident(m)} = v.{ident(m)}" for m in route.pair.match)
-        joins.append(f"\nLEFT JOIN {other.view} g{number} ON {same} AND {goes_in(other, f'g{number}')}")
+        joins.append(f"\nLEFT JOIN {other.view} g{number} ON {same} AND {accepted(f'g{number}')}")
     return "".join(joins)
 
 
@@ -206,9 +206,9 @@ def sources_of(route: Route, targets: Sequence[str]) -> str:
 
 
 def _matched_by(route: Route, other: Route) -> str:
-    """Whether an earlier route carries a row of the same match."""
+    """Whether an earlier route has a row of the same match: one that PostgreSQL alone refused keeps its key."""
     same = " AND ".join(f"p.{ident(m)} = v.{ident(m)}" for m in route.pair.match)
-    return f"EXISTS (SELECT 1 FROM {other.view} p WHERE {same} AND {goes_in(other, 'p')})"
+    return f"EXISTS (SELECT 1 FROM {other.view} p WHERE {same} AND {accepted('p')})"
 
 
 def _taken_by(route: Route, other: Route, unique: tuple[str, ...]) -> str:
