@@ -10,45 +10,10 @@ from plugins.module_utils.core.errors import MigrationError
 from tests.support.databases import Database
 from tests.support.dump import dump
 from tests.support.jobs import SHOP, Jobs
+from tests.support.shop import LINES, LOTS, STATES, shop
 
-LINES = """public."Order's ""50%"" lines\""""
 ARTICLES = """public."Artículos ""50%"" d'ocasión\""""
-LOTS = [
-    *[
-        ("a|b", "c", "1"),
-        ("a", "b|c", "2"),
-        ("a\\", "|b", "3"),
-        ("a\\|", "b", "4"),
-        ("a", "\\|b", "5"),
-        ("", "", "6"),
-        ("|", "|", "7"),
-    ],
-    *[
-        ("\\", "\\", "8"),
-        ("%s", "%(x)s", "9"),
-        ("'", '"', "10"),
-        ("{x}", "$1", "11"),
-        ("Lote", "group", "12"),
-        ("ñ", "\t\n", "13"),
-    ],
-    *[(f"lote {n}", f"{n % 7}|{n}", f"u{n:04d}") for n in range(40)],
-    *[("largo", "x", "y" * 21), ("largo", "z", "y" * 20 + " ")],
-]
-STATES = ["yes", "off", "it's 50%", "sí", None, "d'ocasión", "no", "YES"]
 SPANISH_STATES = {"yes": "sí", "off": "no", "it's 50%": "d'ocasión"}
-PRICES = ["9.999", "0", None, "9999.994", "9999.995", "-0.001", "-0.01", "NaN", "1"]
-
-
-def shop(database: Database, lots: list[tuple[str, str, str]]) -> None:
-    """The legacy table of tests/support/shop.yml, with a state and a price of each kind in turn."""
-    with database.cursor(database.url) as cursor:
-        cursor.execute(
-            f'CREATE TABLE {LINES} ("Lot|No" text, "select" text, "user" text UNIQUE, "PRICE %s" numeric, "State" text,'
-            ' "Sold At" timestamptz, "back\\slash" text, PRIMARY KEY ("Lot|No", "select"))'
-        )
-        for number, lot in enumerate(lots):
-            row = (*lot, PRICES[number % len(PRICES)], STATES[number % len(STATES)])
-            cursor.execute(f"INSERT INTO {LINES} VALUES (%s, %s, %s, %s, %s)".replace("50%", "50%%"), row)
 
 
 def test_a_shop_with_a_composite_key_goes_three_times_forward_and_back(empty_database: Database, tmp_path: Path) -> None:

@@ -183,6 +183,18 @@ def test_grandchildren_go_too_however_many_generations_postgresql_refuses(chain:
     assert database.value("SELECT count(*) FROM hijos") == 5
 
 
+def test_a_row_whose_parent_stays_behind_holds_no_value_that_another_row_has_too(chain: Jobs, empty_database: Database) -> None:
+    """The two names are one when blanks beyond nine characters go, and only the second row goes in."""
+    database, jobs = empty_database, chain
+    database.query("INSERT INTO parents VALUES (8, 99, 'nueve9999 '), (9, 1, 'nueve9999')")
+    jobs.fill()
+    assert open_entries(database) == [("parents", "8", "23503")]
+    assert database.query("SELECT id FROM padres WHERE nombre = 'nueve9999'") == [(9,)]
+    database.query("UPDATE parents SET above = 2 WHERE id = 8")
+    jobs.equalise()
+    assert open_entries(database) == [("parents", "9", "23505")]
+
+
 def carried_beside(database: Database, constraint: str, statement: str) -> None:
     """Let llevar meet a constraint of somebody else's that is gone again afterwards."""
     database.query(f"ALTER TABLE abuelos ADD CONSTRAINT ajena {constraint} NOT VALID")

@@ -246,11 +246,16 @@ def may_meet(route: Route, unique: tuple[str, ...]) -> str | None:
 
 
 def _losers(route: Route, unique: tuple[str, ...], guard: str) -> str:
-    """Return a SELECT of the keys that come second. It stands alone, so it is run once a query and only when asked."""
+    """Return a SELECT of the keys that come second. It stands alone, so it is run once a query and only when asked.
+
+    A row whose parent is not carried takes no value from another one.
+    """
+    orphans = [f"NOT ({orphan.condition})" for orphan in parent_refusals(route)]
     ranked = (
         f"SELECT {row_clave(route, 'o')} AS clave,\n"
         f"       row_number() OVER (PARTITION BY {idents(unique, 'v.')} ORDER BY {_order(route, 'o')}) AS puesto\n"
-        f"{base_sql(route, 'o')}{where_all(route.where('o'), readable(route, 'o'), guard, 'r.rechazo IS NULL')}\n"
+        f"{base_sql(route, 'o')}{late_joins(route) if orphans else ''}"
+        f"{where_all(route.where('o'), readable(route, 'o'), guard, 'r.rechazo IS NULL', *orphans)}\n"
         f"  AND {' AND '.join(f'v.{ident(u)} IS NOT NULL' for u in unique)}"
         + "".join(f"\n  AND NOT {_matched_by(route, other)}" for other in route.earlier)
     )
