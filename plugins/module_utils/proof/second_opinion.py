@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..core.catalogue import Catalogue
-from ..core.mapping.types import TableMapping
+from ..core.mapping.types import Pair, TableMapping
 from ..core.opinion.binding import Bound, BoundPair
 from ..core.opinion.choice import at_places, place_sql
 from ..core.opinion.fates import Carried, Fate, LegacyRow
@@ -59,10 +59,11 @@ class SecondOpinion:
         found = Opinion(source, choice.rows, len(choice.places), choice.at_random)
         for places in _portions(conn, accounts[0].route, pairs[0], choice.places):
             rows = list(read_rows(conn, bound, source, at_places(pairs[0].relation), (list(places),)))
-            mine = [row for row in rows if _owner(bound, row) is not None]
-            fates = dict(zip((row.place for row in mine), opinions(conn, bound, mine), strict=True))
+            mine = [(row, owner) for row in rows if (owner := _owner(bound, row)) is not None]
+            judged = zip(mine, opinions(conn, bound, [row for row, _ in mine]), strict=True)
+            fates = {row.place: (owner.pair, fate) for (row, owner), fate in judged}
             for account in accounts:
-                _compare(conn, bound, account, rows, fates, found)
+                _compare(conn, account, rows, fates, found)
         return found
 
 
@@ -74,15 +75,18 @@ def _owner(bound: Bound, row: LegacyRow) -> BoundPair | None:
 
 
 def _compare(
-    conn: Connection, bound: Bound, account: Account, rows: Sequence[LegacyRow], fates: dict[str, Fate], found: Opinion
+    conn: Connection, account: Account, rows: Sequence[LegacyRow], fates: dict[str, tuple[Pair, Fate]], found: Opinion
 ) -> None:
-    """Hold one pair's SELECT and its Spanish rows against the fates of these rows."""
+    """Hold one pair's SELECT and its Spanish rows against the fates of these rows, each with the pair that it belongs to."""
     route, carried = account.route, dict[str, tuple[str, Carried]]()
     said = dict(_select(conn, route, rows))
     for row in rows:
-        owner = _owner(bound, row)
-        fate = fates[row.place] if owner is not None and owner.pair == route.pair else None
-        clave, words = said.get(row.place, ("|".join(str(row.values[c.name]) for c in route.key), None))
+        owner, judged = fates.get(row.place, (None, None))
+        fate = judged if owner is route.pair else None
+        clave, words = said.get(row.place, ("", None))
+        if fate is None and words is None:
+            continue
+        clave = clave or "|".join(str(row.values[c.name]) for c in route.key)
         differing = list(disagreements(route.pair.source, clave, fate, words))
         found.add(differing)
         if isinstance(fate, Carried) and not differing:

@@ -6,6 +6,7 @@ import json
 import re
 import uuid
 from decimal import Decimal, InvalidOperation
+from functools import cache
 from zoneinfo import ZoneInfo
 
 from ..sqltext import literal
@@ -97,6 +98,7 @@ def sql_value(type_: str, text: str) -> str:
     return f"{quoted}::{type_}" if base in JSON else quoted
 
 
+@cache
 def family(type_: str) -> str:
     """Return the type without its length or precision."""
     return _split(type_)[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from ..catalogue import Catalogue, LegacyColumn, Relation
 from ..errors import READ_ONLY_STEP, MigrationError
@@ -41,6 +42,16 @@ class BoundColumn:
     def missed(self) -> str:
         """The column at which to look where it has no value: a lookup's is the one that is looked up by."""
         return self.rule.lookup.by if self.rule.lookup is not None else self.origin
+
+    @cached_property
+    def translations(self) -> dict[str, str]:
+        """Legacy value to Spanish one."""
+        return dict(self.rule.values)
+
+    @property
+    def own(self) -> LegacyColumn | None:
+        """The one legacy column of the row on which the value hangs; None where it is found elsewhere."""
+        return self.source if self.rule.lookup is None else None
 
     @property
     def kept(self) -> LegacyColumn | None:

@@ -47,7 +47,11 @@ def _judged(pair: BoundPair, row: LegacyRow, known: Known) -> Fate:
         alone.add((_TAKEN, ", ".join(column.name for column in pair.key)))
     if alone:
         return Refused(frozenset(alone))
-    values, reasons = _values(pair, row, known)
+    place = (row.table, pair.table.name, row.place)
+    if place not in known.settled:
+        known.settled[place] = _values(pair, row, known)
+    values, unfit = known.settled[place]
+    reasons = set(unfit)
     winner = _first([partial(_merge_partner, pair, row, known), partial(_duplicate, pair, row, values, known)])
     if winner is not None:
         return Merged(winner)
@@ -61,19 +65,21 @@ def _values(pair: BoundPair, row: LegacyRow, known: Known) -> tuple[dict[str, Ma
     values: dict[str, MaybeText] = {}
     reasons: set[tuple[str, str]] = set()
 
-    def settle(name: str, column: BoundColumn) -> None:
+    needs: set[Need] = set()
+    for name, column in pair.columns.items():
         try:
-            value = spanish_value(pair, column, row, known)
+            value = values[name] = spanish_value(pair, column, row, known)
         except UnfitError as unfit:
             reasons.add((unfit.sqlstate, column.origin))
-            return
-        values[name] = value
-        if value is None and column.spanish.not_null:
-            reasons.add((_MISSING, column.missed))
-        elif value is not None and not _is_allowed(column, value):
-            reasons.add((_FORBIDDEN, column.origin))
-
-    _gathered([partial(settle, name, column) for name, column in pair.columns.items()])
+        except UnknownYetError as asked:
+            needs |= asked.needs
+        else:
+            if value is None and column.spanish.not_null:
+                reasons.add((_MISSING, column.missed))
+            elif value is not None and not _is_allowed(column, value):
+                reasons.add((_FORBIDDEN, column.origin))
+    if needs:
+        raise UnknownYetError(frozenset(needs))
     return values, reasons
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
 from ..mapping.column_types import INTEGERS, NUMBERS, TEXTS, TIMESTAMPS, canonical, family
 from . import dates
@@ -80,12 +81,18 @@ def answer(asked: Instant | DeepJson, known: Known) -> str | None:
 
 def _fitted_text(type_: str, text: str) -> str:
     """Blanks beyond the length go; anything else beyond it does not fit. A padded type shows no blanks at the end at all."""
-    base, _, size = type_.rstrip(")").partition("(")
-    if size and len(text) > int(size):
-        if text[int(size) :].strip(" "):
+    base, size = _length(type_)
+    if size is not None and len(text) > size:
+        if text[size:].strip(" "):
             raise UnfitError(TOO_LONG)
-        text = text[: int(size)]
+        text = text[:size]
     return text.rstrip(" ") if base == "character" else text
+
+
+@cache
+def _length(type_: str) -> tuple[str, int | None]:
+    base, _, size = type_.rstrip(")").partition("(")
+    return base, int(size) if size else None
 
 
 def _uuid(text: str) -> str:
