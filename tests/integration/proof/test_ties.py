@@ -15,6 +15,7 @@ from plugins.module_utils.core.phase.summary import accounting
 from plugins.module_utils.core.proof.dependence import foundations, pairs_hanging_on
 from plugins.module_utils.core.rows.routes import Route, routes_of
 from plugins.module_utils.jobs import table_copy
+from plugins.module_utils.ledger.events import TAKEN_IN
 from tests.support.databases import Begin, Database
 from tests.support.jobs import TINKUBOT, Jobs
 from tests.support.named import commands_in
@@ -61,6 +62,7 @@ def test_fase3_takes_in_first_what_the_table_lacks_in_which_it_looks_values_up(b
         while table_copy.copy(jobs.params(run_id, "fase3"), False)["more"]:
             pass
     jobs.equalise("fase3")
+    assert database.value("SELECT count(*) FROM migracion.evento WHERE tipo = %s", (TAKEN_IN,)) == 1  # not by every slice
     assert database.value(ASKED, (REQUEST,)) == "593999999999"
     assert first["lines"] == [
         "Puesto al día antes, porque esta fase lo consulta: customers → clientes (fase2, subfase 2.1): "

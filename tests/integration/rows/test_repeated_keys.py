@@ -115,6 +115,23 @@ def test_parents_winners_and_lookups_with_heirs_are_one_row_each(begin: Begin) -
         assert jobs.equalise(phase)["changed"] is False
 
 
+def test_the_tables_own_row_goes_in_though_its_heir_is_the_older_table(empty_database: Database, tmp_path: Path) -> None:
+    database = empty_database
+    with database.cursor(database.url) as cursor:
+        columns = "id bigint NOT NULL, label text, weight int, content text, data jsonb"
+        cursor.execute(f"CREATE TABLE boxes_viejas ({columns}, seen_at timestamptz NOT NULL DEFAULT now())")
+    night = Night.on(database, tmp_path, 3)
+    database.query("ALTER TABLE boxes_viejas INHERIT boxes")
+    night.up_to_tables()
+    database.query("INSERT INTO boxes_viejas (id, label) VALUES (2, 'vieja'), (7, 'vieja')")
+    night.night()
+    night.equalise()
+    assert database.query("SELECT id, rotulo FROM cajas ORDER BY id") == [
+        (1, "caja 1"), (2, "caja 2"), (3, "caja 3"), (7, "vieja")
+    ]  # fmt: skip
+    assert accounted(night, "fase2") == {"boxes → cajas": (5, 4, 1)}
+
+
 def test_a_key_that_a_damaged_index_let_in_twice_is_counted_by_fase0(empty_database: Database, tmp_path: Path) -> None:
     database, night = empty_database, Night.on(empty_database, tmp_path, 40, batch_rows=15)
     let_repeats_in(database, "INSERT INTO boxes (id, label) VALUES (7, 'otra'), (20, 'otra')", indexes=("boxes_pkey",))
@@ -155,10 +172,12 @@ def test_the_correction_of_a_repeated_key_leaves_the_row_that_stays_alone(begin:
     heir(database, "customers", "customers_viejos")
     jobs.up_to_tables()
     database.query("INSERT INTO customers_viejos SELECT * FROM ONLY customers ORDER BY id LIMIT 3")
+    for _ in range(2):  # one of these stays
+        database.query("INSERT INTO customers_viejos (id, phone_number) VALUES (%s, '593777777777')", (key("c", 9001),))
     jobs.fill()
     said = "\n".join(Phase(database.url).call("quarantine", "estado", "ver"))
     [statement] = re.findall(r"UPDATE public.customers SET id = <valor corregido>\n    WHERE [^;]*repite la clave[^;]*;", said)
     with database.cursor(database.url) as cursor:
         cursor.execute(statement.replace("<valor corregido>", "gen_random_uuid()"))
-        assert cursor.rowcount == 3
+        assert cursor.rowcount == 4
     assert database.value("SELECT count(*) FROM ONLY customers JOIN customers_viejos USING (id)") == 0

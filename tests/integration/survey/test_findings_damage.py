@@ -104,6 +104,16 @@ def test_a_damaged_page_of_the_table_itself_is_named_by_its_place(database: Data
     assert database.query(statement) == [("task_queue",)]
 
 
+def test_a_value_that_is_none_of_its_type_is_named_with_its_row(database: Database, tmp_path: Path) -> None:
+    """PostgreSQL calls it no damage: it reads the bytes, and does not know what they mean."""
+    database.query("CREATE TYPE animo AS ENUM ('bien'); ALTER TABLE customers ADD animos animo[]")
+    (key,) = database.query("UPDATE customers SET animos = '{bien}' WHERE ctid = '(0,2)' RETURNING id::text")[0]
+    with database.cursor() as cursor:
+        cursor.execute("SET allow_system_table_mods = on; DELETE FROM pg_enum WHERE enumtypid = 'animo'::regtype")
+    [broken] = [s for s in looked(Jobs(database.url, tmp_path))[0] if s.name == "filas legibles"]
+    assert broken.value.startswith(f"customers: no se lee 1: {key} (SQLSTATE 22P03: ")
+
+
 def test_a_key_that_could_not_be_counted_in_heirs_bars(database: Database, tmp_path: Path) -> None:
     database.query("CREATE TABLE task_queue_vieja () INHERITS (task_queue)")
     damage(database, "'task_queue'", garble)
