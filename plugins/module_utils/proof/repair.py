@@ -152,6 +152,8 @@ def _some(found: list[Row], work: Work, keys: Sequence[Key], rows: int) -> None:
 
 def _within_bytes(conn: Connection, side: Side, keys: Sequence[Key]) -> Iterator[Sequence[Key]]:
     """Cut keys into pieces whose rows hold BATCH_BYTES at most; a larger row stands alone."""
+    if not keys:  # beside writers, those of rows that came back may have been looked at already
+        return
     names = [f"k{n}" for n in range(len(side.columns))]
     joined = " AND ".join(f"t.{ident(column)} = k.{name}" for (column, _), name in zip(side.columns, names, strict=True))
     rest = f" WITH ORDINALITY AS k({', '.join(names)}, n) LEFT JOIN {side.table} t ON {joined} ORDER BY k.n"

@@ -173,7 +173,9 @@ def _earlier_with(
     if rival is pair:
         rank = pair.rank_of(row)
         found = [other for other in found if rival.rank_of(other) < rank]
-    carried = _gathered([partial(_accepted, rival, other, known) for other in sorted(found, key=rival.rank_of)])
+    keeps = rival is not pair and set(wanted) == set(pair.pair.match)  # a row keeps its key, even one that PostgreSQL refuses
+    accepts = _foreseen if keeps else _accepted
+    carried = _gathered([partial(accepts, rival, other, known) for other in sorted(found, key=rival.rank_of)])
     return next((one for one in carried if one and _has(one, wanted)), None)
 
 
@@ -188,9 +190,14 @@ def _has(carried: Carried, wanted: dict[str, MaybeText]) -> bool:
 
 def _accepted(pair: BoundPair, row: LegacyRow, known: Known) -> Carried | None:
     """The Spanish row that this one becomes; None where it becomes none, be it that PostgreSQL alone refused it."""
-    fate = _fate(pair, row, known)
     stayed = (row.table, clave_of(pair.key_of(row))) in known.unforeseen
-    return fate if isinstance(fate, Carried) and not stayed else None
+    return None if stayed else _foreseen(pair, row, known)
+
+
+def _foreseen(pair: BoundPair, row: LegacyRow, known: Known) -> Carried | None:
+    """The Spanish row that the mapping makes of this one; None where it makes none."""
+    fate = _fate(pair, row, known)
+    return fate if isinstance(fate, Carried) else None
 
 
 def _spanish_key(pair: BoundPair, carried: Carried) -> str:
