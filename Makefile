@@ -9,7 +9,7 @@ VENV_PYTHON := .venv/bin/python
 N ?= $(if $(filter flaky,$(MAKECMDGOALS)),20,30)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-down test test-fast test-matrix test-slow test-unit molecule molecule-broken flaky chaos bench lint .lint-ansible .lint-others .docker sql lock
+.PHONY: help setup demo demo-down test test-fast test-matrix test-slow test-unit molecule molecule-broken flaky chaos mutants bench lint .lint-ansible .lint-others .docker sql lock
 
 help: ## muestra esta ayuda
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r target text; do printf '%-18s %s\n' "$$target" "$$text"; done
@@ -83,6 +83,9 @@ scenario-%:
 molecule-broken: setup ## la prueba de esas pruebas: con el runbook averiado cada escenario falla, y ninguno deja nada
 	tools/prepare_docker.sh
 	$(VENV_PYTHON) -m pytest $(wildcard molecule/test_*.py)
+
+mutants: setup ## fallos puestos adrede en el SQL que lleva filas: cuáles encuentra PostgreSQL o la segunda opinión: EVERY=5
+	@$(VENV_PYTHON) -m tests.mutants $(if $(EVERY),--every $(EVERY))
 
 ROWS ?= 5000
 bench: setup ## mide copia y prueba contra el SQL del plan: ROWS=200000 clientes (un millón de mensajes) ROUNDS=5; deja .bench/

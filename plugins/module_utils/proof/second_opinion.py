@@ -79,7 +79,7 @@ def _compare(
 ) -> None:
     """Hold one pair's SELECT and its Spanish rows against the fates of these rows, each with the pair that it belongs to."""
     route, carried = account.route, dict[str, tuple[str, Carried]]()
-    said = dict(_select(conn, route, rows))
+    said = dict(select_says(conn, route, rows))
     for row in rows:
         owner, judged = fates.get(row.place, (None, None))
         fate = judged if owner is route.pair else None
@@ -94,7 +94,7 @@ def _compare(
     found.add(_stored(conn, account, rows, carried, found))
 
 
-def _select(conn: Connection, route: Route, rows: Sequence[LegacyRow]) -> Iterator[tuple[str, tuple[str, Said]]]:
+def select_says(conn: Connection, route: Route, rows: Sequence[LegacyRow]) -> Iterator[tuple[str, tuple[str, Said]]]:
     """Yield by place what the view says: the row's clave, and what becomes of it."""
     places = {_known_by(route, row): row.place for row in rows}
     values, keys = (", ".join(f"f.{ident(name)}::text" for name in names) for names in (route.columns, route.key_names))
