@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..backfill.sequences import lagging_sequences
@@ -15,7 +16,7 @@ from ..core.rows.repeated_keys import keys_repeat
 from ..core.rows.routes import Route
 from ..core.sqltext import literal
 from ..ledger.owed_indexes import owed_indexes
-from ..quarantine.unreadable import put_unreadable_aside
+from ..quarantine.unreadable import put_unreadable_aside, rehearsed_without_damage
 from ..server.db import fetch_all, rolled_back, run_sql
 from ..survey.repeats import BY_ROWS
 
@@ -60,8 +61,8 @@ def forecast_account(conn: Connection, routes: Sequence[Route], all_routes: Sequ
 
     They are looked for in any case: what a run reads to carry it, a forecast does not read to count it.
     """
-    put_unreadable_aside(conn, routes, rehearsed=True)
-    return take_account(conn, routes, all_routes)
+    put_unreadable_aside(conn, routes, rehearsed=True, failed=False)
+    return rehearsed_without_damage(conn, routes, partial(take_account, conn, routes, all_routes))
 
 
 def _states(conn: Connection, route: Route) -> Account:

@@ -12,6 +12,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ..core.bookkeeping import BOOKKEEPING
+from ..core.errors import COMMITTED_STAYS, READ_ONLY_STEP, MigrationError
+from ..core.mapping.types import Lookup
 from ..core.rows.routes import Route
 from ..core.rows.unreadable import enter_sql, entered_sql
 from ..core.sqltext import ident
@@ -77,10 +79,11 @@ def rehearsed_without_damage(conn: Connection, routes: Sequence[Route], work: Ca
     return without_damage(attempt, partial(put_unreadable_aside, conn, routes, rehearsed=True))
 
 
-def put_unreadable_aside(conn: Connection, routes: Sequence[Route], *, rehearsed: bool = False) -> list[str]:
+def put_unreadable_aside(conn: Connection, routes: Sequence[Route], *, rehearsed: bool = False, failed: bool = True) -> list[str]:
     """Quarantine what cannot be read of the tables that the routes read, in the open transaction; a phrase for each table.
 
-    ``rehearsed``: it will be rolled back, and no sequence may keep a trace of it.
+    ``rehearsed``: it will be rolled back, and no sequence may keep a trace of it. Where nothing is found and a statement
+    ``failed``, raises MigrationError, code damaged, for values that cannot be read where the routes look them up.
     """
     phrases = []
     for route in _read_by(routes):
@@ -89,7 +92,38 @@ def put_unreadable_aside(conn: Connection, routes: Sequence[Route], *, rehearsed
             more = "" if len(claves) <= UNREADABLE_SHOWN else " …"
             said = f"{number(len(claves))} filas no se pueden leer (dañadas en el disco)"
             phrases.append(f"{route.pair.source}: {said}: {', '.join(sorted(claves)[:UNREADABLE_SHOWN])}{more}")
+    if failed and not phrases and (lost := _lost_where_looked_up(conn, routes)):
+        shown = "; ".join(lost[:UNREADABLE_SHOWN]) + (" …" if len(lost) > UNREADABLE_SHOWN else "")
+        raise MigrationError(
+            f"no se puede leer lo que se busca en otra tabla (dañado en el disco): {shown}",
+            left=READ_ONLY_STEP if rehearsed else COMMITTED_STAYS,
+            move="Escriba de nuevo esa columna en esa fila, aunque sea a NULL, y repita la orden.",
+            code="damaged",
+        )
     return phrases
+
+
+def _lost_where_looked_up(conn: Connection, routes: Sequence[Route]) -> list[str]:
+    """A phrase for each value that a route takes from a row of another legacy table, and that cannot be read there."""
+    found = dict[str, None]()
+    for route in routes:
+        for carried in (c for c in route.carried if c.rule.lookup and not c.spanish):
+            lookup = carried.lookup
+            for part in stored_parts(conn, route.schema, lookup.table):
+                for place in _damaged(conn, part):
+                    if which := _lost_row(conn, part.at(place), lookup):
+                        into = f"{route.pair.target}.{carried.target.name}"
+                        found[f"{lookup.table}.{lookup.take} de la fila {which}, de donde sale {into}"] = None
+    return list(found)
+
+
+def _lost_row(conn: Connection, row: str, lookup: Lookup) -> str:
+    """How the row is known whose value cannot be read; '' where it can."""
+    if not _failure(conn, f"SELECT to_jsonb(l.{ident(lookup.take)}::text) {row}"):
+        return ""
+    keys: list[Row] = []
+    lost = _failure(conn, f"SELECT l.{ident(lookup.column)}::text, l.ctid::text {row}", keys)
+    return f"con {lookup.column} = {keys[0][0]}" if keys and not lost else f"de {row}"
 
 
 def reopen_readable(conn: Connection, routes: Sequence[Route]) -> int:

@@ -13,6 +13,7 @@ from plugins.module_utils.core.errors import MigrationError
 from tests.support.boxes import Night
 from tests.support.damage import damage_page, damage_toast
 from tests.support.databases import Begin, Database, Databases
+from tests.support.jobs import of_its_own
 from tests.support.named import statements_in
 from tests.support.operator import Operator
 from tests.support.phase import Phase
@@ -194,3 +195,42 @@ def test_messages_of_which_some_cannot_be_read_keep_no_other_table_back(begin: B
     assert database.value("SELECT count(*) FROM migracion.cuarentena WHERE sqlstate LIKE 'XX%%'") > 0
     assert database.value("SELECT count(*) FROM sesiones") > 0
     assert database.value("SELECT count(*) FROM tareas_programadas") > 0
+
+
+LOOKED_UP = """\
+schema: public
+subphases: {fase2: ["1"]}
+tables:
+  papeles: {twin: papers, columns: {id: integer, cuerpo: text}, primary_key: id}
+  notas: {twin: notes, columns: {id: integer, texto: text}, primary_key: id}
+pairs:
+  papers:
+    papeles: {subphase: "1", columns: {id: id, cuerpo: body}}
+  notes:
+    notas: {subphase: "1", columns: {id: id, texto: {lookup: {table: papers, column: id, by: paper, take: body}}}}
+"""
+PAPERS = """
+CREATE TABLE papers (id integer PRIMARY KEY, body text);
+CREATE TABLE notes (id integer PRIMARY KEY, paper integer)
+"""
+
+
+def test_a_value_that_is_looked_up_in_a_damaged_row_is_named_by_table_column_and_row(
+    damaged_database: Database, tmp_path: Path
+) -> None:
+    database = damaged_database
+    jobs = of_its_own(database, tmp_path, LOOKED_UP, PAPERS)
+    long = "(SELECT string_agg(md5(n::text || i::text), '') FROM generate_series(1, 80) i)"
+    database.query(f"INSERT INTO papers SELECT n, {long} FROM generate_series(1, 3) n")
+    database.query("INSERT INTO notes SELECT n, n FROM generate_series(1, 3) n")
+    jobs.up_to_proof()
+    damage_toast(database, "papers")
+    said = "papers.body de la fila con id = 1, de donde sale notas.texto"
+    for step in (jobs.forecast, jobs.equalise, jobs.prove):
+        with pytest.raises(MigrationError, match=said) as failed:
+            step()
+        assert failed.value.code == "damaged"
+    database.query("UPDATE papers SET body = NULL")
+    jobs.equalise()
+    jobs.prove()
+    assert database.value("SELECT count(texto) FROM notas") == 0
