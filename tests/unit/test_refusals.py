@@ -41,6 +41,7 @@ LATER = {
     "phase/closing._incomplete": "after the work; a dry run says it in its summary and ends non-zero too",
     "phase/closing._without_proof": "after the work",
     "phase/stopping.stop": "estado.yml changes nothing of a phase; asked before its --check answers",
+    "quarantine/unreadable.put_unreadable_aside": "what the disk says; test_unreadable.py compares the forecast and the run",
     "server/db.explain_error": "what a server's error means, whoever meets it",
     "server/db.with_lock_retries": "locks come and go",
     "server/lookout._told": "a wait in the middle of a run",
