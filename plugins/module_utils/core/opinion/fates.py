@@ -39,6 +39,11 @@ class Refused:
 
     reasons: frozenset[tuple[str, str]]
 
+    @property
+    def sqlstates(self) -> set[str]:
+        """As PostgreSQL would call them."""
+        return {state for state, _ in self.reasons}
+
 
 Fate = Carried | Merged | Refused
 

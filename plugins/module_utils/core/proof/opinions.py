@@ -22,6 +22,11 @@ class Said(NamedTuple):
     merged: str | None
     values: Mapping[str, str | None]
 
+    @property
+    def carried(self) -> bool:
+        """Whether the row goes in."""
+        return self.refused is None and self.merged is None
+
 
 class Disagreement(NamedTuple):
     """``place``: the column in question, or what of the row as a whole; both sides in words."""
@@ -44,7 +49,7 @@ class Disagreement(NamedTuple):
 class Opinion:
     """What the second opinion looked at in one legacy table: ``rows`` in all, ``judged`` of them, ``at_random`` chance named.
 
-    ``unforeseen``: rows that both would carry and PostgreSQL alone refused. ``count``: all disagreements, ``examples`` the first.
+    ``unforeseen``: rows that the SELECT would carry and PostgreSQL alone refused. ``count``: all disagreements, ``examples`` some.
     """
 
     table: str
@@ -75,7 +80,7 @@ class Opinion:
 
 def disagreements(table: str, clave: str, fate: Fate | None, said: Said | None) -> Iterator[Disagreement]:
     """Yield where the two differ; None is a row of which nobody says anything."""
-    if isinstance(fate, Carried) and said is not None and said.refused is None and said.merged is None:
+    if isinstance(fate, Carried) and said is not None and said.carried:
         if said.values == fate.values:  # as nearly always
             return
         for name in sorted({*fate.values, *said.values}):
