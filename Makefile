@@ -51,8 +51,9 @@ test-fast: ## lo que no necesita contenedores: lint, las pruebas, y las de valor
 	  $(VENV_PYTHON) -m pytest -n 2 --dist worksteal -m 'values and not slow and not size and not once' tests/integration)
 
 test-slow: ## lo que no cabe en cada cambio: cortes, señales, dos operadores, tamaños, y las variantes de lo que make test prueba en una
-	@$(call ready,openssh-server)
+	@$(call ready,$(PACKAGES) openssh-server)
 	$(VENV_PYTHON) -m pytest -n 2 --dist worksteal -m slow
+	TEST_POSTGRES_BIN=$$(ls -d /usr/lib/postgresql/*/bin | tail -n 1) $(VENV_PYTHON) -m pytest -n 2 -m slow tests/integration/opinion
 
 flaky: ## repite las pruebas de concurrencia, que han de salir bien siempre: N=20
 	@$(call ready,openssh-server)

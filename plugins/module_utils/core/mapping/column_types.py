@@ -104,6 +104,7 @@ def family(type_: str) -> str:
     return _split(type_)[0]
 
 
+@cache  # asked for every value that is judged
 def _split(type_: str) -> tuple[str, tuple[int, ...]]:
     base, _, sizes = type_.partition("(")
     return base, tuple(int(n) for n in sizes.rstrip(")").split(",") if n)

@@ -95,6 +95,14 @@ class BoundPair:
         """Whether several rows of the legacy table may have one key."""
         return self.relation.inherited or any(set(keys) == {c.name for c in self.key} for keys in self.relation.repeated)
 
+    @property
+    def single_keys(self) -> tuple[tuple[str, ...], ...]:
+        """The legacy table's unique keys of which every value is one row's alone."""
+        if self.relation.inherited:
+            return ()
+        repeated = {frozenset(keys) for keys in self.relation.repeated}
+        return tuple(k for k in (self.relation.primary_key, *self.relation.unique) if k and frozenset(k) not in repeated)
+
     def key_of(self, row: LegacyRow) -> tuple[str | None, ...]:
         """Return the row's legacy key."""
         return tuple(row.values[column.name] for column in self.key)

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from .binding import BoundColumn, BoundPair, clave_of
 from .fates import Candidates, Carried, Fate, Known, LegacyRow, Merged, Need, Refused, UnfitError, UnknownYetError
-from .narrowing import all_who, answered_rows, is_its_own_key
+from .narrowing import all_who, answered_rows, cannot_meet
 from .numbers import lies_within
 from .row_values import MaybeText, raw_text, spanish_value
 
@@ -56,7 +56,7 @@ def _judged(pair: BoundPair, row: LegacyRow, known: Known) -> Fate:
     if winner is not None:
         return Merged(winner)
     met = _gathered([partial(_orphaned, pair, values, known), partial(_taken, pair, row, values, known)])
-    reasons |= {reason for found in met for reason in found}
+    reasons |= {reason for each in met for reason in each}
     return Refused(frozenset(reasons)) if reasons else Carried(values)
 
 
@@ -120,7 +120,7 @@ def _merge_partner(pair: BoundPair, row: LegacyRow, known: Known) -> str | None:
 def _duplicate(pair: BoundPair, row: LegacyRow, values: dict[str, MaybeText], known: Known) -> str | None:
     """The first of several rows that are one by the Spanish columns that rows are recognised by."""
     wanted = {name: values.get(name) for name in pair.pair.match}
-    if not pair.pair.duplicates or None in wanted.values():
+    if not pair.pair.duplicates or None in wanted.values() or cannot_meet(pair, wanted):
         return None
     carried = _earlier_with(pair, pair, row, wanted, known)
     return _spanish_key(pair, carried) if carried else None
@@ -154,7 +154,7 @@ def _taken(pair: BoundPair, row: LegacyRow, values: dict[str, MaybeText], known:
         wanted = {name: values.get(name) for name in names}
         if None in wanted.values():
             return
-        own = not is_its_own_key(pair, names) and not (pair.pair.duplicates and set(names) == set(pair.pair.match))
+        own = not cannot_meet(pair, wanted) and not (pair.pair.duplicates and set(names) == set(pair.pair.match))
         rivals = [p for p in pair.earlier if set(names) <= set(p.columns)] + ([pair] if own else [])
         if any(_gathered([partial(_earlier_with, p, pair, row, wanted, known) for p in rivals])):
             merged = pair.pair.merge_by is not None and set(names) == set(pair.pair.match)

@@ -34,12 +34,24 @@ def all_who(pair: BoundPair, wanted: Mapping[str, str | None], known: Known) -> 
     return [row for row in rows.values() if pair.takes(row)]
 
 
-def is_its_own_key(pair: BoundPair, names: tuple[str, ...]) -> bool:
-    """Tell whether these Spanish columns are the legacy key, each value as it is, so that two rows never have the same."""
-    kept = [pair.columns[name].kept for name in names]
-    if any(c is None or c.base not in _AS_IT_IS for c in kept) or any(pair.columns[n].rule.default for n in names):
-        return False
-    return {c.name for c in kept if c is not None} == {c.name for c in pair.key}
+def cannot_meet(pair: BoundPair, wanted: Mapping[str, str | None]) -> bool:
+    """Tell whether no two rows of the pair can have these Spanish values, because one legacy column's alone are each a row's own.
+
+    So it is where the legacy columns are a key, of which fase0 counted no value twice, and each value is kept as it is: of a
+    text that is cut, one of which nothing was cut off.
+    """
+    kept = {name: pair.columns[name].kept for name in wanted}
+    for name, source in kept.items():
+        column, value = pair.columns[name], wanted[name]
+        if source is None or value is None or column.rule.default is not None or column.rule.values or column.rule.json_keys:
+            return False
+        kind, _, size = column.spanish.type.rstrip(")").partition("(")
+        as_it_is = source.base in _AS_IT_IS and kind in (source.base, *TEXTS, *INTEGERS)
+        whole = is_text(source.base) and kind in ("text", "character varying") and (not size or len(value) < int(size))
+        if not as_it_is and not whole:
+            return False
+    names = {source.name for source in kept.values() if source is not None}
+    return any(set(key) <= names for key in pair.single_keys)
 
 
 def _sources(table: str, column: BoundColumn, value: str, known: Known) -> list[Candidates] | None:
