@@ -156,3 +156,9 @@ def test_any_meeting(bench: Bench, examples: int) -> None:
         assert bench.disagreements(rows) == []
 
     judge()
+
+
+def test_a_row_of_no_pair_goes_into_none(bench: Bench) -> None:
+    """It is refused by name, though a member has its phone."""
+    rows: Rows = {"members": [(None, "a", "a")], "guests": [(None, "a", "a", "staff"), (None, "a", "a", None)]}
+    assert bench.disagreements(rows) == []

@@ -27,6 +27,8 @@ def forward_sql(route: Route) -> str:
     fusion = f"coalesce({', '.join(merged)})" if len(merged) > 1 else (merged or ["NULL::text"])[0]
     if merged and keys_repeat(route):
         fusion = f"CASE WHEN z.lugar IS NULL THEN {fusion} END"
+    if merged and route.pair.otherwise:  # what belongs to no pair is refused by name, whatever row it would fit into
+        fusion = f"CASE WHEN {route.claimed('l')} THEN {fusion} END"
     table = "\n       l.tableoid AS _tabla," if keys_repeat(route) else ""
     reason = f"CASE WHEN {fusion} IS NULL THEN coalesce(r.rechazo, {late}) END" if merged else f"coalesce(r.rechazo, {late})"
     return (
