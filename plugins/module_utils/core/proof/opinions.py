@@ -49,7 +49,7 @@ class Disagreement(NamedTuple):
 class Opinion:
     """What the second opinion looked at in one legacy table: ``rows`` in all, ``judged`` of them, ``at_random`` chance named.
 
-    ``unforeseen``: rows that the SELECT would carry and PostgreSQL alone refused. ``count``: all disagreements, ``examples`` some.
+    ``unforeseen``: rows that the SELECT would carry and PostgreSQL alone refused. ``count``: disagreements, ``examples`` some.
     """
 
     table: str
