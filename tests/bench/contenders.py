@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import psycopg2
 
@@ -27,6 +26,7 @@ from plugins.module_utils.core.sqltext import idents
 from plugins.module_utils.ledger.owed_indexes import owed_indexes
 from plugins.module_utils.proof import prove
 from plugins.module_utils.proof.accounting import MEMORY
+from plugins.module_utils.proof.second_opinion import SecondOpinion
 from plugins.module_utils.schema.routines import install_helpers, install_routes, uninstall_routes
 from plugins.module_utils.server import db
 from tests.support.databases import Database
@@ -43,6 +43,7 @@ COPIES = ("plan", "statement", "copy", "copy, 2 workers", "create table as")
 PROOFS = ("scan", "proof")
 WHOLE = {
     "analyze": "ANALYZE of what was copied, in no figure above",
+    "second opinion": "The second opinion of all tables, which a run has beside its proof",
     "rerun": "A rerun with nothing to do",
     "empty phase": "A phase without a legacy row",
 }
@@ -67,13 +68,12 @@ class Round:
         self.jobs.up_to_tables()
         with self._context("fase2") as context:
             self._install(context)
-            routes = context.all_routes
             self._statements(context, "plan", lambda route: PLAN.get(route.pair.target, "") if not route.earlier else "")
             self._statements(context, "statement", _careful)
             self._statements(context, "create table as", _as_table)
         self.copy("copy", 1)
         with self._context("fase2") as context:
-            self._prove(context.conn, routes)
+            self._prove(context)
         with self._clock("rerun", ""):
             for phase in PHASES:
                 self.jobs.copy(phase)
@@ -127,7 +127,8 @@ class Round:
                         deferred_indexes.build(self.database.url, conn, owed, "public", run_id, lambda: None)
             self.jobs.equalise(phase)
 
-    def _prove(self, conn: Any, routes: tuple[Route, ...]) -> None:
+    def _prove(self, context: Context) -> None:
+        conn, routes = context.conn, context.all_routes
         for route in {r.pair.source: r for r in routes}.values():
             with self._clock("scan", route.pair.source):
                 db.fetch_all(conn, f"SELECT count(md5(l::text)) FROM {route.source_table} l")
@@ -138,7 +139,10 @@ class Round:
                 db.fetch_all(conn, comparison.accounting_sql(route))
         with self._clock("proof", ""):
             accounts = prove.prove(conn, routes, routes)
-        if any(not found.clean for found in accounts):
+        opinion = SecondOpinion(context.mapping, context.catalogue, context.settings.second_opinion_rows)
+        with db.transaction(conn, isolation="REPEATABLE READ", read_only=True), self._clock("second opinion", ""):
+            opinion.take(conn, accounts)
+        if any(not found.clean for found in accounts) or not opinion.agrees:
             raise RuntimeError("the copy that was measured is not equal")
 
 
