@@ -35,8 +35,8 @@ def choose(conn: Connection, schema: str, pairs: Sequence[BoundPair], sample: in
     """
     legacy = pairs[0].relation
 
-    def places(query: str, *params: int) -> list[str]:
-        return [place for (place,) in fetch_all(conn, query, params or None)]
+    def places(query: str) -> list[str]:
+        return [place for (place,) in fetch_all(conn, query)]
 
     rows = int(fetch_all(conn, choice.count_sql(schema, legacy))[0][0])
     if rows <= choice.ALL_UP_TO:
@@ -44,13 +44,13 @@ def choose(conn: Connection, schema: str, pairs: Sequence[BoundPair], sample: in
     measures = choice.measures_of(legacy, set(_read(pairs)))
     extremes = fetch_all(conn, choice.extremes_sql(schema, legacy, measures))[0][0]
     edges = fetch_all(conn, choice.edges_sql(schema, legacy, measures, extremes))[0][0]
-    listed = choice.values_sql(schema, legacy, set(_listed(pairs)))
+    listed = choice.values_sql(schema, legacy, set(_listed(pairs)), choice.ALL_UP_TO)
     chosen = [
         edges,
-        places(listed, choice.ALL_UP_TO) if listed else [],
-        places(choice.quarantined_sql(schema, legacy), sample),
-        places(choice.fused_sql(schema, legacy), sample),
-        at_random := places(choice.random_sql(schema, legacy), sample),
+        places(listed) if listed else [],
+        places(choice.quarantined_sql(schema, legacy, sample)),
+        places(choice.fused_sql(schema, legacy, sample)),
+        at_random := places(choice.random_sql(schema, legacy, sample)),
     ]
     return Choice(rows, tuple(dict.fromkeys(place for some in chosen for place in some if place)), len(at_random))
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from plugins.module_utils.core.opinion import choice
 from plugins.module_utils.core.sqltext import commented, dollar_quoted, ident, literal, relocated
 from tests.support.databases import Database
 from tests.support.dump import dump
@@ -87,6 +88,17 @@ def test_a_hostile_name_goes_forward_is_mended_and_taken_back(empty_database: Da
     assert differences(original, dump(empty_database)) == []
     members = "SELECT count(*) FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member WHERE rolname = 'b'"
     assert empty_database.value(members) == 0
+
+
+@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
+def test_rows_of_a_large_table_of_a_hostile_name_are_chosen_and_judged(
+    empty_database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(choice, "ALL_UP_TO", 1)
+    jobs = of_its_own(empty_database, tmp_path, mapping(name), tables(name))
+    said = [line for line in jobs.up_to_proof()["lines"] if line.startswith("Segunda opinión")]
+    assert len(said) == 3
+    assert all("; 0 desacuerdos" in line and line.isprintable() for line in said), said
 
 
 @pytest.mark.parametrize("body", ["", "a", "$a$", "$a", "$a$ $a1$", "x$a$a1", "$a1", "$", "$$ $a2$ $a$ $a1"])

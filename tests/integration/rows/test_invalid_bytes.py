@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from plugins.module_utils.core.errors import MigrationError
+from plugins.module_utils.core.opinion import choice
 from plugins.module_utils.ledger.events import record_event
 from plugins.module_utils.server import db
 from plugins.module_utils.server.connect import connect
@@ -18,9 +19,10 @@ from tests.support.databases import Database
 pytestmark = pytest.mark.values
 
 
-@pytest.fixture
-def night(empty_database: Database, tmp_path: Path) -> Night:
-    """Ten boxes, copied and proved."""
+@pytest.fixture(params=[choice.ALL_UP_TO, 1], ids=["few", "many"])
+def night(request: pytest.FixtureRequest, empty_database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Night:
+    """Ten boxes, copied and proved; as of a table so small that every row is judged twice, and as of a large one."""
+    monkeypatch.setattr(choice, "ALL_UP_TO", request.param)
     made = Night.on(empty_database, tmp_path, 10)
     made.up_to_tables()
     made.night()

@@ -13,7 +13,7 @@ from ..catalogue import LegacyColumn, Relation
 from ..sqltext import BYTES, collated, ident, literal, qname
 
 ALL_UP_TO = 10_000  # rows of a table up to which all are judged
-BEGINNING = 200  # characters of a text whose extremes are looked for
+BEGINNING = 200  # bytes of a text whose extremes are looked for
 SIZED_TEXTS = {"text", "character varying", "character", "citext"}
 DOCUMENTS = {"json", "jsonb", "xml"}
 TEXT_BY_ITSELF = {"text", "character varying"}
@@ -66,9 +66,9 @@ def count_sql(schema: str, legacy: Relation) -> str:
     return f"SELECT count(*) FROM {_rows(schema, legacy)}"
 
 
-def random_sql(schema: str, legacy: Relation) -> str:
-    """Return a SELECT, with one parameter, of the places of so many rows at random; every row is as likely as another."""
-    return f"SELECT ({place_sql(legacy)})::text FROM {_rows(schema, legacy)} ORDER BY random() LIMIT %s"
+def random_sql(schema: str, legacy: Relation, at_most: int) -> str:
+    """Return a SELECT of the places of so many rows at random; every row is as likely as another."""
+    return f"SELECT ({place_sql(legacy)})::text FROM {_rows(schema, legacy)} ORDER BY random() LIMIT {at_most}"
 
 
 def all_sql(schema: str, legacy: Relation) -> str:
@@ -89,7 +89,9 @@ class Measure:
         value, text = f"l.{ident(self.column.name)}", _text(self.column)
         if self.part == BYTES_OF:  # a document's as they are stored: to write it out costs more than all the rest
             return f"pg_column_size({value})" if self.column.base in DOCUMENTS else f"octet_length({text})"
-        return collated(f"left({text}, {BEGINNING})", BYTES) if self.part else f"{value}::text" if self.of_uuid else value
+        if self.part:  # its bytes, in digits: cut by letters a text of bytes that are none is an error, and so is naming it
+            return collated(f"encode(substr(textsend({text}), 1, {BEGINNING}), 'hex')", BYTES)
+        return f"{value}::text" if self.of_uuid else value
 
     @property
     def of_uuid(self) -> bool:
@@ -102,10 +104,9 @@ class Measure:
             return f"{self.sql} = {int(extreme)}"
         if not self.part:
             return f"l.{ident(self.column.name)} = {literal(extreme)}::{self.column.base}"
-        text, same = _text(self.column), f"= {literal(extreme)}"
-        if len(extreme) < BEGINNING:  # the whole value: of another length it is not even read
-            return f"{collated(text, BYTES)} {same}"
-        return f"octet_length({text}) >= {BEGINNING} AND {self.sql} {same}"
+        size = len(extreme) // 2
+        length = f"octet_length({_text(self.column)}) {'=' if size < BEGINNING else '>='} {size}"
+        return f"{length} AND {self.sql} = {literal(extreme)}"  # of another length it is not even read
 
 
 def measures_of(legacy: Relation, columns: Collection[str]) -> tuple[Measure, ...]:
@@ -140,31 +141,31 @@ def _text(column: LegacyColumn) -> str:
     return value if column.base in TEXT_BY_ITSELF else f"{value}::text"
 
 
-def values_sql(schema: str, legacy: Relation, enumerated: Collection[str]) -> str:
-    """Return a SELECT, with one parameter, of the place of one row for each value of the columns whose values are listed.
+def values_sql(schema: str, legacy: Relation, enumerated: Collection[str], at_most: int) -> str:
+    """Return a SELECT of the place of one row for each value of the columns whose values are listed.
 
-    At most so many as the parameter says; '' where no column is like that.
+    '' where no column is like that.
     """
     names = [f"l.{ident(c.name)}" for c in legacy.columns if c.name in enumerated or c.base in ALL_VALUES]
     if not names:
         return ""
     sets = ", ".join(f"({name})" for name in names)
-    return f"SELECT (min({place_sql(legacy)}))::text FROM {_rows(schema, legacy)} GROUP BY GROUPING SETS ({sets}) LIMIT %s"
+    return f"SELECT (min({place_sql(legacy)}))::text FROM {_rows(schema, legacy)} GROUP BY GROUPING SETS ({sets}) LIMIT {at_most}"
 
 
-def quarantined_sql(schema: str, legacy: Relation) -> str:
-    """Return a SELECT, with one parameter, of the places of so many quarantined rows: each reason's turn, then at random."""
+def quarantined_sql(schema: str, legacy: Relation, at_most: int) -> str:
+    """Return a SELECT of the places of so many quarantined rows: each reason's turn, then at random."""
     return f"""SELECT ({place_sql(legacy)})::text FROM (
   SELECT c.clave, row_number() OVER (PARTITION BY c.sqlstate, c.columna ORDER BY random()) AS turno
   FROM {BOOKKEEPING}.cuarentena c WHERE c.tabla_origen = {literal(legacy.name)} AND c.estado <> 'resuelta' AND c.lugar IS NULL
-  ORDER BY turno, random() LIMIT %s) c
+  ORDER BY turno, random() LIMIT {at_most}) c
 JOIN {qname(schema, legacy.name)} l ON {key_text(legacy)} = c.clave"""
 
 
-def fused_sql(schema: str, legacy: Relation) -> str:
-    """Return a SELECT, with one parameter, of the places of so many merged rows at random."""
+def fused_sql(schema: str, legacy: Relation, at_most: int) -> str:
+    """Return a SELECT of the places of so many merged rows at random."""
     return f"""SELECT ({place_sql(legacy)})::text FROM (
-  SELECT m.clave FROM {BOOKKEEPING}.fusion m WHERE m.tabla_origen = {literal(legacy.name)} ORDER BY random() LIMIT %s) m
+  SELECT m.clave FROM {BOOKKEEPING}.fusion m WHERE m.tabla_origen = {literal(legacy.name)} ORDER BY random() LIMIT {at_most}) m
 JOIN {qname(schema, legacy.name)} l ON {key_text(legacy)} = m.clave"""
 
 

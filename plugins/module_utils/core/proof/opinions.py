@@ -144,10 +144,10 @@ def opinion_lines(found: Iterable[Opinion]) -> list[str]:
             looked = f"{number(one.at_random)} filas al azar y {number(chosen)} escogidas de {number(one.rows)}"
         apart = f"; {number(one.unforeseen)} que solo PostgreSQL rechaza, aparte" if one.unforeseen else ""
         bound = "" if one.whole else f"; un fallo en una fila de cada mil se escaparía {_chance(one.escape)}"
-        lines.append(f"Segunda opinión, {one.table}: {looked}; {number(one.count)} desacuerdos{apart}{bound}")
+        lines.append(f"Segunda opinión, {escape(one.table)}: {looked}; {number(one.count)} desacuerdos{apart}{bound}")
         named += [d.line for d in one.examples]
         if one.count > len(one.examples):
-            named.append(f"  {one.table}: y {number(one.count - len(one.examples))} desacuerdos más")
+            named.append(f"  {escape(one.table)}: y {number(one.count - len(one.examples))} desacuerdos más")
     return lines + named
 
 
