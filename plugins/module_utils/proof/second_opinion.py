@@ -20,7 +20,7 @@ from ..core.rows.repeated_keys import keys_repeat
 from ..core.rows.routes import Route
 from ..core.rows.row_bytes import legacy_row_bytes
 from ..core.rows.row_locks import as_rows
-from ..core.sqltext import ident
+from ..core.sqltext import BYTES, collated, ident
 from ..opinion.choosing import choose
 from ..opinion.neighbourhood import bound_here, opinions, read_rows
 from ..server.db import Row, fetch_all, rolled_back, run_sql
@@ -80,7 +80,7 @@ def _compare(
     conn: Connection, account: Account, rows: Sequence[LegacyRow], fates: dict[str, tuple[Pair, Fate]], found: Opinion
 ) -> None:
     """Hold one pair's SELECT and its Spanish rows against the fates of these rows, each with the pair that it belongs to."""
-    route, carried = account.route, dict[str, tuple[str, Carried]]()
+    route, odd = account.route, dict[str, tuple[str, Carried]]()
     said, alone = dict(select_says(conn, route, rows)), _refused_by_server(conn, route)
     for row in rows:
         owner, judged = fates.get(row.place, (None, None))
@@ -94,9 +94,9 @@ def _compare(
             continue
         differing = list(disagreements(route.pair.source, clave, fate, words))
         found.add(differing)
-        if isinstance(fate, Carried) and not differing:
-            carried[row.place] = (clave, fate)
-    found.add(_stored(conn, account, rows, carried, found))
+        if isinstance(fate, Carried) and not differing and words is not None and not words.stored:
+            odd[row.place] = (clave, fate)
+    found.add(_stored(conn, account, rows, odd, found))
 
 
 def _refused_by_server(conn: Connection, route: Route) -> dict[str, str]:
@@ -108,19 +108,28 @@ def _refused_by_server(conn: Connection, route: Route) -> dict[str, str]:
 def select_says(conn: Connection, route: Route, rows: Sequence[LegacyRow]) -> Iterator[tuple[str, tuple[str, Said]]]:
     """Yield by place what the view says: the row's clave, and what becomes of it."""
     places = {_known_by(route, row): row.place for row in rows}
-    values, keys = (", ".join(f"f.{ident(name)}::text" for name in names) for names in (route.columns, route.key_names))
+    texts, twin = (", ".join(f"{alias}.{ident(name)}::text" for name in route.columns) for alias in "ft")
     table = "f._tabla::bigint" if keys_repeat(route) else "NULL::bigint"
-    query = f"SELECT ARRAY[{keys}], f._lugar::text, {table}, f._clave, f._rechazo[1:2], f._fusion, ARRAY[{values}] FROM"
+    query = (
+        f"SELECT ARRAY[{', '.join(f'f.{k}::text' for k in route.key_names)}], f._lugar::text, {table}, f._clave, f._rechazo[1:2],"
+        f" f._fusion, ARRAY[{texts}], {collated(f'ARRAY[{texts}]::text', BYTES)} = {collated(f'ARRAY[{twin}]::text', BYTES)}"
+        f" FROM {{rows}} LEFT JOIN {route.target_table} t"
+        f" ON {' AND '.join(f't.{ident(m)} = f.{ident(m)}' for m in route.pair.match)} WHERE {{mine}}"
+    )
     if route.in_one_file:
         listed = ",".join(f'"{lugar}"' for _, lugar, _ in places)
-        query = f"{query} {route.view} f WHERE f._lugar = ANY ('{{{listed}}}'::tid[])"
+        rows_sql, mine = f"{route.view} f", f"f._lugar = ANY ('{{{listed}}}'::tid[])"
     else:
         same = " AND ".join(f"f.{k} = k.{k}" for k in route.key_names)
-        query = f"{query} {as_rows([c.type for c in route.key], [key for key, _, _ in places])} JOIN {route.view} f ON {same}"
-    for key, lugar, tabla, clave, refused, merged, texts in _by_key(conn, query):
+        rows_sql, mine = (
+            f"{as_rows([c.type for c in route.key], [key for key, _, _ in places])} JOIN {route.view} f ON {same}",
+            "true",
+        )
+    query = query.replace("{rows}", rows_sql, 1).replace("{mine}", mine, 1)
+    for key, lugar, tabla, clave, refused, merged, values, equal in _by_key(conn, query):
         if (place := places.get((tuple(key), lugar, tabla))) is not None:
-            words = Said(tuple(refused) if refused else None, merged, dict(zip(route.columns, texts, strict=True)))
-            yield place, (clave, words)
+            words = dict(zip(route.columns, values, strict=True))
+            yield place, (clave, Said(tuple(refused) if refused else None, merged, words, bool(equal)))
 
 
 def _known_by(route: Route, row: LegacyRow) -> tuple[tuple[str, ...], str, int | None]:
@@ -131,18 +140,16 @@ def _known_by(route: Route, row: LegacyRow) -> tuple[tuple[str, ...], str, int |
 
 
 def _stored(
-    conn: Connection, account: Account, rows: Sequence[LegacyRow], carried: dict[str, tuple[str, Carried]], found: Opinion
+    conn: Connection, account: Account, rows: Sequence[LegacyRow], odd: dict[str, tuple[str, Carried]], found: Opinion
 ) -> Iterator[Disagreement]:
-    """Hold the Spanish rows against the fates; what the comparison names itself, or PostgreSQL refused, is no disagreement."""
-    route = account.route
-    there = _spanish(conn, route, [_matched(route, fate) for _, fate in carried.values()])
-    odd = {place for place, (_, fate) in carried.items() if there.get(_matched(route, fate)) != dict(fate.values)}
+    """Name Spanish rows that are not as both say, but for those that the comparison names itself, or that PostgreSQL refused."""
     if not odd:
         return
+    route = account.route
+    there = _spanish(conn, route, [_matched(route, fate) for _, fate in odd.values()])
     keys = as_rows([c.type for c in route.key], [_known_by(route, row)[0] for row in rows if row.place in odd])
     states = {clave: state for state, _, _, clave, _ in _by_key(conn, second_look_sql(route, keys, 0))}
-    for place in sorted(odd):
-        clave, fate = carried[place]
+    for _, (clave, fate) in sorted(odd.items()):
         if states.get(clave) == QUARANTINED:
             found.unforeseen += 1
         elif states.get(clave) not in PENDING or not account.count(*PENDING):

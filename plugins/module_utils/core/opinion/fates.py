@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,14 @@ class DeepJson:
 Need = Candidates | Everything | Instant | DeepJson
 
 
+class Settled(NamedTuple):
+    """A Spanish value, whether it ``fits`` its column at all, and the reason for which it keeps the row back, None for none."""
+
+    fits: bool
+    value: str | None
+    reason: tuple[str, str] | None
+
+
 @dataclass
 class Known:
     """The answers so far, and the fates that follow from them: good for one snapshot.
@@ -99,7 +108,7 @@ class Known:
     texts: dict[Instant | DeepJson, str | None] = field(default_factory=dict)
     fates: dict[tuple[str, str, str], Fate] = field(default_factory=dict)
     waiting: dict[tuple[str, str, str], frozenset[Need]] = field(default_factory=dict)
-    values: dict[tuple[int, str | None], str | UnfitError | None] = field(default_factory=dict)
+    values: dict[tuple[int, str | None], Settled] = field(default_factory=dict)
     settled: dict[tuple[str, str, str], tuple[dict[str, str | None], set[tuple[str, str]]]] = field(default_factory=dict)
     unforeseen: frozenset[tuple[str, str]] = frozenset()
 

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TypeVar
 
 from .binding import BoundColumn, BoundPair, clave_of
-from .fates import Candidates, Carried, Fate, Known, LegacyRow, Merged, Need, Refused, UnfitError, UnknownYetError
+from .fates import Candidates, Carried, Fate, Known, LegacyRow, Merged, Need, Refused, Settled, UnfitError, UnknownYetError
 from .narrowing import all_who, answered_rows, cannot_meet
 from .numbers import lies_within
 from .row_values import MaybeText, raw_text, spanish_value
@@ -68,19 +68,38 @@ def _values(pair: BoundPair, row: LegacyRow, known: Known) -> tuple[dict[str, Ma
     needs: set[Need] = set()
     for name, column in pair.columns.items():
         try:
-            value = values[name] = spanish_value(pair, column, row, known)
-        except UnfitError as unfit:
-            reasons.add((unfit.sqlstate, column.origin))
+            fits, value, reason = _settled(pair, column, row, known)
         except UnknownYetError as asked:
             needs |= asked.needs
-        else:
-            if value is None and column.spanish.not_null:
-                reasons.add((_MISSING, column.missed))
-            elif value is not None and not _is_allowed(column, value):
-                reasons.add((_FORBIDDEN, column.origin))
+            continue
+        if reason is not None:
+            reasons.add(reason)
+        if fits:
+            values[name] = value
     if needs:
         raise UnknownYetError(frozenset(needs))
     return values, reasons
+
+
+def _settled(pair: BoundPair, column: BoundColumn, row: LegacyRow, known: Known) -> Settled:
+    """A column's value, made once for each legacy text."""
+    if column.own is None:
+        return _made(pair, column, row, known)
+    asked = (id(column), row.values[column.own.name])
+    found = known.values.get(asked)
+    if found is None:
+        found = known.values[asked] = _made(pair, column, row, known)
+    return found
+
+
+def _made(pair: BoundPair, column: BoundColumn, row: LegacyRow, known: Known) -> Settled:
+    try:
+        value = spanish_value(pair, column, row, known)
+    except UnfitError as unfit:
+        return Settled(False, None, (unfit.sqlstate, column.origin))
+    if value is None:
+        return Settled(True, None, (_MISSING, column.missed) if column.spanish.not_null else None)
+    return Settled(True, value, None if _is_allowed(column, value) else (_FORBIDDEN, column.origin))
 
 
 def _is_allowed(column: BoundColumn, value: str) -> bool:

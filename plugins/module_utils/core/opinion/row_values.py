@@ -14,21 +14,6 @@ MaybeText = str | None
 
 def spanish_value(pair: BoundPair, column: BoundColumn, row: LegacyRow, known: Known) -> MaybeText:
     """Return the Spanish value, None for NULL. Raises UnfitError where INSERT would refuse it, UnknownYetError."""
-    if column.own is None:
-        return _spanish_value(pair, column, row, known)
-    asked = (id(column), row.values[column.own.name])
-    if asked not in known.values:
-        try:
-            known.values[asked] = _spanish_value(pair, column, row, known)
-        except UnfitError as unfit:
-            known.values[asked] = unfit
-    found = known.values[asked]
-    if isinstance(found, UnfitError):
-        raise UnfitError(found.sqlstate)
-    return found
-
-
-def _spanish_value(pair: BoundPair, column: BoundColumn, row: LegacyRow, known: Known) -> MaybeText:
     rule, type_ = column.rule, column.spanish.type
     if rule.present is not None and rule.absent is not None:
         return default_value(type_, rule.present if _is_filled(column, row) else rule.absent, known, pair.codec)

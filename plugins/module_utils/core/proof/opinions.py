@@ -16,11 +16,15 @@ ONE_IN = 1000  # how large a fault is of which the summary says how it might esc
 
 
 class Said(NamedTuple):
-    """What the forward SELECT says of a row: why it is refused (SQLSTATE, column), what it is merged into, or its values."""
+    """What the forward SELECT says of a row: why it is refused (SQLSTATE, column), what it is merged into, or its values.
+
+    ``stored``: whether the Spanish table holds just that.
+    """
 
     refused: tuple[str, str] | None
     merged: str | None
     values: Mapping[str, str | None]
+    stored: bool = True
 
     @property
     def carried(self) -> bool:
