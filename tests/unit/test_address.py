@@ -94,6 +94,11 @@ def test_an_unreadable_url_is_not_repeated(url: str) -> None:
         ("SSL error: certificate verify failed", "sslrootcert", "connection"),
         ("fe_sendauth: no password supplied", "no la lleva", "login"),
         ("server closed the connection unexpectedly", "cerró la conexión", "connection"),
+        ("could not receive data from server: Connection reset by peer", "cerró la conexión", "connection"),
+        ("no Python encoding for PostgreSQL encoding 'EUCTW'", "sino la biblioteca de aquí: no Python encoding", "connection"),
+        ("session is not read-only", "sino la biblioteca de aquí: session is not read-only", "connection"),
+        ("channel binding required, but SSL not in use", "sino la biblioteca de aquí: channel binding", "connection"),
+        ("algo de aquí con s3cr/et dentro", "sino la biblioteca de aquí: algo de aquí con ***", "connection"),
         ("FATAL:  algo nuevo con s3cr/et dentro", "algo nuevo con *** dentro", "login"),
     ],
 )

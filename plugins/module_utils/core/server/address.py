@@ -239,6 +239,10 @@ REFUSALS = (
 )
 
 
+# What a lost connection sounds like; anything else that is no FATAL is said on this side of it.
+CUT_OFF = r"closed|cerró|cerrada|reset|broken pipe|receive|send|recibir|enviar|timeout|timed out|expir|eof"
+
+
 def explain_login(address: Address, message: str, encrypted: bool) -> MigrationError:
     """What libpq's message after a reached server means."""
     where = address.shown()
@@ -247,11 +251,11 @@ def explain_login(address: Address, message: str, encrypted: bool) -> MigrationE
         here = "; está en el directorio del usuario que ejecuta los módulos" if "/.postgresql/" in local[1] else ""
         return refused(
             f"TLS: no sirve el archivo {local[1]} de esta máquina{here}. No lo dice el servidor, sino la biblioteca de aquí: "
-            f"{address.mask(' '.join(message.partition('failed: ')[2].split()) or message.strip())}",
+            f"{_of_here(address, message)}",
             "Corríjalo, o nombre otro en DATABASE_URL: sslrootcert=<archivo>, y para identificarse sslcert=<archivo> y "
             "sslkey=<archivo>.",
         )
-    if not fatal and re.search(r"certificate|SSL|TLS", message):
+    if not fatal and "channel binding" not in message and re.search(r"certificate|SSL|TLS", message):
         return refused(
             f"TLS: el certificado de {address.host} no vale para esta conexión (sslmode={address.tls or 'require'})",
             "Indique la CA del proyecto en DATABASE_URL con sslrootcert=<archivo>.",
@@ -264,6 +268,17 @@ def explain_login(address: Address, message: str, encrypted: bool) -> MigrationE
     for pattern, code, what, move in REFUSALS:
         if re.search(pattern, fatal or message, re.IGNORECASE):
             return refused(f"No se pudo entrar en {where}: {what.format(**facts)}", move.format(**facts), code)
+    if not fatal and not re.search(CUT_OFF, message, re.IGNORECASE):
+        return refused(
+            f"No se pudo entrar en {where}. No lo dice el servidor, sino la biblioteca de aquí: {_of_here(address, message)}",
+            "Corrija en DATABASE_URL el parámetro de que habla, o lleve la base a una con ENCODING 'UTF8' si habla de su "
+            "codificación.",
+        )
     said = address.mask(fatal.splitlines()[0]) if fatal else "cerró la conexión sin explicación"
     move = "Corrija lo que dice antes de repetir." if fatal else "Mire el registro del servidor y repita."
     return refused(f"No se pudo entrar en {where}: el servidor dijo: {said}", move, "login" if fatal else "connection")
+
+
+def _of_here(address: Address, message: str) -> str:
+    """What the library says of itself, without where it was."""
+    return address.mask(" ".join(message.partition("failed: ")[2].split()) or message.strip())
