@@ -70,7 +70,7 @@ def test_everything_that_stands_in_the_way_is_said_at_once(new_database: NewData
         "clientes ya existe y es secuencia",
         "mensajes ya existe y es tipo",
         "sesiones_pkey ya existe y es tabla",
-        "customers.vip tiene datos en",
+        "customers.vip tiene datos (",
         "No se cambió nada",
     )
     assert differences(before, everything(database)) == []

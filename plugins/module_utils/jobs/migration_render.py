@@ -64,7 +64,7 @@ def approve(params: dict[str, Any], check: bool) -> dict[str, Any]:
             refusals += _disk_refusals(context, disk)
         refusals += _backup_refusals(context, params["backup_dir"])
         if refusals:
-            raise refused_for(refusals, lines, findings)
+            raise refused_for(params, refusals, lines, findings)
         texts = approved_texts(context)
         lines += _reference_lines(texts, params["reference"])
         _store(context, texts)
@@ -88,20 +88,23 @@ def verify_approval(params: dict[str, Any], check: bool) -> dict[str, Any]:
             raise MigrationError("no hay nada aprobado todavía", left=READ_ONLY_STEP, move="Ejecute fase0.yml con el mismo -i.")
         findings = _findings(context, params, forward=False)
         if impediments := barring(findings):
-            raise refused_for(impediments, page(findings), findings, READ_ONLY_STEP)
+            raise refused_for(params, impediments, page(findings), findings, READ_ONLY_STEP)
         line = f"Aprobación vigente: {len(approved_texts(context))} textos, mapeo y catálogo sin cambios."
         if not check:
             record_event(context.conn, context.run_id, "aprobacion", context.phase, {"vigente": True})
         return {"lines": [*page(findings), line], "findings": finding_details(findings)}
 
 
-def refused_for(refusals: list[str], lines: list[str], findings: list[Finding], left: str = NOTHING_CHANGED) -> MigrationError:
-    """Return the error that names every refusal at once."""
+def refused_for(
+    params: dict[str, Any], refusals: list[str], lines: list[str], findings: list[Finding], left: str = NOTHING_CHANGED
+) -> MigrationError:
+    """Return the error that names every refusal at once, and the mapping's file where one speaks of it."""
+    place = f" (el mapeo está en {params['mapping_path']})" if "mapeo" in " ".join(refusals) else ""
     listed = "\n".join(f"  {n}. {text}" for n, text in enumerate(refusals, 1))
     return MigrationError(
-        f"{len(refusals)} impedimentos",
+        f"{len(refusals)} {'impedimento' if len(refusals) == 1 else 'impedimentos'}",
         left=left,
-        move=f"Corrija y repita fase0.yml con el mismo -i:\n{listed}",
+        move=f"Corrija{place} y repita fase0.yml con el mismo -i:\n{listed}",
         code="refused",
         details={"lines": lines, "refusals": refusals, "findings": finding_details(findings)},
     )
@@ -114,7 +117,8 @@ def _findings(context: Context, params: dict[str, Any], *, forward: bool) -> lis
     runbook = Runbook(context.run_id, **params.get("runbook", {}))
     findings = look(context.conn, context.mapping, context.catalogue, texts, runbook, forward=forward)
     if bars_everything(findings):
-        raise refused_for(barring(findings), page(findings), findings, NOTHING_CHANGED if forward else READ_ONLY_STEP)
+        left = NOTHING_CHANGED if forward else READ_ONLY_STEP
+        raise refused_for(params, barring(findings), page(findings), findings, left)
     return findings
 
 

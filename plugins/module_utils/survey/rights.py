@@ -75,7 +75,7 @@ def _attempt(conn: Connection, trial: Trial) -> str | None:
                 advice = "" if error.pgcode == NOBODY else " {advice}"  # no right is missing, so none would help
                 return f'el rol "{{role}}" no puede {{what}} ({reason}).{advice}'
     who = _literally(in_the_way(seen) or "Quien la bloqueaba no se dejó ver.")
-    return f"no probado: {{what}}; la tabla estuvo bloqueada en {TRIAL}. {who} Espere a que termine."
+    return f"no probado: {{what}}; la tabla estuvo bloqueada en {TRIAL}. {who} Cuando haya terminado, repita."
 
 
 def _literally(text: str) -> str:

@@ -9,6 +9,7 @@ from ..core.catalogue import Catalogue
 from ..core.mapping.types import TableMapping
 from ..core.sqltext import ident, qname
 from ..core.survey.drift import LooseColumn
+from ..core.words import number
 from ..server.db import fetch_all, fetch_one
 
 if TYPE_CHECKING:
@@ -81,8 +82,8 @@ def filled_columns(conn: Connection, schema: str, loose: Iterable[LooseColumn]) 
         for column, filled in zip(columns, row or (), strict=True):
             if filled:
                 phrases.append(
-                    f"{table}.{column.column} tiene datos en {filled} filas y el mapeo ni la lleva ni la descarta por su "
-                    "nombre (waived)"
+                    f"{table}.{column.column} tiene datos ({number(filled)} {'fila' if filled == 1 else 'filas'}) y el mapeo ni "
+                    f"la lleva (columns) ni la descarta (waived, con su motivo), en pairs, {table}"
                 )
     return phrases
 

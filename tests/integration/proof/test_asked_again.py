@@ -30,7 +30,7 @@ def test_a_column_that_was_empty_when_fase0_looked_is_asked_again_by_the_phase_t
         with pytest.raises(MigrationError) as failed:
             proof()
         assert failed.value.code == "difference"
-        assert "customers.apodo tiene datos en 3 filas y el mapeo ni la lleva ni la descarta" in str(failed.value)
+        assert "customers.apodo tiene datos (3 filas) y el mapeo ni la lleva (columns) ni la descarta" in str(failed.value)
         assert "firma" not in str(failed.value)
         assert "fase0.yml" in str(failed.value)
     database.query("UPDATE customers SET apodo = NULL")

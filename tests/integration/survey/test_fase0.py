@@ -46,6 +46,8 @@ def refusals(made: Made) -> list[str]:
         with pytest.raises(MigrationError) as refused:
             jobs.approve(check=check)
         assert refused.value.code == "refused"
+        path = f"Corrija (el mapeo está en {jobs.mapping}) y repita"
+        assert (path in str(refused.value)) == any("mapeo" in text for text in refused.value.details["refusals"])
         said.append([re.sub(r"\d+ MiB libres", "n MiB libres", text) for text in refused.value.details["refusals"]])
     assert dump(database) == before
     assert not database.query("SELECT 1 FROM migracion.sql_aprobado")
@@ -72,11 +74,12 @@ DRIFT = {
     ),
     "no primary key": (
         "ALTER TABLE professions DROP CONSTRAINT professions_pkey CASCADE",
-        "deriva: professions no tiene clave primaria: sus filas no se pueden reconocer.",
+        "deriva: professions no tiene clave primaria: sus filas no se pueden reconocer. Póngale una con ADD PRIMARY KEY.",
     ),
     "a column with data that nobody carries": (
         "ALTER TABLE customers ADD apodo text; UPDATE customers SET apodo = '' WHERE city = 'Manta'",
-        "deriva: customers.apodo tiene datos en {manta} filas y el mapeo ni la lleva ni la descarta por su nombre (waived).",
+        "deriva: customers.apodo tiene datos ({manta} filas) y el mapeo ni la lleva (columns) ni la descarta (waived, "
+        "con su motivo), en pairs, customers.",
     ),
 }
 
@@ -108,7 +111,7 @@ def test_a_column_is_left_behind_only_by_its_name(empty_database: Database, tmp_
     stricter = tmp_path / "tienda.yml"
     stricter.write_text(text[: text.index("      waived:")], encoding="utf-8")
     [sentence] = refusals((database, Jobs(database.url, tmp_path, stricter)))
-    assert 'Order\'s "50%" lines.back\\slash tiene datos en 1 filas' in sentence
+    assert 'Order\'s "50%" lines.back\\slash tiene datos (1 fila)' in sentence
     lines = Jobs(database.url, tmp_path, SHOP).approve()["lines"]
     assert "  cuarentena: 1 × State no tiene traducción (la primera: Order's \"50%\" lines a|b: 'NEW')" in lines
 
@@ -127,7 +130,7 @@ def test_a_value_that_only_the_pair_of_other_rows_carries_is_told_of_the_rows_th
     lost = database.value("SELECT count(business_name) FROM users WHERE user_type = 'client'")
     assert 3 <= lost < database.value("SELECT count(business_name) FROM users")
     [sentence] = refusals((database, Jobs(database.url, tmp_path, stricter)))
-    assert sentence.startswith(f"deriva: users.business_name tiene datos en {lost} filas y el mapeo ni la lleva")
+    assert sentence.startswith(f"deriva: users.business_name tiene datos ({lost} filas) y el mapeo ni la lleva")
     jobs.approve()
 
 
@@ -139,7 +142,7 @@ def test_every_impediment_is_told_at_once(made: Made) -> None:
     database.query(f"ALTER TABLE task_queue OWNER TO {OTHER_OWNER}")
     Path(jobs.backup_dir).write_text("not a folder", encoding="utf-8")
     found = refusals(made)
-    for word in ("sessions", "professions.category", "customers.apodo tiene datos en 200 filas", "task_queue", "backup_dir"):
+    for word in ("sessions", "professions.category", "customers.apodo tiene datos (200 filas)", "task_queue", "backup_dir"):
         assert any(word in sentence for sentence in found)
 
 
@@ -217,7 +220,11 @@ def test_what_could_not_be_tried_is_refused_and_not_taken_for_allowed(made: Made
     with locked(database, "LOCK TABLE customers IN ROW EXCLUSIVE MODE"):
         with pytest.raises(MigrationError) as refused:
             jobs.approve()
-        untried = [text for text in refused.value.details["refusals"] if text.startswith("no probado: ")]
+        untried = [
+            text
+            for text in refused.value.details["refusals"]
+            if text.startswith("no probado: ") and text.endswith(" Cuando haya terminado, repita.")
+        ]
         assert [text.split(";")[0] for text in untried] == [
             "no probado: crear un disparador en customers",
             "no probado: mover de esquema customers",

@@ -134,6 +134,23 @@ def test_what_is_found_is_said_and_gone_after_the_printed_statement(begin: Begin
     assert (found, refusals) == ([], [])
 
 
+@pytest.mark.parametrize(
+    ("published", "mend"),
+    [
+        ("sessions", "ALTER TABLE public.sessions REPLICA IDENTITY FULL;"),
+        ("sessions (id, status)", "ALTER PUBLICATION avisos DROP TABLE public.sessions;"),
+    ],
+)
+def test_a_published_table_without_a_primary_key_is_not_sent_to_one(begin: Begin, published: str, mend: str) -> None:
+    database, jobs = begin()
+    database.query(f"CREATE PUBLICATION avisos FOR TABLE {published}; ALTER TABLE sessions DROP CONSTRAINT sessions_pkey")
+    [seen], _, _ = looked(jobs)
+    assert (seen.name, seen.mend) == ("identidad de réplica", mend)
+    run_as_printed(database, seen.mend)
+    assert looked(jobs)[0] == []
+    database.query("UPDATE sessions SET status = status")
+
+
 def test_an_heirs_heir_is_named_with_the_key_that_it_alone_holds_twice(begin: Begin) -> None:
     database, jobs = begin()
     database.query(
@@ -159,7 +176,7 @@ NAMED: dict[str, tuple[str, str, tuple[str, ...]]] = {
             insert="customers(id, phone_number) VALUES (gen_random_uuid(), '593977700071'), (gen_random_uuid(), '593977700071')",
         ),
         "unicidad contada",
-        ("customers (phone_number): 1 valores en 2 filas: 593977700071",),
+        ("customers (phone_number): 1 valor en 2 filas: 593977700071",),
     ),
     "a primary key that let a row in twice": (
         TWINS.format(
@@ -167,7 +184,7 @@ NAMED: dict[str, tuple[str, str, tuple[str, ...]]] = {
             insert="sessions(id, session_id) SELECT '00000000-0000-4000-8000-000000000071', n FROM generate_series(1, 3) n",
         ),
         "unicidad contada",
-        ("sessions (id): 1 valores en 3 filas: 00000000-0000-4000-8000-000000000071",),
+        ("sessions (id): 1 valor en 3 filas: 00000000-0000-4000-8000-000000000071",),
     ),
     "a grant of a role that is gone": (
         "CREATE ROLE de_antes; GRANT SELECT, DELETE ON customers TO de_antes; SET allow_system_table_mods = on;"

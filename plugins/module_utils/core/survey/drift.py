@@ -39,7 +39,9 @@ def find_drift(mapping: TableMapping, catalogue: Catalogue) -> tuple[Drift, ...]
 
 def _pair_drift(mapping: TableMapping, catalogue: Catalogue, pair: Pair, legacy: Relation) -> Iterable[Drift]:
     if not legacy.primary_key:
-        yield Drift(f"{pair.source} no tiene clave primaria: sus filas no se pueden reconocer.", pair)
+        yield Drift(
+            f"{pair.source} no tiene clave primaria: sus filas no se pueden reconocer. Póngale una con ADD PRIMARY KEY.", pair
+        )
     table = next(t for t in mapping.tables if t.name == pair.target)
     targets = {c.name: c for c in spanish_columns(mapping, catalogue, table)}
     yield from _merge_drift(mapping, catalogue, pair)

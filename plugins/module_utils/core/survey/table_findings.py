@@ -65,7 +65,8 @@ def unique_findings(counted: list[Counted]) -> list[Finding]:
     found = [
         Finding(
             name,
-            f"{c.said}: {number(c.keys)} valores en {number(c.rows)} filas{_sampled(c.share)}: {named(c.examples)}",
+            f"{c.said}: {number(c.keys)} {'valor' if c.keys == 1 else 'valores'} en {number(c.rows)} filas"
+            f"{_sampled(c.share)}: {named(c.examples)}",
             limit,
             NOTICE,
             note="Las filas de más irán a cuarentena. El índice miente: quite las repetidas y rehágalo (REINDEX).",
