@@ -95,8 +95,10 @@ def ground(jobs: Jobs) -> Iterator[Ground]:
 @contextmanager
 def hostile_ground(database: Database, installation: str, seed: int, size: int) -> Iterator[Ground]:
     """The nine tables with hostile rows; a sample's own stay."""
-    with database.cursor() as cursor:
-        put(cursor, hostile_rows(installation, seed, size))
+    for table, rows in hostile_rows(installation, seed, size).items():
+        for first in range(0, len(rows), 500):  # each row is a savepoint, of which a transaction holds so many
+            with database.cursor() as cursor:
+                put(cursor, {table: rows[first : first + 500]})
     with tempfile.TemporaryDirectory() as folder, ground(Jobs(database.url, Path(folder), batch_rows=2000)) as found:
         yield found
 
