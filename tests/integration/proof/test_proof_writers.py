@@ -26,6 +26,7 @@ RUNS = int(os.environ.get("PROOF_RUNS", "3"))
 PHASES = ("fase2", "fase3")
 WRITES = 400  # asked for, so that 300 a second come about beside the proofs
 CUSTOMER = "c0000000-0000-4000-8000-000000000005"
+COUNTED = re.compile(r": \d+ (?:entradas de cuarentena|fusiones en \w+ constan)")
 WRONG_BYTE = f"clientes {CUSTOMER}: difiere: ciudad: se esperaba '', hay ' '"
 
 
@@ -93,8 +94,10 @@ def test_beside_writers_that_nobody_follows_a_run_comes_to_its_end_and_a_proof_n
     named = {found[0] for line in lines if (found := re.search(r"f[0-9a-f]{7}-[0-9a-f-]{27}", line))}
     assert named
     assert named <= touched
+    # entries and merges of rows that healed or left since the repair are counted, not named; the accounting finds none afterwards
+    others = [line for line in lines if not any(key in line for key in named) and not COUNTED.search(line)]
     # fase3 looks its customers up in clientes, so its proof compares that table too
-    assert [line for line in lines if not any(key in line for key in named)] == [WRONG_BYTE] * len(PHASES)
+    assert others == [WRONG_BYTE] * len(PHASES)
     for phase in PHASES:
         jobs.equalise(phase)
     assert take_accounting(database.url).problems == []
