@@ -17,7 +17,7 @@ from ..core.proof.comparison import DIFFERENT, PENDING
 from ..core.proof.findings import account_lines, catching_up_lines, difference_lines, proof_detail
 from ..core.proof.opinions import opinion_detail, opinion_lines
 from ..core.rows.routes import Route
-from ..core.sqltext import ident
+from ..core.sqltext import ident, qname
 from ..core.survey.drift import unmapped_columns
 from ..core.words import number
 from ..ledger import bookkeeping, lease
@@ -232,7 +232,8 @@ def _freeing(context: Context, accounts: Sequence[Account]) -> str:
         if holds and found.schema == mapping.schema and found.table in ours:
             said.append(f"{found.phrase}; la lleva ansible-playbook {mapping.last_phase([found.table])}.yml con el mismo -i")
         elif holds:
-            said.append(f"{found.phrase}; mientras haya filas así se queda, o hasta: {found.removal}")
+            rows = f"quite de {qname(found.schema, found.table)} las filas que las retienen"
+            said.append(f"{found.phrase}; antes de repetir, {rows}, o: {found.removal}")
     return "".join(f"\n  {phrase}." for phrase in dict.fromkeys(said))
 
 

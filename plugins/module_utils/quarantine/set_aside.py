@@ -31,7 +31,7 @@ def set_aside(conn: Connection, request: Request) -> list[str]:
     groups = _groups(conn, request) if bookkeeping.exists(conn) else []
     if not groups:
         return [*lines, "Filas apartadas: ninguna"]
-    lines.append(f"Filas apartadas: {number(sum(rows for _, _, rows, *_ in groups))}, en {len(groups)} tablas y ejecuciones")
+    lines.append(f"Filas apartadas: {number(sum(rows for _, _, rows, *_ in groups))}, por ejecución y tabla:")
     for run_id, table, rows, moment, keys in groups[:GROUPS_SHOWN]:
         lines += ["", f"{number(rows)} × {table}, por la ejecución {run_id} ({moment} UTC): {', '.join(keys)}"]
         lines += [f"  {line}" for line in _restoring(conn, request.mapping.schema, table, run_id)]

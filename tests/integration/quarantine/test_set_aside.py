@@ -32,6 +32,7 @@ def test_the_printed_statements_put_every_row_back_as_it_was(begin: Begin, tmp_p
             cursor.execute(place)
     assert not any(database.query(f"SELECT 1 FROM {table} LIMIT 1") for table in tables)
     listed = operator.goes("ansible-playbook estado.yml -i demo --tags apartada").text
+    assert re.search(r"Filas apartadas: \d+, por ejecución y tabla:", listed)
     assert "sin las filas legacy de las que vienen las aparta otra vez" in listed
     statements = re.findall(r"INSERT INTO public\..*?DO NOTHING;", listed, re.DOTALL)
     assert len(statements) == len(tables)
