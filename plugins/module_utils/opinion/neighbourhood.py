@@ -6,6 +6,7 @@ No transaction is opened here, and nothing of migracion is asked but which rows 
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 2_000  # rows that are judged together, and fetched together
 _UNFORESEEN = "PostgreSQL la rechaza"  # how an entry's reason begins that no rule gave
+_SIGN_EVERY = 2.0  # seconds of judging after which the session gives a sign: the server ends one that idles in a transaction
 _cursors = count(1)
 _EXACT = {"uuid": re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")}
 _EXACT |= {base: re.compile(r"-?(0|[1-9][0-9]{0,18})") for base in INTEGERS}
@@ -65,9 +67,13 @@ def read_rows(
 def _judged(conn: Connection, bound: Bound, rows: Sequence[LegacyRow], known: Known) -> list[Fate]:
     fates: dict[int, Fate] = {}
     reader = _Reader(conn, bound)
+    sign = time.monotonic()
     while len(fates) < len(rows):
         needs: set[Need] = set()
         for number, row in enumerate(rows):
+            if time.monotonic() - sign > _SIGN_EVERY:
+                run_sql(conn, "SELECT 1")
+                sign = time.monotonic()
             if number not in fates:
                 said = judge(bound.pair_of(row), row, known)
                 if isinstance(said, frozenset):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from plugins.module_utils.call.context import opened
 from plugins.module_utils.core.errors import MigrationError
 from plugins.module_utils.core.proof.accounts import Account
 from plugins.module_utils.core.proof.opinions import Opinion
+from plugins.module_utils.core.server import session
+from plugins.module_utils.opinion import neighbourhood
 from plugins.module_utils.proof import second_opinion
 from plugins.module_utils.proof.second_opinion import SecondOpinion
 from plugins.module_utils.server import db
@@ -225,3 +228,21 @@ def test_rows_are_held_in_portions_of_few_bytes(
     assert night.equalise()["accounting"][0]["iguales"] == 30
     assert len(read) >= 3
     assert sum(read) == 30
+
+
+def test_the_server_ends_no_session_whose_rows_take_long_to_judge(
+    empty_database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    night = Night.on(empty_database, tmp_path, 60)
+    empty_database.query(
+        "ALTER TABLE boxes ALTER data TYPE text;"
+        " UPDATE boxes SET data = (SELECT json_agg(id + n)::text FROM generate_series(1, 4000) n)"
+    )
+    night.up_to_tables()
+    night.night()
+    monkeypatch.setitem(session.SETTINGS, "idle_in_transaction_session_timeout", "1s")
+    monkeypatch.setattr(neighbourhood, "_SIGN_EVERY", 0.2)
+    begun = time.monotonic()
+    [line] = [line for line in night.equalise()["lines"] if line.startswith("Segunda opinión")]
+    assert line == "Segunda opinión, boxes: las 60 filas, una por una; 0 desacuerdos"
+    assert time.monotonic() - begun > 1
