@@ -15,7 +15,7 @@ from ..core.catalogue import Catalogue
 from ..core.mapping.column_types import INTEGERS
 from ..core.mapping.types import TableMapping
 from ..core.opinion.binding import Bound, bind
-from ..core.opinion.fates import Candidates, DeepJson, Everything, Fate, Instant, Known, LegacyRow, Need
+from ..core.opinion.fates import Candidates, Everything, Fate, HardJson, Instant, Known, LegacyRow, Need
 from ..core.opinion.judging import judge
 from ..core.sqltext import ident, literal, qname
 from ..server.db import Error, execute, fetch_all, run_sql, server_codec
@@ -80,7 +80,7 @@ def _judged(conn: Connection, bound: Bound, rows: Sequence[LegacyRow], known: Kn
                     needs |= said
                 else:
                     fates[number] = said
-        known.learn(reader.rows(needs), {need: _asked(conn, need) for need in needs if isinstance(need, Instant | DeepJson)})
+        known.learn(reader.rows(needs), {need: _asked(conn, need) for need in needs if isinstance(need, Instant | HardJson)})
     return [fates[number] for number in range(len(rows))]
 
 
@@ -96,12 +96,12 @@ def _unforeseen(conn: Connection, bound: Bound) -> frozenset[tuple[str, str]]:
     return frozenset((table, clave) for table, clave in found)
 
 
-def _asked(conn: Connection, need: Instant | DeepJson) -> str | None:
+def _asked(conn: Connection, need: Instant | HardJson) -> str | None:
     """What the server makes of one text, None where it refuses it. Nothing of it stays: neither an error nor the setting."""
     if isinstance(need, Instant):
         question = "SELECT pg_catalog.timezone('UTC', %s::pg_catalog.timestamptz)::text"
     else:
-        question = "SELECT pg_catalog.jsonb_typeof(%s::pg_catalog.jsonb)"
+        question = "SELECT (%s::pg_catalog.jsonb)::text"
     run_sql(conn, "SAVEPOINT opinion", "SET LOCAL DateStyle = 'ISO, MDY'", "SET LOCAL TimeZone = 'UTC'")
     try:
         return str(fetch_all(conn, question, (need.text,))[0][0])

@@ -236,7 +236,8 @@ def test_the_server_ends_no_session_whose_rows_take_long_to_judge(
     night = Night.on(empty_database, tmp_path, 60)
     empty_database.query(
         "ALTER TABLE boxes ALTER data TYPE text;"
-        " UPDATE boxes SET data = (SELECT json_agg(id + n)::text FROM generate_series(1, 4000) n)"
+        " UPDATE boxes SET data = (SELECT json_agg(id + n)::text FROM generate_series(1, 4000) n);"
+        " UPDATE boxes SET data = (SELECT json_agg(n)::text FROM generate_series(1, 2000000) n) WHERE id = 7"
     )
     night.up_to_tables()
     night.night()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from plugins.module_utils.core.opinion.dates import ticks_of
-from plugins.module_utils.core.opinion.fates import DeepJson, Instant, Known, UnfitError, UnknownYetError
+from plugins.module_utils.core.opinion.fates import HardJson, Instant, Known, UnfitError, UnknownYetError
 from plugins.module_utils.core.opinion.json_text import parsed_json, text_of_key
 from plugins.module_utils.core.opinion.numbers import lies_within
 from plugins.module_utils.core.opinion.values import converted, default_value
@@ -285,14 +285,20 @@ def test_an_escape_that_the_encoding_cannot_hold_is_no_json() -> None:
     assert said("text", "jsonb", r'"\u00f1"', codec="iso8859_1") == '"ñ"'
 
 
-def test_how_deep_a_document_may_be_is_asked_of_the_server() -> None:
-    deep = "[" * 20_000 + "]" * 20_000
+@pytest.mark.parametrize("hard", ["[" * 20_000 + "]" * 20_000, "[" + "1," * 500_000 + "2]"], ids=["deep", "long"])
+def test_what_becomes_of_a_document_that_is_deep_or_long_is_asked_of_the_server(hard: str) -> None:
     with pytest.raises(UnknownYetError) as asked:
-        converted("text", "jsonb", deep, Known())
-    assert asked.value.needs == {DeepJson(deep)}
+        converted("text", "jsonb", hard, Known())
+    assert asked.value.needs == {HardJson(hard)}
     known = Known()
-    known.learn({}, {DeepJson(deep): "array"})
-    assert converted("text", "jsonb", deep, known) == deep
+    known.learn({}, {HardJson(hard): "as it writes it"})
+    assert converted("text", "jsonb", hard, known) == "as it writes it"
+    known.learn({}, {HardJson(hard): None})
+    with pytest.raises(UnfitError):
+        converted("text", "jsonb", hard, known)
+
+
+def test_a_document_that_is_not_deep_or_none_at_all_is_judged_here() -> None:
     assert said("text", "jsonb", "[" * 900 + "]" * 900) == "[" * 900 + "]" * 900
     assert said("text", "jsonb", "[" * 100_000) == "22P02"
 

@@ -78,13 +78,13 @@ class Instant:
 
 
 @dataclass(frozen=True)
-class DeepJson:
-    """What jsonb makes of a text that is nested deeper than is safe to assume; None where the server refuses it."""
+class HardJson:
+    """A text nested so deep, or so long, that the server says what jsonb makes of it; None where it refuses it."""
 
     text: str
 
 
-Need = Candidates | Everything | Instant | DeepJson
+Need = Candidates | Everything | Instant | HardJson
 
 
 class Settled(NamedTuple):
@@ -105,7 +105,7 @@ class Known:
     """
 
     rows: dict[Candidates | Everything, tuple[LegacyRow, ...]] = field(default_factory=dict)
-    texts: dict[Instant | DeepJson, str | None] = field(default_factory=dict)
+    texts: dict[Instant | HardJson, str | None] = field(default_factory=dict)
     fates: dict[tuple[str, str, str], Fate] = field(default_factory=dict)
     waiting: dict[tuple[str, str, str], frozenset[Need]] = field(default_factory=dict)
     values: dict[tuple[int, str | None], Settled] = field(default_factory=dict)
@@ -115,7 +115,7 @@ class Known:
     def learn(
         self,
         rows: Mapping[Candidates | Everything, tuple[LegacyRow, ...]],
-        texts: Mapping[Instant | DeepJson, str | None],
+        texts: Mapping[Instant | HardJson, str | None],
     ) -> None:
         """Take in answers to whatever was asked; the rows that waited can be judged again."""
         self.rows.update(rows)

@@ -15,6 +15,7 @@ from .numbers import plain_number
 
 NO_JSON = "22P02"
 DEEP = 1000  # levels that any server takes; beyond these its stack decides
+LONG = 1_000_000  # characters that are read here in seconds; of longer texts the session would be ended before they were
 _TOKEN = re.compile(
     r"""[ \t\n\r]*+(?:([][{},:])|("(?:[^"\\\x00-\x1f]++|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*+")"""
     r"""|(-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?)|(true|false|null))[ \t\n\r]*+"""

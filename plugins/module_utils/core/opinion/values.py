@@ -7,8 +7,8 @@ from functools import cache
 
 from ..mapping.column_types import INTEGERS, NUMBERS, TEXTS, TIMESTAMPS, canonical, family
 from . import dates
-from .fates import DeepJson, Instant, Known, UnfitError, UnknownYetError
-from .json_text import DEEP, NO_JSON, depth_of, parsed_json, written_json
+from .fates import HardJson, Instant, Known, UnfitError, UnknownYetError
+from .json_text import DEEP, LONG, NO_JSON, depth_of, parsed_json, written_json
 from .numbers import fitted_number
 
 TEXT_BASES = (*TEXTS, "name", "citext", "enum")
@@ -61,18 +61,21 @@ def default_value(type_: str, text: str, known: Known, codec: str = "utf-8") -> 
 def jsonb_of(text: str, known: Known, codec: str = "utf-8") -> str:
     """Return the text as jsonb writes it.
 
-    Raises UnfitError where it is none, UnknownYetError where it is so deep that the server has to be asked.
+    Raises UnfitError where it is none, UnknownYetError where it is so deep or long that the server has to be asked.
     """
-    try:
-        written = written_json(parsed_json(text, codec), codec)
-    except UnfitError:  # whatever is wrong with it, a number included
-        raise UnfitError(NO_JSON) from None
-    if depth_of(text) > DEEP and answer(DeepJson(text), known) is None:
+    if len(text) <= LONG:
+        try:
+            written = written_json(parsed_json(text, codec), codec)
+        except UnfitError:  # whatever is wrong with it, a number included
+            raise UnfitError(NO_JSON) from None
+        if depth_of(text) <= DEEP:
+            return written
+    if (said := answer(HardJson(text), known)) is None:
         raise UnfitError(NO_JSON)
-    return written
+    return said
 
 
-def answer(asked: Instant | DeepJson, known: Known) -> str | None:
+def answer(asked: Instant | HardJson, known: Known) -> str | None:
     """Return what the server said of a text. Raises UnknownYetError where it was not asked yet."""
     if asked not in known.texts:
         raise UnknownYetError(frozenset([asked]))
