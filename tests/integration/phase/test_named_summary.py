@@ -114,16 +114,15 @@ def test_what_goes_while_a_step_runs_is_explained_by_the_named_command(
     begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     database, _ = begin(up_to="2.1")
-    approved = table_compare.require_approved
+    approved = table_compare._go_by_what_is_approved
 
-    def and_then(context: Context) -> list[str]:
-        others = approved(context)
+    def and_then(context: Context, repairs: bool) -> None:
+        approved(context, repairs)
         database.query("ALTER TABLE customers RENAME COLUMN city TO ciudad")
         database.query("DROP VIEW IF EXISTS customer_activity; ALTER TABLE customers DROP COLUMN ciudad CASCADE")
-        return others
 
     operator = Operator(database.url, tmp_path / "respaldos")
-    monkeypatch.setattr(table_compare, "require_approved", and_then)
+    monkeypatch.setattr(table_compare, "_go_by_what_is_approved", and_then)
     gone = operator.stops("ansible-playbook fase2.yml -i demo -e subfase=2.1 --tags verify")
     (explain,) = gone.commands()
     assert "deriva: falta la columna customers.city" in operator.stops(explain).message

@@ -133,7 +133,8 @@ def many(empty_database: Database, tmp_path: Path) -> Night:
         "UPDATE boxes SET content = 'a' || content WHERE id = 503; UPDATE boxes SET weight = -5 WHERE id = 504;"
         "UPDATE boxes SET data = NULL WHERE id = 505; UPDATE boxes SET seen_at = '2001-01-01' WHERE id = 506;"
         "UPDATE boxes SET seen_at = 'infinity' WHERE id = 507; UPDATE boxes SET data = '{\"n\": \"zzzzzzzzzz\"}' WHERE id = 508;"
-        "UPDATE boxes SET content = repeat('z', 250) || 'b' WHERE id = 509; UPDATE boxes SET content = 'mm' WHERE id = 510"
+        "UPDATE boxes SET content = repeat('Ñ', 150) WHERE id = 511;"
+        "UPDATE boxes SET content = repeat('Ñ', 150) || 'x' WHERE id = 509; UPDATE boxes SET content = 'mm' WHERE id = 510"
     )
     night.night()
     night.equalise()

@@ -13,7 +13,7 @@ from ..catalogue import LegacyColumn, Relation
 from ..sqltext import BYTES, collated, ident, literal, qname
 
 ALL_UP_TO = 10_000  # rows of a table up to which all are judged
-BEGINNING = 200  # bytes of a text whose extremes are looked for
+BEGINNING = 800  # bytes: the longest that 200 characters of a text can be, whose extremes are looked for
 SIZED_TEXTS = {"text", "character varying", "character", "citext"}
 DOCUMENTS = {"json", "jsonb", "xml"}
 TEXT_BY_ITSELF = {"text", "character varying"}
