@@ -176,6 +176,13 @@ def test_a_mistake_in_one_row_of_a_thousand_is_found_by_chance_and_the_summary_s
     assert 0 < found.escape < 1e-6
 
 
+@pytest.mark.slow
+def test_twenty_of_twenty_runs_find_a_mistake_in_one_row_of_a_thousand(many: Night) -> None:
+    assert many.database is not None
+    lying_view(many.database, BOXES, "l.weight AS peso", "l.weight + (l.id % 1000 = 777)::int AS peso")
+    assert all(judged(many, "boxes", 9_000).count for _ in range(20))
+
+
 def test_quarantined_rows_of_a_large_table_are_looked_at_whatever_chance_names(many: Night) -> None:
     database = many.database
     assert database is not None
