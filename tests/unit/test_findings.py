@@ -63,7 +63,7 @@ def sequence(**changed: object) -> SequenceFacts:
         "fitting": 10,
         "beyond": None,
     }
-    return SequenceFacts(**{**facts, **changed})  # type: ignore[arg-type]
+    return SequenceFacts(**{**facts, **changed})  # type: ignore[arg-type]  # a dictionary has one type for all its values
 
 
 @pytest.mark.parametrize(

@@ -22,11 +22,6 @@ class Choice:
     places: tuple[str, ...]
     at_random: int
 
-    @property
-    def whole(self) -> bool:
-        """Whether every row is judged."""
-        return len(self.places) == self.rows
-
 
 def choose(conn: Connection, schema: str, pairs: Sequence[BoundPair], sample: int) -> Choice:
     """Choose among the rows of the pairs' one legacy table: all of a small one, else the edges and ``sample`` at random.
