@@ -6,10 +6,10 @@ export LC_ALL := C.UTF-8
 unexport PYTHONDONTWRITEBYTECODE
 export ANSIBLE_HOME ?= $(CURDIR)/.ansible
 VENV_PYTHON := .venv/bin/python
-N ?= $(if $(filter flaky,$(MAKECMDGOALS)),20,30)
+N ?= $(if $(filter flaky,$(MAKECMDGOALS)),20,$(if $(filter mutants-python,$(MAKECMDGOALS)),300,30))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-down test test-fast test-matrix test-slow test-unit molecule molecule-broken flaky chaos mutants bench lint .lint-ansible .lint-others .docker sql lock
+.PHONY: help setup demo demo-down test test-fast test-matrix test-slow test-unit molecule molecule-broken flaky chaos mutants mutants-python bench lint .lint-ansible .lint-others .docker sql lock
 
 help: ## muestra esta ayuda
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r target text; do printf '%-18s %s\n' "$$target" "$$text"; done
@@ -87,6 +87,10 @@ molecule-broken: setup ## la prueba de esas pruebas: con el runbook averiado cad
 
 mutants: setup ## fallos puestos adrede en el SQL que lleva filas: cuáles encuentra PostgreSQL o la segunda opinión: EVERY=5
 	@$(VENV_PYTHON) -m tests.mutants $(if $(EVERY),--every $(EVERY))
+
+mutants-python: setup ## fallos puestos adrede en el Python del runbook: cuáles encuentran sus pruebas: N=300 PIECE=1/7; sigue donde quedó (.mutants/)
+	@$(call ready,$(PACKAGES))
+	@$(VENV_PYTHON) -m tests.mutants.python --count $(N) $(if $(PIECE),--piece $(PIECE))
 
 ROWS ?= 5000
 bench: setup ## mide copia y prueba contra el SQL del plan: ROWS=200000 clientes (un millón de mensajes) ROUNDS=5; deja .bench/
