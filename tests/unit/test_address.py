@@ -115,3 +115,9 @@ def test_a_transaction_pooler_is_refused_with_the_address_to_take() -> None:
     said = str(transaction_pooler(supabase))
     assert "postgresql://postgres.abc:***@aws-0-sa-east-1.pooler.supabase.com:5432/postgres" in said
     assert "pool_mode=session" in str(transaction_pooler(ADDRESS))
+
+
+@pytest.mark.parametrize(("password", "said"), [("abcd", "*** y ***"), ("abc", "abc y abc"), ("a/bc", "*** y ***")])
+def test_a_password_is_masked_unless_it_is_as_short_as_a_word(password: str, said: str) -> None:
+    text = f"{password} y {password.replace('/', '%2F')}"
+    assert Address("db.example.com", 5432, "ana", "tinkubot", password).mask(text) == said

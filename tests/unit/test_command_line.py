@@ -173,6 +173,10 @@ def test_what_is_not_repeated_is_said(given: Callable[..., dict[str, Any]]) -> N
     assert (said["dropped"], said["others_by_extra"]) == ([], False)
 
 
+def test_what_is_repeated_can_be_read() -> None:
+    assert clean_extra('{"services_project": "año"}', lambda _: True) == '{"services_project": "año"}'
+
+
 @pytest.mark.parametrize("raw", ["{broken", "'broken", "[1, 2]"])
 def test_what_nobody_can_read_is_not_repeated(raw: str) -> None:
     assert clean_extra(raw, lambda _: True) == ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from plugins.module_utils.core.survey.findings import Finding, barring, page
+from plugins.module_utils.core.survey.findings import Finding, barring, named, page
 from plugins.module_utils.core.survey.sequence_findings import SequenceFacts, sequence_findings
 from plugins.module_utils.core.survey.server_findings import Standbys, clock_findings, standby_findings, version_findings
 
@@ -17,6 +17,11 @@ def test_clocks_more_than_a_minute_apart_bar_the_way_forward_alone(seconds: floa
     [found] = clock_findings((seconds, "2026-01-06 00:00:00 UTC", "2026-01-01 00:00:00 UTC"), forward=forward)
     assert found.verdict == verdict
     assert ("servidor 2026-01-06" in found.value and "esta máquina 2026-01-01" in found.value) == (verdict != "bien")
+
+
+def test_of_many_items_the_first_are_named_and_the_others_counted() -> None:
+    assert named(["a", "b", "c"]) == "a, b, c"
+    assert named(["a", "b", "c", "d"]) == "a, b, c y 1 más"
 
 
 @pytest.mark.parametrize(

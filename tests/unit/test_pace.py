@@ -25,6 +25,8 @@ MIB = 2**20
         (30, 0.2, 1, FEWEST),
         (1000, 4 * BATCH_SECONDS, 0, 250),
         (1, 60.0, 0, 1),
+        (1000, BATCH_SECONDS, 0, 2000),
+        (0, 0.2, 0, 1),
     ],
 )
 def test_the_next_batch_is_as_large_as_the_last_one_allows(done: int, seconds: float, waiters: int, rows: int) -> None:
@@ -65,6 +67,10 @@ def test_a_standby_holds_the_copy_while_it_is_behind(standby: Standby, waits: bo
     assert bool(Others((standby,)).objection()) is waits
 
 
+def test_standbys_that_do_not_show_how_far_behind_they_are_are_counted() -> None:
+    assert Others((Standby("a", 0.2, None), Standby("b", None, None), Standby("c", 0.2, 0))).hidden == 2
+
+
 @pytest.mark.parametrize(
     ("slot", "waits"),
     [
@@ -100,6 +106,10 @@ def test_the_forecast_counts_tables_indexes_the_largest_sort_and_wal_that_is_kep
     assert bounded.indexes == 45 * (6_000_000 + 30_000 + 1_000_000)
     assert bounded.wal == 1024 * MIB
     assert free.wal == pytest.approx(1.2 * (1000 * MIB + 45 * 6_030_000))
+
+
+def test_where_nothing_is_left_to_copy_the_disk_stays_as_it_is() -> None:
+    assert forecast([], WalKept(None)) == Growth(0, 0, 0)
 
 
 @pytest.mark.parametrize(("used", "refused"), [(74, False), (76, True), (120, True)])

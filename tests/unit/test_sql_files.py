@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plugins.module_utils.core.backfill.batching import BATCH_BYTES, BATCH_ROWS
-from plugins.module_utils.core.catalogue import catalogue_from_json
+from plugins.module_utils.core.catalogue import catalogue_from_json, catalogue_json
 from plugins.module_utils.core.mapping.file import load_mapping
 from plugins.module_utils.core.render import render
 from plugins.module_utils.core.rows.reading import helper_statements
@@ -152,6 +152,13 @@ def test_a_dba_reads_the_rights_and_the_locks_that_a_file_takes(name: str, label
     assert fact in head(SHIPPED[f"{name}.sql"])[label]
 
 
+def test_the_reference_catalogue_is_written_as_it_is_kept() -> None:
+    kept = (ROOT / "files/mapping/catalogo.json").read_text(encoding="utf-8")
+    assert catalogue_json(catalogue_from_json(kept)) == kept
+    with pytest.raises(ValueError, match="not a catalogue as it is written now: KeyError\\('role'\\)"):
+        catalogue_from_json("{}")
+
+
 def test_a_table_whose_rows_everyone_sees_says_nothing_of_row_security() -> None:
     assert "Seguridad por fila" not in head(SHIPPED["fase1/06-solicitudes_servicio.sql"])
 
@@ -178,6 +185,11 @@ def test_a_broken_line_is_the_same_sql(parts: list[str], indent: int) -> None:
     assert broken.replace("\n" + " " * (indent + 2), " ") == line
     shapes = without_literals(broken).split("\n")
     assert all(len(shape) <= WIDTH or "·" * 10 in shape or ", " not in shape[indent + 30 : WIDTH] for shape in shapes)
+
+
+def test_a_line_without_a_place_that_fits_breaks_at_the_first_one() -> None:
+    long = "x" * WIDTH
+    assert folded(f"SELECT {long}, y, z") == f"SELECT {long},\n  y, z"
 
 
 def test_a_comment_is_no_place_to_break() -> None:

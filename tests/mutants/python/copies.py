@@ -10,6 +10,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+import time
 import venv
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -26,19 +27,25 @@ class Copy:
     """One copy with a .venv of its own, in which the collection is the copy."""
 
     def __init__(self, root: Path, spare: Path) -> None:
-        self.root, self.spare = root, spare
+        self.root, self.spare, self.second = root, spare, int(time.time())
 
     def found_by(self, path: str, text: str, tests: Sequence[str], timeout: float) -> str:
         """The first test that fails where the file ``path`` says ``text``, SURVIVED where none does.
 
         Tests that last longer than ``timeout`` seconds have found it too.
         """
-        whole, there = self.root / path, (self.root / path).read_text(encoding="utf-8")
-        whole.write_text(text, encoding="utf-8")
+        file, there = self.root / path, (self.root / path).read_text(encoding="utf-8")
+        self._write(file, text)
         try:
             return self._run(tests, timeout)
         finally:
-            whole.write_text(there, encoding="utf-8")
+            self._write(file, there)
+
+    def _write(self, file: Path, text: str) -> None:
+        """Each time a second later: Python takes what it compiled for as long as size and second are the same."""
+        self.second += 1
+        file.write_text(text, encoding="utf-8")
+        os.utime(file, (self.second, self.second))
 
     def _run(self, tests: Sequence[str], timeout: float) -> str:
         chosen = self.spare / "chosen.json"
@@ -50,8 +57,7 @@ class Copy:
             process = subprocess.Popen(
                 [python, "-m", "pytest", *options, f"--basetemp={self.spare / 'pytest'}", *files],
                 cwd=self.root,
-                # Files of one size and second would pass for one another.
-                env={**os.environ, CHOSEN: str(chosen), "PYTHONDONTWRITEBYTECODE": "1"},
+                env={**os.environ, CHOSEN: str(chosen)},
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
