@@ -32,6 +32,7 @@ NEEDED = 0.95
 KEPT = ROOT / ".mutants"
 KNOWN = Path(__file__).with_name("survivors.yml")
 EQUIVALENT = "equivalent"
+PLAYBOOKS, PLAYBOOKS_SECONDS = "tests/playbooks", 1800
 STARTING, PATIENCE = 120, 3  # seconds until tests run, and as many times as long as they took when nothing was wrong
 
 
@@ -102,19 +103,25 @@ def judge(mutants: list[Mutant], seen: Seen, judged: Judged, processes: int) -> 
     free: SimpleQueue[Copy] = SimpleQueue()
 
     def run(mutant: Mutant) -> None:
-        tests, copy = seen.tests_of(mutant.path, mutant.line), free.get()
-        usual = sum(seen.seconds.get(test, 0.0) for test in tests)
+        copy = free.get()
         try:
-            found = copy.found_by(mutant.path, mutant.text, tests, STARTING + PATIENCE * usual)
+            judged.keep(mutant, found := _found_by(copy, mutant, seen))
         finally:
             free.put(copy)
-        judged.keep(mutant, found)
         print(f"{found or 'nobody':60.60} {mutant.path}:{mutant.line} {mutant.change}", flush=True)
 
     with ExitStack() as stack, ThreadPoolExecutor(processes) as pool:
         for _ in range(processes):
             free.put(stack.enter_context(copied()))
         list(pool.map(run, mutants))
+
+
+def _found_by(copy: Copy, mutant: Mutant, seen: Seen) -> str:
+    """Ask the tests that run the line, and where these find nothing, those that run playbooks."""
+    tests = seen.tests_of(mutant.path, mutant.line)
+    usual = sum(seen.seconds.get(test, 0.0) for test in tests)
+    found = copy.found_by(mutant.path, mutant.text, tests, STARTING + PATIENCE * usual) if tests else SURVIVED
+    return found or copy.found_by(mutant.path, mutant.text, [PLAYBOOKS], PLAYBOOKS_SECONDS)
 
 
 def report(mutants: list[Mutant], judged: Judged, known: dict[str, tuple[str, str]]) -> float:

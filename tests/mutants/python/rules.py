@@ -188,8 +188,15 @@ def _arguments(node: ast.AST, source: _Source) -> Iterator[Edit]:
 def _results(node: ast.AST, function: Function, source: _Source) -> Iterator[Edit]:
     """A value of the promised kind comes back whatever was given."""
     if isinstance(node, ast.Return) and node.value is not None and function.returns is not None:
-        value, promised = source.of(node.value), source.of(function.returns)
-        for kind in promised.split(" | "):
-            for fixed in FIXED.get(kind.split("[")[0], ()):
+        value = source.of(node.value)
+        for kind in _kinds(function.returns, source):
+            for fixed in FIXED.get(kind, ()):
                 if value != fixed:
                     yield "result", *source.span(node.value), fixed
+
+
+def _kinds(promised: ast.expr, source: _Source) -> list[str]:
+    """The names of what an annotation promises: list[str] | None is a list or None."""
+    if isinstance(promised, ast.BinOp):
+        return [*_kinds(promised.left, source), *_kinds(promised.right, source)]
+    return [source.of(promised.value if isinstance(promised, ast.Subscript) else promised)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -15,9 +16,6 @@ from pathlib import Path
 
 from tests.mutants.python.plugin import ROOT, SEEN
 
-PLAYBOOKS = "tests/playbooks"
-# What runs within ansible-playbook alone: no test has it in its own process.
-ANSIBLE = ("plugins/action/", "plugins/plugin_utils/", "plugins/modules/")
 LONGEST = 240.0  # seconds of tests for one mutant
 
 
@@ -69,6 +67,7 @@ class Seen:
         found = set(lines.get(str(line), []))
         if not found or not found <= self.seconds.keys():
             found |= {test for tests in lines.values() for test in tests}
+            found |= {file for test in found if "::" not in test for file in _imported(test)}
         room = f"tests/integration/{Path(path).parent.name}/"
 
         def cost(test: str) -> tuple[bool, bool, float]:
@@ -79,7 +78,13 @@ class Seen:
             spent += self.seconds.get(test, 0.0)
             if spent <= LONGEST:
                 chosen.append(test)
-        return chosen + ([PLAYBOOKS] if path.startswith(ANSIBLE) or not chosen else [])
+        return chosen
+
+
+def _imported(file: str) -> list[str]:
+    """The test files whose values this one takes over: they have run them when it was read."""
+    names = re.findall(r"^from (tests\.\S*\.test_\w+) import ", (ROOT / file).read_text(encoding="utf-8"), re.MULTILINE)
+    return [f"{name.replace('.', '/')}.py" for name in names]
 
 
 def _file(test: str) -> str:
