@@ -121,3 +121,12 @@ def test_a_transaction_pooler_is_refused_with_the_address_to_take() -> None:
 def test_a_password_is_masked_unless_it_is_as_short_as_a_word(password: str, said: str) -> None:
     text = f"{password} y {password.replace('/', '%2F')}"
     assert Address("db.example.com", 5432, "ana", "tinkubot", password).mask(text) == said
+
+
+@pytest.mark.parametrize(("port", "fits"), [("0", False), ("1", True), ("65535", True), ("65536", False), ("x", False)])
+def test_a_port_is_one_that_there_is(port: str, fits: bool) -> None:
+    if fits:
+        assert address_from(FULL | {"port": port}).port == int(port)
+    else:
+        with pytest.raises(MigrationError, match="no se puede leer bien"):
+            address_from(FULL | {"port": port})

@@ -76,6 +76,7 @@ def test_standbys_that_do_not_show_how_far_behind_they_are_are_counted() -> None
     [
         (Slot("s", True, "reserved", 3000 * MIB, 10 * MIB), False),
         (Slot("s", True, "extended", 900 * MIB, 3100 * MIB), True),
+        (Slot("s", True, "extended", 1024 * MIB, 3000 * MIB), False),  # a quarter of the limit
         (Slot("s", False, "unreserved", -5 * MIB, 4100 * MIB), True),
         (Slot("s", False, "lost", None, 0), False),
     ],
