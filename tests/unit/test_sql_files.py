@@ -16,7 +16,7 @@ from plugins.module_utils.core.catalogue import catalogue_from_json, catalogue_j
 from plugins.module_utils.core.mapping.file import load_mapping
 from plugins.module_utils.core.render import render
 from plugins.module_utils.core.rows.reading import helper_statements
-from plugins.module_utils.core.sqltext import WIDTH, folded, ident, literal, where_all
+from plugins.module_utils.core.sqltext import WIDTH, derived_name, folded, ident, literal, where_all
 from plugins.module_utils.core.waits import DDL, ROWS, SESSION
 from tests.support.cars import GARAGE, GOOD
 from tests.support.catalogues import fitting
@@ -200,6 +200,17 @@ def test_a_comment_is_no_place_to_break() -> None:
 def test_a_literal_of_several_lines_stays_whole() -> None:
     text = "SELECT 'uno, \n" + "dos, " * 40 + "', tres"
     assert folded(text) in (text, text.replace("', tres", "',\n  tres"))
+
+
+def test_a_name_is_quoted_where_sql_would_read_another() -> None:
+    assert [ident(name) for name in ("users", "Users", 'a"b', "order")] == ["users", '"Users"', '"a""b"', '"order"']
+
+
+def test_a_name_that_is_too_long_ends_in_a_hash_and_breaks_no_letter() -> None:
+    assert derived_name("clientes", "telefono", "key") == "clientes_telefono_key"
+    long = [derived_name("a" + "ñ" * 40, end) for end in ("a", "b")]
+    assert len(set(long)) == 2
+    assert all(name.startswith("a" + "ñ" * 26 + "_") and len(name.encode()) == 62 for name in long)
 
 
 def test_conditions_that_hold_always_are_not_written() -> None:
