@@ -4,9 +4,25 @@ from __future__ import annotations
 
 import pytest
 
+from plugins.module_utils.core.catalogue import OrphanGrant
 from plugins.module_utils.core.survey.findings import Finding, barring, named, page
 from plugins.module_utils.core.survey.sequence_findings import SequenceFacts, sequence_findings
-from plugins.module_utils.core.survey.server_findings import Standbys, clock_findings, standby_findings, version_findings
+from plugins.module_utils.core.survey.server_findings import (
+    SortingVersion,
+    Standbys,
+    clock_findings,
+    orphan_findings,
+    sorting_findings,
+    standby_findings,
+    version_findings,
+)
+from plugins.module_utils.core.survey.table_findings import (
+    Counted,
+    Nullable,
+    identity_findings,
+    nullable_findings,
+    unique_findings,
+)
 
 
 @pytest.mark.parametrize(
@@ -88,9 +104,64 @@ def test_a_sequence_is_judged_by_what_the_spanish_column_holds(changed: dict[str
     assert [f.verdict for f in sequence_findings([sequence(**changed)])] == [verdict]
 
 
+@pytest.mark.parametrize(
+    ("changed", "needed"),
+    [
+        ({"step": -1}, "ascendente (esta desciende)"),
+        ({"last": 2**31 - 1, "fitting": None}, "posición hasta 2.147.483.647"),
+        ({"last": 9, "fitting": 10}, "posición tras el mayor id"),
+        ({"highest": 2**40}, "tope 2.147.483.647 (es 1.099.511.627.776)"),
+        ({"highest": 10}, "sitio para más ids: tope 10"),
+        ({"cycles": True}, "NO CYCLE: daría ids usados"),
+        ({"movable": False}, "movible por este rol"),
+        ({"highest": 11}, "ids hasta 2.147.483.647"),  # the last id that there is fits
+    ],
+)
+def test_what_is_wrong_with_a_sequence_is_named(changed: dict[str, object], needed: str) -> None:
+    [found] = sequence_findings([sequence(**changed)])
+    assert found.limit == needed
+
+
 def test_where_no_id_is_left_no_statement_is_printed() -> None:
     [found] = sequence_findings([sequence(fitting=2**31 - 1, last=2**31 - 1)])
     assert found.mend == ""
+
+
+def nullable(nulls: int, allowed: bool) -> Nullable:
+    return Nullable("public", "users", "email", "correo", allowed, nulls)
+
+
+@pytest.mark.parametrize(
+    ("found", "verdicts", "mends"),
+    [
+        (unique_findings([Counted("users", ("email",), 0, 0, ())]), ["bien"], False),
+        (unique_findings([Counted("users", ("email",), 1, 2, ("a",)), Counted("users", ("id",), 0, 0, ())]), ["aviso"], False),
+        (nullable_findings([]), ["bien"], False),
+        (nullable_findings([nullable(0, False)]), ["bien"], False),
+        (nullable_findings([nullable(0, True)]), ["impide"], True),
+        (nullable_findings([nullable(3, True)]), ["impide"], False),
+        (identity_findings([]), ["bien"], False),
+        (identity_findings([("users.id", "ALWAYS")]), ["aviso"], False),
+        (sorting_findings([]), ["bien"], False),
+        (sorting_findings([SortingVersion("base", "2.31", "2.36")]), ["aviso"], False),
+        (orphan_findings([]), ["bien"], False),
+        (orphan_findings([OrphanGrant("users", 12, ("SELECT",))]), ["aviso"], False),
+    ],
+)
+def test_what_was_counted_or_compared_has_a_verdict_and_says_what_to_do(
+    found: list[Finding], verdicts: list[str], mends: bool
+) -> None:
+    assert [finding.verdict for finding in found] == verdicts
+    assert bool(found[0].mend) is mends
+    assert bool(found[0].mend or found[0].note) is (verdicts != ["bien"])
+
+
+def test_keys_of_which_only_a_sample_was_counted_are_named() -> None:
+    counted = [Counted("users", ("email",), 0, 0, (), 1), Counted("users", ("phone",), 0, 0, (), 8)]
+    [found] = unique_findings(counted)
+    assert found.value.startswith("2 claves sin repetidos; por muestra: ")
+    assert "contando 1 de cada 8" in found.value
+    assert "muestra" not in unique_findings(counted[:1])[0].value
 
 
 def test_the_page_is_aligned_and_ends_with_what_bars() -> None:
