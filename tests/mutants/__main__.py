@@ -1,88 +1,65 @@
-"""Make every mutant of the forward SELECTs and say who finds it: python -m tests.mutants [--every N] [--rows N] [--large N].
+"""Make every mutant of the SQL that carries and proves rows, and say who finds it: python -m tests.mutants [--every N].
 
-What nobody finds is compared with the original on many more rows: where it says the same of all of them it is equivalent and
-not counted; else the second opinion judges it there.
+What nobody finds is tried again on many more rows: where it comes to the same there it is equivalent and not counted. What is
+known stays in .mutants/, so that a run that was stopped goes on; a mutant of SQL that has changed is another one.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections import Counter, defaultdict
+from collections.abc import Callable
 from contextlib import ExitStack
+from pathlib import Path
 
-from plugins.module_utils.core.rows.routes import Route
-from tests.mutants.rules import Mutant
-from tests.mutants.views import Ground, all_mutants, hostile_ground
-from tests.support.databases import Databases
+from plugins.module_utils.call.context import Context
+from tests.mutants.comparison import planted_comparison
+from tests.mutants.functions import tried_functions
+from tests.mutants.ground import hostile_copy
+from tests.mutants.verdicts import Ground, Kept, Verdict, judge, report
+from tests.mutants.views import judged_views
+from tests.support.databases import Database, Databases
 from tests.support.reaper import reaped
 from tools.postgres_server import launch
 
 INSTALLATIONS = ("jsonb", "text")
-NEEDED = 0.99
-SURVIVOR, EQUIVALENT = "nobody", "equivalent"
-Left = list[tuple[Route, Mutant]]
+SEED = 1
+KEPT = Path(__file__).parents[2] / ".mutants"
+# What has mutants: how its ground is made of copied rows, and how many hostile ones each table has, first and for those left.
+PARTS: dict[str, tuple[Callable[[Context, Database], Ground], int, int]] = {
+    "views": (lambda context, _: judged_views(context), 300, 6_000),
+    "comparison": (planted_comparison, 100, 3_000),
+    "functions": (lambda context, _: tried_functions(context), 100, 1_500),  # each mutant copies and mends a whole table
+}
 
 
-def first_pass(found: Ground, every: int, by_rule: dict[str, Counter[str]]) -> Left:
-    """Count who finds each mutant; those that nobody finds are left."""
-    left: Left = []
-    for number, (route, mutant) in enumerate(all_mutants(found.context.all_routes)):
-        if number % every == 0:
-            if seen := found.found_by(route, mutant):
-                by_rule[mutant.rule][seen] += 1
-            else:
-                left.append((route, mutant))
-    return left
+def judged(databases: Databases, part: str, installation: str, every: int) -> list[Verdict]:
+    """Try the mutants of one part in one installation."""
+    make, few, many = PARTS[part]
+    with ExitStack() as stack:
 
+        def ground(seed: int, rows: int) -> Ground:
+            database = databases.sample(installation, 100, messages=100, up_to="fase1")
+            stack.callback(databases.drop, database)
+            return make(stack.enter_context(hostile_copy(database, installation, seed, rows)), database)
 
-def second_pass(large: Ground, left: Left, by_rule: dict[str, Counter[str]]) -> Left:
-    """Count what is equivalent and what is found on many rows; what is left survives."""
-    routes = {r.view: r for r in large.context.all_routes}
-    survivors: Left = []
-    for route, mutant in left:
-        here = routes[route.view]
-        verdict = EQUIVALENT if large.says_the_same(here, mutant) else large.found_by(here, mutant) or SURVIVOR
-        by_rule[mutant.rule][verdict] += 1
-        survivors += [(route, mutant)] if verdict == SURVIVOR else []
-    return survivors
-
-
-def report(by_rule: dict[str, Counter[str]], survivors: Left) -> float:
-    """Print the table and the survivors; the part of those that count that is found."""
-    total: Counter[str] = sum(by_rule.values(), Counter())
-    for rule, found in sorted(by_rule.items()):
-        print(f"{rule:28} {', '.join(f'{who} {n}' for who, n in sorted(found.items()))}")
-    for route, mutant in survivors:
-        print(f"  left: {route.pair.source} → {route.pair.target}: {mutant.rule}: {mutant.where}")
-    counted = total.total() - total[EQUIVALENT]
-    part = 1 - total[SURVIVOR] / counted
-    print(f"{total.total()} mutants, {total[EQUIVALENT]} equivalent; found {part:.2%} of {counted}: {dict(total)}")
-    return part
+        kept = Kept(KEPT / f"{part}-{installation}.jsonl")
+        return list(judge(part, installation, ground(SEED, few), lambda: ground(SEED + 1, many), every, kept))
 
 
 def main() -> int:
-    """The command line; 1 where too many survive."""
+    """The command line; 1 where too many survive, or one without a reason."""
     parser = argparse.ArgumentParser(prog="tests.mutants", description=__doc__)
     parser.add_argument("--every", type=int, default=1, help="only each so manieth mutant")
-    parser.add_argument("--rows", type=int, default=300, help="hostile rows of each table, for all mutants")
-    parser.add_argument("--large", type=int, default=6000, help="hostile rows of each table, for those that nobody found")
-    parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    by_rule: dict[str, Counter[str]] = defaultdict(Counter)
-    survivors: Left = []
-    with reaped(launch(None)) as server, ExitStack() as stack:
+    verdicts: list[Verdict] = []
+    with reaped(launch(None)) as server:
         databases = Databases(server)
-
-        def of(installation: str, seed: int, rows: int) -> Ground:
-            database = databases.sample(installation, up_to="fase1")
-            return stack.enter_context(hostile_ground(database, installation, seed, rows))
-
-        for installation in INSTALLATIONS:
-            left = first_pass(of(installation, options.seed, options.rows), options.every, by_rule)
-            print(f"{installation}: {len(left)} that nobody found yet", flush=True)
-            survivors += second_pass(of(installation, options.seed + 1, options.large), left, by_rule)
-    return 0 if report(by_rule, survivors) >= NEEDED else 1
+        for part in PARTS:
+            for installation in INSTALLATIONS:
+                verdicts += judged(databases, part, installation, options.every)
+                print(f"{part}, {installation}: {len(verdicts)} mutants so far", flush=True)
+    return 0 if report(verdicts) else 1
 
 
 if __name__ == "__main__":

@@ -86,6 +86,17 @@ def _one_more(text: str, shape: str) -> Iterator[Edit]:
         yield found.start(), found.end(), str(int(found[0]) + 1)
 
 
+def _column_left_out(text: str, shape: str) -> Iterator[Edit]:
+    """A comparison of two rows without one of their columns."""
+    for found in re.finditer(r"\S+ IS DISTINCT FROM \S+(?: COLLATE \S+)?", shape):
+        yield found.start(), found.end(), "false"
+    for found in re.finditer(r"ROW\(([^()]*)\)::record (\*?[<>=]+) ROW\(([^()]*)\)::record", shape):
+        left, right = (text[slice(*found.span(n))].split(", ") for n in (1, 3))
+        for n in range(len(left) if len(left) > 1 else 0):
+            one, other = (", ".join(names[:n] + names[n + 1 :]) for names in (left, right))
+            yield found.start(), found.end(), f"ROW({one})::record {found[2]} ROW({other})::record"
+
+
 def _value_changed(text: str, shape: str) -> Iterator[Edit]:
     """What a value is translated to, or what stands for NULL."""
     pattern = r"(?<=THEN )(·+)(?= (?:WHEN|ELSE|END))|(?<=,\s)(·+)(?=\)\))|(?<=ELSE )(·+)(?= END)"
@@ -120,6 +131,10 @@ RULES: dict[str, Rule] = {
     "a default dropped": _Replaced(r"coalesce\(([^,()]+), ·+\)", r"\1"),
     "looked up by the key": _Replaced(r"(?<=\bON )(b\d+\.\S+ = l\.)\S+", r"\1id"),
     "row filter widened": _Replaced(r"(?<=WHERE )\S+::text = '[^']*'(?=\s)", "true", inside=True),
+    "a column left out": _column_left_out,
+    "NULL like any value": _Replaced(r"\bIS DISTINCT FROM\b", "<>"),
+    "equal for the same bytes": _Replaced(r"\*<>", "<>"),
+    "only with a partner": _Replaced(r"\bLEFT JOIN\b", "JOIN"),
     "blanks not cut": _Replaced(r"rtrim\((substr\([^()]*(?:\([^()]*\)[^()]*)*\)), ' '\)", r"\1", inside=True),
     "bytes for characters": _Replaced(r"\bchar_length\(", "octet_length("),
 }  # fmt: skip
