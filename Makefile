@@ -85,7 +85,7 @@ molecule-broken: setup ## la prueba de esas pruebas: con el runbook averiado cad
 	tools/prepare_docker.sh
 	$(VENV_PYTHON) -m pytest $(wildcard molecule/test_*.py)
 
-mutants: setup ## fallos puestos adrede en el SQL que lleva filas: cuáles encuentra PostgreSQL o la segunda opinión: EVERY=5
+mutants: setup ## fallos puestos adrede en el SQL que lleva y compara filas: quién encuentra cada uno: EVERY=5; sigue donde quedó (.mutants/)
 	@$(VENV_PYTHON) -m tests.mutants $(if $(EVERY),--every $(EVERY))
 
 mutants-python: setup ## fallos puestos adrede en el Python del runbook: cuáles encuentran sus pruebas: N=300 PIECE=1/7; sigue donde quedó (.mutants/)
