@@ -59,6 +59,12 @@ def test_who_shares_a_key_can_be_merged_by_it() -> None:
     assert advised("customers", "23505", "phone_number") == update("customers", "phone_number")
 
 
+def test_that_it_can_be_merged_is_said_once() -> None:
+    (merging,) = [route for route in ROUTES if route.pair.merge_by]
+    said = advice(Reason("users", "motivo", "23505", "phone_number", 1, keys=(("k1",),)), [merging, merging])
+    assert len(said) == 3
+
+
 def test_a_value_that_is_looked_up_is_corrected_there_or_here() -> None:
     there = [
         "Si la fila de users existe:",
