@@ -48,10 +48,10 @@ class BoundColumn:
         """Legacy value to Spanish one."""
         return dict(self.rule.values)
 
-    @property
-    def own(self) -> LegacyColumn | None:
-        """The one legacy column of the row on which the value hangs; None where it is found elsewhere."""
-        return self.source if self.rule.lookup is None else None
+    @cached_property
+    def own(self) -> str:
+        """The one legacy column of the row on which the value hangs; '' where it is found elsewhere."""
+        return self.source.name if self.source is not None and self.rule.lookup is None else ""
 
     @property
     def kept(self) -> LegacyColumn | None:
@@ -83,17 +83,23 @@ class BoundPair:
 
     def is_stray(self, row: LegacyRow) -> bool:
         """Tell whether the row belongs to no pair of its table."""
-        return not any(_fits(row, where) for where in self.divided)
+        return all(self.divided) and not any(_fits(row, where) for where in self.divided)
 
     @property
     def dividing(self) -> str:
         """The first legacy column that says which pair a row belongs to."""
         return next((column for where in (self.pair.where, *self.divided) for column, _ in where), "")
 
-    @property
+    @cached_property
     def may_repeat(self) -> bool:
         """Whether several rows of the legacy table may have one key."""
         return self.relation.inherited or any(set(keys) == {c.name for c in self.key} for keys in self.relation.repeated)
+
+    @cached_property
+    def unique(self) -> tuple[tuple[str, ...], ...]:
+        """The Spanish table's unique keys of which the pair carries every column."""
+        keys = dict.fromkeys([self.table.primary_key, *self.table.unique])
+        return tuple(names for names in keys if set(names) <= set(self.columns))
 
     @property
     def single_keys(self) -> tuple[tuple[str, ...], ...]:
@@ -124,7 +130,7 @@ class Bound:
     pairs: tuple[BoundPair, ...]
 
     def pair_of(self, row: LegacyRow) -> BoundPair:
-        """Return the pair whose row it is. Raises KeyError for a row of a table that no pair names."""
+        """Return the pair whose row it is. Raises KeyError for a row that no pair takes."""
         found = next((p for p in self.pairs if p.pair.source == row.table and p.takes(row)), None)
         if found is None:
             raise KeyError(row.table)
@@ -170,7 +176,7 @@ def clave_of(values: Iterable[str | None]) -> str:
 
 
 def _fits(row: LegacyRow, where: tuple[tuple[str, str], ...]) -> bool:
-    return all(row.values[column] == value for column, value in where)
+    return not where or all(row.values[column] == value for column, value in where)
 
 
 def _columns(

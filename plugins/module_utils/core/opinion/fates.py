@@ -99,7 +99,7 @@ class Settled(NamedTuple):
 class Known:
     """The answers so far, and the fates that follow from them: good for one snapshot.
 
-    ``waiting``: the rows that could not be judged yet, with what they lack. ``values``: of a column (its id) and
+    ``waiting``: the rows that could not be judged yet, with what they lack. ``values``: of a column (a BoundColumn) and
     a legacy text; ``settled``: of a row, with why another does not fit: neither is made twice. ``unforeseen``: (legacy table,
     clave) of rows that PostgreSQL alone refused, which therefore are nobody's parent or winner.
     """
@@ -108,7 +108,7 @@ class Known:
     texts: dict[Instant | HardJson, str | None] = field(default_factory=dict)
     fates: dict[tuple[str, str, str], Fate] = field(default_factory=dict)
     waiting: dict[tuple[str, str, str], frozenset[Need]] = field(default_factory=dict)
-    values: dict[tuple[int, str | None], Settled] = field(default_factory=dict)
+    values: dict[tuple[object, str | None], Settled] = field(default_factory=dict)
     settled: dict[tuple[str, str, str], tuple[dict[str, str | None], set[tuple[str, str]]]] = field(default_factory=dict)
     unforeseen: frozenset[tuple[str, str]] = frozenset()
 

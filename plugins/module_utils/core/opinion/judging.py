@@ -6,10 +6,11 @@ where it is carried itself, which is asked of this same judge; since only earlie
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import TypeVar
 
+from ..mapping.types import ForeignKey
 from .binding import BoundColumn, BoundPair, clave_of
 from .fates import Candidates, Carried, Fate, Known, LegacyRow, Merged, Need, Refused, Settled, UnfitError, UnknownYetError
 from .narrowing import all_who, answered_rows, cannot_meet
@@ -18,6 +19,8 @@ from .row_values import MaybeText, raw_text, spanish_value
 
 _STRAY, _MISSING, _FORBIDDEN, _NO_PARENT, _TAKEN = "P0001", "23502", "23514", "23503", "23505"
 _T = TypeVar("_T")
+Reason = tuple[str, str]
+Part = Callable[[], Reason | None]  # one question of several, each of which may have to be asked first
 
 
 def judge(pair: BoundPair, row: LegacyRow, known: Known) -> Fate | frozenset[Need]:
@@ -52,23 +55,24 @@ def _judged(pair: BoundPair, row: LegacyRow, known: Known) -> Fate:
         known.settled[place] = _values(pair, row, known)
     values, unfit = known.settled[place]
     reasons = set(unfit)
-    winner = _first([partial(_merge_partner, pair, row, known), partial(_duplicate, pair, row, values, known)])
-    if winner is not None:
-        return Merged(winner)
-    met = _gathered([partial(_orphaned, pair, values, known), partial(_taken, pair, row, values, known)])
-    reasons |= {reason for each in met for reason in each}
+    if pair.pair.merge_by is not None or pair.pair.duplicates:
+        winner = _first([partial(_merge_partner, pair, row, known), partial(_duplicate, pair, row, values, known)])
+        if winner is not None:
+            return Merged(winner)
+    met = _gathered([*_orphaned(pair, values, known), *_taken(pair, row, values, known)])
+    reasons.update(reason for reason in met if reason is not None)
     return Refused(frozenset(reasons)) if reasons else Carried(values)
 
 
-def _values(pair: BoundPair, row: LegacyRow, known: Known) -> tuple[dict[str, MaybeText], set[tuple[str, str]]]:
+def _values(pair: BoundPair, row: LegacyRow, known: Known) -> tuple[dict[str, MaybeText], set[Reason]]:
     """Each value that fits, and why another does not."""
     values: dict[str, MaybeText] = {}
-    reasons: set[tuple[str, str]] = set()
-
+    reasons: set[Reason] = set()
     needs: set[Need] = set()
     for name, column in pair.columns.items():
+        made = known.values.get((column, row.values.get(column.own)))
         try:
-            fits, value, reason = _settled(pair, column, row, known)
+            fits, value, reason = made or _settled(pair, column, row, known)
         except UnknownYetError as asked:
             needs |= asked.needs
             continue
@@ -82,14 +86,11 @@ def _values(pair: BoundPair, row: LegacyRow, known: Known) -> tuple[dict[str, Ma
 
 
 def _settled(pair: BoundPair, column: BoundColumn, row: LegacyRow, known: Known) -> Settled:
-    """A column's value, made once for each legacy text."""
-    if column.own is None:
-        return _made(pair, column, row, known)
-    asked = (id(column), row.values[column.own.name])
-    found = known.values.get(asked)
-    if found is None:
-        found = known.values[asked] = _made(pair, column, row, known)
-    return found
+    """A column's value; one that hangs on a single legacy text is made once for each."""
+    made = _made(pair, column, row, known)
+    if column.own:
+        known.values[column, row.values[column.own]] = made
+    return made
 
 
 def _made(pair: BoundPair, column: BoundColumn, row: LegacyRow, known: Known) -> Settled:
@@ -145,43 +146,43 @@ def _duplicate(pair: BoundPair, row: LegacyRow, values: dict[str, MaybeText], kn
     return _spanish_key(pair, carried) if carried else None
 
 
-def _orphaned(pair: BoundPair, values: dict[str, MaybeText], known: Known) -> set[tuple[str, str]]:
-    """A reason for each parent that is not carried."""
-    reasons: set[tuple[str, str]] = set()
-
-    def look(column: str, table: str, references: str, pairs: tuple[BoundPair, ...]) -> None:
-        value, lookup = values.get(column), pair.columns[column].rule.lookup
-        if value is None or (lookup is not None and (lookup.table, lookup.take) == (table, references)):
-            return  # what was found in the parent table itself is there
-        wanted: dict[str, MaybeText] = {references: value}
-        if pairs:
-            there = any(_gathered([partial(_is_carried, p, wanted, known) for p in pairs]))
-        else:
-            there = any(other.values[references] == value for other in answered_rows(Candidates(table, references, value), known))
-        if not there:
-            reasons.add((_NO_PARENT, pair.legacy_names((column,))))
-
-    _gathered([partial(look, key.column, key.table, key.references, pairs) for key, pairs in pair.parents])
-    return reasons
+def _orphaned(pair: BoundPair, values: dict[str, MaybeText], known: Known) -> Iterator[Part]:
+    """Yield what looks for each parent, and gives a reason where none is carried."""
+    for key, pairs in pair.parents:
+        value, lookup = values.get(key.column), pair.columns[key.column].rule.lookup
+        if value is not None and (lookup is None or (lookup.table, lookup.take) != (key.table, key.references)):
+            yield partial(_orphan, pair, key, pairs, value, known)  # what was found in the parent table itself is there
 
 
-def _taken(pair: BoundPair, row: LegacyRow, values: dict[str, MaybeText], known: Known) -> set[tuple[str, str]]:
-    """A reason for each unique value that a row which counts before this one has."""
-    table, reasons = pair.table, set[tuple[str, str]]()
+def _orphan(pair: BoundPair, key: ForeignKey, pairs: tuple[BoundPair, ...], value: str, known: Known) -> Reason | None:
+    wanted: dict[str, MaybeText] = {key.references: value}
+    if pairs:
+        there = any(_gathered([partial(_is_carried, p, wanted, known) for p in pairs]))
+    else:
+        found = answered_rows(Candidates(key.table, key.references, value), known)
+        there = any(other.values[key.references] == value for other in found)
+    return None if there else (_NO_PARENT, pair.legacy_names((key.column,)))
 
-    def look(names: tuple[str, ...]) -> None:
+
+def _taken(pair: BoundPair, row: LegacyRow, values: dict[str, MaybeText], known: Known) -> Iterator[Part]:
+    """Yield what looks for each unique value among the rows that count before this one, and gives a reason where one has it."""
+    match = set(pair.pair.match)
+    for names in pair.unique:
         wanted = {name: values.get(name) for name in names}
-        if None in wanted.values():
-            return
-        own = not cannot_meet(pair, wanted) and not (pair.pair.duplicates and set(names) == set(pair.pair.match))
-        rivals = [p for p in pair.earlier if set(names) <= set(p.columns)] + ([pair] if own else [])
-        if any(_gathered([partial(_earlier_with, p, pair, row, wanted, known) for p in rivals])):
-            merged = pair.pair.merge_by is not None and set(names) == set(pair.pair.match)
-            reasons.add((_TAKEN, pair.legacy_names((str(pair.pair.merge_by),) if merged else names)))
+        rivals = [p for p in pair.earlier if names in p.unique]
+        if not (pair.pair.duplicates and set(names) == match) and not cannot_meet(pair, wanted):
+            rivals.append(pair)
+        if rivals and None not in wanted.values():
+            yield partial(_rival, pair, row, wanted, rivals, known)
 
-    unique = dict.fromkeys([table.primary_key, *table.unique])
-    _gathered([partial(look, names) for names in unique if set(names) <= set(pair.columns)])
-    return reasons
+
+def _rival(
+    pair: BoundPair, row: LegacyRow, wanted: dict[str, MaybeText], rivals: Sequence[BoundPair], known: Known
+) -> Reason | None:
+    if not any(_gathered([partial(_earlier_with, p, pair, row, wanted, known) for p in rivals])):
+        return None
+    merged = pair.pair.merge_by is not None and set(wanted) == set(pair.pair.match)
+    return _TAKEN, pair.legacy_names((str(pair.pair.merge_by),) if merged else wanted)
 
 
 def _earlier_with(
@@ -209,8 +210,9 @@ def _has(carried: Carried, wanted: dict[str, MaybeText]) -> bool:
 
 def _accepted(pair: BoundPair, row: LegacyRow, known: Known) -> Carried | None:
     """The Spanish row that this one becomes; None where it becomes none, be it that PostgreSQL alone refused it."""
-    stayed = (row.table, clave_of(pair.key_of(row))) in known.unforeseen
-    return None if stayed else _foreseen(pair, row, known)
+    if known.unforeseen and (row.table, clave_of(pair.key_of(row))) in known.unforeseen:
+        return None
+    return _foreseen(pair, row, known)
 
 
 def _foreseen(pair: BoundPair, row: LegacyRow, known: Known) -> Carried | None:

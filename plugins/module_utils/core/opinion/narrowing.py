@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
+from math import inf
 
 from ..mapping.column_types import INTEGERS, TEXTS, family
 from .binding import BoundColumn, BoundPair
@@ -40,18 +42,29 @@ def cannot_meet(pair: BoundPair, wanted: Mapping[str, str | None]) -> bool:
     So it is where the legacy columns are a key, of which fase0 counted no value twice, and each value is kept as it is: of a
     text that is cut, one of which nothing was cut off.
     """
-    kept = {name: pair.columns[name].kept for name in wanted}
-    for name, source in kept.items():
-        column, value = pair.columns[name], wanted[name]
-        if source is None or value is None or column.rule.default is not None or column.rule.values or column.rule.json_keys:
-            return False
+    sizes = _kept_apart(pair, tuple(wanted))
+    if sizes is None:
+        return False
+    return all(value is not None and len(value) < size for value, size in zip(wanted.values(), sizes, strict=True))
+
+
+@cache
+def _kept_apart(pair: BoundPair, names: tuple[str, ...]) -> tuple[float, ...] | None:
+    """From which length on a value of each column may be another one's beginning; None where values meet anyway."""
+    sizes = []
+    for column in (pair.columns[name] for name in names):
+        source, rule = column.kept, column.rule
+        if source is None or rule.default is not None or rule.values or rule.json_keys:
+            return None
         kind, _, size = column.spanish.type.rstrip(")").partition("(")
-        as_it_is = source.base in _AS_IT_IS and kind in (source.base, *TEXTS, *INTEGERS)
-        whole = is_text(source.base) and kind in ("text", "character varying") and (not size or len(value) < int(size))
-        if not as_it_is and not whole:
-            return False
-    names = {source.name for source in kept.values() if source is not None}
-    return any(set(key) <= names for key in pair.single_keys)
+        if source.base in _AS_IT_IS and kind in (source.base, *TEXTS, *INTEGERS):
+            sizes.append(inf)
+        elif is_text(source.base) and kind in ("text", "character varying"):
+            sizes.append(float(size or inf))
+        else:
+            return None
+    legacy = {source.name for name in names if (source := pair.columns[name].kept) is not None}
+    return tuple(sizes) if any(set(key) <= legacy for key in pair.single_keys) else None
 
 
 def _sources(table: str, column: BoundColumn, value: str, known: Known) -> list[Candidates] | None:
