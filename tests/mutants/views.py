@@ -14,7 +14,7 @@ from plugins.module_utils.core.proof.opinions import disagreements
 from plugins.module_utils.core.rows.forward import forward_sql
 from plugins.module_utils.core.rows.routes import Route
 from plugins.module_utils.core.sqltext import ident
-from plugins.module_utils.opinion.neighbourhood import bound_here, opinions, read_rows
+from plugins.module_utils.opinion.neighbourhood import Neighbourhood, bound_here
 from plugins.module_utils.proof.second_opinion import select_says
 from plugins.module_utils.server import db
 from tests.mutants.rules import Mutant, mutants_of
@@ -103,8 +103,10 @@ def judged_views(context: Context) -> Views:
     rows: dict[str, list[LegacyRow]] = {}
     fates: dict[tuple[str, str], dict[str, Fate]] = {}
     with db.transaction(context.conn, isolation="REPEATABLE READ", read_only=True):
+        here = Neighbourhood(context.conn, bound)
         for source in dict.fromkeys(r.pair.source for r in context.all_routes):
-            rows[source] = list(read_rows(context.conn, bound, source))
-            for row, fate in zip(rows[source], opinions(context.conn, bound, rows[source]), strict=True):
-                fates.setdefault((source, bound.pair_of(row).pair.target), {})[row.place] = fate
+            rows[source] = list(here.read(source))
+            owned = [(bound.pair_of(row), row) for row in rows[source]]
+            for (pair, row), fate in zip(owned, here.opinions(owned), strict=True):
+                fates.setdefault((source, pair.pair.target), {})[row.place] = fate
     return Views(context, rows, fates)

@@ -10,7 +10,7 @@ from plugins.module_utils.core.mapping.types import TableMapping
 from plugins.module_utils.core.opinion.binding import Bound, BoundPair, clave_of
 from plugins.module_utils.core.opinion.fates import Carried, Fate, LegacyRow, Merged
 from plugins.module_utils.core.rows.routes import Route, routes_of
-from plugins.module_utils.opinion.neighbourhood import bound_here, opinions, read_rows
+from plugins.module_utils.opinion.neighbourhood import Neighbourhood, bound_here
 from plugins.module_utils.server import db
 from plugins.module_utils.server.live_catalogue import read_catalogue
 
@@ -28,12 +28,14 @@ def disagreements(conn: Any, mapping: TableMapping, catalogue: Catalogue | None 
 def compare(conn: Any, bound: Bound, routes: Iterable[Route], tables: Iterable[str]) -> list[Difference]:
     """The same of the rows of some legacy tables, in the transaction that is open."""
     found, named = list[Difference](), {(r.pair.source, r.pair.target): r for r in routes}
+    here = Neighbourhood(conn, bound)
     for table in tables:
-        rows = list(read_rows(conn, bound, table))
-        said = dict(zip(claves(bound, rows), zip(rows, opinions(conn, bound, rows), strict=True), strict=True))
+        rows = list(here.read(table))
+        owned = [(bound.pair_of(row), row) for row in rows]
+        said = dict(zip(claves(bound, rows), zip(owned, here.opinions(owned), strict=True), strict=True))
         for p in bound.pairs:
             if p.pair.source == table:
-                mine = {clave: fate for clave, (row, fate) in said.items() if bound.pair_of(row) is p}
+                mine = {clave: fate for clave, ((owner, _), fate) in said.items() if owner is p}
                 found += _compared(conn, p, named[p.pair.source, p.pair.target], mine)
     return found
 

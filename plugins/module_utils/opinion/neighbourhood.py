@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from ..core.catalogue import Catalogue
 from ..core.mapping.column_types import INTEGERS
 from ..core.mapping.types import TableMapping
-from ..core.opinion.binding import Bound, bind
+from ..core.opinion.binding import Bound, BoundPair, bind
+from ..core.opinion.choice import cannot_be_read
 from ..core.opinion.fates import Candidates, Everything, Fate, HardJson, Instant, Known, LegacyRow, Need
 from ..core.opinion.judging import judge
 from ..core.sqltext import ident, literal, qname
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
 _AT_ONCE = 2_000  # rows that are judged together, and fetched together
+_DAMAGED = "SELECT DISTINCT tabla_origen FROM migracion.cuarentena WHERE lugar IS NOT NULL AND tabla_origen = ANY (%s)"
+_REFUSED = (
+    "SELECT tabla_origen, clave, sqlstate FROM migracion.cuarentena"
+    " WHERE estado <> 'resuelta' AND tabla_origen = ANY (%s) AND starts_with(motivo, %s)"
+)
 _UNFORESEEN = "PostgreSQL la rechaza"  # how an entry's reason begins that no rule gave
 _SIGN_EVERY = 2.0  # seconds of judging after which the session gives a sign: the server ends one that idles in a transaction
 _cursors = count(1)
@@ -34,66 +40,6 @@ _EXACT |= {base: re.compile(r"-?(0|[1-9][0-9]{0,18})") for base in INTEGERS}
 def bound_here(conn: Connection, mapping: TableMapping, catalogue: Catalogue) -> Bound:
     """Bind the mapping to the database of the connection. Raises MigrationError, code drift, as bind() does."""
     return bind(mapping, catalogue, server_codec(conn))
-
-
-def opinions(conn: Connection, bound: Bound, rows: Sequence[LegacyRow]) -> list[Fate]:
-    """Return what must become of each row, which read_rows() gave in the same snapshot. Call it in an open transaction.
-
-    Raises KeyError for a row of a table that no pair names.
-    """
-    unforeseen = _unforeseen(conn, bound)
-    fates: list[Fate] = []
-    for first in range(0, len(rows), _AT_ONCE):
-        fates += _judged(conn, bound, rows[first : first + _AT_ONCE], Known(unforeseen=unforeseen))
-    return fates
-
-
-def read_rows(
-    conn: Connection, bound: Bound, table: str, condition: str = "true", params: Sequence[Any] = ()
-) -> Iterator[LegacyRow]:
-    """Yield a legacy table's rows for which the condition holds, an SQL expression over ``l`` with ``%s`` for its parameters.
-
-    What the mapping reads of them, as text; those that cannot be read are left out. Call it in an open transaction; it holds
-    some two thousand rows at a time.
-    """
-    reader = _Reader(conn, bound)
-    cursor = f"opinion_{next(_cursors)}"
-    execute(conn, f"DECLARE {cursor} NO SCROLL CURSOR FOR {reader.select(table, condition)}", tuple(params))
-    while found := fetch_all(conn, f"FETCH {_AT_ONCE} FROM {cursor}"):
-        yield from (reader.row(table, values) for values in found)
-    run_sql(conn, f"CLOSE {cursor}")
-
-
-def _judged(conn: Connection, bound: Bound, rows: Sequence[LegacyRow], known: Known) -> list[Fate]:
-    fates: dict[int, Fate] = {}
-    reader = _Reader(conn, bound)
-    sign = time.monotonic()
-    while len(fates) < len(rows):
-        needs: set[Need] = set()
-        for number, row in enumerate(rows):
-            if time.monotonic() - sign > _SIGN_EVERY:
-                run_sql(conn, "SELECT 1")
-                sign = time.monotonic()
-            if number not in fates:
-                said = judge(bound.pair_of(row), row, known)
-                if isinstance(said, frozenset):
-                    needs |= said
-                else:
-                    fates[number] = said
-        known.learn(reader.rows(needs), {need: _asked(conn, need) for need in needs if isinstance(need, Instant | HardJson)})
-    return [fates[number] for number in range(len(rows))]
-
-
-def _unforeseen(conn: Connection, bound: Bound) -> frozenset[tuple[str, str]]:
-    """The rows that the mapping would carry and PostgreSQL did not take: few, as more than a few stop the phase."""
-    sources = [pair.source for pair in bound.mapping.pairs]
-    found = fetch_all(
-        conn,
-        "SELECT tabla_origen, clave FROM migracion.cuarentena"
-        " WHERE estado <> 'resuelta' AND tabla_origen = ANY (%s) AND starts_with(motivo, %s)",
-        (sources, _UNFORESEEN),
-    )
-    return frozenset((table, clave) for table, clave in found)
 
 
 def _asked(conn: Connection, need: Instant | HardJson) -> str | None:
@@ -113,20 +59,66 @@ def _asked(conn: Connection, need: Instant | HardJson) -> str | None:
         run_sql(conn, "ROLLBACK TO SAVEPOINT opinion", "RELEASE SAVEPOINT opinion")
 
 
-class _Reader:
-    """How rows of each table are read: the columns that the mapping needs of them, those of lookups and parents included."""
+class Neighbourhood:
+    """The rows of one snapshot as they are read and judged: make it in the transaction in which it is asked.
+
+    ``refused``: (legacy table, clave) of the rows that PostgreSQL alone refused, with the SQLSTATE: few, as more than a few stop
+    the phase. ``damaged``: the legacy tables of which some rows cannot be read.
+    """
 
     def __init__(self, conn: Connection, bound: Bound) -> None:
-        self.conn, self.schema = conn, bound.mapping.schema
+        self.conn, self.bound, self.schema = conn, bound, bound.mapping.schema
         self.columns = _columns_read(bound)
-        self.keys = {p.pair.source: tuple(column.name for column in p.key) for p in bound.pairs}
+        self.pairs = {p.pair.source: p for p in bound.pairs}
         self.exact = {
             (p.pair.source, column.name): column.base
             for p in bound.pairs
             for column in p.relation.columns
             if column.base in _EXACT and not p.may_repeat
         }
-        self.damaged = _damaged(conn, bound)
+        sources = [pair.source for pair in bound.mapping.pairs]
+        self.refused = {(table, clave): state for table, clave, state in fetch_all(conn, _REFUSED, (sources, _UNFORESEEN))}
+        self.damaged = {table for (table,) in fetch_all(conn, _DAMAGED, (sources,))}
+
+    def read(self, table: str, condition: str = "true", params: Sequence[Any] = ()) -> Iterator[LegacyRow]:
+        """Yield a legacy table's rows for which the condition holds, an SQL expression over ``l`` with ``%s`` for its parameters.
+
+        What the mapping reads of them, as text; those that cannot be read are left out. Some two thousand are held at a time.
+        """
+        cursor = f"opinion_{next(_cursors)}"
+        execute(self.conn, f"DECLARE {cursor} NO SCROLL CURSOR FOR {self.select(table, condition)}", tuple(params))
+        while found := fetch_all(self.conn, f"FETCH {_AT_ONCE} FROM {cursor}"):
+            yield from (self.row(table, values) for values in found)
+        run_sql(self.conn, f"CLOSE {cursor}")
+
+    def opinions(self, rows: Sequence[tuple[BoundPair, LegacyRow]]) -> list[Fate]:
+        """Return what must become of each row, which read() gave, and which is that pair's."""
+        fates: list[Fate] = []
+        for first in range(0, len(rows), _AT_ONCE):
+            fates += self._judged(rows[first : first + _AT_ONCE], Known(unforeseen=self.refused.keys()))
+        return fates
+
+    def _judged(self, rows: Sequence[tuple[BoundPair, LegacyRow]], known: Known) -> Iterable[Fate]:
+        fates: dict[int, Fate] = {}
+        left: Iterable[int] = range(len(rows))
+        sign = time.monotonic()
+        while left:
+            needs: set[Need] = set()
+            waiting = []
+            for number in left:
+                if time.monotonic() - sign > _SIGN_EVERY:
+                    run_sql(self.conn, "SELECT 1")
+                    sign = time.monotonic()
+                said = judge(*rows[number], known)
+                if isinstance(said, frozenset):
+                    needs |= said
+                    waiting.append(number)
+                else:
+                    fates[number] = said
+            texts = {need: _asked(self.conn, need) for need in needs if isinstance(need, Instant | HardJson)}
+            known.learn(self.rows(needs), texts)
+            left = waiting
+        return (fates[number] for number in range(len(rows)))
 
     def select(self, table: str, condition: str) -> str:
         """The SELECT that row() reads: the place first. Its only parameters are the condition's."""
@@ -135,7 +127,9 @@ class _Reader:
         own = f"{own} AND n.nspname = {literal(self.schema)})".replace("%", "%%")
         name = qname(self.schema, table).replace("%", "%%")
         if table in self.damaged:
-            condition = f"CASE WHEN {self._unreadable(table)} THEN false ELSE ({condition}) END"
+            pair = self.pairs[table]
+            unread = cannot_be_read(pair.relation, pair.key).replace("%", "%%")
+            condition = f"CASE WHEN {unread} THEN false ELSE ({condition}) END"
         return f"SELECT l.tableoid <> {own}, l.tableoid::bigint, l.ctid::text{listed} FROM {name} l WHERE {condition}"
 
     def row(self, table: str, found: Sequence[Any]) -> LegacyRow:
@@ -178,16 +172,6 @@ class _Reader:
             for found in fetch_all(self.conn, self.select(table, condition), (wanted,)):
                 yield self.row(table, found)
 
-    def _unreadable(self, table: str) -> str:
-        """Whether an entry says that this very row cannot be read; its key is asked too, as places are used again."""
-        escaped = r"replace(replace(l.{}::text, E'\\', E'\\\\'), '|', E'\\|')"
-        clave = " || '|' || ".join(escaped.format(ident(name)) for name in self.keys[table])
-        return (
-            "EXISTS (SELECT FROM migracion.cuarentena q WHERE q.lugar IS NOT NULL AND q.estado <> 'resuelta'"
-            f" AND q.tabla_origen = {literal(table)} AND q.tabla = l.tableoid AND q.lugar = l.ctid"
-            f" AND starts_with(q.clave, {clave}))"
-        ).replace("%", "%%")
-
 
 def _compared(value: str | None, loose: bool) -> str | None:
     """A value as candidates are compared by."""
@@ -211,10 +195,3 @@ def _columns_read(bound: Bound) -> dict[str, tuple[str, ...]]:
             if not pairs:
                 read.setdefault(key.table, {})[key.references] = None
     return {table: tuple(names) for table, names in read.items()}
-
-
-def _damaged(conn: Connection, bound: Bound) -> set[str]:
-    """The legacy tables of which some rows cannot be read."""
-    sources = [pair.source for pair in bound.mapping.pairs]
-    asked = "SELECT DISTINCT tabla_origen FROM migracion.cuarentena WHERE lugar IS NOT NULL AND tabla_origen = ANY (%s)"
-    return {table for (table,) in fetch_all(conn, asked, (sources,))}

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ..core.bookkeeping import BOOKKEEPING
 from ..core.catalogue import Catalogue
 from ..core.mapping.types import Pair, TableMapping
-from ..core.opinion.binding import Bound, BoundPair
+from ..core.opinion.binding import BoundPair
 from ..core.opinion.choice import at_places, place_sql
 from ..core.opinion.fates import Carried, Fate, LegacyRow, Refused
 from ..core.proof.accounts import Account
 from ..core.proof.comparison import PENDING, QUARANTINED, second_look_sql
 from ..core.proof.opinions import Disagreement, Opinion, Said, disagreements, stored_disagreements
-from ..core.rows.refusals import unforeseen
 from ..core.rows.repeated_keys import keys_repeat
 from ..core.rows.routes import Route
 from ..core.rows.row_bytes import legacy_row_bytes
 from ..core.rows.row_locks import as_rows
 from ..core.sqltext import BYTES, collated, ident
 from ..opinion.choosing import choose
-from ..opinion.neighbourhood import bound_here, opinions, read_rows
+from ..opinion.neighbourhood import Neighbourhood, bound_here
 from ..server.db import Row, fetch_all, rolled_back, run_sql
 
 if TYPE_CHECKING:
@@ -43,9 +41,9 @@ class SecondOpinion:
 
     def take(self, conn: Connection, accounts: Sequence[Account]) -> None:
         """Judge the legacy tables of these pairs, in the transaction in which they were compared."""
-        bound = bound_here(conn, self.mapping, self.catalogue)
+        here = Neighbourhood(conn, bound_here(conn, self.mapping, self.catalogue))
         self.found = [
-            self._of_table(conn, bound, [a for a in accounts if a.route.pair.source == source])
+            self._of_table(here, [a for a in accounts if a.route.pair.source == source])
             for source in dict.fromkeys(a.route.pair.source for a in accounts)
         ]
 
@@ -54,34 +52,27 @@ class SecondOpinion:
         """Whether nothing was found that the two see differently."""
         return not any(one.count for one in self.found)
 
-    def _of_table(self, conn: Connection, bound: Bound, accounts: Sequence[Account]) -> Opinion:
+    def _of_table(self, here: Neighbourhood, accounts: Sequence[Account]) -> Opinion:
         source = accounts[0].route.pair.source
-        pairs = [p for p in bound.pairs if p.pair.source == source]
-        choice = choose(conn, bound.mapping.schema, pairs, self.sample)
+        pairs = [p for p in here.bound.pairs if p.pair.source == source]
+        choice = choose(here, pairs, self.sample)
         found = Opinion(source, choice.rows, len(choice.places), choice.at_random)
-        for places in _portions(conn, accounts[0].route, pairs[0], choice.places):
-            rows = list(read_rows(conn, bound, source, at_places(pairs[0].relation), (list(places),)))
-            mine = [(row, owner) for row in rows if (owner := _owner(bound, row)) is not None]
-            judged = zip(mine, opinions(conn, bound, [row for row, _ in mine]), strict=True)
-            fates = {row.place: (owner.pair, fate) for (row, owner), fate in judged}
+        for places in _portions(here.conn, accounts[0].route, pairs[0], choice.places):
+            rows = list(here.read(source, at_places(pairs[0].relation), (list(places),)))
+            owners = ((next((pair for pair in pairs if pair.takes(row)), None), row) for row in rows)
+            mine = [(pair, row) for pair, row in owners if pair is not None]
+            fates = {row.place: (pair.pair, fate) for (pair, row), fate in zip(mine, here.opinions(mine), strict=True)}
             for account in accounts:
-                _compare(conn, account, rows, fates, found)
+                _compare(here, account, rows, fates, found)
         return found
 
 
-def _owner(bound: Bound, row: LegacyRow) -> BoundPair | None:
-    try:
-        return bound.pair_of(row)
-    except KeyError:
-        return None
-
-
 def _compare(
-    conn: Connection, account: Account, rows: Sequence[LegacyRow], fates: dict[str, tuple[Pair, Fate]], found: Opinion
+    here: Neighbourhood, account: Account, rows: Sequence[LegacyRow], fates: dict[str, tuple[Pair, Fate]], found: Opinion
 ) -> None:
     """Hold one pair's SELECT and its Spanish rows against the fates of these rows, each with the pair that it belongs to."""
     route, odd = account.route, dict[str, tuple[str, Carried]]()
-    said, alone = dict(select_says(conn, route, rows)), _refused_by_server(conn, route)
+    source, said = route.pair.source, dict(select_says(here.conn, route, rows))
     for row in rows:
         owner, judged = fates.get(row.place, (None, None))
         fate = judged if owner is route.pair else None
@@ -89,26 +80,26 @@ def _compare(
         if fate is None and words is None:
             continue
         clave = clave or "|".join(str(row.values[c.name]) for c in route.key)
-        if isinstance(fate, Refused) and words is not None and words.carried and alone.get(clave) in fate.sqlstates:
+        if (
+            isinstance(fate, Refused)
+            and words is not None
+            and words.carried
+            and here.refused.get((source, clave)) in fate.sqlstates
+        ):
             found.unforeseen += 1  # the SELECT leaves to an index what the index then refused
             continue
-        differing = list(disagreements(route.pair.source, clave, fate, words))
+        differing = list(disagreements(source, clave, fate, words))
         found.add(differing)
         if isinstance(fate, Carried) and not differing and words is not None and not words.stored:
             odd[row.place] = (clave, fate)
-    found.add(_stored(conn, account, rows, odd, found))
-
-
-def _refused_by_server(conn: Connection, route: Route) -> dict[str, str]:
-    """SQLSTATE by clave of the rows that only PostgreSQL refused: few, since many of one reason stop the phase."""
-    query = f"SELECT clave, sqlstate FROM {BOOKKEEPING}.cuarentena WHERE tabla_origen = %s AND estado <> 'resuelta' AND "
-    return dict(fetch_all(conn, query + unforeseen("motivo").replace("%", "%%"), (route.pair.source,)))
+    found.add(_stored(here.conn, account, rows, odd, found))
 
 
 def select_says(conn: Connection, route: Route, rows: Sequence[LegacyRow]) -> Iterator[tuple[str, tuple[str, Said]]]:
     """Yield by place what the view says: the row's clave, and what becomes of it."""
-    places = {_known_by(route, row): row.place for row in rows}
-    texts, twin = (", ".join(f"{alias}.{ident(name)}::text" for name in route.columns) for alias in "ft")
+    places = dict(zip(_known_by(route, rows), (row.place for row in rows), strict=True))
+    columns = route.columns
+    texts, twin = (", ".join(f"{alias}.{ident(name)}::text" for name in columns) for alias in "ft")
     table = "f._tabla::bigint" if keys_repeat(route) else "NULL::bigint"
     query = (
         f"SELECT ARRAY[{', '.join(f'f.{k}::text' for k in route.key_names)}], f._lugar::text, {table}, f._clave, f._rechazo[1:2],"
@@ -128,15 +119,17 @@ def select_says(conn: Connection, route: Route, rows: Sequence[LegacyRow]) -> It
     query = query.replace("{rows}", rows_sql, 1).replace("{mine}", mine, 1)
     for key, lugar, tabla, clave, refused, merged, values, equal in _by_key(conn, query):
         if (place := places.get((tuple(key), lugar, tabla))) is not None:
-            words = dict(zip(route.columns, values, strict=True))
+            words = dict(zip(columns, values, strict=True))
             yield place, (clave, Said(tuple(refused) if refused else None, merged, words, bool(equal)))
 
 
-def _known_by(route: Route, row: LegacyRow) -> tuple[tuple[str, ...], str, int | None]:
-    """The row as the view knows it: its key, its ctid, and its table where several rows may have one key."""
-    _, table, block, offset = row.place.split(":")
-    key = tuple(str(row.values[column.name]) for column in route.key)
-    return key, f"({int(block)},{int(offset)})", int(table) if keys_repeat(route) else None
+def _known_by(route: Route, rows: Iterable[LegacyRow]) -> Iterator[tuple[tuple[str, ...], str, int | None]]:
+    """Yield each row as the view knows it: its key, its ctid, and its table where several rows may have one key."""
+    names, repeat = [column.name for column in route.key], keys_repeat(route)
+    for row in rows:
+        _, table, block, offset = row.place.split(":")
+        key = tuple(str(row.values[name]) for name in names)
+        yield key, f"({int(block)},{int(offset)})", int(table) if repeat else None
 
 
 def _stored(
@@ -147,7 +140,8 @@ def _stored(
         return
     route = account.route
     there = _spanish(conn, route, [_matched(route, fate) for _, fate in odd.values()])
-    keys = as_rows([c.type for c in route.key], [_known_by(route, row)[0] for row in rows if row.place in odd])
+    asked = _known_by(route, (row for row in rows if row.place in odd))
+    keys = as_rows([c.type for c in route.key], [key for key, *_ in asked])
     states = {clave: state for state, _, _, clave, _ in _by_key(conn, second_look_sql(route, keys, 0))}
     for _, (clave, fate) in sorted(odd.items()):
         if states.get(clave) == QUARANTINED:

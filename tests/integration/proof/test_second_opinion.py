@@ -8,36 +8,19 @@ from typing import Any
 
 import pytest
 
-from plugins.module_utils.call.context import opened
 from plugins.module_utils.core.errors import MigrationError
-from plugins.module_utils.core.proof.accounts import Account
-from plugins.module_utils.core.proof.opinions import Opinion
 from plugins.module_utils.core.server import session
 from plugins.module_utils.opinion import neighbourhood
-from plugins.module_utils.proof import second_opinion
-from plugins.module_utils.proof.second_opinion import SecondOpinion
-from plugins.module_utils.server import db
+from plugins.module_utils.opinion.neighbourhood import Neighbourhood
 from tests.support.boxes import Night
 from tests.support.databases import Begin, Database
-from tests.support.jobs import Jobs
+from tests.support.edges import BOXES, EDGES, judged, keys_at_edges, with_edges
 from tests.support.lies import lying_view, unnamed_otherwise
 from tests.support.operator import Operator
 from tests.support.rows import key
 from tests.support.unseen import added_unseen
 
 MANY = 12_000  # more than are judged without a choice
-BOXES = "v_boxes_cajas"
-
-
-def judged(jobs: Jobs, source: str, sample: int) -> Opinion:
-    """What the second opinion says of one legacy table where the comparison calls everything equal."""
-    with opened(jobs.params("prueba", "fase2"), True) as context:
-        opinion = SecondOpinion(context.mapping, context.catalogue, sample)
-        accounts = [Account(r) for r in context.all_routes if r.pair.source == source]
-        with db.transaction(context.conn, isolation="REPEATABLE READ", read_only=True):
-            opinion.take(context.conn, accounts)
-        [found] = opinion.found
-        return found
 
 
 @pytest.mark.names("jobs/table_compare._disagreement_error")
@@ -123,46 +106,15 @@ def test_what_postgresql_alone_refuses_is_counted_apart(begin: Begin) -> None:
 
 @pytest.fixture
 def many(empty_database: Database, tmp_path: Path) -> Night:
-    """More boxes than are judged without a choice, copied; one of them is at an edge by each of its columns."""
-    night = Night.on(empty_database, tmp_path, MANY, batch_rows=5000)
-    night.up_to_tables()
-    empty_database.query(
-        "UPDATE boxes SET seen_at = '2024-03-01'::timestamptz + id * interval '1 minute', data = '{\"n\": 1}',"
-        " content = 'm' || content;"
-        "UPDATE boxes SET label = 'b' WHERE id = 501; UPDATE boxes SET content = repeat('n', 900) WHERE id = 502;"
-        "UPDATE boxes SET content = 'a' || content WHERE id = 503; UPDATE boxes SET weight = -5 WHERE id = 504;"
-        "UPDATE boxes SET data = NULL WHERE id = 505; UPDATE boxes SET seen_at = '2001-01-01' WHERE id = 506;"
-        "UPDATE boxes SET seen_at = 'infinity' WHERE id = 507; UPDATE boxes SET data = '{\"n\": \"zzzzzzzzzz\"}' WHERE id = 508;"
-        "UPDATE boxes SET content = repeat('Ñ', 150) WHERE id = 511;"
-        "UPDATE boxes SET content = repeat('Ñ', 150) || 'x' WHERE id = 509; UPDATE boxes SET content = 'mm' WHERE id = 510"
-    )
-    night.night()
-    night.equalise()
-    return night
+    return with_edges(empty_database, tmp_path, MANY)
 
 
-EDGES = {
-    "the lowest key": 1,
-    "the highest key": MANY,
-    "the first text": 501,
-    "the longest": 502,
-    "the first of another column": 503,
-    "the smallest number": 504,
-    "a NULL": 505,
-    "the earliest": 506,
-    "an infinite time": 507,
-    "the longest document": 508,
-    "the last by its first 200 characters": 509,
-    "the shortest": 510,
-}
-
-
-@pytest.mark.parametrize("edge", EDGES)
-def test_a_mistake_in_one_row_at_an_edge_is_found_without_chance(many: Night, edge: str) -> None:
+@pytest.mark.parametrize("key", keys_at_edges(MANY), ids=EDGES)
+def test_a_mistake_in_one_row_at_an_edge_is_found_without_chance(many: Night, key: int) -> None:
     assert many.database is not None
-    lying_view(many.database, BOXES, "l.weight AS peso", f"l.weight + (l.id = {EDGES[edge]})::int AS peso")
+    lying_view(many.database, BOXES, "l.weight AS peso", f"l.weight + (l.id = {key})::int AS peso")
     found = judged(many, "boxes", 0)
-    assert {d.clave for d in found.examples} == {str(EDGES[edge])}
+    assert {d.clave for d in found.examples} == {str(key)}
     assert found.at_random == 0
     assert found.judged < 60
 
@@ -174,13 +126,6 @@ def test_a_mistake_in_one_row_of_a_thousand_is_found_by_chance_and_the_summary_s
     assert found.count >= 4
     assert not found.whole
     assert 0 < found.escape < 1e-6
-
-
-@pytest.mark.slow
-def test_twenty_of_twenty_runs_find_a_mistake_in_one_row_of_a_thousand(many: Night) -> None:
-    assert many.database is not None
-    lying_view(many.database, BOXES, "l.weight AS peso", "l.weight + (l.id % 1000 = 777)::int AS peso")
-    assert all(judged(many, "boxes", 9_000).count for _ in range(20))
 
 
 def test_quarantined_rows_of_a_large_table_are_looked_at_whatever_chance_names(many: Night) -> None:
@@ -231,8 +176,8 @@ def test_rows_are_held_in_portions_of_few_bytes(
     night.up_to_tables()
     night.night()
     read: list[int] = []
-    whole = second_opinion.opinions
-    monkeypatch.setattr(second_opinion, "opinions", lambda conn, bound, rows: read.append(len(rows)) or whole(conn, bound, rows))
+    whole = Neighbourhood.opinions
+    monkeypatch.setattr(Neighbourhood, "opinions", lambda here, rows: read.append(len(rows)) or whole(here, rows))
     assert night.equalise()["accounting"][0]["iguales"] == 30
     assert len(read) >= 3
     assert sum(read) == 30

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from plugins.module_utils.core.opinion import choice
 from tests.support.databases import Database, Databases
+from tests.support.edges import judged
 from tests.support.jobs import of_its_own
 from tests.support.phase import Phase, closed_window
 
@@ -43,6 +45,7 @@ INSERT INTO notices (id, words, data, raw, state, "left") VALUES
   (4, 'x', '{}', '{"canal": "\\u0000"}', 'old', '"\\ud800"'),
   (5, 'too long a text', NULL, NULL, NULL, '"\\u20ac"')
 """
+LETTERS = "INSERT INTO notices (id, words) SELECT n, CASE n WHEN 7 THEN E'\\u00f1' ELSE 'm' END FROM generate_series(1, 12) n"
 
 
 @pytest.fixture(params=["LATIN1", "UTF8"])
@@ -79,6 +82,18 @@ def test_a_migration_goes_forward_and_back_and_json_that_the_encoding_cannot_hol
     assert any("avisos" in line for line in lines)
     jobs.take_back()
     jobs.drop_tables()
+
+
+def test_the_last_text_of_a_large_table_is_judged_though_it_is_sent_in_more_bytes(
+    base: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = of_its_own(base, tmp_path, MAPPING, f"{TABLES}; DELETE FROM notices; {LETTERS}")
+    jobs.up_to_proof()
+    base.query("SET session_replication_role = replica; UPDATE avisos SET texto = 'z' WHERE id = 7")
+    monkeypatch.setattr(choice, "ALL_UP_TO", 1)
+    found = judged(jobs, "notices", 0)
+    assert [(d.clave, d.place) for d in found.examples] == [("7", "texto guardado")]
+    assert not found.whole
 
 
 def test_what_an_operator_writes_is_kept_where_the_encoding_has_not_all_its_letters(base: Database) -> None:

@@ -5,7 +5,7 @@ A place is where a row lies, as one text: its table's oid and its ctid.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from ..bookkeeping import BOOKKEEPING
@@ -54,26 +54,27 @@ def at_places(legacy: Relation) -> str:
     return f"{place_sql(legacy)} = ANY (%s::{kind}[])"
 
 
-def _rows(schema: str, legacy: Relation) -> str:
-    """The rows l without those that cannot be read, which stand in quarantine by their place."""
-    unread = f"SELECT c.tabla, c.lugar FROM {BOOKKEEPING}.cuarentena c WHERE c.tabla_origen = {literal(legacy.name)}"
-    unread += " AND c.estado <> 'resuelta' AND c.lugar IS NOT NULL"
-    return f"{qname(schema, legacy.name)} l WHERE (l.tableoid, l.ctid) NOT IN ({unread})"
+def cannot_be_read(legacy: Relation, key: Sequence[LegacyColumn]) -> str:
+    """Return whether an entry says that this very row l cannot be read; its key is asked too, as places are used again."""
+    return (
+        f"EXISTS (SELECT FROM {BOOKKEEPING}.cuarentena q WHERE q.tabla_origen = {literal(legacy.name)} AND q.estado <> 'resuelta'"
+        f" AND q.tabla = l.tableoid AND q.lugar = l.ctid AND starts_with(q.clave, {key_text(key)}))"
+    )
 
 
-def count_sql(schema: str, legacy: Relation) -> str:
-    """Return a SELECT of the number of the table's rows."""
-    return f"SELECT count(*) FROM {_rows(schema, legacy)}"
+def count_sql(rows: str) -> str:
+    """Return a SELECT of the number of ``rows``: here and below FROM a legacy table l with its condition."""
+    return f"SELECT count(*) FROM {rows}"
 
 
-def random_sql(schema: str, legacy: Relation, at_most: int) -> str:
+def random_sql(rows: str, legacy: Relation, at_most: int) -> str:
     """Return a SELECT of the places of so many rows at random; every row is as likely as another."""
-    return f"SELECT ({place_sql(legacy)})::text FROM {_rows(schema, legacy)} ORDER BY random() LIMIT {at_most}"
+    return f"SELECT ({place_sql(legacy)})::text FROM {rows} ORDER BY random() LIMIT {at_most}"
 
 
-def all_sql(schema: str, legacy: Relation) -> str:
+def all_sql(rows: str, legacy: Relation) -> str:
     """Return a SELECT of the places of all rows."""
-    return f"SELECT ({place_sql(legacy)})::text FROM {_rows(schema, legacy)}"
+    return f"SELECT ({place_sql(legacy)})::text FROM {rows}"
 
 
 @dataclass(frozen=True)
@@ -89,9 +90,16 @@ class Measure:
         value, text = f"l.{ident(self.column.name)}", _text(self.column)
         if self.part == BYTES_OF:  # a document's as they are stored: to write it out costs more than all the rest
             return f"pg_column_size({value})" if self.column.base in DOCUMENTS else f"octet_length({text})"
-        if self.part:  # its bytes, in digits: cut by letters a text of bytes that are none is an error, and so is naming it
-            return collated(f"encode(substr(textsend({text}), 1, {BEGINNING}), 'hex')", BYTES)
-        return f"{value}::text" if self.of_uuid else value
+        if self.part or self.of_uuid:
+            return collated(f"{value}::text" if self.of_uuid else text, BYTES)
+        return value
+
+    def end(self, which: str) -> str:
+        """The measure's min or max as a text: of a text its bytes, and the first of them in digits, as they may be no letters."""
+        found = f"{which}({self.sql})"
+        if self.part == HEAD_OF:
+            return f"octet_length({found}) || ' ' || encode({_beginning(found)}, 'hex')"
+        return f"{found}::text"
 
     @property
     def of_uuid(self) -> bool:
@@ -104,9 +112,9 @@ class Measure:
             return f"{self.sql} = {int(extreme)}"
         if not self.part:
             return f"l.{ident(self.column.name)} = {literal(extreme)}::{self.column.base}"
-        size = len(extreme) // 2
-        length = f"octet_length({_text(self.column)}) {'=' if size < BEGINNING else '>='} {size}"
-        return f"{length} AND {self.sql} = {literal(extreme)}"  # of another length it is not even read
+        size, digits = extreme.split(" ")
+        text = _text(self.column)  # of another size it is not even read
+        return f"octet_length({text}) = {int(size)} AND {_beginning(text)} = decode({literal(digits)}, 'hex')"
 
 
 def measures_of(legacy: Relation, columns: Collection[str]) -> tuple[Measure, ...]:
@@ -120,20 +128,23 @@ def measures_of(legacy: Relation, columns: Collection[str]) -> tuple[Measure, ..
     return tuple(found)
 
 
-def extremes_sql(schema: str, legacy: Relation, measures: Sequence[Measure]) -> str:
+def extremes_sql(rows: str, measures: Sequence[Measure]) -> str:
     """Return a SELECT of one array of texts: the smallest and the largest of each measure, NULL where all are NULL."""
-    made = ", ".join(f"{m.sql} AS m{n}" for n, m in enumerate(measures))  # OFFSET 0: made once, not for each end
-    ends = ", ".join(f"{end}(m{n})::text" for n, _ in enumerate(measures) for end in ("min", "max"))
-    return f"SELECT ARRAY[{ends}] FROM (SELECT {made} FROM {_rows(schema, legacy)} OFFSET 0) m"
+    return f"SELECT ARRAY[{', '.join(measure.end(which) for measure in measures for which in ('min', 'max'))}] FROM {rows}"
 
 
-def edges_sql(schema: str, legacy: Relation, measures: Sequence[Measure], extremes: Sequence[str | None]) -> str:
+def edges_sql(rows: str, legacy: Relation, measures: Sequence[Measure], extremes: Sequence[str | None]) -> str:
     """Return a SELECT of one array: the place of a row at each end of each measure, and of one with a NULL in each column."""
     pairs = zip((m for m in measures for _ in range(2)), extremes, strict=True)
     met = [measure.met(extreme) for measure, extreme in pairs if extreme is not None]
     met += dict.fromkeys(f"l.{ident(m.column.name)} IS NULL" for m in measures if not m.column.not_null)
     places = ",\n  ".join(f"(min({place_sql(legacy)}) FILTER (WHERE {condition}))::text" for condition in dict.fromkeys(met))
-    return f"SELECT ARRAY[\n  {places}]::text[]\nFROM {_rows(schema, legacy)}"
+    return f"SELECT ARRAY[\n  {places}]::text[]\nFROM {rows}"
+
+
+def _beginning(text: str) -> str:
+    """The first bytes of a text: cut by letters a text of bytes that are none is an error."""
+    return f"substr(textsend({text}), 1, {BEGINNING})"
 
 
 def _text(column: LegacyColumn) -> str:
@@ -141,7 +152,7 @@ def _text(column: LegacyColumn) -> str:
     return value if column.base in TEXT_BY_ITSELF else f"{value}::text"
 
 
-def values_sql(schema: str, legacy: Relation, enumerated: Collection[str], at_most: int) -> str:
+def values_sql(rows: str, legacy: Relation, enumerated: Collection[str], at_most: int) -> str:
     """Return a SELECT of the place of one row for each value of the columns whose values are listed.
 
     '' where no column is like that.
@@ -150,29 +161,28 @@ def values_sql(schema: str, legacy: Relation, enumerated: Collection[str], at_mo
     if not names:
         return ""
     sets = ", ".join(f"({name})" for name in names)
-    return f"SELECT (min({place_sql(legacy)}))::text FROM {_rows(schema, legacy)} GROUP BY GROUPING SETS ({sets}) LIMIT {at_most}"
+    return f"SELECT (min({place_sql(legacy)}))::text FROM {rows} GROUP BY GROUPING SETS ({sets}) LIMIT {at_most}"
 
 
-def quarantined_sql(schema: str, legacy: Relation, at_most: int) -> str:
+def quarantined_sql(schema: str, legacy: Relation, key: Sequence[LegacyColumn], at_most: int) -> str:
     """Return a SELECT of the places of so many quarantined rows: each reason's turn, then at random."""
     return f"""SELECT ({place_sql(legacy)})::text FROM (
   SELECT c.clave, row_number() OVER (PARTITION BY c.sqlstate, c.columna ORDER BY random()) AS turno
   FROM {BOOKKEEPING}.cuarentena c WHERE c.tabla_origen = {literal(legacy.name)} AND c.estado <> 'resuelta' AND c.lugar IS NULL
   ORDER BY turno, random() LIMIT {at_most}) c
-JOIN {qname(schema, legacy.name)} l ON {key_text(legacy)} = c.clave"""
+JOIN {qname(schema, legacy.name)} l ON {key_text(key)} = c.clave"""
 
 
-def fused_sql(schema: str, legacy: Relation, at_most: int) -> str:
+def fused_sql(schema: str, legacy: Relation, key: Sequence[LegacyColumn], at_most: int) -> str:
     """Return a SELECT of the places of so many merged rows at random."""
     return f"""SELECT ({place_sql(legacy)})::text FROM (
   SELECT m.clave FROM {BOOKKEEPING}.fusion m WHERE m.tabla_origen = {literal(legacy.name)} ORDER BY random() LIMIT {at_most}) m
-JOIN {qname(schema, legacy.name)} l ON {key_text(legacy)} = m.clave"""
+JOIN {qname(schema, legacy.name)} l ON {key_text(key)} = m.clave"""
 
 
-def key_text(legacy: Relation) -> str:
+def key_text(key: Iterable[LegacyColumn]) -> str:
     """Return the key of the row l as the bookkeeping writes it: values behind each other with | between them."""
-    by_name: dict[str, LegacyColumn] = {c.name: c for c in legacy.columns}
-    return " || '|' || ".join(_key_part(by_name[name]) for name in legacy.primary_key)
+    return " || '|' || ".join(map(_key_part, key))
 
 
 def _key_part(column: LegacyColumn) -> str:

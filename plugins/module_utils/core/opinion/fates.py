@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -49,8 +49,7 @@ class Refused:
 Fate = Carried | Merged | Refused
 
 
-@dataclass(frozen=True)
-class Candidates:
+class Candidates(NamedTuple):
     """All rows of ``table`` whose ``column``, as text and without blanks at its ends, is ``value`` without those.
 
     ``value`` None: those that have NULL there. ``loose``: capitals, dashes, braces and blanks make no difference, as in the
@@ -100,8 +99,9 @@ class Known:
     """The answers so far, and the fates that follow from them: good for one snapshot.
 
     ``waiting``: the rows that could not be judged yet, with what they lack. ``values``: of a column (a BoundColumn) and
-    a legacy text; ``settled``: of a row, with why another does not fit: neither is made twice. ``unforeseen``: (legacy table,
-    clave) of rows that PostgreSQL alone refused, which therefore are nobody's parent or winner.
+    a legacy text; ``settled``: of a row, with why another does not fit; ``parents``: whether a Spanish table gets a row with
+    that value in that column: none is made twice. ``unforeseen``: (legacy table, clave) of rows that PostgreSQL alone refused,
+    which therefore are nobody's parent or winner.
     """
 
     rows: dict[Candidates | Everything, tuple[LegacyRow, ...]] = field(default_factory=dict)
@@ -110,7 +110,8 @@ class Known:
     waiting: dict[tuple[str, str, str], frozenset[Need]] = field(default_factory=dict)
     values: dict[tuple[object, str | None], Settled] = field(default_factory=dict)
     settled: dict[tuple[str, str, str], tuple[dict[str, str | None], set[tuple[str, str]]]] = field(default_factory=dict)
-    unforeseen: frozenset[tuple[str, str]] = frozenset()
+    parents: dict[tuple[str, str, str], bool] = field(default_factory=dict)
+    unforeseen: Collection[tuple[str, str]] = frozenset()
 
     def learn(
         self,

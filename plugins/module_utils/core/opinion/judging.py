@@ -7,20 +7,20 @@ where it is carried itself, which is asked of this same judge; since only earlie
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import TypeVar
 
 from ..mapping.types import ForeignKey
 from .binding import BoundColumn, BoundPair, clave_of
 from .fates import Candidates, Carried, Fate, Known, LegacyRow, Merged, Need, Refused, Settled, UnfitError, UnknownYetError
-from .narrowing import all_who, answered_rows, cannot_meet
+from .narrowing import all_who, answered_rows, cannot_meet, cuts
 from .numbers import lies_within
 from .row_values import MaybeText, raw_text, spanish_value
 
 _STRAY, _MISSING, _FORBIDDEN, _NO_PARENT, _TAKEN = "P0001", "23502", "23514", "23503", "23505"
 _T = TypeVar("_T")
-Reason = tuple[str, str]
-Part = Callable[[], Reason | None]  # one question of several, each of which may have to be asked first
+_Reason = tuple[str, str]
+_Part = Callable[[], _Reason | None]  # one question of several, each of which may have to be asked first
 
 
 def judge(pair: BoundPair, row: LegacyRow, known: Known) -> Fate | frozenset[Need]:
@@ -64,10 +64,10 @@ def _judged(pair: BoundPair, row: LegacyRow, known: Known) -> Fate:
     return Refused(frozenset(reasons)) if reasons else Carried(values)
 
 
-def _values(pair: BoundPair, row: LegacyRow, known: Known) -> tuple[dict[str, MaybeText], set[Reason]]:
+def _values(pair: BoundPair, row: LegacyRow, known: Known) -> tuple[dict[str, MaybeText], set[_Reason]]:
     """Each value that fits, and why another does not."""
     values: dict[str, MaybeText] = {}
-    reasons: set[Reason] = set()
+    reasons: set[_Reason] = set()
     needs: set[Need] = set()
     for name, column in pair.columns.items():
         made = known.values.get((column, row.values.get(column.own)))
@@ -146,7 +146,7 @@ def _duplicate(pair: BoundPair, row: LegacyRow, values: dict[str, MaybeText], kn
     return _spanish_key(pair, carried) if carried else None
 
 
-def _orphaned(pair: BoundPair, values: dict[str, MaybeText], known: Known) -> Iterator[Part]:
+def _orphaned(pair: BoundPair, values: dict[str, MaybeText], known: Known) -> Iterator[_Part]:
     """Yield what looks for each parent, and gives a reason where none is carried."""
     for key, pairs in pair.parents:
         value, lookup = values.get(key.column), pair.columns[key.column].rule.lookup
@@ -154,31 +154,43 @@ def _orphaned(pair: BoundPair, values: dict[str, MaybeText], known: Known) -> It
             yield partial(_orphan, pair, key, pairs, value, known)  # what was found in the parent table itself is there
 
 
-def _orphan(pair: BoundPair, key: ForeignKey, pairs: tuple[BoundPair, ...], value: str, known: Known) -> Reason | None:
-    wanted: dict[str, MaybeText] = {key.references: value}
-    if pairs:
-        there = any(_gathered([partial(_is_carried, p, wanted, known) for p in pairs]))
-    else:
-        found = answered_rows(Candidates(key.table, key.references, value), known)
-        there = any(other.values[key.references] == value for other in found)
-    return None if there else (_NO_PARENT, pair.legacy_names((key.column,)))
+def _orphan(pair: BoundPair, key: ForeignKey, pairs: tuple[BoundPair, ...], value: str, known: Known) -> _Reason | None:
+    parent = (key.table, key.references, value)
+    if parent not in known.parents:
+        if pairs:
+            there = any(_gathered([partial(_is_carried, p, {key.references: value}, known) for p in pairs]))
+        else:
+            found = answered_rows(Candidates(*parent), known)
+            there = any(other.values[key.references] == value for other in found)
+        known.parents[parent] = there
+    return None if known.parents[parent] else (_NO_PARENT, pair.legacy_names((key.column,)))
 
 
-def _taken(pair: BoundPair, row: LegacyRow, values: dict[str, MaybeText], known: Known) -> Iterator[Part]:
+def _taken(pair: BoundPair, row: LegacyRow, values: dict[str, MaybeText], known: Known) -> Iterator[_Part]:
     """Yield what looks for each unique value among the rows that count before this one, and gives a reason where one has it."""
-    match = set(pair.pair.match)
-    for names in pair.unique:
+    for names, earlier, own in _contests(pair):
         wanted = {name: values.get(name) for name in names}
-        rivals = [p for p in pair.earlier if names in p.unique]
-        if not (pair.pair.duplicates and set(names) == match) and not cannot_meet(pair, wanted):
-            rivals.append(pair)
-        if rivals and None not in wanted.values():
-            yield partial(_rival, pair, row, wanted, rivals, known)
+        if None not in wanted.values():
+            rivals = (*earlier, pair) if own and not cannot_meet(pair, wanted) else earlier
+            if rivals:
+                yield partial(_rival, pair, row, wanted, rivals, known)
+
+
+@cache
+def _contests(pair: BoundPair) -> list[tuple[tuple[str, ...], tuple[BoundPair, ...], bool]]:
+    """The unique keys that somebody else may have: which earlier pairs' rows, and whether the pair's own."""
+    found = []
+    for names in pair.unique:
+        earlier = tuple(p for p in pair.earlier if names in p.unique)
+        merged = pair.pair.duplicates and set(names) == set(pair.pair.match)
+        own = not merged and cuts(pair, names) != ()
+        found += [(names, earlier, own)] if earlier or own else []
+    return found
 
 
 def _rival(
     pair: BoundPair, row: LegacyRow, wanted: dict[str, MaybeText], rivals: Sequence[BoundPair], known: Known
-) -> Reason | None:
+) -> _Reason | None:
     if not any(_gathered([partial(_earlier_with, p, pair, row, wanted, known) for p in rivals])):
         return None
     merged = pair.pair.merge_by is not None and set(wanted) == set(pair.pair.match)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from math import inf
 
 from ..mapping.column_types import INTEGERS, TEXTS, family
 from .binding import BoundColumn, BoundPair
@@ -29,9 +28,9 @@ def all_who(pair: BoundPair, wanted: Mapping[str, str | None], known: Known) -> 
         if found is not None and (asked is None or len(found) < len(asked)):
             asked = found
     needs: list[Candidates | Everything] = [Everything(pair.pair.source)] if asked is None else list(asked)
-    missing = frozenset(need for need in needs if need not in known.rows)
+    missing = [need for need in needs if need not in known.rows]
     if missing:
-        raise UnknownYetError(missing)
+        raise UnknownYetError(frozenset(missing))
     rows = {row.place: row for need in needs for row in known.rows[need]}
     return [row for row in rows.values() if pair.takes(row)]
 
@@ -40,31 +39,29 @@ def cannot_meet(pair: BoundPair, wanted: Mapping[str, str | None]) -> bool:
     """Tell whether no two rows of the pair can have these Spanish values, because one legacy column's alone are each a row's own.
 
     So it is where the legacy columns are a key, of which fase0 counted no value twice, and each value is kept as it is: of a
-    text that is cut, one of which nothing was cut off.
+    text that is cut, one of which nothing was cut off. None of the values is None.
     """
-    sizes = _kept_apart(pair, tuple(wanted))
-    if sizes is None:
-        return False
-    return all(value is not None and len(value) < size for value, size in zip(wanted.values(), sizes, strict=True))
+    cut = cuts(pair, tuple(wanted))
+    return cut is not None and all(len(wanted[name] or "") < size for name, size in cut)
 
 
 @cache
-def _kept_apart(pair: BoundPair, names: tuple[str, ...]) -> tuple[float, ...] | None:
-    """From which length on a value of each column may be another one's beginning; None where values meet anyway."""
-    sizes = []
-    for column in (pair.columns[name] for name in names):
+def cuts(pair: BoundPair, names: tuple[str, ...]) -> tuple[tuple[str, int], ...] | None:
+    """Return from which length on a text of these columns may be another one's beginning; None where values meet anyway."""
+    cut, sources = [], set()
+    for name in names:
+        column = pair.columns[name]
         source, rule = column.kept, column.rule
         if source is None or rule.default is not None or rule.values or rule.json_keys:
             return None
+        sources.add(source.name)
         kind, _, size = column.spanish.type.rstrip(")").partition("(")
         if source.base in _AS_IT_IS and kind in (source.base, *TEXTS, *INTEGERS):
-            sizes.append(inf)
-        elif is_text(source.base) and kind in ("text", "character varying"):
-            sizes.append(float(size or inf))
-        else:
+            continue
+        if not is_text(source.base) or kind not in ("text", "character varying"):
             return None
-    legacy = {source.name for name in names if (source := pair.columns[name].kept) is not None}
-    return tuple(sizes) if any(set(key) <= legacy for key in pair.single_keys) else None
+        cut += [(name, int(size))] if size else []
+    return tuple(cut) if any(set(key) <= sources for key in pair.single_keys) else None
 
 
 def _sources(table: str, column: BoundColumn, value: str, known: Known) -> list[Candidates] | None:

@@ -57,8 +57,8 @@ def _read(pair: BoundPair, column: BoundColumn, row: LegacyRow, known: Known) ->
     elif column.take is not None and column.by is not None:
         wanted = row.values[column.by.name]
         found = [] if wanted is None else answered_rows(Candidates(rule.lookup.table, rule.lookup.column, wanted), known)
-        same = sorted((r for r in found if r.values[rule.lookup.column] == wanted), key=lambda r: r.place)
-        value = same[0].values[rule.lookup.take] if same else None
+        same = [r for r in found if r.values[rule.lookup.column] == wanted]
+        value = min(same, key=lambda r: r.place).values[rule.lookup.take] if same else None
         if value is not None or not rule.json_keys:
             return column.take.base, value
     return "text", _under_a_key(column, row, pair.codec)

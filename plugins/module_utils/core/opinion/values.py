@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import cache
 
 from ..mapping.column_types import INTEGERS, NUMBERS, TEXTS, TIMESTAMPS, canonical, family
@@ -28,22 +29,28 @@ def converted(base: str, type_: str, text: str, known: Known, *, zone: str | Non
     Raises UnfitError where it does not fit, UnknownYetError where a server has to be asked, ValueError where one type does not
     become the other at all.
     """
+    return _conversion(base, type_, zone, codec)(text, known)
+
+
+@cache
+def _conversion(base: str, type_: str, zone: str | None, codec: str) -> Callable[[str, Known], str]:
+    """Which way values of these types go, found once for all of them. Raises ValueError where there is none."""
     kind = family(type_)
     if kind in TEXTS and (is_text(base) or base in ("uuid", *INTEGERS)):
-        return _fitted_text(type_, text)
+        return lambda text, _: _fitted_text(type_, text)
     if kind == "jsonb" and (is_text(base) or base == "json"):
-        return jsonb_of(text, known, codec)
+        return lambda text, known: jsonb_of(text, known, codec)
     if kind == "uuid" and is_text(base):
-        return _uuid(text)
+        return lambda text, _: _uuid(text)
     if kind in NUMBERS and base in NUMBERS:
-        return fitted_number(base, type_, text)
+        return lambda text, _: fitted_number(base, type_, text)
     if kind == "timestamp without time zone" and is_text(base):
-        return _instant(text, known)
+        return _instant
     if kind == "timestamp without time zone" and base in TIMESTAMPS:
-        return dates.utc_of_zoned(text) if base == _ZONED else dates.utc_of_local(text, zone or "UTC")
+        return lambda text, _: dates.utc_of_zoned(text) if base == _ZONED else dates.utc_of_local(text, zone or "UTC")
     if kind != base:
         raise ValueError(f"{base} does not become {type_}")
-    return text
+    return lambda text, _: text
 
 
 def default_value(type_: str, text: str, known: Known, codec: str = "utf-8") -> str:
