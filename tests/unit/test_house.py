@@ -292,7 +292,7 @@ def test_a_phase_is_a_header_and_three_lists_of_steps(path: Path) -> None:
 def test_every_module_takes_the_shared_parameters_and_gets_them_from_the_same_two_places() -> None:
     """Anchors do not cross files: playbooks/phase.yml and estado.yml each hold the block once."""
     blocks = [play["module_defaults"] for path in (SHAPE, ROOT / "playbooks/estado.yml") for play in load(path)[1:]]
-    assert len(blocks) == 7
+    assert len(blocks) == 9
     assert all(block == blocks[0] for block in blocks)
     ((group, shared),) = blocks[0].items()
     assert group == "group/tinkubot.migracion.migration"

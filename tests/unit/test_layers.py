@@ -25,6 +25,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("core/opinion", "core/rows"),
     ("core/schema",),
     ("core/backfill",),
+    ("core/sync",),
     ("core/proof", "core/quarantine"),
     ("core/phase", "core/survey", "core/server"),
     ("core/render",),
@@ -35,6 +36,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("backfill",),
     ("opinion", "phase"),
     ("proof",),
+    ("sync",),
     ("jobs",),
 )
 ORDER = {room: height for height, rooms in enumerate(ROOMS) for room in rooms}

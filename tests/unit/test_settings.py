@@ -208,7 +208,6 @@ def test_no_message_repeats_the_address() -> None:
         ({"services_dir": "/opt/x"}, "Aviso: services_dir está puesto y todavía no lo consulta ninguna fase."),
         ({"approvals_required": 0, "quiet_hours": 0.0, "services_enabled": "false", "code_repos": []}, ""),
         ({"services_enabled": True, "migration_services": [], "rollback_on_failure": "no"}, ""),
-        ({"propagation_rows": "1000"}, "Aviso: propagation_rows está puesto y todavía no lo consulta ninguna fase."),
         ({"batch_rows": 7, "maintenance_window": {}}, ""),
     ],
 )
@@ -222,6 +221,7 @@ MAY_BE_EMPTY = {
     **dict.fromkeys(("database_url", "backup_dir", "services_dir", "services_project", "subfase"), ("", "   ")),
     **dict.fromkeys(("migration_services", "code_repos"), ([],)),
     "waived_quarantine": ([], {}),
+    "sincronizacion": ("",),
     **dict.fromkeys(("maintenance_window", "overrides"), ({},)),
 }
 
@@ -250,7 +250,7 @@ def test_no_module_reads_a_setting_with_another_parser_than_the_guard() -> None:
 
 def test_what_lets_one_run_pass_is_what_the_gates_go_by() -> None:
     once = {name for name, known in VARIABLES.items() if known.once}
-    assert once == {"overrides", *(gate.setting for gate in GATES if gate.setting)} - {"database_disk_gb"}
+    assert once == {"overrides", "sincronizacion", *(gate.setting for gate in GATES if gate.setting)} - {"database_disk_gb"}
 
 
 @pytest.mark.parametrize("text", ["0.00005", "999999999.999999999", "0", "2"])

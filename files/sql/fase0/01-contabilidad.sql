@@ -136,9 +136,29 @@ CREATE TABLE IF NOT EXISTS migracion.pendiente (
     clave text NOT NULL,
     motivo text NOT NULL,
     sqlstate text,
-    momento timestamptz NOT NULL DEFAULT now()
+    momento timestamptz NOT NULL DEFAULT now(),
+    -- de una clave legacy: hacia qué tabla, y en fila la clave de su gemela; de una española: la orden y la fila de antes
+    tabla_destino text,
+    operacion text,
+    fila jsonb
 );
+-- para contabilidades que hizo una versión anterior
+ALTER TABLE migracion.pendiente ADD COLUMN IF NOT EXISTS tabla_destino text;
+ALTER TABLE migracion.pendiente ADD COLUMN IF NOT EXISTS operacion text;
+ALTER TABLE migracion.pendiente ADD COLUMN IF NOT EXISTS fila jsonb;
 CREATE INDEX IF NOT EXISTS pendiente_por_clave ON migracion.pendiente (tabla_origen, clave);
+
+-- En qué modo está la sincronización de cada par; sin fila, no está.
+CREATE TABLE IF NOT EXISTS migracion.sincronizacion (
+    tabla_origen text NOT NULL,
+    tabla_destino text NOT NULL,
+    modo text NOT NULL CHECK (modo IN ('si', 'no', 'claves')),
+    propagacion integer NOT NULL,
+    fase text NOT NULL,
+    run_id text NOT NULL,
+    desde timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (tabla_origen, tabla_destino)
+);
 
 -- Lo que pasó, en orden.
 CREATE TABLE IF NOT EXISTS migracion.evento (

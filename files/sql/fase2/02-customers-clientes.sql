@@ -122,7 +122,7 @@ DECLARE
 BEGIN
   copiadas := 0; rechazadas := 0;
   IF cardinality(p_k1) = 0 THEN RETURN; END IF;
-  PERFORM set_config('migracion.sync', 'copia', true);
+  PERFORM set_config('migracion.sync', coalesce(nullif(current_setting('migracion.sync', true), ''), 'copia'), true);
   -- cada bloqueo espera a quien escribe; la sentencia siguiente lee lo que confirmó
   IF p_lugar IS NULL THEN
     SELECT coalesce(array_agg(l._k1), '{}'), coalesce(array_agg(l._lugar), '{}') INTO p_k1, p_lugar FROM (

@@ -104,7 +104,7 @@ DECLARE
 BEGIN
   copiadas := 0; rechazadas := 0;
   IF cardinality(p_k1) = 0 THEN RETURN; END IF;
-  PERFORM set_config('migracion.sync', 'copia', true);
+  PERFORM set_config('migracion.sync', coalesce(nullif(current_setting('migracion.sync', true), ''), 'copia'), true);
   -- cada bloqueo espera a quien escribe; la sentencia siguiente lee lo que confirmó
   IF p_lugar IS NULL THEN
     SELECT coalesce(array_agg(l._k1), '{}'), coalesce(array_agg(l._k2), '{}'), coalesce(array_agg(l._lugar), '{}') INTO p_k1,
@@ -338,7 +338,7 @@ SET plan_cache_mode = force_custom_plan
 AS $funcion$
 #variable_conflict use_variable
 BEGIN
-  PERFORM set_config('migracion.sync', 'copia', true);
+  PERFORM set_config('migracion.sync', coalesce(nullif(current_setting('migracion.sync', true), ''), 'copia'), true);
   SELECT a.apartadas INTO apartadas FROM migracion.apartar('public.proveedor_profesiones'::regclass,
     ARRAY(SELECT t.ctid FROM public.proveedor_profesiones t JOIN unnest(p_k1, p_k2) AS k(_k1, _k2) ON t.proveedor_id = k._k1
       AND t.profesion_id = k._k2

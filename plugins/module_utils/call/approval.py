@@ -104,7 +104,7 @@ def _leant_on(context: Context) -> tuple[set[str], list[Route]]:
 
 def _subject(name: str) -> str:
     """What a rendered file is about: fase1/02-clientes.sql makes that table, any other carries that pair."""
-    return name.partition("-")[2].removesuffix(".sql")
+    return name.partition("-")[2].removesuffix(".sql").removesuffix(".sincronizacion")
 
 
 def _drift(context: Context, reasons: list[str]) -> MigrationError:

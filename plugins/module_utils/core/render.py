@@ -15,7 +15,8 @@ from .rows.row_locks import locked_beside
 from .schema.ddl import drawing_grant, grant_drawing, legacy_sequence, table_statements, twin_of
 from .schema.policies import left_out
 from .sqltext import commented, ident
-from .waits import DDL, ROWS, SESSION
+from .sync.installing import pair_sync
+from .waits import DDL, NEW_TRIGGER, ROWS, SESSION
 from .words import number, size
 
 
@@ -35,6 +36,8 @@ def render(mapping: TableMapping, catalogue: Catalogue) -> dict[str, str]:
         name = f"{_place(route, routes)}-{route.pair.source}-{route.pair.target}.sql"
         statements = route_statements(route, routes)
         files[name] = _file(_route_head(route, routes, statements[0]), statements)
+        sync = pair_sync(route, routes, mapping.tables)
+        files[name.removesuffix(".sql") + ".sincronizacion.sql"] = _file(_sync_head(route), sync.statements)
     return files
 
 
@@ -108,6 +111,19 @@ def _route_head(route: Route, routes: Sequence[Route], view: str) -> list[str]:
         f"Deshacer: {phase} --tags rollback: guarda en {BOOKKEEPING}.apartada lo que solo {target} tiene, y la vacía con ACCESS"
         f" EXCLUSIVE en ella y en las que apuntan a ella ({DDL}); vista y funciones se van con la última copia.",
         "Repetir: sí, todo es CREATE OR REPLACE, y un lote repetido no cambia nada.",
+    ]
+
+
+def _sync_head(route: Route) -> list[str]:
+    source, target, phase = ident(route.pair.source), ident(route.pair.target), route.pair.phase
+    return [
+        f"Meta: lo que se escriba en {source} llega a {target}, y al revés, en la misma transacción. Lo que no puede ir espera en"
+        f" {BOOKKEEPING}.pendiente o queda en {BOOKKEEPING}.cuarentena, y la escritura del servicio vale.",
+        f"Necesita: la vista y las funciones de {phase}, y ser dueño de las tablas con disparadores o tener TRIGGER en ellas.",
+        f"Bloqueo: SHARE ROW EXCLUSIVE en cada tabla, un disparador por transacción ({NEW_TRIGGER}); quien escribe mientras,"
+        " espera. Sus funciones bloquean filas como se lee en cada una.",
+        f"Deshacer: {phase} --tags rollback; apagarla sin bloquear nada: estado --tags sincronizacion -e sincronizacion=no.",
+        "Repetir: las funciones sí; un disparador que ya está, no: la fase los compara y hace solo lo que falta.",
     ]
 
 

@@ -38,6 +38,8 @@ ROWS = Wait(200, 40)
 LOOK = Wait(200, 12)
 # Tables made, emptied or dropped: whoever comes after a waiting DDL waits with it, so half a second at most.
 DDL = Wait(500, 20)
+# A trigger on a table in use, made or taken away: every write that comes after it waits with it, and readers do where one goes.
+NEW_TRIGGER = Wait(50, 60)
 # A secondary index that goes before the load: readers of the table would wait too; the load works without it as well.
 DROP_INDEX = Wait(100, 15)
 # CREATE INDEX CONCURRENTLY waits for every older transaction, and waiting it blocks nobody's writes: so long may it be.

@@ -33,6 +33,7 @@ from ..schema.shape import require_shape
 from ..schema.virtual import virtual_schema
 from ..server import db
 from ..survey.repeats import counted
+from ..sync.switching import take_away_rest
 
 ROWS_PER_SECOND = 8_000  # until this database has its own figure: the slowest pair of the benchmark, halved
 
@@ -139,6 +140,7 @@ def take_back(params: dict[str, Any], check: bool) -> dict[str, Any]:
                 install_helpers(connection)
                 figures: dict[str, int] = {}
                 for made, routes in todo:
+                    take_away_rest(made, routes)
                     install_routes(connection, made.all_routes)
                     figures |= take_rows_back(connection, made.mapping, routes, made.all_routes, context.run_id, together)
                 record_event(connection, context.run_id, "vaciado", context.phase, figures)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from ..core.bookkeeping import BOOKKEEPING, SYNC_TRIGGERS
 from ..core.schema.differences import (
     CHILD,
     COLUMN,
@@ -80,7 +81,8 @@ SELECT oid, '{PERSISTENCE}', 'tabla', CASE relpersistence WHEN 'u' THEN 'UNLOGGE
 FROM pg_class WHERE oid = ANY (%(oids)s)
 UNION ALL
 SELECT tgrelid, '{TRIGGER}', tgname, pg_get_triggerdef(oid) || ' ' || tgenabled::text
-FROM pg_trigger WHERE tgrelid = ANY (%(oids)s) AND NOT tgisinternal
+FROM pg_trigger WHERE tgrelid = ANY (%(oids)s) AND NOT tgisinternal AND NOT (tgname ~ '{SYNC_TRIGGERS}'
+  AND tgfoid IN (SELECT oid FROM pg_proc WHERE pronamespace = to_regnamespace('{BOOKKEEPING}')))
 UNION ALL
 SELECT d.objoid, '{COMMENTED}', coalesce(a.attname, 'tabla'), d.description
 FROM pg_description d LEFT JOIN pg_attribute a ON a.attrelid = d.objoid AND a.attnum = d.objsubid AND d.objsubid > 0

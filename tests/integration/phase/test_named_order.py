@@ -79,7 +79,13 @@ def test_after_the_commands_that_a_refusal_names_the_one_refused_goes_through(be
     operator.goes(typed(command))
 
 
-@pytest.mark.names("core/render._helpers_head", "core/render._ledger_head", "core/render._route_head", "core/render._table_head")
+@pytest.mark.names(
+    "core/render._helpers_head",
+    "core/render._ledger_head",
+    "core/render._route_head",
+    "core/render._sync_head",
+    "core/render._table_head",
+)
 def test_the_way_back_that_the_head_of_a_signed_file_names_takes_it_back(begin: Begin, tmp_path: Path) -> None:
     database, _ = begin(up_to="2.1")
     operator = Operator(database.url, tmp_path / "respaldos")

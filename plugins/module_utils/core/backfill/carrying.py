@@ -12,7 +12,7 @@ from functools import cache
 
 from ..bookkeeping import BOOKKEEPING
 from ..rows.forward import forward_sql
-from ..rows.refusals import UNFORESEEN, accepted, duplicates_join, merge_join, unforeseen
+from ..rows.refusals import UNFORESEEN, accepted, duplicates_join, merge_join, unforeseen, with_reason
 from ..rows.repeated_keys import place_columns, same_row
 from ..rows.routes import Route, row_image
 from ..rows.row_locks import by_key, key_and_place, parent_locks, passed, unnested
@@ -25,10 +25,6 @@ from .removing import array_arguments, removal_function, removed
 MANY_ROWS, MANY_SHARE = 20, 0.01
 TABLE_AT_FAULT = "TK001"  # the SQLSTATE of llevar where there are more: no class of PostgreSQL's own
 REFUSED_AGAIN = "TK002"  # raised and caught within llevar: what was tried is undone
-
-_HALVES = (
-    "CASE ... THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200."
-)
 
 
 def route_statements(route: Route, all_routes: Sequence[Route]) -> tuple[str, ...]:
@@ -54,7 +50,7 @@ def _statements(route: Route, routes: tuple[Route, ...]) -> tuple[str, ...]:
     if route == routes[-1]:
         match = ", ".join(f"{c.type}[]" for c in routes[0].match)
         statements += [removal_function(routes), f"REVOKE ALL ON FUNCTION {route.removal}({match}, text) FROM PUBLIC"]
-    return tuple(folded(commented(_HALVES) + s if "THEN true ELSE false" in s else s) for s in statements)
+    return tuple(folded(with_reason(s)) for s in statements)
 
 
 def _carry(route: Route, routes: Sequence[Route]) -> str:
@@ -76,7 +72,7 @@ def _carry(route: Route, routes: Sequence[Route]) -> str:
 BEGIN
   copiadas := 0; rechazadas := 0;
   IF cardinality(p{keys[0]}) = 0 THEN RETURN; END IF;
-  PERFORM set_config('migracion.sync', 'copia', true);
+  PERFORM set_config('migracion.sync', coalesce(nullif(current_setting('migracion.sync', true), ''), 'copia'), true);
 {_locking(route)}  LOOP
     BEGIN
 {_upsert(route)}

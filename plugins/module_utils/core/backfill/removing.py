@@ -33,7 +33,7 @@ def removal_function(routes: Sequence[Route]) -> str:
 SET plan_cache_mode = force_custom_plan
 """
     body = f"""BEGIN
-  PERFORM set_config('migracion.sync', 'copia', true);
+  PERFORM set_config('migracion.sync', coalesce(nullif(current_setting('migracion.sync', true), ''), 'copia'), true);
   {removed("apartadas", route, f"{route.target_table} t JOIN {unnested(names)} ON {mine}", f"NOT ({explained_by(routes, 't')})")}
 END """
     return head + function_body(body)

@@ -16,7 +16,16 @@ from ..words import nearest
 
 RUNNER = "migration_runner"
 PHASE_TAGS = (("all",), ("verify",), ("rollback",))
-STATUS_TAGS = (("all",), ("estado",), ("cuarentena",), ("cuarentena", "estado"), ("apartada",), ("parar",))
+STATUS_TAGS = (
+    ("all",),
+    ("estado",),
+    ("cuarentena",),
+    ("cuarentena", "estado"),
+    ("apartada",),
+    ("parar",),
+    ("sincronizacion",),
+    ("drenar",),
+)
 
 
 @dataclass(frozen=True)

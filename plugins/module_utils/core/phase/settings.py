@@ -85,6 +85,7 @@ PARSERS: Mapping[str, Callable[[Any], Any]] = {
     "deferred_index_rows": whole_from(0),
     "second_opinion_rows": lambda value: _at_most(LARGEST_SAMPLE, parse_int(value)),
     "database_disk_gb": parse_number,
+    "propagation_rows": lambda value: _at_most(LARGEST_BATCH, parse_int(value)),
     "overrides": parse_overrides,
 }
 
@@ -105,6 +106,7 @@ class Settings:
     deferred_index_rows: int = 100_000
     second_opinion_rows: int = 10_000
     database_disk_gb: float = 0
+    propagation_rows: int = 1000
     overrides: Mapping[str, str] = field(default_factory=dict)
 
 

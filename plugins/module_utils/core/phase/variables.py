@@ -43,6 +43,11 @@ def parse_subphase(value: Any) -> str:
     return str(value).strip()
 
 
+def parse_switch(value: Any) -> bool | None:
+    """On or off in any spelling, or '' where nothing is asked."""
+    return None if value == "" else parse_bool(value)
+
+
 def parse_services(value: Any) -> list[dict[str, Any]]:
     """Services: a name and its URLs."""
     known = {"name", "health_url", "smoke_url", "public_url", "singleton"}
@@ -89,7 +94,8 @@ VARIABLES: Mapping[str, Variable] = {
     "second_opinion_rows": Variable(PARSERS["second_opinion_rows"]),
     "database_disk_gb": Variable(PARSERS["database_disk_gb"]),
     "subfase": Variable(parse_subphase, ("fase2",)),
-    "propagation_rows": Variable(whole_from(0), unasked=(None,)),  # no value leaves out what it stands for
+    "propagation_rows": Variable(PARSERS["propagation_rows"]),
+    "sincronizacion": Variable(parse_switch, ("estado",), once=True),
     "rollback_on_failure": Variable(parse_bool, unasked=(False,)),
     "overrides": Variable(PARSERS["overrides"], once=True),
 }

@@ -8,7 +8,7 @@ from ..bookkeeping import BOOKKEEPING
 from ..catalogue import LegacyColumn
 from ..errors import STEP_CHANGED_NOTHING, MigrationError
 from ..mapping.types import ForeignKey
-from ..sqltext import all_of, collated, ident, idents, indented, literal, qname, where_all
+from ..sqltext import all_of, collated, commented, ident, idents, indented, literal, qname, where_all
 from .repeated_keys import first_of_key, repeated_join, repeated_refusals, row_clave, same_row, unrepeated
 from .routes import CarriedColumn, Route, equals, in_order, joined_key, read
 from .unreadable import readable
@@ -39,6 +39,16 @@ def accepted(alias: str) -> str:
     As CASE the planner takes it for half of the rows; bare IS NULL on an expression it would take for one in 200.
     """
     return f"CASE WHEN {alias}._rechazo IS NULL AND {alias}._fusion IS NULL THEN true ELSE false END"
+
+
+def with_reason(statement: str) -> str:
+    """Return the statement behind the line that says why such a CASE stands in it; as it is where none does."""
+    return commented(_HALVES) + statement if "THEN true ELSE false" in statement else statement
+
+
+_HALVES = (
+    "CASE ... THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200."
+)
 
 
 def goes_in(route: Route, alias: str) -> str:

@@ -1,0 +1,422 @@
+-- Meta: lo que se escriba en professions llega a profesiones, y al revés, en la misma transacción. Lo que no puede ir espera en
+--   migracion.pendiente o queda en migracion.cuarentena, y la escritura del servicio vale.
+-- Necesita: la vista y las funciones de fase2, y ser dueño de las tablas con disparadores o tener TRIGGER en ellas.
+-- Bloqueo: SHARE ROW EXCLUSIVE en cada tabla, un disparador por transacción (60 intentos de 50 ms); quien escribe mientras,
+--   espera. Sus funciones bloquean filas como se lee en cada una.
+-- Deshacer: fase2 --tags rollback; apagarla sin bloquear nada: estado --tags sincronizacion -e sincronizacion=no.
+-- Repetir: las funciones sí; un disparador que ya está, no: la fase los compara y hace solo lo que falta.
+
+-- CASE ... THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200.
+-- Deja en profesiones las filas legacy de esas claves (p_k) como dice la vista, y a sus gemelas de antes (p_m); lo que no puede
+--   ahora, en pendiente. p_entera: puede cambiar quién se fusiona; p_derivadas: solo lo que viene de otra tabla. La llaman los
+--   disparadores de professions, los de quien se lee, y el drenaje.
+CREATE OR REPLACE FUNCTION migracion.ida_professions_profesiones(
+  p_k1 integer[], p_m1 integer[], p_entera boolean, p_derivadas boolean) RETURNS void
+LANGUAGE plpgsql SECURITY INVOKER
+AS $funcion$
+#variable_conflict use_variable
+DECLARE
+  v_modo text; v_tope integer; v_antes text := coalesce(current_setting('migracion.sync', true), '');
+  v_firme boolean := current_setting('transaction_isolation') = 'read committed';
+  v_hecho boolean := false; v_nace boolean := false;
+  v_estado text; v_mensaje text; v_detalle text; v_f record; v_t record;
+BEGIN
+  SELECT s.modo, s.propagacion INTO v_modo, v_tope FROM migracion.sincronizacion s WHERE s.tabla_origen = 'professions'
+    AND s.tabla_destino = 'profesiones';
+  IF v_modo IS NULL OR coalesce(cardinality(p_k1), 0) = 0 THEN RETURN; END IF;
+  IF v_modo <> 'si' THEN
+    INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+    SELECT 'professions', 'profesiones', k._k1::text, jsonb_build_array(k._m1), 'apagada', NULL
+      FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+    RETURN;
+  END IF;
+  IF v_firme THEN
+    -- primero lo que la vista lee y quien escribe no tiene; cada bloqueo espera, y la sentencia siguiente lee lo confirmado
+    PERFORM 1 FROM public.profesiones t WHERE t.id = ANY (p_m1) ORDER BY t.id FOR NO KEY UPDATE OF t;
+  ELSE
+    -- lo que su foto no ve lo mira el drenaje
+    INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+    SELECT 'professions', 'profesiones', k._k1::text, jsonb_build_array(k._m1), 'aislamiento', NULL
+      FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+  END IF;
+  IF EXISTS (SELECT FROM migracion.pendiente p WHERE p.tabla_origen = 'profesiones'
+    AND p.clave = ANY (ARRAY(SELECT k._m1::text FROM unnest(p_k1, p_m1) AS k(_k1, _m1)))) THEN
+    IF v_firme THEN
+      INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+    SELECT 'professions', 'profesiones', k._k1::text, jsonb_build_array(k._m1), 'espera a la otra', NULL
+      FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+    END IF;
+    RETURN;
+  END IF;
+  BEGIN
+    IF cardinality(p_k1) = 1 THEN
+      SELECT f._clave, CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AS _entra, f.id, f.nombre,
+        f.especialidad, f.categoria, f.esta_activo, f.creado_at, f.actualizado_at INTO v_f
+        FROM migracion.v_professions_profesiones f WHERE f._k1 = p_k1[1];
+      IF FOUND AND v_f._entra AND v_f.id = p_m1[1] AND NOT EXISTS (SELECT FROM migracion.cuarentena c
+        WHERE c.tabla_origen = 'professions'
+        AND c.estado <> 'resuelta' AND c.clave = v_f._clave)
+        AND NOT EXISTS (SELECT FROM migracion.fusion m WHERE m.tabla_origen = 'professions' AND m.tabla_destino = 'profesiones'
+          AND m.clave = v_f._clave)
+        AND NOT EXISTS (SELECT FROM migracion.cuarentena c, unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE c.tabla_origen = 'profesiones'
+          AND c.estado <> 'resuelta' AND c.clave = k._m1::text) THEN
+        SELECT true AS _esta, t.id, t.nombre, t.especialidad, t.categoria, t.esta_activo, t.creado_at, t.actualizado_at INTO v_t
+          FROM public.profesiones t WHERE t.id = p_m1[1];
+        v_hecho := true; v_nace := v_t._esta IS NULL;
+        IF v_nace THEN
+          BEGIN
+            PERFORM set_config('migracion.sync', 'profesiones:' || pg_trigger_depth(), true);
+            INSERT INTO public.profesiones (id, nombre, especialidad, categoria, esta_activo, creado_at,
+              actualizado_at) VALUES (v_f.id, v_f.nombre, v_f.especialidad, v_f.categoria, v_f.esta_activo, v_f.creado_at,
+              v_f.actualizado_at);
+            PERFORM set_config('migracion.sync', v_antes, true);
+          EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
+            v_hecho := false; v_nace := false;
+          END;
+        ELSE
+          IF ROW(v_t.nombre, v_t.especialidad, v_t.categoria, v_t.esta_activo, v_t.creado_at,
+            v_t.actualizado_at)::record *<> ROW(v_f.nombre, v_f.especialidad, v_f.categoria, v_f.esta_activo, v_f.creado_at,
+            v_f.actualizado_at)::record THEN
+            BEGIN
+              PERFORM set_config('migracion.sync', 'profesiones:' || pg_trigger_depth(), true);
+              UPDATE public.profesiones t SET nombre = v_f.nombre, especialidad = v_f.especialidad, categoria = v_f.categoria,
+                esta_activo = v_f.esta_activo, creado_at = v_f.creado_at, actualizado_at = v_f.actualizado_at
+                WHERE t.id = p_m1[1];
+              PERFORM set_config('migracion.sync', v_antes, true);
+            EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
+              v_hecho := false;
+            END;
+          END IF;
+        END IF;
+      END IF;
+    END IF;
+    IF NOT v_hecho THEN
+      PERFORM set_config('migracion.sync', 'profesiones:' || pg_trigger_depth(), true);
+      -- lo que la sincronización lleva puede salir con la fila de la que depende; lo demás la retiene
+      PERFORM set_config('migracion.lleva', coalesce((SELECT jsonb_agg(DISTINCT jsonb_build_array('public',
+        m.tabla_destino))::text FROM migracion.sincronizacion m), '[]'), true);
+      -- lo que un servicio borró se va sin más, si nada cuelga de ello y no estaba retenido
+      IF NOT EXISTS (SELECT FROM pg_trigger g JOIN pg_constraint x ON x.oid = g.tgconstraint AND x.confrelid = g.tgrelid
+        WHERE g.tgrelid = 'public.profesiones'::regclass AND g.tgisinternal) THEN
+        DELETE FROM public.profesiones t USING unnest(p_k1, p_m1) AS k(_k1, _m1)
+        WHERE t.id = k._m1 AND NOT EXISTS (SELECT FROM public.professions l WHERE l.id = k._k1)
+          AND NOT EXISTS (SELECT FROM migracion.cuarentena c WHERE c.tabla_origen = 'professions' AND c.estado <> 'resuelta'
+          AND c.clave = k._k1::text);
+      END IF;
+      PERFORM migracion.llevar_professions_profesiones(coalesce(array_agg(k._k1), '{}'), 'sincronizacion')
+      FROM (SELECT DISTINCT k._k1 FROM unnest(p_k1, p_m1) AS k(_k1, _m1)) k
+        WHERE NOT (NOT EXISTS (SELECT FROM public.professions l WHERE l.id = k._k1));
+      PERFORM migracion.quitar_profesiones(coalesce(array_agg(t.id), '{}'), 'sincronizacion')
+      FROM public.profesiones t WHERE t.id = ANY (p_m1) AND NOT (EXISTS (SELECT 1 FROM migracion.v_professions_profesiones f
+        WHERE f.id = t.id AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END))
+      HAVING count(*) > 0;
+      UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
+      FROM unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE c.tabla_origen = 'professions' AND c.estado <> 'resuelta'
+        AND c.clave = k._k1::text AND NOT EXISTS (SELECT FROM public.professions l WHERE l.id = k._k1);
+      DELETE FROM migracion.fusion m USING unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE m.tabla_origen = 'professions'
+        AND m.tabla_destino = 'profesiones' AND m.clave = k._k1::text
+        AND NOT EXISTS (SELECT FROM migracion.v_professions_profesiones f WHERE f._k1 = k._k1 AND f._fusion IS NOT NULL);
+      -- la vista la deja pasar y no está: falta su padre todavía
+      INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+    SELECT 'professions', 'profesiones', k._k1::text, jsonb_build_array(k._m1), 'falta la fila de la que depende', NULL
+      FROM (SELECT DISTINCT k._k1, k._m1 FROM unnest(p_k1, p_m1) AS k(_k1, _m1)) k JOIN migracion.v_professions_profesiones f
+      ON f._k1 = k._k1 WHERE CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
+      AND NOT EXISTS (SELECT FROM public.profesiones t WHERE t.id = f.id)
+      AND NOT EXISTS (SELECT FROM migracion.cuarentena c WHERE c.tabla_origen = 'professions' AND c.estado <> 'resuelta'
+      AND c.clave = f._clave);
+      PERFORM set_config('migracion.sync', v_antes, true);
+    END IF;
+  EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
+    -- lo que retiene otro, o falta de recursos, es de quien escribe; también lo que decide SERIALIZABLE (lleva detalle)
+    IF left(v_estado, 2) IN ('53', '55', '57')
+      OR left(v_estado, 2) = '40' AND (v_firme OR v_estado <> '40001' OR v_detalle <> '') THEN
+      RAISE;
+    END IF;
+    INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+    SELECT 'professions', 'profesiones', k._k1::text, jsonb_build_array(k._m1), v_mensaje, v_estado
+      FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+    RETURN;
+  END;
+  IF v_hecho AND NOT v_nace AND NOT p_entera THEN RETURN; END IF;
+  DECLARE h_k1 uuid[]; h_k2 integer[]; h_m1 uuid[]; h_m2 integer[]; h_tope integer;
+  BEGIN
+    SELECT s.propagacion INTO h_tope FROM migracion.sincronizacion s WHERE s.tabla_origen = 'provider_professions'
+      AND s.tabla_destino = 'proveedor_profesiones';
+    IF FOUND THEN
+      SELECT array_agg(k._k1), array_agg(k._k2), array_agg(k._m1), array_agg(k._m2) INTO h_k1, h_k2, h_m1, h_m2
+        FROM (SELECT l.provider_id AS _k1, l.profession_id AS _k2, l.provider_id AS _m1, l.profession_id::integer AS _m2
+        FROM public.provider_professions l WHERE l.profession_id = ANY (p_m1) LIMIT h_tope + 1) k;
+      IF cardinality(h_k1) > h_tope THEN
+        INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+    SELECT 'provider_professions', 'proveedor_profesiones', k._k1::text || '|' || k._k2::text, jsonb_build_array(k._m1, k._m2),
+      'son demasiadas', NULL FROM (SELECT l.provider_id AS _k1, l.profession_id AS _k2, l.provider_id AS _m1,
+      l.profession_id::integer AS _m2 FROM public.provider_professions l WHERE l.profession_id = ANY (p_m1)) k;
+      ELSIF h_k1 IS NOT NULL THEN
+        IF v_firme THEN
+          PERFORM 1 FROM public.provider_professions l JOIN unnest(h_k1, h_k2, h_m1, h_m2) AS k(_k1, _k2, _m1, _m2)
+            ON l.provider_id = k._k1 AND l.profession_id = k._k2 ORDER BY l.provider_id, l.profession_id FOR SHARE OF l;
+        END IF;
+        PERFORM migracion.ida_provider_professions_proveedor_profesiones(h_k1, h_k2, h_m1, h_m2, true, false);
+      END IF;
+    END IF;
+  END;
+END $funcion$;
+
+-- Nombra las filas de professions que una sentencia tocó y llama a ida. La llaman los disparadores de professions.
+CREATE OR REPLACE FUNCTION migracion.sinc_professions_profesiones() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER
+-- ningún nombre se toma de otro esquema
+SET search_path = pg_catalog, pg_temp
+-- cada fila se busca por su clave, también por un plan que se hizo con la tabla vacía
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan
+-- compilar tardaría más que la sentencia
+SET jit = off
+AS $funcion$
+#variable_conflict use_variable
+DECLARE
+  p_k1 integer[]; p_m1 integer[]; v_entera boolean := TG_OP <> 'UPDATE';
+BEGIN
+  IF TG_OP = 'TRUNCATE' THEN
+    SELECT array_agg(k._k1), array_agg(k._m1) INTO p_k1, p_m1 FROM (SELECT t.id::integer AS _k1, t.id AS _m1
+      FROM public.profesiones t) k;
+  ELSIF TG_OP = 'INSERT' THEN
+    SELECT array_agg(k._k1), array_agg(k._m1) INTO p_k1, p_m1 FROM (SELECT n.id AS _k1, n.id::integer AS _m1 FROM nuevas n) k;
+  ELSIF TG_OP = 'DELETE' THEN
+    SELECT array_agg(k._k1), array_agg(k._m1) INTO p_k1, p_m1 FROM (SELECT o.id AS _k1, o.id::integer AS _m1 FROM viejas o) k;
+  ELSE
+    SELECT array_agg(k._k1), array_agg(k._m1) INTO p_k1, p_m1 FROM (SELECT o.id AS _k1, o.id::integer AS _m1
+      FROM viejas o UNION SELECT n.id AS _k1, n.id::integer AS _m1 FROM nuevas n) k;
+  END IF;
+  IF p_k1 IS NULL THEN RETURN NULL; END IF;
+  PERFORM migracion.ida_professions_profesiones(p_k1, p_m1, v_entera, false);
+  RETURN NULL;
+END $funcion$;
+
+-- CASE ... THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200.
+-- Lleva a las tablas legacy lo que un servicio escribió en una fila de profesiones: p_vieja y p_nueva son la fila antes y
+--   después. La llaman los disparadores de la tabla y el drenaje.
+CREATE OR REPLACE FUNCTION migracion.volver_profesiones(
+  p_orden text, p_vieja public.profesiones, p_nueva public.profesiones) RETURNS void
+LANGUAGE plpgsql SECURITY INVOKER
+AS $funcion$
+#variable_conflict use_variable
+DECLARE
+  v_modos text[]; v_antes text := coalesce(current_setting('migracion.sync', true),
+    ''); v_clave text; v_hay boolean := false; v_vez integer := 0; v_casa integer := 0;
+  v_estado text; v_mensaje text; v_detalle text; v_poner jsonb := '{}'; v_f record; v_g record; s public.profesiones;
+  v_firme boolean := current_setting('transaction_isolation') = 'read committed';
+BEGIN
+  SELECT array_agg(m.modo) INTO v_modos FROM migracion.sincronizacion m
+  WHERE m.tabla_destino = 'profesiones' AND ((m.tabla_origen = 'professions'));
+  IF v_modos IS NULL THEN RETURN; END IF;
+  v_clave := CASE p_orden WHEN 'INSERT' THEN p_nueva.id::text ELSE p_vieja.id::text END;
+  IF v_modos && ARRAY['no', 'claves'] THEN
+    INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
+    VALUES ('profesiones', NULL, v_clave, p_orden, CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END, 'apagada', NULL);
+    RETURN;
+  END IF;
+  BEGIN
+    s := p_nueva;
+    IF v_casa = 0 AND p_orden <> 'INSERT' THEN
+      FOR v_vez IN 1 .. 40 LOOP
+        PERFORM 1 FROM public.professions l WHERE l.id = (p_vieja.id)::integer FOR NO KEY UPDATE OF l SKIP LOCKED;
+        v_hay := FOUND;
+        EXIT WHEN v_hay OR NOT EXISTS (SELECT FROM public.professions l WHERE l.id = (p_vieja.id)::integer);
+        PERFORM pg_sleep(0.005);
+      END LOOP;
+      IF NOT v_hay AND EXISTS (SELECT FROM pg_locks w WHERE NOT w.granted AND pg_backend_pid() = ANY (pg_blocking_pids(w.pid)))
+        THEN
+        RAISE EXCEPTION USING ERRCODE = '40001',
+          MESSAGE = 'otra transacción tiene la fila de professions y espera a esta; repita la suya';
+      END IF;
+      IF NOT v_hay THEN
+        PERFORM 1 FROM public.professions l WHERE l.id = (p_vieja.id)::integer FOR NO KEY UPDATE OF l;
+        v_hay := FOUND;
+      END IF;
+      IF v_hay THEN v_casa := 1; END IF;
+    END IF;
+    -- mientras una clave legacy de la fila espera, esta espera con ella
+    IF EXISTS (SELECT FROM migracion.pendiente p WHERE p.tabla_origen IN ('professions')
+      AND p.clave = v_clave AND p.motivo <> 'aislamiento') AND coalesce(current_setting('migracion.drenaje', true), '') = '' THEN
+      INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
+    VALUES ('profesiones', NULL, v_clave, p_orden, CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END,
+      'espera a la otra', NULL);
+      RETURN;
+    END IF;
+    PERFORM set_config('migracion.sync', 'profesiones:' || pg_trigger_depth(), true);
+    IF p_orden = 'DELETE' THEN
+      DELETE FROM public.provider_professions l USING migracion.v_provider_professions_proveedor_profesiones f
+      WHERE l.provider_id = f._k1 AND l.profession_id = f._k2
+        AND l.profession_id = (p_vieja.id)::integer
+        AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
+          AND NOT EXISTS (SELECT FROM public.proveedor_profesiones t WHERE t.proveedor_id = f.proveedor_id
+          AND t.profesion_id = f.profesion_id);
+      WITH d0 AS (DELETE FROM public.professions l WHERE l.id = (p_vieja.id)::integer) SELECT true INTO v_hay;
+      UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
+      WHERE c.tabla_origen IN ('professions', 'profesiones') AND c.clave = v_clave AND c.estado <> 'resuelta';
+      DELETE FROM migracion.fusion m
+      WHERE m.tabla_destino = 'profesiones' AND m.clave_destino = v_clave;
+    ELSIF p_orden = 'INSERT' THEN
+      SELECT t.* INTO s FROM public.profesiones t WHERE t.id = p_nueva.id;
+      IF FOUND THEN
+      INSERT INTO public.professions (id, name, specialty, category, is_active, created_at, updated_at) VALUES ((s.id)::integer,
+        (s.nombre)::text, (s.especialidad)::text, (s.categoria)::text, (s.esta_activo)::boolean,
+        (s.creado_at AT TIME ZONE 'UTC')::timestamp with time zone,
+        (s.actualizado_at AT TIME ZONE 'UTC')::timestamp with time zone);
+      PERFORM set_config('migracion.sync', v_antes, true);
+      PERFORM migracion.ida_professions_profesiones(array_agg(l.id), array_agg(s.id), true, false)
+      FROM public.professions l WHERE l.id = (s.id)::integer HAVING count(*) > 0;
+      END IF;
+    ELSIF v_casa = 0 THEN
+      NULL;  -- la fila legacy ya no está: quien la borró se lleva a esta
+    ELSIF v_casa = 1 THEN
+      SELECT CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AS _entra, f.id, f.nombre,
+        f.especialidad, f.categoria, f.esta_activo, f.creado_at, f.actualizado_at INTO v_f
+        FROM migracion.v_professions_profesiones f JOIN public.professions l ON l.id = f._k1 WHERE l.id = (p_vieja.id)::integer;
+      SELECT t.* INTO s FROM public.profesiones t WHERE t.id = p_nueva.id;
+      IF FOUND THEN
+        IF p_vieja.id::text IS DISTINCT FROM p_nueva.id::text AND v_f.id::text IS DISTINCT FROM s.id::text THEN
+          v_poner := v_poner || jsonb_build_object('id', '(n.id)::integer');
+        END IF;
+        IF p_vieja.nombre::text IS DISTINCT FROM p_nueva.nombre::text AND v_f.nombre::text IS DISTINCT FROM s.nombre::text THEN
+          v_poner := v_poner || jsonb_build_object('name', '(n.nombre)::text');
+        END IF;
+        IF p_vieja.especialidad::text IS DISTINCT FROM p_nueva.especialidad::text
+          AND v_f.especialidad::text IS DISTINCT FROM s.especialidad::text THEN
+          v_poner := v_poner || jsonb_build_object('specialty', '(n.especialidad)::text');
+        END IF;
+        IF p_vieja.categoria::text IS DISTINCT FROM p_nueva.categoria::text
+          AND v_f.categoria::text IS DISTINCT FROM s.categoria::text THEN
+          v_poner := v_poner || jsonb_build_object('category', '(n.categoria)::text');
+        END IF;
+        IF p_vieja.esta_activo::text IS DISTINCT FROM p_nueva.esta_activo::text
+          AND v_f.esta_activo::text IS DISTINCT FROM s.esta_activo::text THEN
+          v_poner := v_poner || jsonb_build_object('is_active', '(n.esta_activo)::boolean');
+        END IF;
+        IF p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text
+          AND v_f.creado_at::text IS DISTINCT FROM s.creado_at::text THEN
+          v_poner := v_poner || jsonb_build_object('created_at', '(n.creado_at AT TIME ZONE ''UTC'')::timestamp with time zone');
+        END IF;
+        IF p_vieja.actualizado_at::text IS DISTINCT FROM p_nueva.actualizado_at::text
+          AND v_f.actualizado_at::text IS DISTINCT FROM s.actualizado_at::text THEN
+          v_poner := v_poner || jsonb_build_object('updated_at',
+            '(n.actualizado_at AT TIME ZONE ''UTC'')::timestamp with time zone');
+        END IF;
+        IF v_poner <> '{}' THEN
+          EXECUTE 'UPDATE public.professions l SET ' || (SELECT string_agg(format('%I = %s', p.key, p.value), ', ')
+            FROM jsonb_each_text(v_poner) p) || ' FROM (SELECT ($2).*) n WHERE l.id = (($1).id)::integer' USING p_vieja, s;
+          SELECT CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AS _entra, f.id, f.nombre,
+            f.especialidad, f.categoria, f.esta_activo, f.creado_at, f.actualizado_at INTO v_g
+            FROM migracion.v_professions_profesiones f JOIN public.professions l ON l.id = f._k1 WHERE l.id = (s.id)::integer;
+          IF NOT FOUND OR v_g._entra IS DISTINCT FROM v_f._entra THEN
+            PERFORM set_config('migracion.sync', v_antes, true);
+            PERFORM migracion.ida_professions_profesiones(array_agg(l.id), array_agg(s.id), true, false)
+            FROM public.professions l WHERE l.id = (s.id)::integer HAVING count(*) > 0;
+          ELSIF v_g._entra AND (v_g.id::text IS DISTINCT FROM v_f.id::text AND v_g.id::text IS DISTINCT FROM s.id::text
+            OR v_g.nombre::text IS DISTINCT FROM v_f.nombre::text AND v_g.nombre::text IS DISTINCT FROM s.nombre::text
+            OR v_g.especialidad::text IS DISTINCT FROM v_f.especialidad::text
+            AND v_g.especialidad::text IS DISTINCT FROM s.especialidad::text
+            OR v_g.categoria::text IS DISTINCT FROM v_f.categoria::text AND v_g.categoria::text IS DISTINCT FROM s.categoria::text
+            OR v_g.esta_activo::text IS DISTINCT FROM v_f.esta_activo::text
+            AND v_g.esta_activo::text IS DISTINCT FROM s.esta_activo::text
+            OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text AND v_g.creado_at::text IS DISTINCT FROM s.creado_at::text
+            OR v_g.actualizado_at::text IS DISTINCT FROM v_f.actualizado_at::text
+            AND v_g.actualizado_at::text IS DISTINCT FROM s.actualizado_at::text) THEN
+            -- un disparador de la tabla legacy cambió algo más: eso vuelve aquí
+            UPDATE public.profesiones t SET id = CASE WHEN v_g.id::text IS DISTINCT FROM v_f.id::text THEN v_g.id ELSE t.id END,
+              nombre = CASE WHEN v_g.nombre::text IS DISTINCT FROM v_f.nombre::text THEN v_g.nombre ELSE t.nombre END,
+              especialidad = CASE WHEN v_g.especialidad::text IS DISTINCT FROM v_f.especialidad::text THEN v_g.especialidad
+              ELSE t.especialidad END, categoria = CASE WHEN v_g.categoria::text IS DISTINCT FROM v_f.categoria::text
+              THEN v_g.categoria ELSE t.categoria END, esta_activo = CASE
+              WHEN v_g.esta_activo::text IS DISTINCT FROM v_f.esta_activo::text THEN v_g.esta_activo ELSE t.esta_activo END,
+              creado_at = CASE WHEN v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text THEN v_g.creado_at
+              ELSE t.creado_at END, actualizado_at = CASE WHEN v_g.actualizado_at::text IS DISTINCT FROM v_f.actualizado_at::text
+              THEN v_g.actualizado_at ELSE t.actualizado_at END WHERE t.id = s.id;
+          END IF;
+        END IF;
+      END IF;
+    END IF;
+    PERFORM set_config('migracion.sync', v_antes, true);
+  EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
+    IF left(v_estado, 2) IN ('53', '55', '57')
+      OR left(v_estado, 2) = '40' AND (v_firme OR v_estado <> '40001' OR v_detalle <> '') THEN
+      RAISE;
+    ELSIF left(v_estado, 2) IN ('22', '23', '54') OR v_estado = 'P0001' THEN
+      INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
+      VALUES ('profesiones', v_clave, to_jsonb(CASE p_orden WHEN 'DELETE' THEN p_vieja ELSE p_nueva END), v_estado,
+        'legacy la rechaza: ' || v_mensaje, 'sincronizacion')
+      ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
+      DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, motivo = excluded.motivo, columna = NULL;
+    ELSE
+      INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
+    VALUES ('profesiones', NULL, v_clave, p_orden, CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END, v_mensaje, v_estado);
+    END IF;
+  END;
+END $funcion$;
+
+-- CASE ... THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200.
+-- Nombra a volver la fila de profesiones que un servicio escribió. La llaman los disparadores de la tabla.
+CREATE OR REPLACE FUNCTION migracion.vuelta_profesiones() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER
+-- ningún nombre se toma de otro esquema
+SET search_path = pg_catalog, pg_temp
+-- cada fila se busca por su clave, también por un plan que se hizo con la tabla vacía
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan
+-- compilar tardaría más que la sentencia
+SET jit = off
+AS $funcion$
+#variable_conflict use_variable
+BEGIN
+  IF TG_OP = 'TRUNCATE' THEN
+    -- lo que legacy no dejaba pasar se queda
+    DELETE FROM public.professions l USING migracion.v_professions_profesiones f
+    WHERE l.id = f._k1 AND (CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END OR f._fusion IS NOT NULL);
+    RETURN NULL;
+  END IF;
+  PERFORM migracion.volver_profesiones(TG_OP, CASE WHEN TG_OP <> 'INSERT' THEN OLD END, CASE WHEN TG_OP <> 'DELETE' THEN NEW END);
+  RETURN NULL;
+END $funcion$;
+
+REVOKE ALL ON FUNCTION migracion.ida_professions_profesiones, migracion.sinc_professions_profesiones,
+  migracion.volver_profesiones, migracion.vuelta_profesiones FROM PUBLIC;
+
+CREATE TRIGGER sinc_professions_profesiones_i AFTER INSERT ON public.professions REFERENCING NEW TABLE AS nuevas
+  FOR EACH STATEMENT WHEN (coalesce(current_setting('migracion.sync', true),
+    '') IS DISTINCT FROM 'profesiones:' || pg_trigger_depth())
+  EXECUTE FUNCTION migracion.sinc_professions_profesiones();
+
+CREATE TRIGGER sinc_professions_profesiones_u AFTER UPDATE
+  ON public.professions REFERENCING OLD TABLE AS viejas NEW TABLE AS nuevas
+  FOR EACH STATEMENT WHEN (coalesce(current_setting('migracion.sync', true),
+    '') IS DISTINCT FROM 'profesiones:' || pg_trigger_depth())
+  EXECUTE FUNCTION migracion.sinc_professions_profesiones();
+
+CREATE TRIGGER sinc_professions_profesiones_d AFTER DELETE ON public.professions REFERENCING OLD TABLE AS viejas
+  FOR EACH STATEMENT WHEN (coalesce(current_setting('migracion.sync', true),
+    '') IS DISTINCT FROM 'profesiones:' || pg_trigger_depth())
+  EXECUTE FUNCTION migracion.sinc_professions_profesiones();
+
+CREATE TRIGGER sinc_professions_profesiones_t AFTER TRUNCATE ON public.professions
+  FOR EACH STATEMENT WHEN (coalesce(current_setting('migracion.sync', true),
+    '') IS DISTINCT FROM 'profesiones:' || pg_trigger_depth())
+  EXECUTE FUNCTION migracion.sinc_professions_profesiones();
+
+CREATE TRIGGER vuelta_profesiones_i AFTER INSERT ON public.profesiones
+  FOR EACH ROW WHEN (coalesce(current_setting('migracion.sync', true), '') NOT IN ('copia', 'profesiones:' || pg_trigger_depth()))
+  EXECUTE FUNCTION migracion.vuelta_profesiones();
+
+CREATE TRIGGER vuelta_profesiones_u AFTER UPDATE ON public.profesiones
+  FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.* AND coalesce(current_setting('migracion.sync', true), '') NOT IN ('copia',
+    'profesiones:' || pg_trigger_depth()))
+  EXECUTE FUNCTION migracion.vuelta_profesiones();
+
+CREATE TRIGGER vuelta_profesiones_d AFTER DELETE ON public.profesiones
+  FOR EACH ROW WHEN (coalesce(current_setting('migracion.sync', true), '') NOT IN ('copia', 'profesiones:' || pg_trigger_depth()))
+  EXECUTE FUNCTION migracion.vuelta_profesiones();
+
+CREATE TRIGGER vuelta_profesiones_t AFTER TRUNCATE ON public.profesiones
+  FOR EACH STATEMENT WHEN (coalesce(current_setting('migracion.sync', true), '') NOT IN ('copia',
+    'profesiones:' || pg_trigger_depth()))
+  EXECUTE FUNCTION migracion.vuelta_profesiones();

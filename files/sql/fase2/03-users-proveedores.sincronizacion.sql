@@ -1,0 +1,513 @@
+-- Meta: lo que se escriba en users llega a proveedores, y al revés, en la misma transacción. Lo que no puede ir espera en
+--   migracion.pendiente o queda en migracion.cuarentena, y la escritura del servicio vale.
+-- Necesita: la vista y las funciones de fase2, y ser dueño de las tablas con disparadores o tener TRIGGER en ellas.
+-- Bloqueo: SHARE ROW EXCLUSIVE en cada tabla, un disparador por transacción (60 intentos de 50 ms); quien escribe mientras,
+--   espera. Sus funciones bloquean filas como se lee en cada una.
+-- Deshacer: fase2 --tags rollback; apagarla sin bloquear nada: estado --tags sincronizacion -e sincronizacion=no.
+-- Repetir: las funciones sí; un disparador que ya está, no: la fase los compara y hace solo lo que falta.
+
+-- CASE ... THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200.
+-- Deja en proveedores las filas legacy de esas claves (p_k) como dice la vista, y a sus gemelas de antes (p_m); lo que no puede
+--   ahora, en pendiente. p_entera: puede cambiar quién se fusiona; p_derivadas: solo lo que viene de otra tabla. La llaman los
+--   disparadores de users, los de quien se lee, y el drenaje.
+CREATE OR REPLACE FUNCTION migracion.ida_users_proveedores(
+  p_k1 uuid[], p_m1 uuid[], p_entera boolean, p_derivadas boolean) RETURNS void
+LANGUAGE plpgsql SECURITY INVOKER
+AS $funcion$
+#variable_conflict use_variable
+DECLARE
+  v_modo text; v_tope integer; v_antes text := coalesce(current_setting('migracion.sync', true), '');
+  v_firme boolean := current_setting('transaction_isolation') = 'read committed';
+  v_hecho boolean := false; v_nace boolean := false;
+  v_estado text; v_mensaje text; v_detalle text; v_f record; v_t record;
+BEGIN
+  SELECT s.modo, s.propagacion INTO v_modo, v_tope FROM migracion.sincronizacion s WHERE s.tabla_origen = 'users'
+    AND s.tabla_destino = 'proveedores';
+  IF v_modo IS NULL OR coalesce(cardinality(p_k1), 0) = 0 THEN RETURN; END IF;
+  IF v_modo <> 'si' THEN
+    INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+    SELECT 'users', 'proveedores', k._k1::text, jsonb_build_array(k._m1), 'apagada', NULL FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+    RETURN;
+  END IF;
+  IF v_firme THEN
+    -- primero lo que la vista lee y quien escribe no tiene; cada bloqueo espera, y la sentencia siguiente lee lo confirmado
+    PERFORM 1 FROM public.proveedores t WHERE t.id = ANY (p_m1) ORDER BY t.id FOR NO KEY UPDATE OF t;
+  ELSE
+    -- lo que su foto no ve lo mira el drenaje
+    INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+    SELECT 'users', 'proveedores', k._k1::text, jsonb_build_array(k._m1), 'aislamiento', NULL
+      FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+  END IF;
+  IF EXISTS (SELECT FROM migracion.pendiente p WHERE p.tabla_origen = 'proveedores'
+    AND p.clave = ANY (ARRAY(SELECT k._m1::text FROM unnest(p_k1, p_m1) AS k(_k1, _m1)))) THEN
+    IF v_firme THEN
+      INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+    SELECT 'users', 'proveedores', k._k1::text, jsonb_build_array(k._m1), 'espera a la otra', NULL
+      FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+    END IF;
+    RETURN;
+  END IF;
+  BEGIN
+    IF cardinality(p_k1) = 1 THEN
+      SELECT f._clave, CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AS _entra, f.id, f.telefono,
+        f.nombre, f.email, f.nombre_empresa, f.descripcion_empresa, f.direccion, f.ciudad, f.pais, f.latitud, f.longitud,
+        f.estado, f.tiene_consentimiento, f.creado_at, f.actualizado_at INTO v_f FROM migracion.v_users_proveedores f
+        WHERE f._k1 = p_k1[1];
+      IF FOUND AND v_f._entra AND v_f.id = p_m1[1] AND NOT EXISTS (SELECT FROM migracion.cuarentena c
+        WHERE c.tabla_origen = 'users'
+        AND c.estado <> 'resuelta' AND c.clave = v_f._clave)
+        AND NOT EXISTS (SELECT FROM migracion.fusion m WHERE m.tabla_origen = 'users' AND m.tabla_destino = 'proveedores'
+          AND m.clave = v_f._clave)
+        AND NOT EXISTS (SELECT FROM migracion.cuarentena c, unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE c.tabla_origen = 'proveedores'
+          AND c.estado <> 'resuelta' AND c.clave = k._m1::text) THEN
+        SELECT true AS _esta, t.id, t.telefono, t.nombre, t.email, t.nombre_empresa, t.descripcion_empresa, t.direccion, t.ciudad,
+          t.pais, t.latitud, t.longitud, t.estado, t.tiene_consentimiento, t.creado_at, t.actualizado_at INTO v_t
+          FROM public.proveedores t WHERE t.id = p_m1[1];
+        v_hecho := true; v_nace := v_t._esta IS NULL;
+        IF v_nace THEN
+          BEGIN
+            PERFORM set_config('migracion.sync', 'proveedores:' || pg_trigger_depth(), true);
+            INSERT INTO public.proveedores (id, telefono, nombre, email, nombre_empresa, descripcion_empresa, direccion, ciudad,
+              pais, latitud, longitud, estado, tiene_consentimiento, creado_at, actualizado_at) VALUES (v_f.id, v_f.telefono,
+              v_f.nombre, v_f.email, v_f.nombre_empresa, v_f.descripcion_empresa, v_f.direccion, v_f.ciudad, v_f.pais,
+              v_f.latitud, v_f.longitud, v_f.estado, v_f.tiene_consentimiento, v_f.creado_at, v_f.actualizado_at);
+            PERFORM set_config('migracion.sync', v_antes, true);
+          EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
+            v_hecho := false; v_nace := false;
+          END;
+        ELSE
+          IF ROW(v_t.telefono, v_t.nombre, v_t.email, v_t.nombre_empresa, v_t.descripcion_empresa, v_t.direccion, v_t.ciudad,
+            v_t.pais, v_t.latitud, v_t.longitud, v_t.estado, v_t.tiene_consentimiento, v_t.creado_at,
+            v_t.actualizado_at)::record *<> ROW(v_f.telefono, v_f.nombre, v_f.email, v_f.nombre_empresa, v_f.descripcion_empresa,
+            v_f.direccion, v_f.ciudad, v_f.pais, v_f.latitud, v_f.longitud, v_f.estado, v_f.tiene_consentimiento, v_f.creado_at,
+            v_f.actualizado_at)::record THEN
+            BEGIN
+              PERFORM set_config('migracion.sync', 'proveedores:' || pg_trigger_depth(), true);
+              UPDATE public.proveedores t SET telefono = v_f.telefono, nombre = v_f.nombre, email = v_f.email,
+                nombre_empresa = v_f.nombre_empresa, descripcion_empresa = v_f.descripcion_empresa, direccion = v_f.direccion,
+                ciudad = v_f.ciudad, pais = v_f.pais, latitud = v_f.latitud, longitud = v_f.longitud, estado = v_f.estado,
+                tiene_consentimiento = v_f.tiene_consentimiento, creado_at = v_f.creado_at, actualizado_at = v_f.actualizado_at
+                WHERE t.id = p_m1[1];
+              PERFORM set_config('migracion.sync', v_antes, true);
+            EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
+              v_hecho := false;
+            END;
+          END IF;
+        END IF;
+      END IF;
+    END IF;
+    IF NOT v_hecho THEN
+      PERFORM set_config('migracion.sync', 'proveedores:' || pg_trigger_depth(), true);
+      -- lo que la sincronización lleva puede salir con la fila de la que depende; lo demás la retiene
+      PERFORM set_config('migracion.lleva', coalesce((SELECT jsonb_agg(DISTINCT jsonb_build_array('public',
+        m.tabla_destino))::text FROM migracion.sincronizacion m), '[]'), true);
+      -- lo que un servicio borró se va sin más, si nada cuelga de ello y no estaba retenido
+      IF NOT EXISTS (SELECT FROM pg_trigger g JOIN pg_constraint x ON x.oid = g.tgconstraint AND x.confrelid = g.tgrelid
+        WHERE g.tgrelid = 'public.proveedores'::regclass AND g.tgisinternal) THEN
+        DELETE FROM public.proveedores t USING unnest(p_k1, p_m1) AS k(_k1, _m1)
+        WHERE t.id = k._m1 AND NOT EXISTS (SELECT FROM public.users l WHERE l.id = k._k1)
+          AND NOT EXISTS (SELECT FROM migracion.cuarentena c WHERE c.tabla_origen = 'users' AND c.estado <> 'resuelta'
+          AND c.clave = k._k1::text);
+      END IF;
+      PERFORM migracion.llevar_users_proveedores(coalesce(array_agg(k._k1), '{}'), 'sincronizacion')
+      FROM (SELECT DISTINCT k._k1 FROM unnest(p_k1, p_m1) AS k(_k1, _m1)) k
+        WHERE NOT (NOT EXISTS (SELECT FROM public.users l WHERE l.id = k._k1));
+      PERFORM migracion.quitar_proveedores(coalesce(array_agg(t.id), '{}'), 'sincronizacion')
+      FROM public.proveedores t WHERE t.id = ANY (p_m1) AND NOT (EXISTS (SELECT 1 FROM migracion.v_users_proveedores f
+        WHERE f.id = t.id AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END))
+      HAVING count(*) > 0;
+      UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
+      FROM unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE c.tabla_origen = 'users' AND c.estado <> 'resuelta' AND c.clave = k._k1::text
+        AND NOT EXISTS (SELECT FROM public.users l WHERE l.id = k._k1);
+      DELETE FROM migracion.fusion m USING unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE m.tabla_origen = 'users'
+        AND m.tabla_destino = 'proveedores' AND m.clave = k._k1::text
+        AND NOT EXISTS (SELECT FROM migracion.v_users_proveedores f WHERE f._k1 = k._k1 AND f._fusion IS NOT NULL);
+      -- la vista la deja pasar y no está: falta su padre todavía
+      INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+    SELECT 'users', 'proveedores', k._k1::text, jsonb_build_array(k._m1), 'falta la fila de la que depende', NULL
+      FROM (SELECT DISTINCT k._k1, k._m1 FROM unnest(p_k1, p_m1) AS k(_k1, _m1)) k JOIN migracion.v_users_proveedores f
+      ON f._k1 = k._k1 WHERE CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
+      AND NOT EXISTS (SELECT FROM public.proveedores t WHERE t.id = f.id)
+      AND NOT EXISTS (SELECT FROM migracion.cuarentena c WHERE c.tabla_origen = 'users' AND c.estado <> 'resuelta'
+      AND c.clave = f._clave);
+      PERFORM set_config('migracion.sync', v_antes, true);
+    END IF;
+  EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
+    -- lo que retiene otro, o falta de recursos, es de quien escribe; también lo que decide SERIALIZABLE (lleva detalle)
+    IF left(v_estado, 2) IN ('53', '55', '57')
+      OR left(v_estado, 2) = '40' AND (v_firme OR v_estado <> '40001' OR v_detalle <> '') THEN
+      RAISE;
+    END IF;
+    INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+    SELECT 'users', 'proveedores', k._k1::text, jsonb_build_array(k._m1), v_mensaje, v_estado
+      FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+    RETURN;
+  END;
+  IF v_hecho AND NOT v_nace AND NOT p_entera THEN RETURN; END IF;
+  DECLARE h_k1 uuid[]; h_k2 integer[]; h_m1 uuid[]; h_m2 integer[]; h_tope integer;
+  BEGIN
+    SELECT s.propagacion INTO h_tope FROM migracion.sincronizacion s WHERE s.tabla_origen = 'provider_professions'
+      AND s.tabla_destino = 'proveedor_profesiones';
+    IF FOUND THEN
+      SELECT array_agg(k._k1), array_agg(k._k2), array_agg(k._m1), array_agg(k._m2) INTO h_k1, h_k2, h_m1, h_m2
+        FROM (SELECT l.provider_id AS _k1, l.profession_id AS _k2, l.provider_id AS _m1, l.profession_id::integer AS _m2
+        FROM public.provider_professions l WHERE l.provider_id = ANY (p_m1) LIMIT h_tope + 1) k;
+      IF cardinality(h_k1) > h_tope THEN
+        INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+    SELECT 'provider_professions', 'proveedor_profesiones', k._k1::text || '|' || k._k2::text, jsonb_build_array(k._m1, k._m2),
+      'son demasiadas', NULL FROM (SELECT l.provider_id AS _k1, l.profession_id AS _k2, l.provider_id AS _m1,
+      l.profession_id::integer AS _m2 FROM public.provider_professions l WHERE l.provider_id = ANY (p_m1)) k;
+      ELSIF h_k1 IS NOT NULL THEN
+        IF v_firme THEN
+          PERFORM 1 FROM public.provider_professions l JOIN unnest(h_k1, h_k2, h_m1, h_m2) AS k(_k1, _k2, _m1, _m2)
+            ON l.provider_id = k._k1 AND l.profession_id = k._k2 ORDER BY l.provider_id, l.profession_id FOR SHARE OF l;
+        END IF;
+        PERFORM migracion.ida_provider_professions_proveedor_profesiones(h_k1, h_k2, h_m1, h_m2, true, false);
+      END IF;
+    END IF;
+  END;
+  DECLARE h_k1 uuid[]; h_m1 uuid[]; h_tope integer;
+  BEGIN
+    SELECT s.propagacion INTO h_tope FROM migracion.sincronizacion s WHERE s.tabla_origen = 'provider_services'
+      AND s.tabla_destino = 'servicios_proveedor';
+    IF FOUND THEN
+      SELECT array_agg(k._k1), array_agg(k._m1) INTO h_k1, h_m1 FROM (SELECT l.id AS _k1, l.id AS _m1
+        FROM public.provider_services l WHERE l.provider_id = ANY (p_m1) LIMIT h_tope + 1) k;
+      IF cardinality(h_k1) > h_tope THEN
+        INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+    SELECT 'provider_services', 'servicios_proveedor', k._k1::text, jsonb_build_array(k._m1), 'son demasiadas', NULL
+      FROM (SELECT l.id AS _k1, l.id AS _m1 FROM public.provider_services l WHERE l.provider_id = ANY (p_m1)) k;
+      ELSIF h_k1 IS NOT NULL THEN
+        IF v_firme THEN
+          PERFORM 1 FROM public.provider_services l JOIN unnest(h_k1, h_m1) AS k(_k1, _m1) ON l.id = k._k1 ORDER BY l.id
+            FOR SHARE OF l;
+        END IF;
+        PERFORM migracion.ida_provider_services_servicios_proveedor(h_k1, h_m1, true, false);
+      END IF;
+    END IF;
+  END;
+END $funcion$;
+
+-- Nombra las filas de users que una sentencia tocó y llama a ida. La llaman los disparadores de users.
+CREATE OR REPLACE FUNCTION migracion.sinc_users_proveedores() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER
+-- ningún nombre se toma de otro esquema
+SET search_path = pg_catalog, pg_temp
+-- cada fila se busca por su clave, también por un plan que se hizo con la tabla vacía
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan
+-- compilar tardaría más que la sentencia
+SET jit = off
+AS $funcion$
+#variable_conflict use_variable
+DECLARE
+  p_k1 uuid[]; p_m1 uuid[]; v_entera boolean := TG_OP <> 'UPDATE';
+BEGIN
+  IF TG_OP = 'TRUNCATE' THEN
+    SELECT array_agg(k._k1), array_agg(k._m1) INTO p_k1, p_m1 FROM (SELECT t.id::uuid AS _k1, t.id AS _m1
+      FROM public.proveedores t) k;
+  ELSIF TG_OP = 'INSERT' THEN
+    SELECT array_agg(k._k1), array_agg(k._m1) INTO p_k1, p_m1 FROM (SELECT n.id AS _k1, n.id AS _m1 FROM nuevas n
+      WHERE (n.user_type::text = 'client') IS NOT TRUE) k;
+  ELSIF TG_OP = 'DELETE' THEN
+    SELECT array_agg(k._k1), array_agg(k._m1) INTO p_k1, p_m1 FROM (SELECT o.id AS _k1, o.id AS _m1 FROM viejas o
+      WHERE (o.user_type::text = 'client') IS NOT TRUE) k;
+  ELSE
+    SELECT array_agg(k._k1), array_agg(k._m1) INTO p_k1, p_m1 FROM (SELECT o.id AS _k1, o.id AS _m1 FROM viejas o
+      WHERE (o.user_type::text = 'client') IS NOT TRUE UNION SELECT n.id AS _k1, n.id AS _m1 FROM nuevas n
+      WHERE (n.user_type::text = 'client') IS NOT TRUE) k;
+  END IF;
+  IF p_k1 IS NULL THEN RETURN NULL; END IF;
+  PERFORM migracion.ida_users_proveedores(p_k1, p_m1, v_entera, false);
+  RETURN NULL;
+END $funcion$;
+
+-- CASE ... THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200.
+-- Lleva a las tablas legacy lo que un servicio escribió en una fila de proveedores: p_vieja y p_nueva son la fila antes y
+--   después. La llaman los disparadores de la tabla y el drenaje.
+CREATE OR REPLACE FUNCTION migracion.volver_proveedores(
+  p_orden text, p_vieja public.proveedores, p_nueva public.proveedores) RETURNS void
+LANGUAGE plpgsql SECURITY INVOKER
+AS $funcion$
+#variable_conflict use_variable
+DECLARE
+  v_modos text[]; v_antes text := coalesce(current_setting('migracion.sync', true),
+    ''); v_clave text; v_hay boolean := false; v_vez integer := 0; v_casa integer := 0;
+  v_estado text; v_mensaje text; v_detalle text; v_poner jsonb := '{}'; v_f record; v_g record; s public.proveedores;
+  v_firme boolean := current_setting('transaction_isolation') = 'read committed';
+BEGIN
+  SELECT array_agg(m.modo) INTO v_modos FROM migracion.sincronizacion m
+  WHERE m.tabla_destino = 'proveedores' AND ((m.tabla_origen = 'users'));
+  IF v_modos IS NULL THEN RETURN; END IF;
+  v_clave := CASE p_orden WHEN 'INSERT' THEN p_nueva.id::text ELSE p_vieja.id::text END;
+  IF v_modos && ARRAY['no', 'claves'] THEN
+    INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
+    VALUES ('proveedores', NULL, v_clave, p_orden, CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END, 'apagada', NULL);
+    RETURN;
+  END IF;
+  BEGIN
+    s := p_nueva;
+    IF v_casa = 0 AND p_orden <> 'INSERT' THEN
+      FOR v_vez IN 1 .. 40 LOOP
+        PERFORM 1 FROM public.users l WHERE l.id = (p_vieja.id)::uuid AND (l.user_type::text = 'client') IS NOT TRUE
+          FOR NO KEY UPDATE OF l SKIP LOCKED;
+        v_hay := FOUND;
+        EXIT WHEN v_hay OR NOT EXISTS (SELECT FROM public.users l WHERE l.id = (p_vieja.id)::uuid
+          AND (l.user_type::text = 'client') IS NOT TRUE);
+        PERFORM pg_sleep(0.005);
+      END LOOP;
+      IF NOT v_hay AND EXISTS (SELECT FROM pg_locks w WHERE NOT w.granted AND pg_backend_pid() = ANY (pg_blocking_pids(w.pid)))
+        THEN
+        RAISE EXCEPTION USING ERRCODE = '40001',
+          MESSAGE = 'otra transacción tiene la fila de users y espera a esta; repita la suya';
+      END IF;
+      IF NOT v_hay THEN
+        PERFORM 1 FROM public.users l WHERE l.id = (p_vieja.id)::uuid AND (l.user_type::text = 'client') IS NOT TRUE
+          FOR NO KEY UPDATE OF l;
+        v_hay := FOUND;
+      END IF;
+      IF v_hay THEN v_casa := 1; END IF;
+    END IF;
+    -- mientras una clave legacy de la fila espera, esta espera con ella
+    IF EXISTS (SELECT FROM migracion.pendiente p WHERE p.tabla_origen IN ('users')
+      AND p.clave = v_clave AND p.motivo <> 'aislamiento') AND coalesce(current_setting('migracion.drenaje', true), '') = '' THEN
+      INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
+    VALUES ('proveedores', NULL, v_clave, p_orden, CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END,
+      'espera a la otra', NULL);
+      RETURN;
+    END IF;
+    PERFORM set_config('migracion.sync', 'proveedores:' || pg_trigger_depth(), true);
+    IF p_orden = 'DELETE' THEN
+      DELETE FROM public.provider_professions l USING migracion.v_provider_professions_proveedor_profesiones f
+      WHERE l.provider_id = f._k1 AND l.profession_id = f._k2
+        AND l.provider_id = (p_vieja.id)::uuid
+        AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
+          AND NOT EXISTS (SELECT FROM public.proveedor_profesiones t WHERE t.proveedor_id = f.proveedor_id
+          AND t.profesion_id = f.profesion_id);
+      DELETE FROM public.provider_services l USING migracion.v_provider_services_servicios_proveedor f
+      WHERE l.id = f._k1
+        AND l.provider_id = (p_vieja.id)::uuid
+        AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
+          AND NOT EXISTS (SELECT FROM public.servicios_proveedor t WHERE t.id = f.id);
+      WITH d0 AS (DELETE FROM public.users l WHERE l.id = (p_vieja.id)::uuid
+        AND (l.user_type::text = 'client') IS NOT TRUE) SELECT true INTO v_hay;
+      UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
+      WHERE c.tabla_origen IN ('users', 'proveedores') AND c.clave = v_clave AND c.estado <> 'resuelta';
+      DELETE FROM migracion.fusion m
+      WHERE m.tabla_destino = 'proveedores' AND m.clave_destino = v_clave;
+    ELSIF p_orden = 'INSERT' THEN
+      SELECT t.* INTO s FROM public.proveedores t WHERE t.id = p_nueva.id;
+      IF FOUND THEN
+      INSERT INTO public.users (user_type, id, phone_number, name, email, business_name, business_description, address, city,
+        country, latitude, longitude, status, has_consent, created_at, updated_at) VALUES ('provider', (s.id)::uuid,
+        (s.telefono)::text, (s.nombre)::text, (s.email)::text, (s.nombre_empresa)::text, (s.descripcion_empresa)::text,
+        (s.direccion)::text, (s.ciudad)::text, (s.pais)::text, (s.latitud)::numeric, (s.longitud)::numeric,
+        (CASE s.estado WHEN 'activo' THEN 'active' WHEN 'inactivo' THEN 'inactive' WHEN 'suspendido' THEN 'suspended'
+        WHEN 'verificacion_pendiente' THEN 'pending' ELSE s.estado::text END)::text, (s.tiene_consentimiento)::boolean,
+        (s.creado_at AT TIME ZONE 'UTC')::timestamp with time zone,
+        (s.actualizado_at AT TIME ZONE 'UTC')::timestamp with time zone);
+      PERFORM set_config('migracion.sync', v_antes, true);
+      PERFORM migracion.ida_users_proveedores(array_agg(l.id), array_agg(s.id), true, false)
+      FROM public.users l WHERE l.id = (s.id)::uuid AND (l.user_type::text = 'client') IS NOT TRUE HAVING count(*) > 0;
+      END IF;
+    ELSIF v_casa = 0 THEN
+      NULL;  -- la fila legacy ya no está: quien la borró se lleva a esta
+    ELSIF v_casa = 1 THEN
+      SELECT CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AS _entra, f.id, f.telefono, f.nombre,
+        f.email, f.nombre_empresa, f.descripcion_empresa, f.direccion, f.ciudad, f.pais, f.latitud, f.longitud, f.estado,
+        f.tiene_consentimiento, f.creado_at, f.actualizado_at INTO v_f FROM migracion.v_users_proveedores f JOIN public.users l
+        ON l.id = f._k1 WHERE l.id = (p_vieja.id)::uuid AND (l.user_type::text = 'client') IS NOT TRUE;
+      SELECT t.* INTO s FROM public.proveedores t WHERE t.id = p_nueva.id;
+      IF FOUND THEN
+        IF p_vieja.id::text IS DISTINCT FROM p_nueva.id::text AND v_f.id::text IS DISTINCT FROM s.id::text THEN
+          v_poner := v_poner || jsonb_build_object('id', '(n.id)::uuid');
+        END IF;
+        IF p_vieja.telefono::text IS DISTINCT FROM p_nueva.telefono::text AND v_f.telefono::text IS DISTINCT FROM s.telefono::text
+          THEN
+          v_poner := v_poner || jsonb_build_object('phone_number', '(n.telefono)::text');
+        END IF;
+        IF p_vieja.nombre::text IS DISTINCT FROM p_nueva.nombre::text AND v_f.nombre::text IS DISTINCT FROM s.nombre::text THEN
+          v_poner := v_poner || jsonb_build_object('name', '(n.nombre)::text');
+        END IF;
+        IF p_vieja.email::text IS DISTINCT FROM p_nueva.email::text AND v_f.email::text IS DISTINCT FROM s.email::text THEN
+          v_poner := v_poner || jsonb_build_object('email', '(n.email)::text');
+        END IF;
+        IF p_vieja.nombre_empresa::text IS DISTINCT FROM p_nueva.nombre_empresa::text
+          AND v_f.nombre_empresa::text IS DISTINCT FROM s.nombre_empresa::text THEN
+          v_poner := v_poner || jsonb_build_object('business_name', '(n.nombre_empresa)::text');
+        END IF;
+        IF p_vieja.descripcion_empresa::text IS DISTINCT FROM p_nueva.descripcion_empresa::text
+          AND v_f.descripcion_empresa::text IS DISTINCT FROM s.descripcion_empresa::text THEN
+          v_poner := v_poner || jsonb_build_object('business_description', '(n.descripcion_empresa)::text');
+        END IF;
+        IF p_vieja.direccion::text IS DISTINCT FROM p_nueva.direccion::text
+          AND v_f.direccion::text IS DISTINCT FROM s.direccion::text THEN
+          v_poner := v_poner || jsonb_build_object('address', '(n.direccion)::text');
+        END IF;
+        IF p_vieja.ciudad::text IS DISTINCT FROM p_nueva.ciudad::text AND v_f.ciudad::text IS DISTINCT FROM s.ciudad::text THEN
+          v_poner := v_poner || jsonb_build_object('city', '(n.ciudad)::text');
+        END IF;
+        IF p_vieja.pais::text IS DISTINCT FROM p_nueva.pais::text AND v_f.pais::text IS DISTINCT FROM s.pais::text THEN
+          v_poner := v_poner || jsonb_build_object('country', '(n.pais)::text');
+        END IF;
+        IF p_vieja.latitud::text IS DISTINCT FROM p_nueva.latitud::text AND v_f.latitud::text IS DISTINCT FROM s.latitud::text
+          THEN
+          v_poner := v_poner || jsonb_build_object('latitude', '(n.latitud)::numeric');
+        END IF;
+        IF p_vieja.longitud::text IS DISTINCT FROM p_nueva.longitud::text AND v_f.longitud::text IS DISTINCT FROM s.longitud::text
+          THEN
+          v_poner := v_poner || jsonb_build_object('longitude', '(n.longitud)::numeric');
+        END IF;
+        IF p_vieja.estado::text IS DISTINCT FROM p_nueva.estado::text AND v_f.estado::text IS DISTINCT FROM s.estado::text THEN
+          v_poner := v_poner || jsonb_build_object('status',
+            '(CASE n.estado WHEN ''activo'' THEN ''active'' WHEN ''inactivo'' THEN ''inactive'' WHEN ''suspendido'' THEN ''suspended'' WHEN ''verificacion_pendiente'' THEN ''pending'' ELSE n.estado::text END)::text');
+        END IF;
+        IF p_vieja.tiene_consentimiento::text IS DISTINCT FROM p_nueva.tiene_consentimiento::text
+          AND v_f.tiene_consentimiento::text IS DISTINCT FROM s.tiene_consentimiento::text THEN
+          v_poner := v_poner || jsonb_build_object('has_consent', '(n.tiene_consentimiento)::boolean');
+        END IF;
+        IF p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text
+          AND v_f.creado_at::text IS DISTINCT FROM s.creado_at::text THEN
+          v_poner := v_poner || jsonb_build_object('created_at', '(n.creado_at AT TIME ZONE ''UTC'')::timestamp with time zone');
+        END IF;
+        IF p_vieja.actualizado_at::text IS DISTINCT FROM p_nueva.actualizado_at::text
+          AND v_f.actualizado_at::text IS DISTINCT FROM s.actualizado_at::text THEN
+          v_poner := v_poner || jsonb_build_object('updated_at',
+            '(n.actualizado_at AT TIME ZONE ''UTC'')::timestamp with time zone');
+        END IF;
+        IF v_poner <> '{}' THEN
+          EXECUTE 'UPDATE public.users l SET ' || (SELECT string_agg(format('%I = %s', p.key, p.value), ', ')
+            FROM jsonb_each_text(v_poner) p) || ' FROM (SELECT ($2).*) n WHERE l.id = (($1).id)::uuid' USING p_vieja, s;
+          SELECT CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AS _entra, f.id, f.telefono,
+            f.nombre, f.email, f.nombre_empresa, f.descripcion_empresa, f.direccion, f.ciudad, f.pais, f.latitud, f.longitud,
+            f.estado, f.tiene_consentimiento, f.creado_at, f.actualizado_at INTO v_g FROM migracion.v_users_proveedores f
+            JOIN public.users l ON l.id = f._k1 WHERE l.id = (s.id)::uuid AND (l.user_type::text = 'client') IS NOT TRUE;
+          IF NOT FOUND OR v_g._entra IS DISTINCT FROM v_f._entra THEN
+            PERFORM set_config('migracion.sync', v_antes, true);
+            PERFORM migracion.ida_users_proveedores(array_agg(l.id), array_agg(s.id), true, false)
+            FROM public.users l WHERE l.id = (s.id)::uuid AND (l.user_type::text = 'client') IS NOT TRUE HAVING count(*) > 0;
+          ELSIF v_g._entra AND (v_g.id::text IS DISTINCT FROM v_f.id::text AND v_g.id::text IS DISTINCT FROM s.id::text
+            OR v_g.telefono::text IS DISTINCT FROM v_f.telefono::text AND v_g.telefono::text IS DISTINCT FROM s.telefono::text
+            OR v_g.nombre::text IS DISTINCT FROM v_f.nombre::text AND v_g.nombre::text IS DISTINCT FROM s.nombre::text
+            OR v_g.email::text IS DISTINCT FROM v_f.email::text AND v_g.email::text IS DISTINCT FROM s.email::text
+            OR v_g.nombre_empresa::text IS DISTINCT FROM v_f.nombre_empresa::text
+            AND v_g.nombre_empresa::text IS DISTINCT FROM s.nombre_empresa::text
+            OR v_g.descripcion_empresa::text IS DISTINCT FROM v_f.descripcion_empresa::text
+            AND v_g.descripcion_empresa::text IS DISTINCT FROM s.descripcion_empresa::text
+            OR v_g.direccion::text IS DISTINCT FROM v_f.direccion::text AND v_g.direccion::text IS DISTINCT FROM s.direccion::text
+            OR v_g.ciudad::text IS DISTINCT FROM v_f.ciudad::text AND v_g.ciudad::text IS DISTINCT FROM s.ciudad::text
+            OR v_g.pais::text IS DISTINCT FROM v_f.pais::text AND v_g.pais::text IS DISTINCT FROM s.pais::text
+            OR v_g.latitud::text IS DISTINCT FROM v_f.latitud::text AND v_g.latitud::text IS DISTINCT FROM s.latitud::text
+            OR v_g.longitud::text IS DISTINCT FROM v_f.longitud::text AND v_g.longitud::text IS DISTINCT FROM s.longitud::text
+            OR v_g.estado::text IS DISTINCT FROM v_f.estado::text AND v_g.estado::text IS DISTINCT FROM s.estado::text
+            OR v_g.tiene_consentimiento::text IS DISTINCT FROM v_f.tiene_consentimiento::text
+            AND v_g.tiene_consentimiento::text IS DISTINCT FROM s.tiene_consentimiento::text
+            OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text AND v_g.creado_at::text IS DISTINCT FROM s.creado_at::text
+            OR v_g.actualizado_at::text IS DISTINCT FROM v_f.actualizado_at::text
+            AND v_g.actualizado_at::text IS DISTINCT FROM s.actualizado_at::text) THEN
+            -- un disparador de la tabla legacy cambió algo más: eso vuelve aquí
+            UPDATE public.proveedores t SET id = CASE WHEN v_g.id::text IS DISTINCT FROM v_f.id::text THEN v_g.id ELSE t.id END,
+              telefono = CASE WHEN v_g.telefono::text IS DISTINCT FROM v_f.telefono::text THEN v_g.telefono ELSE t.telefono END,
+              nombre = CASE WHEN v_g.nombre::text IS DISTINCT FROM v_f.nombre::text THEN v_g.nombre ELSE t.nombre END,
+              email = CASE WHEN v_g.email::text IS DISTINCT FROM v_f.email::text THEN v_g.email ELSE t.email END,
+              nombre_empresa = CASE WHEN v_g.nombre_empresa::text IS DISTINCT FROM v_f.nombre_empresa::text
+              THEN v_g.nombre_empresa ELSE t.nombre_empresa END, descripcion_empresa = CASE
+              WHEN v_g.descripcion_empresa::text IS DISTINCT FROM v_f.descripcion_empresa::text THEN v_g.descripcion_empresa
+              ELSE t.descripcion_empresa END, direccion = CASE WHEN v_g.direccion::text IS DISTINCT FROM v_f.direccion::text
+              THEN v_g.direccion ELSE t.direccion END, ciudad = CASE WHEN v_g.ciudad::text IS DISTINCT FROM v_f.ciudad::text
+              THEN v_g.ciudad ELSE t.ciudad END, pais = CASE WHEN v_g.pais::text IS DISTINCT FROM v_f.pais::text THEN v_g.pais
+              ELSE t.pais END, latitud = CASE WHEN v_g.latitud::text IS DISTINCT FROM v_f.latitud::text THEN v_g.latitud
+              ELSE t.latitud END, longitud = CASE WHEN v_g.longitud::text IS DISTINCT FROM v_f.longitud::text THEN v_g.longitud
+              ELSE t.longitud END, estado = CASE WHEN v_g.estado::text IS DISTINCT FROM v_f.estado::text THEN v_g.estado
+              ELSE t.estado END, tiene_consentimiento = CASE
+              WHEN v_g.tiene_consentimiento::text IS DISTINCT FROM v_f.tiene_consentimiento::text THEN v_g.tiene_consentimiento
+              ELSE t.tiene_consentimiento END, creado_at = CASE WHEN v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text
+              THEN v_g.creado_at ELSE t.creado_at END, actualizado_at = CASE
+              WHEN v_g.actualizado_at::text IS DISTINCT FROM v_f.actualizado_at::text THEN v_g.actualizado_at
+              ELSE t.actualizado_at END WHERE t.id = s.id;
+          END IF;
+        END IF;
+      END IF;
+    END IF;
+    PERFORM set_config('migracion.sync', v_antes, true);
+  EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
+    IF left(v_estado, 2) IN ('53', '55', '57')
+      OR left(v_estado, 2) = '40' AND (v_firme OR v_estado <> '40001' OR v_detalle <> '') THEN
+      RAISE;
+    ELSIF left(v_estado, 2) IN ('22', '23', '54') OR v_estado = 'P0001' THEN
+      INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
+      VALUES ('proveedores', v_clave, to_jsonb(CASE p_orden WHEN 'DELETE' THEN p_vieja ELSE p_nueva END), v_estado,
+        'legacy la rechaza: ' || v_mensaje, 'sincronizacion')
+      ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
+      DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, motivo = excluded.motivo, columna = NULL;
+    ELSE
+      INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
+    VALUES ('proveedores', NULL, v_clave, p_orden, CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END, v_mensaje, v_estado);
+    END IF;
+  END;
+END $funcion$;
+
+-- CASE ... THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200.
+-- Nombra a volver la fila de proveedores que un servicio escribió. La llaman los disparadores de la tabla.
+CREATE OR REPLACE FUNCTION migracion.vuelta_proveedores() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER
+-- ningún nombre se toma de otro esquema
+SET search_path = pg_catalog, pg_temp
+-- cada fila se busca por su clave, también por un plan que se hizo con la tabla vacía
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan
+-- compilar tardaría más que la sentencia
+SET jit = off
+AS $funcion$
+#variable_conflict use_variable
+BEGIN
+  IF TG_OP = 'TRUNCATE' THEN
+    -- lo que legacy no dejaba pasar se queda
+    DELETE FROM public.users l USING migracion.v_users_proveedores f
+    WHERE l.id = f._k1 AND (CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END OR f._fusion IS NOT NULL);
+    RETURN NULL;
+  END IF;
+  PERFORM migracion.volver_proveedores(TG_OP, CASE WHEN TG_OP <> 'INSERT' THEN OLD END, CASE WHEN TG_OP <> 'DELETE' THEN NEW END);
+  RETURN NULL;
+END $funcion$;
+
+REVOKE ALL ON FUNCTION migracion.ida_users_proveedores, migracion.sinc_users_proveedores, migracion.volver_proveedores,
+  migracion.vuelta_proveedores FROM PUBLIC;
+
+CREATE TRIGGER sinc_users_proveedores_i AFTER INSERT ON public.users REFERENCING NEW TABLE AS nuevas
+  FOR EACH STATEMENT WHEN (coalesce(current_setting('migracion.sync', true),
+    '') IS DISTINCT FROM 'proveedores:' || pg_trigger_depth())
+  EXECUTE FUNCTION migracion.sinc_users_proveedores();
+
+CREATE TRIGGER sinc_users_proveedores_u AFTER UPDATE ON public.users REFERENCING OLD TABLE AS viejas NEW TABLE AS nuevas
+  FOR EACH STATEMENT WHEN (coalesce(current_setting('migracion.sync', true),
+    '') IS DISTINCT FROM 'proveedores:' || pg_trigger_depth())
+  EXECUTE FUNCTION migracion.sinc_users_proveedores();
+
+CREATE TRIGGER sinc_users_proveedores_d AFTER DELETE ON public.users REFERENCING OLD TABLE AS viejas
+  FOR EACH STATEMENT WHEN (coalesce(current_setting('migracion.sync', true),
+    '') IS DISTINCT FROM 'proveedores:' || pg_trigger_depth())
+  EXECUTE FUNCTION migracion.sinc_users_proveedores();
+
+CREATE TRIGGER sinc_users_proveedores_t AFTER TRUNCATE ON public.users
+  FOR EACH STATEMENT WHEN (coalesce(current_setting('migracion.sync', true),
+    '') IS DISTINCT FROM 'proveedores:' || pg_trigger_depth())
+  EXECUTE FUNCTION migracion.sinc_users_proveedores();
+
+CREATE TRIGGER vuelta_proveedores_i AFTER INSERT ON public.proveedores
+  FOR EACH ROW WHEN (coalesce(current_setting('migracion.sync', true), '') NOT IN ('copia', 'proveedores:' || pg_trigger_depth()))
+  EXECUTE FUNCTION migracion.vuelta_proveedores();
+
+CREATE TRIGGER vuelta_proveedores_u AFTER UPDATE ON public.proveedores
+  FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.* AND coalesce(current_setting('migracion.sync', true), '') NOT IN ('copia',
+    'proveedores:' || pg_trigger_depth()))
+  EXECUTE FUNCTION migracion.vuelta_proveedores();
+
+CREATE TRIGGER vuelta_proveedores_d AFTER DELETE ON public.proveedores
+  FOR EACH ROW WHEN (coalesce(current_setting('migracion.sync', true), '') NOT IN ('copia', 'proveedores:' || pg_trigger_depth()))
+  EXECUTE FUNCTION migracion.vuelta_proveedores();
+
+CREATE TRIGGER vuelta_proveedores_t AFTER TRUNCATE ON public.proveedores
+  FOR EACH STATEMENT WHEN (coalesce(current_setting('migracion.sync', true), '') NOT IN ('copia',
+    'proveedores:' || pg_trigger_depth()))
+  EXECUTE FUNCTION migracion.vuelta_proveedores();

@@ -1,0 +1,203 @@
+-- Meta: lo que se escriba en users llega a clientes, y al revés, en la misma transacción. Lo que no puede ir espera en
+--   migracion.pendiente o queda en migracion.cuarentena, y la escritura del servicio vale.
+-- Necesita: la vista y las funciones de fase2, y ser dueño de las tablas con disparadores o tener TRIGGER en ellas.
+-- Bloqueo: SHARE ROW EXCLUSIVE en cada tabla, un disparador por transacción (60 intentos de 50 ms); quien escribe mientras,
+--   espera. Sus funciones bloquean filas como se lee en cada una.
+-- Deshacer: fase2 --tags rollback; apagarla sin bloquear nada: estado --tags sincronizacion -e sincronizacion=no.
+-- Repetir: las funciones sí; un disparador que ya está, no: la fase los compara y hace solo lo que falta.
+
+-- CASE ... THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200.
+-- Deja en clientes las filas legacy de esas claves (p_k) como dice la vista, y a sus gemelas de antes (p_m); lo que no puede
+--   ahora, en pendiente. p_entera: puede cambiar quién se fusiona; p_derivadas: solo lo que viene de otra tabla. La llaman los
+--   disparadores de users, los de quien se lee, y el drenaje.
+CREATE OR REPLACE FUNCTION migracion.ida_users_clientes(
+  p_k1 uuid[], p_m1 uuid[], p_entera boolean, p_derivadas boolean) RETURNS void
+LANGUAGE plpgsql SECURITY INVOKER
+AS $funcion$
+#variable_conflict use_variable
+DECLARE
+  v_modo text; v_tope integer; v_antes text := coalesce(current_setting('migracion.sync', true), '');
+  v_firme boolean := current_setting('transaction_isolation') = 'read committed';
+  v_hecho boolean := false; v_nace boolean := false;
+  v_estado text; v_mensaje text; v_detalle text; v_f record; v_t record;
+BEGIN
+  SELECT s.modo, s.propagacion INTO v_modo, v_tope FROM migracion.sincronizacion s WHERE s.tabla_origen = 'users'
+    AND s.tabla_destino = 'clientes';
+  IF v_modo IS NULL OR coalesce(cardinality(p_k1), 0) = 0 THEN RETURN; END IF;
+  IF v_modo <> 'si' THEN
+    INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+    SELECT 'users', 'clientes', k._k1::text, jsonb_build_array(k._m1), 'apagada', NULL FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+    RETURN;
+  END IF;
+  IF v_firme THEN
+    -- primero lo que la vista lee y quien escribe no tiene; cada bloqueo espera, y la sentencia siguiente lee lo confirmado
+    PERFORM 1 FROM public.customers c WHERE c.phone_number = ANY (ARRAY(SELECT l.phone_number FROM public.users l
+      JOIN unnest(p_k1, p_m1) AS k(_k1, _m1) ON l.id = k._k1)) ORDER BY c.id FOR KEY SHARE OF c;
+    PERFORM 1 FROM public.customers c WHERE c.id = ANY (p_m1::uuid[]) ORDER BY c.id FOR KEY SHARE OF c;
+    PERFORM 1 FROM public.clientes t WHERE t.id = ANY (p_m1) ORDER BY t.id FOR NO KEY UPDATE OF t;
+  ELSE
+    -- lo que su foto no ve lo mira el drenaje
+    INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+    SELECT 'users', 'clientes', k._k1::text, jsonb_build_array(k._m1), 'aislamiento', NULL FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+  END IF;
+  IF EXISTS (SELECT FROM migracion.pendiente p WHERE p.tabla_origen = 'clientes'
+    AND p.clave = ANY (ARRAY(SELECT k._m1::text FROM unnest(p_k1, p_m1) AS k(_k1, _m1)))) THEN
+    IF v_firme THEN
+      INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+    SELECT 'users', 'clientes', k._k1::text, jsonb_build_array(k._m1), 'espera a la otra', NULL
+      FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+    END IF;
+    RETURN;
+  END IF;
+  BEGIN
+    IF cardinality(p_k1) = 1 THEN
+      SELECT f._clave, CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AS _entra, f.id, f.telefono,
+        f.nombre_completo, f.ciudad, f.estado, f.tiene_consentimiento, f.creado_at, f.actualizado_at INTO v_f
+        FROM migracion.v_users_clientes f WHERE f._k1 = p_k1[1];
+      IF FOUND AND v_f._entra AND v_f.id = p_m1[1] AND NOT EXISTS (SELECT FROM migracion.cuarentena c
+        WHERE c.tabla_origen = 'users'
+        AND c.estado <> 'resuelta' AND c.clave = v_f._clave)
+        AND NOT EXISTS (SELECT FROM migracion.fusion m WHERE m.tabla_origen = 'users' AND m.tabla_destino = 'clientes'
+          AND m.clave = v_f._clave)
+        AND NOT EXISTS (SELECT FROM migracion.cuarentena c, unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE c.tabla_origen = 'clientes'
+          AND c.estado <> 'resuelta' AND c.clave = k._m1::text) THEN
+        SELECT true AS _esta, t.id, t.telefono, t.nombre_completo, t.ciudad, t.estado, t.tiene_consentimiento, t.creado_at,
+          t.actualizado_at INTO v_t FROM public.clientes t WHERE t.id = p_m1[1];
+        v_hecho := true; v_nace := v_t._esta IS NULL;
+        IF v_nace THEN
+          BEGIN
+            PERFORM set_config('migracion.sync', 'clientes:' || pg_trigger_depth(), true);
+            INSERT INTO public.clientes (id, telefono, nombre_completo, ciudad, estado, tiene_consentimiento, creado_at,
+              actualizado_at) VALUES (v_f.id, v_f.telefono, v_f.nombre_completo, v_f.ciudad, v_f.estado, v_f.tiene_consentimiento,
+              v_f.creado_at, v_f.actualizado_at);
+            PERFORM set_config('migracion.sync', v_antes, true);
+          EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
+            v_hecho := false; v_nace := false;
+          END;
+        ELSE
+          IF ROW(v_t.telefono, v_t.nombre_completo, v_t.ciudad, v_t.estado, v_t.tiene_consentimiento, v_t.creado_at,
+            v_t.actualizado_at)::record *<> ROW(v_f.telefono, v_f.nombre_completo, v_f.ciudad, v_f.estado,
+            v_f.tiene_consentimiento, v_f.creado_at, v_f.actualizado_at)::record THEN
+            BEGIN
+              PERFORM set_config('migracion.sync', 'clientes:' || pg_trigger_depth(), true);
+              UPDATE public.clientes t SET telefono = v_f.telefono, nombre_completo = v_f.nombre_completo, ciudad = v_f.ciudad,
+                estado = v_f.estado, tiene_consentimiento = v_f.tiene_consentimiento, creado_at = v_f.creado_at,
+                actualizado_at = v_f.actualizado_at WHERE t.id = p_m1[1];
+              PERFORM set_config('migracion.sync', v_antes, true);
+            EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
+              v_hecho := false;
+            END;
+          END IF;
+        END IF;
+      END IF;
+    END IF;
+    IF NOT v_hecho THEN
+      PERFORM set_config('migracion.sync', 'clientes:' || pg_trigger_depth(), true);
+      -- lo que la sincronización lleva puede salir con la fila de la que depende; lo demás la retiene
+      PERFORM set_config('migracion.lleva', coalesce((SELECT jsonb_agg(DISTINCT jsonb_build_array('public',
+        m.tabla_destino))::text FROM migracion.sincronizacion m), '[]'), true);
+      -- lo que un servicio borró se va sin más, si nada cuelga de ello y no estaba retenido
+      IF NOT EXISTS (SELECT FROM pg_trigger g JOIN pg_constraint x ON x.oid = g.tgconstraint AND x.confrelid = g.tgrelid
+        WHERE g.tgrelid = 'public.clientes'::regclass AND g.tgisinternal) THEN
+        DELETE FROM public.clientes t USING unnest(p_k1, p_m1) AS k(_k1, _m1)
+        WHERE t.id = k._m1 AND NOT EXISTS (SELECT FROM public.users l WHERE l.id = k._k1)
+          AND NOT (EXISTS (SELECT 1 FROM migracion.v_customers_clientes f WHERE f.id = t.id
+          AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END))
+          AND NOT EXISTS (SELECT FROM migracion.cuarentena c WHERE c.tabla_origen = 'users' AND c.estado <> 'resuelta'
+          AND c.clave = k._k1::text);
+      END IF;
+      PERFORM migracion.llevar_users_clientes(coalesce(array_agg(k._k1), '{}'), 'sincronizacion')
+      FROM (SELECT DISTINCT k._k1 FROM unnest(p_k1, p_m1) AS k(_k1, _m1)) k
+        WHERE NOT (NOT EXISTS (SELECT FROM public.users l WHERE l.id = k._k1));
+      PERFORM migracion.quitar_clientes(coalesce(array_agg(t.id), '{}'), 'sincronizacion')
+      FROM public.clientes t WHERE t.id = ANY (p_m1) AND NOT (EXISTS (SELECT 1 FROM migracion.v_customers_clientes f
+        WHERE f.id = t.id AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END)
+        OR EXISTS (SELECT 1 FROM migracion.v_users_clientes f WHERE f.id = t.id
+        AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END))
+      HAVING count(*) > 0;
+      UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
+      FROM unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE c.tabla_origen = 'users' AND c.estado <> 'resuelta' AND c.clave = k._k1::text
+        AND NOT EXISTS (SELECT FROM public.users l WHERE l.id = k._k1);
+      DELETE FROM migracion.fusion m USING unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE m.tabla_origen = 'users'
+        AND m.tabla_destino = 'clientes' AND m.clave = k._k1::text
+        AND NOT EXISTS (SELECT FROM migracion.v_users_clientes f WHERE f._k1 = k._k1 AND f._fusion IS NOT NULL);
+      -- la vista la deja pasar y no está: falta su padre todavía
+      INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+    SELECT 'users', 'clientes', k._k1::text, jsonb_build_array(k._m1), 'falta la fila de la que depende', NULL
+      FROM (SELECT DISTINCT k._k1, k._m1 FROM unnest(p_k1, p_m1) AS k(_k1, _m1)) k JOIN migracion.v_users_clientes f
+      ON f._k1 = k._k1 WHERE CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
+      AND NOT EXISTS (SELECT FROM public.clientes t WHERE t.id = f.id)
+      AND NOT EXISTS (SELECT FROM migracion.cuarentena c WHERE c.tabla_origen = 'users' AND c.estado <> 'resuelta'
+      AND c.clave = f._clave);
+      PERFORM set_config('migracion.sync', v_antes, true);
+    END IF;
+  EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
+    -- lo que retiene otro, o falta de recursos, es de quien escribe; también lo que decide SERIALIZABLE (lleva detalle)
+    IF left(v_estado, 2) IN ('53', '55', '57')
+      OR left(v_estado, 2) = '40' AND (v_firme OR v_estado <> '40001' OR v_detalle <> '') THEN
+      RAISE;
+    END IF;
+    INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+    SELECT 'users', 'clientes', k._k1::text, jsonb_build_array(k._m1), v_mensaje, v_estado FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+    RETURN;
+  END;
+  IF v_hecho AND NOT v_nace AND NOT p_entera THEN RETURN; END IF;
+END $funcion$;
+
+-- Nombra las filas de users que una sentencia tocó y llama a ida. La llaman los disparadores de users.
+CREATE OR REPLACE FUNCTION migracion.sinc_users_clientes() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER
+-- ningún nombre se toma de otro esquema
+SET search_path = pg_catalog, pg_temp
+-- cada fila se busca por su clave, también por un plan que se hizo con la tabla vacía
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan
+-- compilar tardaría más que la sentencia
+SET jit = off
+AS $funcion$
+#variable_conflict use_variable
+DECLARE
+  p_k1 uuid[]; p_m1 uuid[]; v_entera boolean := TG_OP <> 'UPDATE';
+BEGIN
+  IF TG_OP = 'TRUNCATE' THEN
+    SELECT array_agg(k._k1), array_agg(k._m1) INTO p_k1, p_m1 FROM (SELECT t.id::uuid AS _k1, t.id AS _m1
+      FROM public.clientes t) k;
+  ELSIF TG_OP = 'INSERT' THEN
+    SELECT array_agg(k._k1), array_agg(k._m1) INTO p_k1, p_m1 FROM (SELECT n.id AS _k1, n.id AS _m1 FROM nuevas n
+      WHERE n.user_type::text = 'client') k;
+  ELSIF TG_OP = 'DELETE' THEN
+    SELECT array_agg(k._k1), array_agg(k._m1) INTO p_k1, p_m1 FROM (SELECT o.id AS _k1, o.id AS _m1 FROM viejas o
+      WHERE o.user_type::text = 'client') k;
+  ELSE
+    SELECT array_agg(k._k1), array_agg(k._m1) INTO p_k1, p_m1 FROM (SELECT o.id AS _k1, o.id AS _m1 FROM viejas o
+      WHERE o.user_type::text = 'client' UNION SELECT n.id AS _k1, n.id AS _m1 FROM nuevas n
+      WHERE n.user_type::text = 'client') k;
+    v_entera := EXISTS (SELECT o.id, o.phone_number, o.user_type FROM viejas o EXCEPT SELECT n.id, n.phone_number, n.user_type
+      FROM nuevas n);
+  END IF;
+  IF p_k1 IS NULL THEN RETURN NULL; END IF;
+  PERFORM migracion.ida_users_clientes(p_k1, p_m1, v_entera, false);
+  RETURN NULL;
+END $funcion$;
+
+REVOKE ALL ON FUNCTION migracion.ida_users_clientes, migracion.sinc_users_clientes FROM PUBLIC;
+
+CREATE TRIGGER sinc_users_clientes_i AFTER INSERT ON public.users REFERENCING NEW TABLE AS nuevas
+  FOR EACH STATEMENT WHEN (coalesce(current_setting('migracion.sync', true),
+    '') IS DISTINCT FROM 'clientes:' || pg_trigger_depth())
+  EXECUTE FUNCTION migracion.sinc_users_clientes();
+
+CREATE TRIGGER sinc_users_clientes_u AFTER UPDATE ON public.users REFERENCING OLD TABLE AS viejas NEW TABLE AS nuevas
+  FOR EACH STATEMENT WHEN (coalesce(current_setting('migracion.sync', true),
+    '') IS DISTINCT FROM 'clientes:' || pg_trigger_depth())
+  EXECUTE FUNCTION migracion.sinc_users_clientes();
+
+CREATE TRIGGER sinc_users_clientes_d AFTER DELETE ON public.users REFERENCING OLD TABLE AS viejas
+  FOR EACH STATEMENT WHEN (coalesce(current_setting('migracion.sync', true),
+    '') IS DISTINCT FROM 'clientes:' || pg_trigger_depth())
+  EXECUTE FUNCTION migracion.sinc_users_clientes();
+
+CREATE TRIGGER sinc_users_clientes_t AFTER TRUNCATE ON public.users
+  FOR EACH STATEMENT WHEN (coalesce(current_setting('migracion.sync', true),
+    '') IS DISTINCT FROM 'clientes:' || pg_trigger_depth())
+  EXECUTE FUNCTION migracion.sinc_users_clientes();

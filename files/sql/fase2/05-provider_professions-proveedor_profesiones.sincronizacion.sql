@@ -1,0 +1,475 @@
+-- Meta: lo que se escriba en provider_professions llega a proveedor_profesiones, y al revés, en la misma transacción. Lo que no
+--   puede ir espera en migracion.pendiente o queda en migracion.cuarentena, y la escritura del servicio vale.
+-- Necesita: la vista y las funciones de fase2, y ser dueño de las tablas con disparadores o tener TRIGGER en ellas.
+-- Bloqueo: SHARE ROW EXCLUSIVE en cada tabla, un disparador por transacción (60 intentos de 50 ms); quien escribe mientras,
+--   espera. Sus funciones bloquean filas como se lee en cada una.
+-- Deshacer: fase2 --tags rollback; apagarla sin bloquear nada: estado --tags sincronizacion -e sincronizacion=no.
+-- Repetir: las funciones sí; un disparador que ya está, no: la fase los compara y hace solo lo que falta.
+
+-- CASE ... THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200.
+-- Deja en proveedor_profesiones las filas legacy de esas claves (p_k) como dice la vista, y a sus gemelas de antes (p_m); lo que
+--   no puede ahora, en pendiente. p_entera: puede cambiar quién se fusiona; p_derivadas: solo lo que viene de otra tabla. La
+--   llaman los disparadores de provider_professions, los de quien se lee, y el drenaje.
+CREATE OR REPLACE FUNCTION migracion.ida_provider_professions_proveedor_profesiones(
+  p_k1 uuid[], p_k2 integer[], p_m1 uuid[], p_m2 integer[], p_entera boolean, p_derivadas boolean) RETURNS void
+LANGUAGE plpgsql SECURITY INVOKER
+AS $funcion$
+#variable_conflict use_variable
+DECLARE
+  v_modo text; v_tope integer; v_antes text := coalesce(current_setting('migracion.sync', true), '');
+  v_firme boolean := current_setting('transaction_isolation') = 'read committed';
+  v_hecho boolean := false; v_nace boolean := false;
+  v_estado text; v_mensaje text; v_detalle text; v_f record; v_t record;
+BEGIN
+  SELECT s.modo, s.propagacion INTO v_modo, v_tope FROM migracion.sincronizacion s WHERE s.tabla_origen = 'provider_professions'
+    AND s.tabla_destino = 'proveedor_profesiones';
+  IF v_modo IS NULL OR coalesce(cardinality(p_k1), 0) = 0 THEN RETURN; END IF;
+  IF v_modo <> 'si' THEN
+    INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+    SELECT 'provider_professions', 'proveedor_profesiones', k._k1::text || '|' || k._k2::text, jsonb_build_array(k._m1, k._m2),
+      'apagada', NULL FROM unnest(p_k1, p_k2, p_m1, p_m2) AS k(_k1, _k2, _m1, _m2);
+    RETURN;
+  END IF;
+  IF v_firme THEN
+    -- primero lo que la vista lee y quien escribe no tiene; cada bloqueo espera, y la sentencia siguiente lee lo confirmado
+    PERFORM 1 FROM public.users p WHERE p.id IN (SELECT DISTINCT l.provider_id FROM public.provider_professions l
+      WHERE (l.provider_id, l.profession_id) IN (SELECT k._k1, k._k2
+      FROM unnest(p_k1, p_k2, p_m1, p_m2) AS k(_k1, _k2, _m1, _m2))) ORDER BY p.id FOR SHARE OF p;
+    PERFORM 1 FROM public.professions p WHERE p.id IN (SELECT DISTINCT l.profession_id FROM public.provider_professions l
+      WHERE (l.provider_id, l.profession_id) IN (SELECT k._k1, k._k2
+      FROM unnest(p_k1, p_k2, p_m1, p_m2) AS k(_k1, _k2, _m1, _m2))) ORDER BY p.id FOR SHARE OF p;
+    PERFORM 1 FROM public.proveedor_profesiones t WHERE (t.proveedor_id, t.profesion_id) IN (SELECT k._m1, k._m2
+      FROM unnest(p_k1, p_k2, p_m1, p_m2) AS k(_k1, _k2, _m1, _m2)) ORDER BY t.proveedor_id, t.profesion_id
+      FOR NO KEY UPDATE OF t;
+  ELSE
+    -- lo que su foto no ve lo mira el drenaje
+    INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+    SELECT 'provider_professions', 'proveedor_profesiones', k._k1::text || '|' || k._k2::text, jsonb_build_array(k._m1, k._m2),
+      'aislamiento', NULL FROM unnest(p_k1, p_k2, p_m1, p_m2) AS k(_k1, _k2, _m1, _m2);
+  END IF;
+  IF EXISTS (SELECT FROM migracion.pendiente p WHERE p.tabla_origen = 'proveedor_profesiones'
+    AND p.clave = ANY (ARRAY(SELECT t.id::text FROM public.proveedor_profesiones t
+      WHERE (t.proveedor_id, t.profesion_id) IN (SELECT k._m1, k._m2
+      FROM unnest(p_k1, p_k2, p_m1, p_m2) AS k(_k1, _k2, _m1, _m2))))) THEN
+    IF v_firme THEN
+      INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+    SELECT 'provider_professions', 'proveedor_profesiones', k._k1::text || '|' || k._k2::text, jsonb_build_array(k._m1, k._m2),
+      'espera a la otra', NULL FROM unnest(p_k1, p_k2, p_m1, p_m2) AS k(_k1, _k2, _m1, _m2);
+    END IF;
+    RETURN;
+  END IF;
+  BEGIN
+    IF cardinality(p_k1) = 1 THEN
+      SELECT f._clave, CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AS _entra, f.proveedor_id,
+        f.profesion_id, f.especialidad, f.anos_experiencia, f.certificaciones, f.es_principal, f.estado_verificacion, f.creado_at
+        INTO v_f FROM migracion.v_provider_professions_proveedor_profesiones f WHERE f._k1 = p_k1[1] AND f._k2 = p_k2[1];
+      IF FOUND AND v_f._entra AND v_f.proveedor_id = p_m1[1] AND v_f.profesion_id = p_m2[1]
+        AND NOT EXISTS (SELECT FROM migracion.cuarentena c WHERE c.tabla_origen = 'provider_professions'
+        AND c.estado <> 'resuelta' AND c.clave = v_f._clave)
+        AND NOT EXISTS (SELECT FROM migracion.fusion m WHERE m.tabla_origen = 'provider_professions'
+          AND m.tabla_destino = 'proveedor_profesiones' AND m.clave = v_f._clave) THEN
+        SELECT true AS _esta, t.proveedor_id, t.profesion_id, t.especialidad, t.anos_experiencia, t.certificaciones,
+          t.es_principal, t.estado_verificacion, t.creado_at INTO v_t FROM public.proveedor_profesiones t
+          WHERE t.proveedor_id = p_m1[1] AND t.profesion_id = p_m2[1];
+        v_hecho := true; v_nace := v_t._esta IS NULL;
+        IF v_nace THEN
+          BEGIN
+            PERFORM set_config('migracion.sync', 'proveedor_profesiones:' || pg_trigger_depth(), true);
+            INSERT INTO public.proveedor_profesiones (proveedor_id, profesion_id, especialidad, anos_experiencia, certificaciones,
+              es_principal, estado_verificacion, creado_at) VALUES (v_f.proveedor_id, v_f.profesion_id, v_f.especialidad,
+              v_f.anos_experiencia, v_f.certificaciones, v_f.es_principal, v_f.estado_verificacion, v_f.creado_at);
+            PERFORM set_config('migracion.sync', v_antes, true);
+          EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
+            v_hecho := false; v_nace := false;
+          END;
+        ELSE
+          IF ROW(v_t.especialidad, v_t.anos_experiencia, v_t.certificaciones, v_t.es_principal, v_t.estado_verificacion,
+            v_t.creado_at)::record *<> ROW(v_f.especialidad, v_f.anos_experiencia, v_f.certificaciones, v_f.es_principal,
+            v_f.estado_verificacion, v_f.creado_at)::record THEN
+            BEGIN
+              PERFORM set_config('migracion.sync', 'proveedor_profesiones:' || pg_trigger_depth(), true);
+              UPDATE public.proveedor_profesiones t SET especialidad = v_f.especialidad, anos_experiencia = v_f.anos_experiencia,
+                certificaciones = v_f.certificaciones, es_principal = v_f.es_principal,
+                estado_verificacion = v_f.estado_verificacion, creado_at = v_f.creado_at WHERE t.proveedor_id = p_m1[1]
+                AND t.profesion_id = p_m2[1];
+              PERFORM set_config('migracion.sync', v_antes, true);
+            EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
+              v_hecho := false;
+            END;
+          END IF;
+        END IF;
+      END IF;
+    END IF;
+    IF NOT v_hecho THEN
+      PERFORM set_config('migracion.sync', 'proveedor_profesiones:' || pg_trigger_depth(), true);
+      -- lo que la sincronización lleva puede salir con la fila de la que depende; lo demás la retiene
+      PERFORM set_config('migracion.lleva', coalesce((SELECT jsonb_agg(DISTINCT jsonb_build_array('public',
+        m.tabla_destino))::text FROM migracion.sincronizacion m), '[]'), true);
+      -- lo que un servicio borró se va sin más, si nada cuelga de ello y no estaba retenido
+      IF NOT EXISTS (SELECT FROM pg_trigger g JOIN pg_constraint x ON x.oid = g.tgconstraint AND x.confrelid = g.tgrelid
+        WHERE g.tgrelid = 'public.proveedor_profesiones'::regclass AND g.tgisinternal) THEN
+        DELETE FROM public.proveedor_profesiones t USING unnest(p_k1, p_k2, p_m1, p_m2) AS k(_k1, _k2, _m1, _m2)
+        WHERE t.proveedor_id = k._m1 AND t.profesion_id = k._m2 AND NOT EXISTS (SELECT FROM public.provider_professions l
+          WHERE l.provider_id = k._k1 AND l.profession_id = k._k2)
+          AND NOT EXISTS (SELECT FROM migracion.cuarentena c WHERE c.tabla_origen = 'provider_professions'
+          AND c.estado <> 'resuelta' AND c.clave = k._k1::text || '|' || k._k2::text);
+      END IF;
+      PERFORM migracion.llevar_provider_professions_proveedor_profesiones(coalesce(array_agg(k._k1), '{}'),
+        coalesce(array_agg(k._k2), '{}'), 'sincronizacion')
+      FROM (SELECT DISTINCT k._k1, k._k2 FROM unnest(p_k1, p_k2, p_m1, p_m2) AS k(_k1, _k2, _m1, _m2)) k
+        WHERE NOT (NOT EXISTS (SELECT FROM public.provider_professions l WHERE l.provider_id = k._k1
+        AND l.profession_id = k._k2));
+      PERFORM migracion.quitar_proveedor_profesiones(coalesce(array_agg(t.proveedor_id), '{}'),
+        coalesce(array_agg(t.profesion_id), '{}'), 'sincronizacion')
+      FROM public.proveedor_profesiones t WHERE (t.proveedor_id, t.profesion_id) IN (SELECT k._m1, k._m2
+        FROM unnest(p_k1, p_k2, p_m1, p_m2) AS k(_k1, _k2, _m1, _m2))
+        AND NOT (EXISTS (SELECT 1 FROM migracion.v_provider_professions_proveedor_profesiones f
+        WHERE f.proveedor_id = t.proveedor_id AND f.profesion_id = t.profesion_id
+        AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END))
+      HAVING count(*) > 0;
+      UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
+      FROM unnest(p_k1, p_k2, p_m1, p_m2) AS k(_k1, _k2, _m1, _m2) WHERE c.tabla_origen = 'provider_professions'
+        AND c.estado <> 'resuelta' AND c.clave = k._k1::text || '|' || k._k2::text
+        AND NOT EXISTS (SELECT FROM public.provider_professions l WHERE l.provider_id = k._k1 AND l.profession_id = k._k2);
+      DELETE FROM migracion.fusion m USING unnest(p_k1, p_k2, p_m1, p_m2) AS k(_k1, _k2, _m1, _m2)
+        WHERE m.tabla_origen = 'provider_professions' AND m.tabla_destino = 'proveedor_profesiones'
+        AND m.clave = k._k1::text || '|' || k._k2::text
+        AND NOT EXISTS (SELECT FROM migracion.v_provider_professions_proveedor_profesiones f WHERE f._k1 = k._k1 AND f._k2 = k._k2
+          AND f._fusion IS NOT NULL);
+      -- la vista la deja pasar y no está: falta su padre todavía
+      INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+    SELECT 'provider_professions', 'proveedor_profesiones', k._k1::text || '|' || k._k2::text, jsonb_build_array(k._m1, k._m2),
+      'falta la fila de la que depende', NULL FROM (SELECT DISTINCT k._k1, k._k2, k._m1, k._m2
+      FROM unnest(p_k1, p_k2, p_m1, p_m2) AS k(_k1, _k2, _m1, _m2)) k
+      JOIN migracion.v_provider_professions_proveedor_profesiones f ON f._k1 = k._k1 AND f._k2 = k._k2
+      WHERE CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
+      AND NOT EXISTS (SELECT FROM public.proveedor_profesiones t WHERE t.proveedor_id = f.proveedor_id
+      AND t.profesion_id = f.profesion_id) AND NOT EXISTS (SELECT FROM migracion.cuarentena c
+      WHERE c.tabla_origen = 'provider_professions' AND c.estado <> 'resuelta' AND c.clave = f._clave);
+      PERFORM set_config('migracion.sync', v_antes, true);
+    END IF;
+  EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
+    -- lo que retiene otro, o falta de recursos, es de quien escribe; también lo que decide SERIALIZABLE (lleva detalle)
+    IF left(v_estado, 2) IN ('53', '55', '57')
+      OR left(v_estado, 2) = '40' AND (v_firme OR v_estado <> '40001' OR v_detalle <> '') THEN
+      RAISE;
+    END IF;
+    INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+    SELECT 'provider_professions', 'proveedor_profesiones', k._k1::text || '|' || k._k2::text, jsonb_build_array(k._m1, k._m2),
+      v_mensaje, v_estado FROM unnest(p_k1, p_k2, p_m1, p_m2) AS k(_k1, _k2, _m1, _m2);
+    RETURN;
+  END;
+  IF v_hecho AND NOT v_nace AND NOT p_entera THEN RETURN; END IF;
+END $funcion$;
+
+-- Nombra las filas de provider_professions que una sentencia tocó y llama a ida. La llaman los disparadores de
+--   provider_professions.
+CREATE OR REPLACE FUNCTION migracion.sinc_provider_professions_proveedor_profesiones() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER
+-- ningún nombre se toma de otro esquema
+SET search_path = pg_catalog, pg_temp
+-- cada fila se busca por su clave, también por un plan que se hizo con la tabla vacía
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan
+-- compilar tardaría más que la sentencia
+SET jit = off
+AS $funcion$
+#variable_conflict use_variable
+DECLARE
+  p_k1 uuid[]; p_k2 integer[]; p_m1 uuid[]; p_m2 integer[]; v_entera boolean := TG_OP <> 'UPDATE';
+BEGIN
+  IF TG_OP = 'TRUNCATE' THEN
+    SELECT array_agg(k._k1), array_agg(k._k2), array_agg(k._m1), array_agg(k._m2) INTO p_k1, p_k2, p_m1, p_m2
+      FROM (SELECT t.proveedor_id::uuid AS _k1, t.profesion_id::integer AS _k2, t.proveedor_id AS _m1, t.profesion_id AS _m2
+      FROM public.proveedor_profesiones t) k;
+  ELSIF TG_OP = 'INSERT' THEN
+    SELECT array_agg(k._k1), array_agg(k._k2), array_agg(k._m1), array_agg(k._m2) INTO p_k1, p_k2, p_m1, p_m2
+      FROM (SELECT n.provider_id AS _k1, n.profession_id AS _k2, n.provider_id AS _m1, n.profession_id::integer AS _m2
+      FROM nuevas n) k;
+  ELSIF TG_OP = 'DELETE' THEN
+    SELECT array_agg(k._k1), array_agg(k._k2), array_agg(k._m1), array_agg(k._m2) INTO p_k1, p_k2, p_m1, p_m2
+      FROM (SELECT o.provider_id AS _k1, o.profession_id AS _k2, o.provider_id AS _m1, o.profession_id::integer AS _m2
+      FROM viejas o) k;
+  ELSE
+    SELECT array_agg(k._k1), array_agg(k._k2), array_agg(k._m1), array_agg(k._m2) INTO p_k1, p_k2, p_m1, p_m2
+      FROM (SELECT o.provider_id AS _k1, o.profession_id AS _k2, o.provider_id AS _m1, o.profession_id::integer AS _m2
+      FROM viejas o UNION SELECT n.provider_id AS _k1, n.profession_id AS _k2, n.provider_id AS _m1,
+      n.profession_id::integer AS _m2 FROM nuevas n) k;
+  END IF;
+  IF p_k1 IS NULL THEN RETURN NULL; END IF;
+  -- las que comparten clave en español: una gana
+  SELECT array_agg(k._k1), array_agg(k._k2), array_agg(k._m1), array_agg(k._m2) INTO p_k1, p_k2, p_m1, p_m2
+    FROM (SELECT k._k1, k._k2, k._m1, k._m2 FROM unnest(p_k1, p_k2, p_m1, p_m2) AS k(_k1, _k2, _m1, _m2)
+    UNION SELECT l.provider_id AS _k1, l.profession_id AS _k2, l.provider_id AS _m1, l.profession_id::integer AS _m2
+      FROM public.provider_professions l JOIN unnest(p_k1, p_k2, p_m1, p_m2) AS k(_k1, _k2, _m1, _m2)
+      ON l.provider_id = k._m1::uuid AND l.profession_id = k._m2::integer) k;
+  PERFORM migracion.ida_provider_professions_proveedor_profesiones(p_k1, p_k2, p_m1, p_m2, v_entera, false);
+  RETURN NULL;
+END $funcion$;
+
+-- CASE ... THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200.
+-- Lleva a las tablas legacy lo que un servicio escribió en una fila de proveedor_profesiones: p_vieja y p_nueva son la fila antes
+--   y después. La llaman los disparadores de la tabla y el drenaje.
+CREATE OR REPLACE FUNCTION migracion.volver_proveedor_profesiones(
+  p_orden text, p_vieja public.proveedor_profesiones, p_nueva public.proveedor_profesiones) RETURNS void
+LANGUAGE plpgsql SECURITY INVOKER
+AS $funcion$
+#variable_conflict use_variable
+DECLARE
+  v_modos text[]; v_antes text := coalesce(current_setting('migracion.sync', true),
+    ''); v_clave text; v_hay boolean := false; v_vez integer := 0; v_casa integer := 0;
+  v_estado text; v_mensaje text; v_detalle text; v_poner jsonb := '{}'; v_f record; v_g record; s public.proveedor_profesiones;
+  v_firme boolean := current_setting('transaction_isolation') = 'read committed';
+BEGIN
+  SELECT array_agg(m.modo) INTO v_modos FROM migracion.sincronizacion m
+  WHERE m.tabla_destino = 'proveedor_profesiones' AND ((m.tabla_origen = 'provider_professions'));
+  IF v_modos IS NULL THEN RETURN; END IF;
+  v_clave := CASE p_orden WHEN 'INSERT' THEN p_nueva.id::text ELSE p_vieja.id::text END;
+  IF v_modos && ARRAY['no', 'claves'] THEN
+    INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
+    VALUES ('proveedor_profesiones', NULL, v_clave, p_orden, CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END,
+      'apagada', NULL);
+    RETURN;
+  END IF;
+  BEGIN
+    s := p_nueva;
+    IF v_casa = 0 AND p_orden <> 'INSERT' THEN
+      FOR v_vez IN 1 .. 40 LOOP
+        PERFORM 1 FROM public.provider_professions l WHERE l.provider_id = (p_vieja.proveedor_id)::uuid
+          AND l.profession_id = (p_vieja.profesion_id)::integer FOR NO KEY UPDATE OF l SKIP LOCKED;
+        v_hay := FOUND;
+        EXIT WHEN v_hay OR NOT EXISTS (SELECT FROM public.provider_professions l
+          WHERE l.provider_id = (p_vieja.proveedor_id)::uuid AND l.profession_id = (p_vieja.profesion_id)::integer);
+        PERFORM pg_sleep(0.005);
+      END LOOP;
+      IF NOT v_hay AND EXISTS (SELECT FROM pg_locks w WHERE NOT w.granted AND pg_backend_pid() = ANY (pg_blocking_pids(w.pid)))
+        THEN
+        RAISE EXCEPTION USING ERRCODE = '40001',
+          MESSAGE = 'otra transacción tiene la fila de provider_professions y espera a esta; repita la suya';
+      END IF;
+      IF NOT v_hay THEN
+        PERFORM 1 FROM public.provider_professions l WHERE l.provider_id = (p_vieja.proveedor_id)::uuid
+          AND l.profession_id = (p_vieja.profesion_id)::integer FOR NO KEY UPDATE OF l;
+        v_hay := FOUND;
+      END IF;
+      IF v_hay THEN v_casa := 1; END IF;
+    END IF;
+    -- mientras una clave legacy de la fila espera, esta espera con ella
+    IF EXISTS (SELECT FROM migracion.pendiente p WHERE p.tabla_origen IN ('provider_professions')
+      AND p.clave = v_clave AND p.motivo <> 'aislamiento') AND coalesce(current_setting('migracion.drenaje', true), '') = '' THEN
+      INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
+    VALUES ('proveedor_profesiones', NULL, v_clave, p_orden, CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END,
+      'espera a la otra', NULL);
+      RETURN;
+    END IF;
+    PERFORM set_config('migracion.sync', 'proveedor_profesiones:' || pg_trigger_depth(), true);
+    IF p_orden = 'DELETE' THEN
+      WITH d0 AS (DELETE FROM public.provider_professions l WHERE l.provider_id = (p_vieja.proveedor_id)::uuid
+        AND l.profession_id = (p_vieja.profesion_id)::integer) SELECT true INTO v_hay;
+      UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
+      WHERE c.tabla_origen IN ('provider_professions', 'proveedor_profesiones') AND c.clave = v_clave AND c.estado <> 'resuelta';
+      DELETE FROM migracion.fusion m
+      WHERE m.tabla_destino = 'proveedor_profesiones' AND m.clave_destino = v_clave;
+    ELSIF p_orden = 'INSERT' THEN
+      SELECT t.* INTO s FROM public.proveedor_profesiones t WHERE t.id = p_nueva.id;
+      IF FOUND THEN
+      INSERT INTO public.provider_professions (provider_id, profession_id, specialty, experience_years, certifications,
+        is_primary, verification_status, created_at) VALUES ((s.proveedor_id)::uuid, (s.profesion_id)::integer,
+        (s.especialidad)::text, (s.anos_experiencia)::integer, (s.certificaciones)::jsonb, (s.es_principal)::boolean,
+        (CASE s.estado_verificacion WHEN 'pendiente' THEN 'pending' WHEN 'verificada' THEN 'verified' WHEN 'rechazada'
+        THEN 'rejected' ELSE s.estado_verificacion::text END)::text, (s.creado_at AT TIME ZONE 'UTC')::timestamp with time zone);
+      PERFORM set_config('migracion.sync', v_antes, true);
+      PERFORM migracion.ida_provider_professions_proveedor_profesiones(array_agg(l.provider_id), array_agg(l.profession_id),
+        array_agg(s.proveedor_id), array_agg(s.profesion_id), true, false)
+      FROM public.provider_professions l WHERE l.provider_id = (s.proveedor_id)::uuid
+        AND l.profession_id = (s.profesion_id)::integer HAVING count(*) > 0;
+      END IF;
+    ELSIF v_casa = 0 THEN
+      NULL;  -- la fila legacy ya no está: quien la borró se lleva a esta
+    ELSIF v_casa = 1 THEN
+      SELECT CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AS _entra, f.proveedor_id,
+        f.profesion_id, f.especialidad, f.anos_experiencia, f.certificaciones, f.es_principal, f.estado_verificacion, f.creado_at
+        INTO v_f FROM migracion.v_provider_professions_proveedor_profesiones f JOIN public.provider_professions l
+        ON l.provider_id = f._k1 AND l.profession_id = f._k2 WHERE l.provider_id = (p_vieja.proveedor_id)::uuid
+        AND l.profession_id = (p_vieja.profesion_id)::integer;
+      SELECT t.* INTO s FROM public.proveedor_profesiones t WHERE t.id = p_nueva.id;
+      IF FOUND THEN
+        IF p_vieja.proveedor_id::text IS DISTINCT FROM p_nueva.proveedor_id::text
+          AND v_f.proveedor_id::text IS DISTINCT FROM s.proveedor_id::text THEN
+          v_poner := v_poner || jsonb_build_object('provider_id', '(n.proveedor_id)::uuid');
+        END IF;
+        IF p_vieja.profesion_id::text IS DISTINCT FROM p_nueva.profesion_id::text
+          AND v_f.profesion_id::text IS DISTINCT FROM s.profesion_id::text THEN
+          v_poner := v_poner || jsonb_build_object('profession_id', '(n.profesion_id)::integer');
+        END IF;
+        IF p_vieja.especialidad::text IS DISTINCT FROM p_nueva.especialidad::text
+          AND v_f.especialidad::text IS DISTINCT FROM s.especialidad::text THEN
+          v_poner := v_poner || jsonb_build_object('specialty', '(n.especialidad)::text');
+        END IF;
+        IF p_vieja.anos_experiencia::text IS DISTINCT FROM p_nueva.anos_experiencia::text
+          AND v_f.anos_experiencia::text IS DISTINCT FROM s.anos_experiencia::text THEN
+          v_poner := v_poner || jsonb_build_object('experience_years', '(n.anos_experiencia)::integer');
+        END IF;
+        IF p_vieja.certificaciones::text IS DISTINCT FROM p_nueva.certificaciones::text
+          AND v_f.certificaciones::text IS DISTINCT FROM s.certificaciones::text THEN
+          v_poner := v_poner || jsonb_build_object('certifications', '(n.certificaciones)::jsonb');
+        END IF;
+        IF p_vieja.es_principal::text IS DISTINCT FROM p_nueva.es_principal::text
+          AND v_f.es_principal::text IS DISTINCT FROM s.es_principal::text THEN
+          v_poner := v_poner || jsonb_build_object('is_primary', '(n.es_principal)::boolean');
+        END IF;
+        IF p_vieja.estado_verificacion::text IS DISTINCT FROM p_nueva.estado_verificacion::text
+          AND v_f.estado_verificacion::text IS DISTINCT FROM s.estado_verificacion::text THEN
+          v_poner := v_poner || jsonb_build_object('verification_status',
+            '(CASE n.estado_verificacion WHEN ''pendiente'' THEN ''pending'' WHEN ''verificada'' THEN ''verified'' WHEN ''rechazada'' THEN ''rejected'' ELSE n.estado_verificacion::text END)::text');
+        END IF;
+        IF p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text
+          AND v_f.creado_at::text IS DISTINCT FROM s.creado_at::text THEN
+          v_poner := v_poner || jsonb_build_object('created_at', '(n.creado_at AT TIME ZONE ''UTC'')::timestamp with time zone');
+        END IF;
+        IF v_poner <> '{}' THEN
+          EXECUTE 'UPDATE public.provider_professions l SET ' || (SELECT string_agg(format('%I = %s', p.key, p.value), ', ')
+            FROM jsonb_each_text(v_poner) p) || ' FROM (SELECT ($2).*) n WHERE l.provider_id = (($1).proveedor_id)::uuid AND l.profession_id = (($1).profesion_id)::integer'
+              USING p_vieja, s;
+          SELECT CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AS _entra, f.proveedor_id,
+            f.profesion_id, f.especialidad, f.anos_experiencia, f.certificaciones, f.es_principal, f.estado_verificacion,
+            f.creado_at INTO v_g FROM migracion.v_provider_professions_proveedor_profesiones f JOIN public.provider_professions l
+            ON l.provider_id = f._k1 AND l.profession_id = f._k2 WHERE l.provider_id = (s.proveedor_id)::uuid
+            AND l.profession_id = (s.profesion_id)::integer;
+          IF NOT FOUND OR v_g._entra IS DISTINCT FROM v_f._entra THEN
+            PERFORM set_config('migracion.sync', v_antes, true);
+            PERFORM migracion.ida_provider_professions_proveedor_profesiones(array_agg(l.provider_id), array_agg(l.profession_id),
+              array_agg(s.proveedor_id), array_agg(s.profesion_id), true, false)
+            FROM public.provider_professions l WHERE l.provider_id = (s.proveedor_id)::uuid
+              AND l.profession_id = (s.profesion_id)::integer HAVING count(*) > 0;
+          ELSIF v_g._entra AND (v_g.proveedor_id::text IS DISTINCT FROM v_f.proveedor_id::text
+            AND v_g.proveedor_id::text IS DISTINCT FROM s.proveedor_id::text
+            OR v_g.profesion_id::text IS DISTINCT FROM v_f.profesion_id::text
+            AND v_g.profesion_id::text IS DISTINCT FROM s.profesion_id::text
+            OR v_g.especialidad::text IS DISTINCT FROM v_f.especialidad::text
+            AND v_g.especialidad::text IS DISTINCT FROM s.especialidad::text
+            OR v_g.anos_experiencia::text IS DISTINCT FROM v_f.anos_experiencia::text
+            AND v_g.anos_experiencia::text IS DISTINCT FROM s.anos_experiencia::text
+            OR v_g.certificaciones::text IS DISTINCT FROM v_f.certificaciones::text
+            AND v_g.certificaciones::text IS DISTINCT FROM s.certificaciones::text
+            OR v_g.es_principal::text IS DISTINCT FROM v_f.es_principal::text
+            AND v_g.es_principal::text IS DISTINCT FROM s.es_principal::text
+            OR v_g.estado_verificacion::text IS DISTINCT FROM v_f.estado_verificacion::text
+            AND v_g.estado_verificacion::text IS DISTINCT FROM s.estado_verificacion::text
+            OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text
+            AND v_g.creado_at::text IS DISTINCT FROM s.creado_at::text) THEN
+            -- un disparador de la tabla legacy cambió algo más: eso vuelve aquí
+            UPDATE public.proveedor_profesiones t SET proveedor_id = CASE
+              WHEN v_g.proveedor_id::text IS DISTINCT FROM v_f.proveedor_id::text THEN v_g.proveedor_id ELSE t.proveedor_id END,
+              profesion_id = CASE WHEN v_g.profesion_id::text IS DISTINCT FROM v_f.profesion_id::text THEN v_g.profesion_id
+              ELSE t.profesion_id END, especialidad = CASE WHEN v_g.especialidad::text IS DISTINCT FROM v_f.especialidad::text
+              THEN v_g.especialidad ELSE t.especialidad END, anos_experiencia = CASE
+              WHEN v_g.anos_experiencia::text IS DISTINCT FROM v_f.anos_experiencia::text THEN v_g.anos_experiencia
+              ELSE t.anos_experiencia END,
+              certificaciones = CASE WHEN v_g.certificaciones::text IS DISTINCT FROM v_f.certificaciones::text
+              THEN v_g.certificaciones ELSE t.certificaciones END,
+              es_principal = CASE WHEN v_g.es_principal::text IS DISTINCT FROM v_f.es_principal::text THEN v_g.es_principal
+              ELSE t.es_principal END,
+              estado_verificacion = CASE WHEN v_g.estado_verificacion::text IS DISTINCT FROM v_f.estado_verificacion::text
+              THEN v_g.estado_verificacion ELSE t.estado_verificacion END,
+              creado_at = CASE WHEN v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text THEN v_g.creado_at
+              ELSE t.creado_at END WHERE t.id = s.id;
+          END IF;
+        END IF;
+      END IF;
+    END IF;
+    PERFORM set_config('migracion.sync', v_antes, true);
+  EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
+    IF left(v_estado, 2) IN ('53', '55', '57')
+      OR left(v_estado, 2) = '40' AND (v_firme OR v_estado <> '40001' OR v_detalle <> '') THEN
+      RAISE;
+    ELSIF left(v_estado, 2) IN ('22', '23', '54') OR v_estado = 'P0001' THEN
+      INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
+      VALUES ('proveedor_profesiones', v_clave, to_jsonb(CASE p_orden WHEN 'DELETE' THEN p_vieja ELSE p_nueva END), v_estado,
+        'legacy la rechaza: ' || v_mensaje, 'sincronizacion')
+      ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
+      DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, motivo = excluded.motivo, columna = NULL;
+    ELSE
+      INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
+    VALUES ('proveedor_profesiones', NULL, v_clave, p_orden, CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END, v_mensaje,
+      v_estado);
+    END IF;
+  END;
+END $funcion$;
+
+-- CASE ... THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200.
+-- Nombra a volver la fila de proveedor_profesiones que un servicio escribió. La llaman los disparadores de la tabla.
+CREATE OR REPLACE FUNCTION migracion.vuelta_proveedor_profesiones() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER
+-- ningún nombre se toma de otro esquema
+SET search_path = pg_catalog, pg_temp
+-- cada fila se busca por su clave, también por un plan que se hizo con la tabla vacía
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan
+-- compilar tardaría más que la sentencia
+SET jit = off
+AS $funcion$
+#variable_conflict use_variable
+BEGIN
+  IF TG_OP = 'TRUNCATE' THEN
+    -- lo que legacy no dejaba pasar se queda
+    DELETE FROM public.provider_professions l USING migracion.v_provider_professions_proveedor_profesiones f
+    WHERE l.provider_id = f._k1 AND l.profession_id = f._k2 AND (CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true
+      ELSE false END OR f._fusion IS NOT NULL);
+    RETURN NULL;
+  END IF;
+  PERFORM migracion.volver_proveedor_profesiones(TG_OP, CASE WHEN TG_OP <> 'INSERT' THEN OLD END,
+    CASE WHEN TG_OP <> 'DELETE' THEN NEW END);
+  RETURN NULL;
+END $funcion$;
+
+REVOKE ALL ON FUNCTION migracion.ida_provider_professions_proveedor_profesiones,
+  migracion.sinc_provider_professions_proveedor_profesiones, migracion.volver_proveedor_profesiones,
+  migracion.vuelta_proveedor_profesiones FROM PUBLIC;
+
+CREATE TRIGGER sinc_provider_professions_proveedor_profesiones_i AFTER INSERT
+  ON public.provider_professions REFERENCING NEW TABLE AS nuevas
+  FOR EACH STATEMENT WHEN (coalesce(current_setting('migracion.sync', true),
+    '') IS DISTINCT FROM 'proveedor_profesiones:' || pg_trigger_depth())
+  EXECUTE FUNCTION migracion.sinc_provider_professions_proveedor_profesiones();
+
+CREATE TRIGGER sinc_provider_professions_proveedor_profesiones_u AFTER UPDATE
+  ON public.provider_professions REFERENCING OLD TABLE AS viejas NEW TABLE AS nuevas
+  FOR EACH STATEMENT WHEN (coalesce(current_setting('migracion.sync', true),
+    '') IS DISTINCT FROM 'proveedor_profesiones:' || pg_trigger_depth())
+  EXECUTE FUNCTION migracion.sinc_provider_professions_proveedor_profesiones();
+
+CREATE TRIGGER sinc_provider_professions_proveedor_profesiones_d AFTER DELETE
+  ON public.provider_professions REFERENCING OLD TABLE AS viejas
+  FOR EACH STATEMENT WHEN (coalesce(current_setting('migracion.sync', true),
+    '') IS DISTINCT FROM 'proveedor_profesiones:' || pg_trigger_depth())
+  EXECUTE FUNCTION migracion.sinc_provider_professions_proveedor_profesiones();
+
+CREATE TRIGGER sinc_provider_professions_proveedor_profesiones_t AFTER TRUNCATE ON public.provider_professions
+  FOR EACH STATEMENT WHEN (coalesce(current_setting('migracion.sync', true),
+    '') IS DISTINCT FROM 'proveedor_profesiones:' || pg_trigger_depth())
+  EXECUTE FUNCTION migracion.sinc_provider_professions_proveedor_profesiones();
+
+CREATE TRIGGER vuelta_proveedor_profesiones_i AFTER INSERT ON public.proveedor_profesiones
+  FOR EACH ROW WHEN (coalesce(current_setting('migracion.sync', true), '') NOT IN ('copia',
+    'proveedor_profesiones:' || pg_trigger_depth(), 'proveedores:' || pg_trigger_depth(),
+    'proveedores:' || (pg_trigger_depth() - 1), 'profesiones:' || pg_trigger_depth(), 'profesiones:' || (pg_trigger_depth() - 1)))
+  EXECUTE FUNCTION migracion.vuelta_proveedor_profesiones();
+
+CREATE TRIGGER vuelta_proveedor_profesiones_u AFTER UPDATE ON public.proveedor_profesiones
+  FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.* AND coalesce(current_setting('migracion.sync', true), '') NOT IN ('copia',
+    'proveedor_profesiones:' || pg_trigger_depth(), 'proveedores:' || pg_trigger_depth(),
+    'proveedores:' || (pg_trigger_depth() - 1), 'profesiones:' || pg_trigger_depth(), 'profesiones:' || (pg_trigger_depth() - 1)))
+  EXECUTE FUNCTION migracion.vuelta_proveedor_profesiones();
+
+CREATE TRIGGER vuelta_proveedor_profesiones_d AFTER DELETE ON public.proveedor_profesiones
+  FOR EACH ROW WHEN (coalesce(current_setting('migracion.sync', true), '') NOT IN ('copia',
+    'proveedor_profesiones:' || pg_trigger_depth(), 'proveedores:' || pg_trigger_depth(),
+    'proveedores:' || (pg_trigger_depth() - 1), 'profesiones:' || pg_trigger_depth(), 'profesiones:' || (pg_trigger_depth() - 1)))
+  EXECUTE FUNCTION migracion.vuelta_proveedor_profesiones();
+
+CREATE TRIGGER vuelta_proveedor_profesiones_t AFTER TRUNCATE ON public.proveedor_profesiones
+  FOR EACH STATEMENT WHEN (coalesce(current_setting('migracion.sync', true), '') NOT IN ('copia',
+    'proveedor_profesiones:' || pg_trigger_depth(), 'proveedores:' || pg_trigger_depth(),
+    'proveedores:' || (pg_trigger_depth() - 1), 'profesiones:' || pg_trigger_depth(), 'profesiones:' || (pg_trigger_depth() - 1)))
+  EXECUTE FUNCTION migracion.vuelta_proveedor_profesiones();

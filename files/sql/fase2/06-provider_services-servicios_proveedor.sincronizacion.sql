@@ -1,0 +1,446 @@
+-- Meta: lo que se escriba en provider_services llega a servicios_proveedor, y al revés, en la misma transacción. Lo que no puede
+--   ir espera en migracion.pendiente o queda en migracion.cuarentena, y la escritura del servicio vale.
+-- Necesita: la vista y las funciones de fase2, y ser dueño de las tablas con disparadores o tener TRIGGER en ellas.
+-- Bloqueo: SHARE ROW EXCLUSIVE en cada tabla, un disparador por transacción (60 intentos de 50 ms); quien escribe mientras,
+--   espera. Sus funciones bloquean filas como se lee en cada una.
+-- Deshacer: fase2 --tags rollback; apagarla sin bloquear nada: estado --tags sincronizacion -e sincronizacion=no.
+-- Repetir: las funciones sí; un disparador que ya está, no: la fase los compara y hace solo lo que falta.
+
+-- CASE ... THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200.
+-- Deja en servicios_proveedor las filas legacy de esas claves (p_k) como dice la vista, y a sus gemelas de antes (p_m); lo que no
+--   puede ahora, en pendiente. p_entera: puede cambiar quién se fusiona; p_derivadas: solo lo que viene de otra tabla. La llaman
+--   los disparadores de provider_services, los de quien se lee, y el drenaje.
+CREATE OR REPLACE FUNCTION migracion.ida_provider_services_servicios_proveedor(
+  p_k1 uuid[], p_m1 uuid[], p_entera boolean, p_derivadas boolean) RETURNS void
+LANGUAGE plpgsql SECURITY INVOKER
+AS $funcion$
+#variable_conflict use_variable
+DECLARE
+  v_modo text; v_tope integer; v_antes text := coalesce(current_setting('migracion.sync', true), '');
+  v_firme boolean := current_setting('transaction_isolation') = 'read committed';
+  v_hecho boolean := false; v_nace boolean := false;
+  v_estado text; v_mensaje text; v_detalle text; v_f record; v_t record;
+BEGIN
+  SELECT s.modo, s.propagacion INTO v_modo, v_tope FROM migracion.sincronizacion s WHERE s.tabla_origen = 'provider_services'
+    AND s.tabla_destino = 'servicios_proveedor';
+  IF v_modo IS NULL OR coalesce(cardinality(p_k1), 0) = 0 THEN RETURN; END IF;
+  IF v_modo <> 'si' THEN
+    INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+    SELECT 'provider_services', 'servicios_proveedor', k._k1::text, jsonb_build_array(k._m1), 'apagada', NULL
+      FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+    RETURN;
+  END IF;
+  IF v_firme THEN
+    -- primero lo que la vista lee y quien escribe no tiene; cada bloqueo espera, y la sentencia siguiente lee lo confirmado
+    PERFORM 1 FROM public.users p WHERE p.id IN (SELECT DISTINCT l.provider_id FROM public.provider_services l
+      WHERE l.id = ANY (p_k1)) ORDER BY p.id FOR SHARE OF p;
+    PERFORM 1 FROM public.servicios_proveedor t WHERE t.id = ANY (p_m1) ORDER BY t.id FOR NO KEY UPDATE OF t;
+  ELSE
+    -- lo que su foto no ve lo mira el drenaje
+    INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+    SELECT 'provider_services', 'servicios_proveedor', k._k1::text, jsonb_build_array(k._m1), 'aislamiento', NULL
+      FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+  END IF;
+  IF EXISTS (SELECT FROM migracion.pendiente p WHERE p.tabla_origen = 'servicios_proveedor'
+    AND p.clave = ANY (ARRAY(SELECT k._m1::text FROM unnest(p_k1, p_m1) AS k(_k1, _m1)))) THEN
+    IF v_firme THEN
+      INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+    SELECT 'provider_services', 'servicios_proveedor', k._k1::text, jsonb_build_array(k._m1), 'espera a la otra', NULL
+      FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+    END IF;
+    RETURN;
+  END IF;
+  BEGIN
+    IF cardinality(p_k1) = 1 THEN
+      SELECT f._clave, CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AS _entra, f.id,
+        f.proveedor_id, f.titulo, f.descripcion, f.categoria, f.precio, f.tipo_precio, f.disponibilidad, f.esta_activo,
+        f.creado_at, f.actualizado_at INTO v_f FROM migracion.v_provider_services_servicios_proveedor f WHERE f._k1 = p_k1[1];
+      IF FOUND AND v_f._entra AND v_f.id = p_m1[1] AND NOT EXISTS (SELECT FROM migracion.cuarentena c
+        WHERE c.tabla_origen = 'provider_services'
+        AND c.estado <> 'resuelta' AND c.clave = v_f._clave)
+        AND NOT EXISTS (SELECT FROM migracion.fusion m WHERE m.tabla_origen = 'provider_services'
+          AND m.tabla_destino = 'servicios_proveedor' AND m.clave = v_f._clave)
+        AND NOT EXISTS (SELECT FROM migracion.cuarentena c, unnest(p_k1, p_m1) AS k(_k1, _m1)
+          WHERE c.tabla_origen = 'servicios_proveedor' AND c.estado <> 'resuelta' AND c.clave = k._m1::text) THEN
+        SELECT true AS _esta, t.id, t.proveedor_id, t.titulo, t.descripcion, t.categoria, t.precio, t.tipo_precio,
+          t.disponibilidad, t.esta_activo, t.creado_at, t.actualizado_at INTO v_t FROM public.servicios_proveedor t
+          WHERE t.id = p_m1[1];
+        v_hecho := true; v_nace := v_t._esta IS NULL;
+        IF v_nace THEN
+          BEGIN
+            PERFORM set_config('migracion.sync', 'servicios_proveedor:' || pg_trigger_depth(), true);
+            INSERT INTO public.servicios_proveedor (id, proveedor_id, titulo, descripcion, categoria, precio, tipo_precio,
+              disponibilidad, esta_activo, creado_at, actualizado_at) VALUES (v_f.id, v_f.proveedor_id, v_f.titulo,
+              v_f.descripcion, v_f.categoria, v_f.precio, v_f.tipo_precio, v_f.disponibilidad, v_f.esta_activo, v_f.creado_at,
+              v_f.actualizado_at);
+            PERFORM set_config('migracion.sync', v_antes, true);
+          EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
+            v_hecho := false; v_nace := false;
+          END;
+        ELSE
+          IF ROW(v_t.proveedor_id, v_t.titulo, v_t.descripcion, v_t.categoria, v_t.precio, v_t.tipo_precio, v_t.disponibilidad,
+            v_t.esta_activo, v_t.creado_at, v_t.actualizado_at)::record *<> ROW(v_f.proveedor_id, v_f.titulo, v_f.descripcion,
+            v_f.categoria, v_f.precio, v_f.tipo_precio, v_f.disponibilidad, v_f.esta_activo, v_f.creado_at,
+            v_f.actualizado_at)::record THEN
+            BEGIN
+              PERFORM set_config('migracion.sync', 'servicios_proveedor:' || pg_trigger_depth(), true);
+              UPDATE public.servicios_proveedor t SET proveedor_id = v_f.proveedor_id, titulo = v_f.titulo,
+                descripcion = v_f.descripcion, categoria = v_f.categoria, precio = v_f.precio, tipo_precio = v_f.tipo_precio,
+                disponibilidad = v_f.disponibilidad, esta_activo = v_f.esta_activo, creado_at = v_f.creado_at,
+                actualizado_at = v_f.actualizado_at WHERE t.id = p_m1[1];
+              PERFORM set_config('migracion.sync', v_antes, true);
+            EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
+              v_hecho := false;
+            END;
+          END IF;
+        END IF;
+      END IF;
+    END IF;
+    IF NOT v_hecho THEN
+      PERFORM set_config('migracion.sync', 'servicios_proveedor:' || pg_trigger_depth(), true);
+      -- lo que la sincronización lleva puede salir con la fila de la que depende; lo demás la retiene
+      PERFORM set_config('migracion.lleva', coalesce((SELECT jsonb_agg(DISTINCT jsonb_build_array('public',
+        m.tabla_destino))::text FROM migracion.sincronizacion m), '[]'), true);
+      -- lo que un servicio borró se va sin más, si nada cuelga de ello y no estaba retenido
+      IF NOT EXISTS (SELECT FROM pg_trigger g JOIN pg_constraint x ON x.oid = g.tgconstraint AND x.confrelid = g.tgrelid
+        WHERE g.tgrelid = 'public.servicios_proveedor'::regclass AND g.tgisinternal) THEN
+        DELETE FROM public.servicios_proveedor t USING unnest(p_k1, p_m1) AS k(_k1, _m1)
+        WHERE t.id = k._m1 AND NOT EXISTS (SELECT FROM public.provider_services l WHERE l.id = k._k1)
+          AND NOT EXISTS (SELECT FROM migracion.cuarentena c WHERE c.tabla_origen = 'provider_services' AND c.estado <> 'resuelta'
+          AND c.clave = k._k1::text);
+      END IF;
+      PERFORM migracion.llevar_provider_services_servicios_proveedor(coalesce(array_agg(k._k1), '{}'), 'sincronizacion')
+      FROM (SELECT DISTINCT k._k1 FROM unnest(p_k1, p_m1) AS k(_k1, _m1)) k
+        WHERE NOT (NOT EXISTS (SELECT FROM public.provider_services l WHERE l.id = k._k1));
+      PERFORM migracion.quitar_servicios_proveedor(coalesce(array_agg(t.id), '{}'), 'sincronizacion')
+      FROM public.servicios_proveedor t WHERE t.id = ANY (p_m1) AND NOT (EXISTS (SELECT 1
+        FROM migracion.v_provider_services_servicios_proveedor f WHERE f.id = t.id
+        AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END))
+      HAVING count(*) > 0;
+      UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
+      FROM unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE c.tabla_origen = 'provider_services' AND c.estado <> 'resuelta'
+        AND c.clave = k._k1::text AND NOT EXISTS (SELECT FROM public.provider_services l WHERE l.id = k._k1);
+      DELETE FROM migracion.fusion m USING unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE m.tabla_origen = 'provider_services'
+        AND m.tabla_destino = 'servicios_proveedor' AND m.clave = k._k1::text
+        AND NOT EXISTS (SELECT FROM migracion.v_provider_services_servicios_proveedor f WHERE f._k1 = k._k1
+          AND f._fusion IS NOT NULL);
+      -- la vista la deja pasar y no está: falta su padre todavía
+      INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+    SELECT 'provider_services', 'servicios_proveedor', k._k1::text, jsonb_build_array(k._m1),
+      'falta la fila de la que depende', NULL FROM (SELECT DISTINCT k._k1, k._m1 FROM unnest(p_k1, p_m1) AS k(_k1, _m1)) k
+      JOIN migracion.v_provider_services_servicios_proveedor f ON f._k1 = k._k1
+      WHERE CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
+      AND NOT EXISTS (SELECT FROM public.servicios_proveedor t WHERE t.id = f.id)
+      AND NOT EXISTS (SELECT FROM migracion.cuarentena c WHERE c.tabla_origen = 'provider_services' AND c.estado <> 'resuelta'
+      AND c.clave = f._clave);
+      PERFORM set_config('migracion.sync', v_antes, true);
+    END IF;
+  EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
+    -- lo que retiene otro, o falta de recursos, es de quien escribe; también lo que decide SERIALIZABLE (lleva detalle)
+    IF left(v_estado, 2) IN ('53', '55', '57')
+      OR left(v_estado, 2) = '40' AND (v_firme OR v_estado <> '40001' OR v_detalle <> '') THEN
+      RAISE;
+    END IF;
+    INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+    SELECT 'provider_services', 'servicios_proveedor', k._k1::text, jsonb_build_array(k._m1), v_mensaje, v_estado
+      FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+    RETURN;
+  END;
+  IF v_hecho AND NOT v_nace AND NOT p_entera THEN RETURN; END IF;
+END $funcion$;
+
+-- Nombra las filas de provider_services que una sentencia tocó y llama a ida. La llaman los disparadores de provider_services.
+CREATE OR REPLACE FUNCTION migracion.sinc_provider_services_servicios_proveedor() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER
+-- ningún nombre se toma de otro esquema
+SET search_path = pg_catalog, pg_temp
+-- cada fila se busca por su clave, también por un plan que se hizo con la tabla vacía
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan
+-- compilar tardaría más que la sentencia
+SET jit = off
+AS $funcion$
+#variable_conflict use_variable
+DECLARE
+  p_k1 uuid[]; p_m1 uuid[]; v_entera boolean := TG_OP <> 'UPDATE';
+BEGIN
+  IF TG_OP = 'TRUNCATE' THEN
+    SELECT array_agg(k._k1), array_agg(k._m1) INTO p_k1, p_m1 FROM (SELECT t.id::uuid AS _k1, t.id AS _m1
+      FROM public.servicios_proveedor t) k;
+  ELSIF TG_OP = 'INSERT' THEN
+    SELECT array_agg(k._k1), array_agg(k._m1) INTO p_k1, p_m1 FROM (SELECT n.id AS _k1, n.id AS _m1 FROM nuevas n) k;
+  ELSIF TG_OP = 'DELETE' THEN
+    SELECT array_agg(k._k1), array_agg(k._m1) INTO p_k1, p_m1 FROM (SELECT o.id AS _k1, o.id AS _m1 FROM viejas o) k;
+  ELSE
+    SELECT array_agg(k._k1), array_agg(k._m1) INTO p_k1, p_m1 FROM (SELECT o.id AS _k1, o.id AS _m1
+      FROM viejas o UNION SELECT n.id AS _k1, n.id AS _m1 FROM nuevas n) k;
+  END IF;
+  IF p_k1 IS NULL THEN RETURN NULL; END IF;
+  PERFORM migracion.ida_provider_services_servicios_proveedor(p_k1, p_m1, v_entera, false);
+  RETURN NULL;
+END $funcion$;
+
+-- CASE ... THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200.
+-- Lleva a las tablas legacy lo que un servicio escribió en una fila de servicios_proveedor: p_vieja y p_nueva son la fila antes y
+--   después. La llaman los disparadores de la tabla y el drenaje.
+CREATE OR REPLACE FUNCTION migracion.volver_servicios_proveedor(
+  p_orden text, p_vieja public.servicios_proveedor, p_nueva public.servicios_proveedor) RETURNS void
+LANGUAGE plpgsql SECURITY INVOKER
+AS $funcion$
+#variable_conflict use_variable
+DECLARE
+  v_modos text[]; v_antes text := coalesce(current_setting('migracion.sync', true),
+    ''); v_clave text; v_hay boolean := false; v_vez integer := 0; v_casa integer := 0;
+  v_estado text; v_mensaje text; v_detalle text; v_poner jsonb := '{}'; v_f record; v_g record; s public.servicios_proveedor;
+  v_firme boolean := current_setting('transaction_isolation') = 'read committed';
+BEGIN
+  SELECT array_agg(m.modo) INTO v_modos FROM migracion.sincronizacion m
+  WHERE m.tabla_destino = 'servicios_proveedor' AND ((m.tabla_origen = 'provider_services'));
+  IF v_modos IS NULL THEN RETURN; END IF;
+  v_clave := CASE p_orden WHEN 'INSERT' THEN p_nueva.id::text ELSE p_vieja.id::text END;
+  IF v_modos && ARRAY['no', 'claves'] THEN
+    INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
+    VALUES ('servicios_proveedor', NULL, v_clave, p_orden, CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END,
+      'apagada', NULL);
+    RETURN;
+  END IF;
+  BEGIN
+    s := p_nueva;
+    IF v_casa = 0 AND p_orden <> 'INSERT' THEN
+      FOR v_vez IN 1 .. 40 LOOP
+        PERFORM 1 FROM public.provider_services l WHERE l.id = (p_vieja.id)::uuid FOR NO KEY UPDATE OF l SKIP LOCKED;
+        v_hay := FOUND;
+        EXIT WHEN v_hay OR NOT EXISTS (SELECT FROM public.provider_services l WHERE l.id = (p_vieja.id)::uuid);
+        PERFORM pg_sleep(0.005);
+      END LOOP;
+      IF NOT v_hay AND EXISTS (SELECT FROM pg_locks w WHERE NOT w.granted AND pg_backend_pid() = ANY (pg_blocking_pids(w.pid)))
+        THEN
+        RAISE EXCEPTION USING ERRCODE = '40001',
+          MESSAGE = 'otra transacción tiene la fila de provider_services y espera a esta; repita la suya';
+      END IF;
+      IF NOT v_hay THEN
+        PERFORM 1 FROM public.provider_services l WHERE l.id = (p_vieja.id)::uuid FOR NO KEY UPDATE OF l;
+        v_hay := FOUND;
+      END IF;
+      IF v_hay THEN v_casa := 1; END IF;
+    END IF;
+    -- mientras una clave legacy de la fila espera, esta espera con ella
+    IF EXISTS (SELECT FROM migracion.pendiente p WHERE p.tabla_origen IN ('provider_services')
+      AND p.clave = v_clave AND p.motivo <> 'aislamiento') AND coalesce(current_setting('migracion.drenaje', true), '') = '' THEN
+      INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
+    VALUES ('servicios_proveedor', NULL, v_clave, p_orden, CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END,
+      'espera a la otra', NULL);
+      RETURN;
+    END IF;
+    PERFORM set_config('migracion.sync', 'servicios_proveedor:' || pg_trigger_depth(), true);
+    IF p_orden = 'DELETE' THEN
+      WITH d0 AS (DELETE FROM public.provider_services l WHERE l.id = (p_vieja.id)::uuid) SELECT true INTO v_hay;
+      UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
+      WHERE c.tabla_origen IN ('provider_services', 'servicios_proveedor') AND c.clave = v_clave AND c.estado <> 'resuelta';
+      DELETE FROM migracion.fusion m
+      WHERE m.tabla_destino = 'servicios_proveedor' AND m.clave_destino = v_clave;
+    ELSIF p_orden = 'INSERT' THEN
+      SELECT t.* INTO s FROM public.servicios_proveedor t WHERE t.id = p_nueva.id;
+      IF FOUND THEN
+      INSERT INTO public.provider_services (id, provider_id, title, description, category, price, price_type, availability,
+        is_active, created_at, updated_at) VALUES ((s.id)::uuid, (s.proveedor_id)::uuid, (s.titulo)::text, (s.descripcion)::text,
+        (s.categoria)::text, (s.precio)::numeric, (CASE s.tipo_precio WHEN 'fijo' THEN 'fixed' WHEN 'rango' THEN 'range'
+        WHEN 'a_convenir' THEN 'negotiable' WHEN 'hora' THEN 'hourly' ELSE s.tipo_precio::text END)::text,
+        (s.disponibilidad)::jsonb, (s.esta_activo)::boolean, (s.creado_at AT TIME ZONE 'UTC')::timestamp with time zone,
+        (s.actualizado_at AT TIME ZONE 'UTC')::timestamp with time zone);
+      PERFORM set_config('migracion.sync', v_antes, true);
+      PERFORM migracion.ida_provider_services_servicios_proveedor(array_agg(l.id), array_agg(s.id), true, false)
+      FROM public.provider_services l WHERE l.id = (s.id)::uuid HAVING count(*) > 0;
+      END IF;
+    ELSIF v_casa = 0 THEN
+      NULL;  -- la fila legacy ya no está: quien la borró se lleva a esta
+    ELSIF v_casa = 1 THEN
+      SELECT CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AS _entra, f.id, f.proveedor_id,
+        f.titulo, f.descripcion, f.categoria, f.precio, f.tipo_precio, f.disponibilidad, f.esta_activo, f.creado_at,
+        f.actualizado_at INTO v_f FROM migracion.v_provider_services_servicios_proveedor f JOIN public.provider_services l
+        ON l.id = f._k1 WHERE l.id = (p_vieja.id)::uuid;
+      SELECT t.* INTO s FROM public.servicios_proveedor t WHERE t.id = p_nueva.id;
+      IF FOUND THEN
+        IF p_vieja.id::text IS DISTINCT FROM p_nueva.id::text AND v_f.id::text IS DISTINCT FROM s.id::text THEN
+          v_poner := v_poner || jsonb_build_object('id', '(n.id)::uuid');
+        END IF;
+        IF p_vieja.proveedor_id::text IS DISTINCT FROM p_nueva.proveedor_id::text
+          AND v_f.proveedor_id::text IS DISTINCT FROM s.proveedor_id::text THEN
+          v_poner := v_poner || jsonb_build_object('provider_id', '(n.proveedor_id)::uuid');
+        END IF;
+        IF p_vieja.titulo::text IS DISTINCT FROM p_nueva.titulo::text AND v_f.titulo::text IS DISTINCT FROM s.titulo::text THEN
+          v_poner := v_poner || jsonb_build_object('title', '(n.titulo)::text');
+        END IF;
+        IF p_vieja.descripcion::text IS DISTINCT FROM p_nueva.descripcion::text
+          AND v_f.descripcion::text IS DISTINCT FROM s.descripcion::text THEN
+          v_poner := v_poner || jsonb_build_object('description', '(n.descripcion)::text');
+        END IF;
+        IF p_vieja.categoria::text IS DISTINCT FROM p_nueva.categoria::text
+          AND v_f.categoria::text IS DISTINCT FROM s.categoria::text THEN
+          v_poner := v_poner || jsonb_build_object('category', '(n.categoria)::text');
+        END IF;
+        IF p_vieja.precio::text IS DISTINCT FROM p_nueva.precio::text AND v_f.precio::text IS DISTINCT FROM s.precio::text THEN
+          v_poner := v_poner || jsonb_build_object('price', '(n.precio)::numeric');
+        END IF;
+        IF p_vieja.tipo_precio::text IS DISTINCT FROM p_nueva.tipo_precio::text
+          AND v_f.tipo_precio::text IS DISTINCT FROM s.tipo_precio::text THEN
+          v_poner := v_poner || jsonb_build_object('price_type',
+            '(CASE n.tipo_precio WHEN ''fijo'' THEN ''fixed'' WHEN ''rango'' THEN ''range'' WHEN ''a_convenir'' THEN ''negotiable'' WHEN ''hora'' THEN ''hourly'' ELSE n.tipo_precio::text END)::text');
+        END IF;
+        IF p_vieja.disponibilidad::text IS DISTINCT FROM p_nueva.disponibilidad::text
+          AND v_f.disponibilidad::text IS DISTINCT FROM s.disponibilidad::text THEN
+          v_poner := v_poner || jsonb_build_object('availability', '(n.disponibilidad)::jsonb');
+        END IF;
+        IF p_vieja.esta_activo::text IS DISTINCT FROM p_nueva.esta_activo::text
+          AND v_f.esta_activo::text IS DISTINCT FROM s.esta_activo::text THEN
+          v_poner := v_poner || jsonb_build_object('is_active', '(n.esta_activo)::boolean');
+        END IF;
+        IF p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text
+          AND v_f.creado_at::text IS DISTINCT FROM s.creado_at::text THEN
+          v_poner := v_poner || jsonb_build_object('created_at', '(n.creado_at AT TIME ZONE ''UTC'')::timestamp with time zone');
+        END IF;
+        IF p_vieja.actualizado_at::text IS DISTINCT FROM p_nueva.actualizado_at::text
+          AND v_f.actualizado_at::text IS DISTINCT FROM s.actualizado_at::text THEN
+          v_poner := v_poner || jsonb_build_object('updated_at',
+            '(n.actualizado_at AT TIME ZONE ''UTC'')::timestamp with time zone');
+        END IF;
+        IF v_poner <> '{}' THEN
+          EXECUTE 'UPDATE public.provider_services l SET ' || (SELECT string_agg(format('%I = %s', p.key, p.value), ', ')
+            FROM jsonb_each_text(v_poner) p) || ' FROM (SELECT ($2).*) n WHERE l.id = (($1).id)::uuid' USING p_vieja, s;
+          SELECT CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AS _entra, f.id, f.proveedor_id,
+            f.titulo, f.descripcion, f.categoria, f.precio, f.tipo_precio, f.disponibilidad, f.esta_activo, f.creado_at,
+            f.actualizado_at INTO v_g FROM migracion.v_provider_services_servicios_proveedor f JOIN public.provider_services l
+            ON l.id = f._k1 WHERE l.id = (s.id)::uuid;
+          IF NOT FOUND OR v_g._entra IS DISTINCT FROM v_f._entra THEN
+            PERFORM set_config('migracion.sync', v_antes, true);
+            PERFORM migracion.ida_provider_services_servicios_proveedor(array_agg(l.id), array_agg(s.id), true, false)
+            FROM public.provider_services l WHERE l.id = (s.id)::uuid HAVING count(*) > 0;
+          ELSIF v_g._entra AND (v_g.id::text IS DISTINCT FROM v_f.id::text AND v_g.id::text IS DISTINCT FROM s.id::text
+            OR v_g.proveedor_id::text IS DISTINCT FROM v_f.proveedor_id::text
+            AND v_g.proveedor_id::text IS DISTINCT FROM s.proveedor_id::text OR v_g.titulo::text IS DISTINCT FROM v_f.titulo::text
+            AND v_g.titulo::text IS DISTINCT FROM s.titulo::text OR v_g.descripcion::text IS DISTINCT FROM v_f.descripcion::text
+            AND v_g.descripcion::text IS DISTINCT FROM s.descripcion::text
+            OR v_g.categoria::text IS DISTINCT FROM v_f.categoria::text AND v_g.categoria::text IS DISTINCT FROM s.categoria::text
+            OR v_g.precio::text IS DISTINCT FROM v_f.precio::text AND v_g.precio::text IS DISTINCT FROM s.precio::text
+            OR v_g.tipo_precio::text IS DISTINCT FROM v_f.tipo_precio::text
+            AND v_g.tipo_precio::text IS DISTINCT FROM s.tipo_precio::text
+            OR v_g.disponibilidad::text IS DISTINCT FROM v_f.disponibilidad::text
+            AND v_g.disponibilidad::text IS DISTINCT FROM s.disponibilidad::text
+            OR v_g.esta_activo::text IS DISTINCT FROM v_f.esta_activo::text
+            AND v_g.esta_activo::text IS DISTINCT FROM s.esta_activo::text
+            OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text AND v_g.creado_at::text IS DISTINCT FROM s.creado_at::text
+            OR v_g.actualizado_at::text IS DISTINCT FROM v_f.actualizado_at::text
+            AND v_g.actualizado_at::text IS DISTINCT FROM s.actualizado_at::text) THEN
+            -- un disparador de la tabla legacy cambió algo más: eso vuelve aquí
+            UPDATE public.servicios_proveedor t SET id = CASE WHEN v_g.id::text IS DISTINCT FROM v_f.id::text THEN v_g.id
+              ELSE t.id END, proveedor_id = CASE WHEN v_g.proveedor_id::text IS DISTINCT FROM v_f.proveedor_id::text
+              THEN v_g.proveedor_id ELSE t.proveedor_id END, titulo = CASE WHEN v_g.titulo::text IS DISTINCT FROM v_f.titulo::text
+              THEN v_g.titulo ELSE t.titulo END, descripcion = CASE
+              WHEN v_g.descripcion::text IS DISTINCT FROM v_f.descripcion::text THEN v_g.descripcion ELSE t.descripcion END,
+              categoria = CASE WHEN v_g.categoria::text IS DISTINCT FROM v_f.categoria::text THEN v_g.categoria
+              ELSE t.categoria END, precio = CASE WHEN v_g.precio::text IS DISTINCT FROM v_f.precio::text THEN v_g.precio
+              ELSE t.precio END, tipo_precio = CASE WHEN v_g.tipo_precio::text IS DISTINCT FROM v_f.tipo_precio::text
+              THEN v_g.tipo_precio ELSE t.tipo_precio END, disponibilidad = CASE
+              WHEN v_g.disponibilidad::text IS DISTINCT FROM v_f.disponibilidad::text THEN v_g.disponibilidad
+              ELSE t.disponibilidad END, esta_activo = CASE WHEN v_g.esta_activo::text IS DISTINCT FROM v_f.esta_activo::text
+              THEN v_g.esta_activo ELSE t.esta_activo END, creado_at = CASE
+              WHEN v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text THEN v_g.creado_at ELSE t.creado_at END,
+              actualizado_at = CASE WHEN v_g.actualizado_at::text IS DISTINCT FROM v_f.actualizado_at::text
+              THEN v_g.actualizado_at ELSE t.actualizado_at END WHERE t.id = s.id;
+          END IF;
+        END IF;
+      END IF;
+    END IF;
+    PERFORM set_config('migracion.sync', v_antes, true);
+  EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
+    IF left(v_estado, 2) IN ('53', '55', '57')
+      OR left(v_estado, 2) = '40' AND (v_firme OR v_estado <> '40001' OR v_detalle <> '') THEN
+      RAISE;
+    ELSIF left(v_estado, 2) IN ('22', '23', '54') OR v_estado = 'P0001' THEN
+      INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
+      VALUES ('servicios_proveedor', v_clave, to_jsonb(CASE p_orden WHEN 'DELETE' THEN p_vieja ELSE p_nueva END), v_estado,
+        'legacy la rechaza: ' || v_mensaje, 'sincronizacion')
+      ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
+      DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, motivo = excluded.motivo, columna = NULL;
+    ELSE
+      INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
+    VALUES ('servicios_proveedor', NULL, v_clave, p_orden, CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END, v_mensaje,
+      v_estado);
+    END IF;
+  END;
+END $funcion$;
+
+-- CASE ... THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200.
+-- Nombra a volver la fila de servicios_proveedor que un servicio escribió. La llaman los disparadores de la tabla.
+CREATE OR REPLACE FUNCTION migracion.vuelta_servicios_proveedor() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER
+-- ningún nombre se toma de otro esquema
+SET search_path = pg_catalog, pg_temp
+-- cada fila se busca por su clave, también por un plan que se hizo con la tabla vacía
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan
+-- compilar tardaría más que la sentencia
+SET jit = off
+AS $funcion$
+#variable_conflict use_variable
+BEGIN
+  IF TG_OP = 'TRUNCATE' THEN
+    -- lo que legacy no dejaba pasar se queda
+    DELETE FROM public.provider_services l USING migracion.v_provider_services_servicios_proveedor f
+    WHERE l.id = f._k1 AND (CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END OR f._fusion IS NOT NULL);
+    RETURN NULL;
+  END IF;
+  PERFORM migracion.volver_servicios_proveedor(TG_OP, CASE WHEN TG_OP <> 'INSERT' THEN OLD END,
+    CASE WHEN TG_OP <> 'DELETE' THEN NEW END);
+  RETURN NULL;
+END $funcion$;
+
+REVOKE ALL ON FUNCTION migracion.ida_provider_services_servicios_proveedor, migracion.sinc_provider_services_servicios_proveedor,
+  migracion.volver_servicios_proveedor, migracion.vuelta_servicios_proveedor FROM PUBLIC;
+
+CREATE TRIGGER sinc_provider_services_servicios_proveedor_i AFTER INSERT
+  ON public.provider_services REFERENCING NEW TABLE AS nuevas
+  FOR EACH STATEMENT WHEN (coalesce(current_setting('migracion.sync', true),
+    '') IS DISTINCT FROM 'servicios_proveedor:' || pg_trigger_depth())
+  EXECUTE FUNCTION migracion.sinc_provider_services_servicios_proveedor();
+
+CREATE TRIGGER sinc_provider_services_servicios_proveedor_u AFTER UPDATE
+  ON public.provider_services REFERENCING OLD TABLE AS viejas NEW TABLE AS nuevas
+  FOR EACH STATEMENT WHEN (coalesce(current_setting('migracion.sync', true),
+    '') IS DISTINCT FROM 'servicios_proveedor:' || pg_trigger_depth())
+  EXECUTE FUNCTION migracion.sinc_provider_services_servicios_proveedor();
+
+CREATE TRIGGER sinc_provider_services_servicios_proveedor_d AFTER DELETE
+  ON public.provider_services REFERENCING OLD TABLE AS viejas
+  FOR EACH STATEMENT WHEN (coalesce(current_setting('migracion.sync', true),
+    '') IS DISTINCT FROM 'servicios_proveedor:' || pg_trigger_depth())
+  EXECUTE FUNCTION migracion.sinc_provider_services_servicios_proveedor();
+
+CREATE TRIGGER sinc_provider_services_servicios_proveedor_t AFTER TRUNCATE ON public.provider_services
+  FOR EACH STATEMENT WHEN (coalesce(current_setting('migracion.sync', true),
+    '') IS DISTINCT FROM 'servicios_proveedor:' || pg_trigger_depth())
+  EXECUTE FUNCTION migracion.sinc_provider_services_servicios_proveedor();
+
+CREATE TRIGGER vuelta_servicios_proveedor_i AFTER INSERT ON public.servicios_proveedor
+  FOR EACH ROW WHEN (coalesce(current_setting('migracion.sync', true), '') NOT IN ('copia',
+    'servicios_proveedor:' || pg_trigger_depth(), 'proveedores:' || pg_trigger_depth(),
+    'proveedores:' || (pg_trigger_depth() - 1)))
+  EXECUTE FUNCTION migracion.vuelta_servicios_proveedor();
+
+CREATE TRIGGER vuelta_servicios_proveedor_u AFTER UPDATE ON public.servicios_proveedor
+  FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.* AND coalesce(current_setting('migracion.sync', true), '') NOT IN ('copia',
+    'servicios_proveedor:' || pg_trigger_depth(), 'proveedores:' || pg_trigger_depth(),
+    'proveedores:' || (pg_trigger_depth() - 1)))
+  EXECUTE FUNCTION migracion.vuelta_servicios_proveedor();
+
+CREATE TRIGGER vuelta_servicios_proveedor_d AFTER DELETE ON public.servicios_proveedor
+  FOR EACH ROW WHEN (coalesce(current_setting('migracion.sync', true), '') NOT IN ('copia',
+    'servicios_proveedor:' || pg_trigger_depth(), 'proveedores:' || pg_trigger_depth(),
+    'proveedores:' || (pg_trigger_depth() - 1)))
+  EXECUTE FUNCTION migracion.vuelta_servicios_proveedor();
+
+CREATE TRIGGER vuelta_servicios_proveedor_t AFTER TRUNCATE ON public.servicios_proveedor
+  FOR EACH STATEMENT WHEN (coalesce(current_setting('migracion.sync', true), '') NOT IN ('copia',
+    'servicios_proveedor:' || pg_trigger_depth(), 'proveedores:' || pg_trigger_depth(),
+    'proveedores:' || (pg_trigger_depth() - 1)))
+  EXECUTE FUNCTION migracion.vuelta_servicios_proveedor();

@@ -1,0 +1,475 @@
+-- Meta: lo que se escriba en sessions llega a sesiones, y al revés, en la misma transacción. Lo que no puede ir espera en
+--   migracion.pendiente o queda en migracion.cuarentena, y la escritura del servicio vale.
+-- Necesita: la vista y las funciones de fase3, y ser dueño de las tablas con disparadores o tener TRIGGER en ellas.
+-- Bloqueo: SHARE ROW EXCLUSIVE en cada tabla, un disparador por transacción (60 intentos de 50 ms); quien escribe mientras,
+--   espera. Sus funciones bloquean filas como se lee en cada una.
+-- Deshacer: fase3 --tags rollback; apagarla sin bloquear nada: estado --tags sincronizacion -e sincronizacion=no.
+-- Repetir: las funciones sí; un disparador que ya está, no: la fase los compara y hace solo lo que falta.
+
+-- CASE ... THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200.
+-- Deja en sesiones las filas legacy de esas claves (p_k) como dice la vista, y a sus gemelas de antes (p_m); lo que no puede
+--   ahora, en pendiente. p_entera: puede cambiar quién se fusiona; p_derivadas: solo lo que viene de otra tabla. La llaman los
+--   disparadores de sessions, los de quien se lee, y el drenaje.
+CREATE OR REPLACE FUNCTION migracion.ida_sessions_sesiones(
+  p_k1 uuid[], p_m1 uuid[], p_entera boolean, p_derivadas boolean) RETURNS void
+LANGUAGE plpgsql SECURITY INVOKER
+AS $funcion$
+#variable_conflict use_variable
+DECLARE
+  v_modo text; v_tope integer; v_antes text := coalesce(current_setting('migracion.sync', true), '');
+  v_firme boolean := current_setting('transaction_isolation') = 'read committed';
+  v_hecho boolean := false; v_nace boolean := false;
+  v_estado text; v_mensaje text; v_detalle text; v_f record; v_t record;
+BEGIN
+  SELECT s.modo, s.propagacion INTO v_modo, v_tope FROM migracion.sincronizacion s WHERE s.tabla_origen = 'sessions'
+    AND s.tabla_destino = 'sesiones';
+  IF v_modo IS NULL OR coalesce(cardinality(p_k1), 0) = 0 THEN RETURN; END IF;
+  IF v_modo <> 'si' THEN
+    INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+    SELECT 'sessions', 'sesiones', k._k1::text, jsonb_build_array(k._m1), 'apagada', NULL FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+    RETURN;
+  END IF;
+  IF v_firme THEN
+    -- primero lo que la vista lee y quien escribe no tiene; cada bloqueo espera, y la sentencia siguiente lee lo confirmado
+    PERFORM 1 FROM public.users p WHERE p.id IN (SELECT DISTINCT l.user_id FROM public.sessions l WHERE l.id = ANY (p_k1))
+      ORDER BY p.id FOR KEY SHARE OF p;
+    PERFORM 1 FROM public.sesiones t WHERE t.id = ANY (p_m1) ORDER BY t.id FOR NO KEY UPDATE OF t;
+  ELSE
+    -- lo que su foto no ve lo mira el drenaje
+    INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+    SELECT 'sessions', 'sesiones', k._k1::text, jsonb_build_array(k._m1), 'aislamiento', NULL
+      FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+  END IF;
+  IF EXISTS (SELECT FROM migracion.pendiente p WHERE p.tabla_origen = 'sesiones'
+    AND p.clave = ANY (ARRAY(SELECT k._m1::text FROM unnest(p_k1, p_m1) AS k(_k1, _m1)))) THEN
+    IF v_firme THEN
+      INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+    SELECT 'sessions', 'sesiones', k._k1::text, jsonb_build_array(k._m1), 'espera a la otra', NULL
+      FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+    END IF;
+    RETURN;
+  END IF;
+  BEGIN
+    IF cardinality(p_k1) = 1 THEN
+      SELECT f._clave, CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AS _entra, f.id, f.telefono,
+        f.id_sesion, f.estado, f.codigo_qr, f.datos_sesion, f.expira_at, f.ultima_actividad, f.creado_at INTO v_f
+        FROM migracion.v_sessions_sesiones f WHERE f._k1 = p_k1[1];
+      IF FOUND AND v_f._entra AND v_f.id = p_m1[1] AND NOT EXISTS (SELECT FROM migracion.cuarentena c
+        WHERE c.tabla_origen = 'sessions'
+        AND c.estado <> 'resuelta' AND c.clave = v_f._clave)
+        AND NOT EXISTS (SELECT FROM migracion.fusion m WHERE m.tabla_origen = 'sessions' AND m.tabla_destino = 'sesiones'
+          AND m.clave = v_f._clave)
+        AND NOT EXISTS (SELECT FROM migracion.cuarentena c, unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE c.tabla_origen = 'sesiones'
+          AND c.estado <> 'resuelta' AND c.clave = k._m1::text) THEN
+        SELECT true AS _esta, t.id, t.telefono, t.id_sesion, t.estado, t.codigo_qr, t.datos_sesion, t.expira_at,
+          t.ultima_actividad, t.creado_at INTO v_t FROM public.sesiones t WHERE t.id = p_m1[1];
+        v_hecho := true; v_nace := v_t._esta IS NULL;
+        IF v_nace THEN
+          BEGIN
+            PERFORM set_config('migracion.sync', 'sesiones:' || pg_trigger_depth(), true);
+            INSERT INTO public.sesiones (id, telefono, id_sesion, estado, codigo_qr, datos_sesion, expira_at, ultima_actividad,
+              creado_at) VALUES (v_f.id, v_f.telefono, v_f.id_sesion, v_f.estado, v_f.codigo_qr, v_f.datos_sesion, v_f.expira_at,
+              v_f.ultima_actividad, v_f.creado_at);
+            PERFORM set_config('migracion.sync', v_antes, true);
+          EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
+            v_hecho := false; v_nace := false;
+          END;
+        ELSE
+          IF p_derivadas THEN
+            IF ROW(v_t.telefono)::record *<> ROW(v_f.telefono)::record THEN
+              BEGIN
+                PERFORM set_config('migracion.sync', 'sesiones:' || pg_trigger_depth(), true);
+                UPDATE public.sesiones t SET telefono = v_f.telefono WHERE t.id = p_m1[1];
+                PERFORM set_config('migracion.sync', v_antes, true);
+              EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
+                v_hecho := false;
+              END;
+            END IF;
+          ELSE
+            IF ROW(v_t.telefono, v_t.id_sesion, v_t.estado, v_t.codigo_qr, v_t.datos_sesion, v_t.expira_at, v_t.ultima_actividad,
+              v_t.creado_at)::record *<> ROW(v_f.telefono, v_f.id_sesion, v_f.estado, v_f.codigo_qr, v_f.datos_sesion,
+              v_f.expira_at, v_f.ultima_actividad, v_f.creado_at)::record THEN
+              BEGIN
+                PERFORM set_config('migracion.sync', 'sesiones:' || pg_trigger_depth(), true);
+                UPDATE public.sesiones t SET telefono = v_f.telefono, id_sesion = v_f.id_sesion, estado = v_f.estado,
+                  codigo_qr = v_f.codigo_qr, datos_sesion = v_f.datos_sesion, expira_at = v_f.expira_at,
+                  ultima_actividad = v_f.ultima_actividad, creado_at = v_f.creado_at WHERE t.id = p_m1[1];
+                PERFORM set_config('migracion.sync', v_antes, true);
+              EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
+                v_hecho := false;
+              END;
+            END IF;
+          END IF;
+        END IF;
+      END IF;
+    END IF;
+    IF NOT v_hecho THEN
+      PERFORM set_config('migracion.sync', 'sesiones:' || pg_trigger_depth(), true);
+      -- lo que la sincronización lleva puede salir con la fila de la que depende; lo demás la retiene
+      PERFORM set_config('migracion.lleva', coalesce((SELECT jsonb_agg(DISTINCT jsonb_build_array('public',
+        m.tabla_destino))::text FROM migracion.sincronizacion m), '[]'), true);
+      -- lo que un servicio borró se va sin más, si nada cuelga de ello y no estaba retenido
+      IF NOT EXISTS (SELECT FROM pg_trigger g JOIN pg_constraint x ON x.oid = g.tgconstraint AND x.confrelid = g.tgrelid
+        WHERE g.tgrelid = 'public.sesiones'::regclass AND g.tgisinternal) THEN
+        DELETE FROM public.sesiones t USING unnest(p_k1, p_m1) AS k(_k1, _m1)
+        WHERE t.id = k._m1 AND NOT EXISTS (SELECT FROM public.sessions l WHERE l.id = k._k1)
+          AND NOT EXISTS (SELECT FROM migracion.cuarentena c WHERE c.tabla_origen = 'sessions' AND c.estado <> 'resuelta'
+          AND c.clave = k._k1::text);
+      END IF;
+      PERFORM migracion.llevar_sessions_sesiones(coalesce(array_agg(k._k1), '{}'), 'sincronizacion')
+      FROM (SELECT DISTINCT k._k1 FROM unnest(p_k1, p_m1) AS k(_k1, _m1)) k
+        WHERE NOT (NOT EXISTS (SELECT FROM public.sessions l WHERE l.id = k._k1));
+      PERFORM migracion.quitar_sesiones(coalesce(array_agg(t.id), '{}'), 'sincronizacion')
+      FROM public.sesiones t WHERE t.id = ANY (p_m1) AND NOT (EXISTS (SELECT 1 FROM migracion.v_sessions_sesiones f
+        WHERE f.id = t.id AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END))
+      HAVING count(*) > 0;
+      UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
+      FROM unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE c.tabla_origen = 'sessions' AND c.estado <> 'resuelta'
+        AND c.clave = k._k1::text AND NOT EXISTS (SELECT FROM public.sessions l WHERE l.id = k._k1);
+      DELETE FROM migracion.fusion m USING unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE m.tabla_origen = 'sessions'
+        AND m.tabla_destino = 'sesiones' AND m.clave = k._k1::text
+        AND NOT EXISTS (SELECT FROM migracion.v_sessions_sesiones f WHERE f._k1 = k._k1 AND f._fusion IS NOT NULL);
+      -- la vista la deja pasar y no está: falta su padre todavía
+      INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+    SELECT 'sessions', 'sesiones', k._k1::text, jsonb_build_array(k._m1), 'falta la fila de la que depende', NULL
+      FROM (SELECT DISTINCT k._k1, k._m1 FROM unnest(p_k1, p_m1) AS k(_k1, _m1)) k JOIN migracion.v_sessions_sesiones f
+      ON f._k1 = k._k1 WHERE CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
+      AND NOT EXISTS (SELECT FROM public.sesiones t WHERE t.id = f.id)
+      AND NOT EXISTS (SELECT FROM migracion.cuarentena c WHERE c.tabla_origen = 'sessions' AND c.estado <> 'resuelta'
+      AND c.clave = f._clave);
+      PERFORM set_config('migracion.sync', v_antes, true);
+    END IF;
+  EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
+    -- lo que retiene otro, o falta de recursos, es de quien escribe; también lo que decide SERIALIZABLE (lleva detalle)
+    IF left(v_estado, 2) IN ('53', '55', '57')
+      OR left(v_estado, 2) = '40' AND (v_firme OR v_estado <> '40001' OR v_detalle <> '') THEN
+      RAISE;
+    END IF;
+    INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+    SELECT 'sessions', 'sesiones', k._k1::text, jsonb_build_array(k._m1), v_mensaje, v_estado
+      FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+    RETURN;
+  END;
+  IF v_hecho AND NOT v_nace AND NOT p_entera THEN RETURN; END IF;
+END $funcion$;
+
+-- Nombra las filas de sessions que una sentencia tocó y llama a ida. La llaman los disparadores de sessions.
+CREATE OR REPLACE FUNCTION migracion.sinc_sessions_sesiones() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER
+-- ningún nombre se toma de otro esquema
+SET search_path = pg_catalog, pg_temp
+-- cada fila se busca por su clave, también por un plan que se hizo con la tabla vacía
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan
+-- compilar tardaría más que la sentencia
+SET jit = off
+AS $funcion$
+#variable_conflict use_variable
+DECLARE
+  p_k1 uuid[]; p_m1 uuid[]; v_entera boolean := TG_OP <> 'UPDATE';
+BEGIN
+  IF TG_OP = 'TRUNCATE' THEN
+    SELECT array_agg(k._k1), array_agg(k._m1) INTO p_k1, p_m1 FROM (SELECT t.id::uuid AS _k1, t.id AS _m1
+      FROM public.sesiones t) k;
+  ELSIF TG_OP = 'INSERT' THEN
+    SELECT array_agg(k._k1), array_agg(k._m1) INTO p_k1, p_m1 FROM (SELECT n.id AS _k1, n.id AS _m1 FROM nuevas n) k;
+  ELSIF TG_OP = 'DELETE' THEN
+    SELECT array_agg(k._k1), array_agg(k._m1) INTO p_k1, p_m1 FROM (SELECT o.id AS _k1, o.id AS _m1 FROM viejas o) k;
+  ELSE
+    SELECT array_agg(k._k1), array_agg(k._m1) INTO p_k1, p_m1 FROM (SELECT o.id AS _k1, o.id AS _m1
+      FROM viejas o UNION SELECT n.id AS _k1, n.id AS _m1 FROM nuevas n) k;
+  END IF;
+  IF p_k1 IS NULL THEN RETURN NULL; END IF;
+  PERFORM migracion.ida_sessions_sesiones(p_k1, p_m1, v_entera, false);
+  RETURN NULL;
+END $funcion$;
+
+-- Lleva de nuevo las filas de sessions que leen telefono en una fila que cambió. La llaman los disparadores de users.
+CREATE OR REPLACE FUNCTION migracion.sigue_sessions_sesiones_2() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER
+-- ningún nombre se toma de otro esquema
+SET search_path = pg_catalog, pg_temp
+-- cada fila se busca por su clave, también por un plan que se hizo con la tabla vacía
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan
+-- compilar tardaría más que la sentencia
+SET jit = off
+AS $funcion$
+#variable_conflict use_variable
+DECLARE
+  v_firme boolean := current_setting('transaction_isolation') = 'read committed';
+  v_valores uuid[];
+BEGIN
+  IF TG_OP <> 'DELETE' THEN v_valores := v_valores || NEW.id::uuid; END IF;
+  IF TG_OP <> 'INSERT' THEN v_valores := v_valores || OLD.id::uuid; END IF;
+  DECLARE h_k1 uuid[]; h_m1 uuid[]; h_tope integer;
+  BEGIN
+    SELECT s.propagacion INTO h_tope FROM migracion.sincronizacion s WHERE s.tabla_origen = 'sessions'
+      AND s.tabla_destino = 'sesiones';
+    IF FOUND THEN
+      SELECT array_agg(k._k1), array_agg(k._m1) INTO h_k1, h_m1 FROM (SELECT l.id AS _k1, l.id AS _m1 FROM public.sessions l
+        WHERE l.user_id = ANY (v_valores) LIMIT h_tope + 1) k;
+      IF cardinality(h_k1) > h_tope THEN
+        INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+    SELECT 'sessions', 'sesiones', k._k1::text, jsonb_build_array(k._m1), 'son demasiadas', NULL
+      FROM (SELECT l.id AS _k1, l.id AS _m1 FROM public.sessions l WHERE l.user_id = ANY (v_valores)) k;
+      ELSIF h_k1 IS NOT NULL THEN
+        IF v_firme THEN
+          PERFORM 1 FROM public.sessions l JOIN unnest(h_k1, h_m1) AS k(_k1, _m1) ON l.id = k._k1 ORDER BY l.id FOR SHARE OF l;
+        END IF;
+        PERFORM migracion.ida_sessions_sesiones(ARRAY[k._k1], ARRAY[k._m1], false, true) FROM unnest(h_k1, h_m1) AS k(_k1, _m1);
+      END IF;
+    END IF;
+  END;
+  RETURN NULL;
+END $funcion$;
+
+-- CASE ... THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200.
+-- Lleva a las tablas legacy lo que un servicio escribió en una fila de sesiones: p_vieja y p_nueva son la fila antes y después.
+--   La llaman los disparadores de la tabla y el drenaje.
+CREATE OR REPLACE FUNCTION migracion.volver_sesiones(
+  p_orden text, p_vieja public.sesiones, p_nueva public.sesiones) RETURNS void
+LANGUAGE plpgsql SECURITY INVOKER
+AS $funcion$
+#variable_conflict use_variable
+DECLARE
+  v_modos text[]; v_antes text := coalesce(current_setting('migracion.sync', true),
+    ''); v_clave text; v_hay boolean := false; v_vez integer := 0; v_casa integer := 0;
+  v_estado text; v_mensaje text; v_detalle text; v_poner jsonb := '{}'; v_f record; v_g record; s public.sesiones;
+  v_firme boolean := current_setting('transaction_isolation') = 'read committed';
+BEGIN
+  SELECT array_agg(m.modo) INTO v_modos FROM migracion.sincronizacion m
+  WHERE m.tabla_destino = 'sesiones' AND ((m.tabla_origen = 'sessions'));
+  IF v_modos IS NULL THEN RETURN; END IF;
+  v_clave := CASE p_orden WHEN 'INSERT' THEN p_nueva.id::text ELSE p_vieja.id::text END;
+  IF v_modos && ARRAY['no', 'claves'] THEN
+    INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
+    VALUES ('sesiones', NULL, v_clave, p_orden, CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END, 'apagada', NULL);
+    RETURN;
+  END IF;
+  BEGIN
+    s := p_nueva;
+    IF v_casa = 0 AND p_orden <> 'INSERT' THEN
+      FOR v_vez IN 1 .. 40 LOOP
+        PERFORM 1 FROM public.sessions l WHERE l.id = (p_vieja.id)::uuid FOR NO KEY UPDATE OF l SKIP LOCKED;
+        v_hay := FOUND;
+        EXIT WHEN v_hay OR NOT EXISTS (SELECT FROM public.sessions l WHERE l.id = (p_vieja.id)::uuid);
+        PERFORM pg_sleep(0.005);
+      END LOOP;
+      IF NOT v_hay AND EXISTS (SELECT FROM pg_locks w WHERE NOT w.granted AND pg_backend_pid() = ANY (pg_blocking_pids(w.pid)))
+        THEN
+        RAISE EXCEPTION USING ERRCODE = '40001',
+          MESSAGE = 'otra transacción tiene la fila de sessions y espera a esta; repita la suya';
+      END IF;
+      IF NOT v_hay THEN
+        PERFORM 1 FROM public.sessions l WHERE l.id = (p_vieja.id)::uuid FOR NO KEY UPDATE OF l;
+        v_hay := FOUND;
+      END IF;
+      IF v_hay THEN v_casa := 1; END IF;
+    END IF;
+    -- mientras una clave legacy de la fila espera, esta espera con ella
+    IF EXISTS (SELECT FROM migracion.pendiente p WHERE p.tabla_origen IN ('sessions')
+      AND p.clave = v_clave AND p.motivo <> 'aislamiento') AND coalesce(current_setting('migracion.drenaje', true), '') = '' THEN
+      INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
+    VALUES ('sesiones', NULL, v_clave, p_orden, CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END,
+      'espera a la otra', NULL);
+      RETURN;
+    END IF;
+    PERFORM set_config('migracion.sync', 'sesiones:' || pg_trigger_depth(), true);
+    IF p_orden = 'DELETE' THEN
+      WITH d0 AS (DELETE FROM public.sessions l WHERE l.id = (p_vieja.id)::uuid) SELECT true INTO v_hay;
+      UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
+      WHERE c.tabla_origen IN ('sessions', 'sesiones') AND c.clave = v_clave AND c.estado <> 'resuelta';
+      DELETE FROM migracion.fusion m
+      WHERE m.tabla_destino = 'sesiones' AND m.clave_destino = v_clave;
+    ELSIF p_orden = 'INSERT' THEN
+      SELECT t.* INTO s FROM public.sesiones t WHERE t.id = p_nueva.id;
+      IF FOUND THEN
+      IF s.telefono IS NOT NULL AND (SELECT x.id FROM public.users x WHERE x.phone_number = (s.telefono)::text) IS NULL
+        THEN RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = 'ninguna fila de users tiene ese phone_number'; END IF;
+      INSERT INTO public.sessions (id, user_id, session_id, status, qr_code, session_data, expires_at, last_activity,
+        created_at) VALUES ((s.id)::uuid, (SELECT x.id FROM public.users x WHERE x.phone_number = (s.telefono)::text)::uuid,
+        (s.id_sesion)::text, (CASE s.estado WHEN 'activa' THEN 'active' WHEN 'inactiva' THEN 'inactive' WHEN 'expirada'
+        THEN 'expired' ELSE s.estado::text END)::text, (s.codigo_qr)::text, (s.datos_sesion)::jsonb,
+        (s.expira_at AT TIME ZONE 'UTC')::timestamp with time zone,
+        (s.ultima_actividad AT TIME ZONE 'UTC')::timestamp with time zone,
+        (s.creado_at AT TIME ZONE 'UTC')::timestamp with time zone);
+      PERFORM set_config('migracion.sync', v_antes, true);
+      PERFORM migracion.ida_sessions_sesiones(array_agg(l.id), array_agg(s.id), true, false)
+      FROM public.sessions l WHERE l.id = (s.id)::uuid HAVING count(*) > 0;
+      END IF;
+    ELSIF v_casa = 0 THEN
+      NULL;  -- la fila legacy ya no está: quien la borró se lleva a esta
+    ELSIF v_casa = 1 THEN
+      SELECT CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AS _entra, f.id, f.telefono, f.id_sesion,
+        f.estado, f.codigo_qr, f.datos_sesion, f.expira_at, f.ultima_actividad, f.creado_at INTO v_f
+        FROM migracion.v_sessions_sesiones f JOIN public.sessions l ON l.id = f._k1 WHERE l.id = (p_vieja.id)::uuid;
+      SELECT t.* INTO s FROM public.sesiones t WHERE t.id = p_nueva.id;
+      IF FOUND THEN
+        IF p_vieja.id::text IS DISTINCT FROM p_nueva.id::text AND v_f.id::text IS DISTINCT FROM s.id::text THEN
+          v_poner := v_poner || jsonb_build_object('id', '(n.id)::uuid');
+        END IF;
+        IF p_vieja.telefono::text IS DISTINCT FROM p_nueva.telefono::text AND v_f.telefono::text IS DISTINCT FROM s.telefono::text
+          THEN
+          v_poner := v_poner || jsonb_build_object('user_id',
+            '(SELECT x.id FROM public.users x WHERE x.phone_number = (n.telefono)::text)::uuid');
+          IF s.telefono IS NOT NULL AND (SELECT x.id FROM public.users x WHERE x.phone_number = (s.telefono)::text) IS NULL
+            THEN RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = 'ninguna fila de users tiene ese phone_number'; END IF;
+        END IF;
+        IF p_vieja.id_sesion::text IS DISTINCT FROM p_nueva.id_sesion::text
+          AND v_f.id_sesion::text IS DISTINCT FROM s.id_sesion::text THEN
+          v_poner := v_poner || jsonb_build_object('session_id', '(n.id_sesion)::text');
+        END IF;
+        IF p_vieja.estado::text IS DISTINCT FROM p_nueva.estado::text AND v_f.estado::text IS DISTINCT FROM s.estado::text THEN
+          v_poner := v_poner || jsonb_build_object('status',
+            '(CASE n.estado WHEN ''activa'' THEN ''active'' WHEN ''inactiva'' THEN ''inactive'' WHEN ''expirada'' THEN ''expired'' ELSE n.estado::text END)::text');
+        END IF;
+        IF p_vieja.codigo_qr::text IS DISTINCT FROM p_nueva.codigo_qr::text
+          AND v_f.codigo_qr::text IS DISTINCT FROM s.codigo_qr::text THEN
+          v_poner := v_poner || jsonb_build_object('qr_code', '(n.codigo_qr)::text');
+        END IF;
+        IF p_vieja.datos_sesion::text IS DISTINCT FROM p_nueva.datos_sesion::text
+          AND v_f.datos_sesion::text IS DISTINCT FROM s.datos_sesion::text THEN
+          v_poner := v_poner || jsonb_build_object('session_data', '(n.datos_sesion)::jsonb');
+        END IF;
+        IF p_vieja.expira_at::text IS DISTINCT FROM p_nueva.expira_at::text
+          AND v_f.expira_at::text IS DISTINCT FROM s.expira_at::text THEN
+          v_poner := v_poner || jsonb_build_object('expires_at', '(n.expira_at AT TIME ZONE ''UTC'')::timestamp with time zone');
+        END IF;
+        IF p_vieja.ultima_actividad::text IS DISTINCT FROM p_nueva.ultima_actividad::text
+          AND v_f.ultima_actividad::text IS DISTINCT FROM s.ultima_actividad::text THEN
+          v_poner := v_poner || jsonb_build_object('last_activity',
+            '(n.ultima_actividad AT TIME ZONE ''UTC'')::timestamp with time zone');
+        END IF;
+        IF p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text
+          AND v_f.creado_at::text IS DISTINCT FROM s.creado_at::text THEN
+          v_poner := v_poner || jsonb_build_object('created_at', '(n.creado_at AT TIME ZONE ''UTC'')::timestamp with time zone');
+        END IF;
+        IF v_poner <> '{}' THEN
+          EXECUTE 'UPDATE public.sessions l SET ' || (SELECT string_agg(format('%I = %s', p.key, p.value), ', ')
+            FROM jsonb_each_text(v_poner) p) || ' FROM (SELECT ($2).*) n WHERE l.id = (($1).id)::uuid' USING p_vieja, s;
+          SELECT CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AS _entra, f.id, f.telefono,
+            f.id_sesion, f.estado, f.codigo_qr, f.datos_sesion, f.expira_at, f.ultima_actividad, f.creado_at INTO v_g
+            FROM migracion.v_sessions_sesiones f JOIN public.sessions l ON l.id = f._k1 WHERE l.id = (s.id)::uuid;
+          IF NOT FOUND OR v_g._entra IS DISTINCT FROM v_f._entra THEN
+            PERFORM set_config('migracion.sync', v_antes, true);
+            PERFORM migracion.ida_sessions_sesiones(array_agg(l.id), array_agg(s.id), true, false)
+            FROM public.sessions l WHERE l.id = (s.id)::uuid HAVING count(*) > 0;
+          ELSIF v_g._entra AND (v_g.id::text IS DISTINCT FROM v_f.id::text AND v_g.id::text IS DISTINCT FROM s.id::text
+            OR v_g.telefono::text IS DISTINCT FROM v_f.telefono::text AND v_g.telefono::text IS DISTINCT FROM s.telefono::text
+            OR v_g.id_sesion::text IS DISTINCT FROM v_f.id_sesion::text AND v_g.id_sesion::text IS DISTINCT FROM s.id_sesion::text
+            OR v_g.estado::text IS DISTINCT FROM v_f.estado::text AND v_g.estado::text IS DISTINCT FROM s.estado::text
+            OR v_g.codigo_qr::text IS DISTINCT FROM v_f.codigo_qr::text AND v_g.codigo_qr::text IS DISTINCT FROM s.codigo_qr::text
+            OR v_g.datos_sesion::text IS DISTINCT FROM v_f.datos_sesion::text
+            AND v_g.datos_sesion::text IS DISTINCT FROM s.datos_sesion::text
+            OR v_g.expira_at::text IS DISTINCT FROM v_f.expira_at::text AND v_g.expira_at::text IS DISTINCT FROM s.expira_at::text
+            OR v_g.ultima_actividad::text IS DISTINCT FROM v_f.ultima_actividad::text
+            AND v_g.ultima_actividad::text IS DISTINCT FROM s.ultima_actividad::text
+            OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text
+            AND v_g.creado_at::text IS DISTINCT FROM s.creado_at::text) THEN
+            -- un disparador de la tabla legacy cambió algo más: eso vuelve aquí
+            UPDATE public.sesiones t SET id = CASE WHEN v_g.id::text IS DISTINCT FROM v_f.id::text THEN v_g.id ELSE t.id END,
+              telefono = CASE WHEN v_g.telefono::text IS DISTINCT FROM v_f.telefono::text THEN v_g.telefono ELSE t.telefono END,
+              id_sesion = CASE WHEN v_g.id_sesion::text IS DISTINCT FROM v_f.id_sesion::text THEN v_g.id_sesion
+              ELSE t.id_sesion END, estado = CASE WHEN v_g.estado::text IS DISTINCT FROM v_f.estado::text THEN v_g.estado
+              ELSE t.estado END, codigo_qr = CASE WHEN v_g.codigo_qr::text IS DISTINCT FROM v_f.codigo_qr::text THEN v_g.codigo_qr
+              ELSE t.codigo_qr END, datos_sesion = CASE WHEN v_g.datos_sesion::text IS DISTINCT FROM v_f.datos_sesion::text
+              THEN v_g.datos_sesion ELSE t.datos_sesion END, expira_at = CASE
+              WHEN v_g.expira_at::text IS DISTINCT FROM v_f.expira_at::text THEN v_g.expira_at ELSE t.expira_at END,
+              ultima_actividad = CASE WHEN v_g.ultima_actividad::text IS DISTINCT FROM v_f.ultima_actividad::text
+              THEN v_g.ultima_actividad ELSE t.ultima_actividad END,
+              creado_at = CASE WHEN v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text THEN v_g.creado_at
+              ELSE t.creado_at END WHERE t.id = s.id;
+          END IF;
+        END IF;
+      END IF;
+    END IF;
+    PERFORM set_config('migracion.sync', v_antes, true);
+  EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
+    IF left(v_estado, 2) IN ('53', '55', '57')
+      OR left(v_estado, 2) = '40' AND (v_firme OR v_estado <> '40001' OR v_detalle <> '') THEN
+      RAISE;
+    ELSIF left(v_estado, 2) IN ('22', '23', '54') OR v_estado = 'P0001' THEN
+      INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
+      VALUES ('sesiones', v_clave, to_jsonb(CASE p_orden WHEN 'DELETE' THEN p_vieja ELSE p_nueva END), v_estado,
+        'legacy la rechaza: ' || v_mensaje, 'sincronizacion')
+      ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
+      DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, motivo = excluded.motivo, columna = NULL;
+    ELSE
+      INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
+    VALUES ('sesiones', NULL, v_clave, p_orden, CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END, v_mensaje, v_estado);
+    END IF;
+  END;
+END $funcion$;
+
+-- CASE ... THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200.
+-- Nombra a volver la fila de sesiones que un servicio escribió. La llaman los disparadores de la tabla.
+CREATE OR REPLACE FUNCTION migracion.vuelta_sesiones() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER
+-- ningún nombre se toma de otro esquema
+SET search_path = pg_catalog, pg_temp
+-- cada fila se busca por su clave, también por un plan que se hizo con la tabla vacía
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan
+-- compilar tardaría más que la sentencia
+SET jit = off
+AS $funcion$
+#variable_conflict use_variable
+BEGIN
+  IF TG_OP = 'TRUNCATE' THEN
+    -- lo que legacy no dejaba pasar se queda
+    DELETE FROM public.sessions l USING migracion.v_sessions_sesiones f
+    WHERE l.id = f._k1 AND (CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END OR f._fusion IS NOT NULL);
+    RETURN NULL;
+  END IF;
+  PERFORM migracion.volver_sesiones(TG_OP, CASE WHEN TG_OP <> 'INSERT' THEN OLD END, CASE WHEN TG_OP <> 'DELETE' THEN NEW END);
+  RETURN NULL;
+END $funcion$;
+
+REVOKE ALL ON FUNCTION migracion.ida_sessions_sesiones, migracion.sinc_sessions_sesiones, migracion.sigue_sessions_sesiones_2,
+  migracion.volver_sesiones, migracion.vuelta_sesiones FROM PUBLIC;
+
+CREATE TRIGGER sinc_sessions_sesiones_i AFTER INSERT ON public.sessions REFERENCING NEW TABLE AS nuevas
+  FOR EACH STATEMENT WHEN (coalesce(current_setting('migracion.sync', true),
+    '') IS DISTINCT FROM 'sesiones:' || pg_trigger_depth())
+  EXECUTE FUNCTION migracion.sinc_sessions_sesiones();
+
+CREATE TRIGGER sinc_sessions_sesiones_u AFTER UPDATE ON public.sessions REFERENCING OLD TABLE AS viejas NEW TABLE AS nuevas
+  FOR EACH STATEMENT WHEN (coalesce(current_setting('migracion.sync', true),
+    '') IS DISTINCT FROM 'sesiones:' || pg_trigger_depth())
+  EXECUTE FUNCTION migracion.sinc_sessions_sesiones();
+
+CREATE TRIGGER sinc_sessions_sesiones_d AFTER DELETE ON public.sessions REFERENCING OLD TABLE AS viejas
+  FOR EACH STATEMENT WHEN (coalesce(current_setting('migracion.sync', true),
+    '') IS DISTINCT FROM 'sesiones:' || pg_trigger_depth())
+  EXECUTE FUNCTION migracion.sinc_sessions_sesiones();
+
+CREATE TRIGGER sinc_sessions_sesiones_t AFTER TRUNCATE ON public.sessions
+  FOR EACH STATEMENT WHEN (coalesce(current_setting('migracion.sync', true),
+    '') IS DISTINCT FROM 'sesiones:' || pg_trigger_depth())
+  EXECUTE FUNCTION migracion.sinc_sessions_sesiones();
+
+CREATE TRIGGER sigue_sessions_sesiones_2_i AFTER INSERT OR DELETE ON public.users
+  FOR EACH ROW
+  EXECUTE FUNCTION migracion.sigue_sessions_sesiones_2();
+
+CREATE TRIGGER sigue_sessions_sesiones_2_u AFTER UPDATE ON public.users
+  FOR EACH ROW WHEN (OLD.id IS DISTINCT FROM NEW.id OR OLD.phone_number IS DISTINCT FROM NEW.phone_number)
+  EXECUTE FUNCTION migracion.sigue_sessions_sesiones_2();
+
+CREATE TRIGGER vuelta_sesiones_i AFTER INSERT ON public.sesiones
+  FOR EACH ROW WHEN (coalesce(current_setting('migracion.sync', true), '') NOT IN ('copia', 'sesiones:' || pg_trigger_depth()))
+  EXECUTE FUNCTION migracion.vuelta_sesiones();
+
+CREATE TRIGGER vuelta_sesiones_u AFTER UPDATE ON public.sesiones
+  FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.* AND coalesce(current_setting('migracion.sync', true), '') NOT IN ('copia',
+    'sesiones:' || pg_trigger_depth()))
+  EXECUTE FUNCTION migracion.vuelta_sesiones();
+
+CREATE TRIGGER vuelta_sesiones_d AFTER DELETE ON public.sesiones
+  FOR EACH ROW WHEN (coalesce(current_setting('migracion.sync', true), '') NOT IN ('copia', 'sesiones:' || pg_trigger_depth()))
+  EXECUTE FUNCTION migracion.vuelta_sesiones();
+
+CREATE TRIGGER vuelta_sesiones_t AFTER TRUNCATE ON public.sesiones
+  FOR EACH STATEMENT WHEN (coalesce(current_setting('migracion.sync', true), '') NOT IN ('copia',
+    'sesiones:' || pg_trigger_depth()))
+  EXECUTE FUNCTION migracion.vuelta_sesiones();

@@ -1,0 +1,452 @@
+-- Meta: lo que se escriba en task_queue llega a tareas_programadas, y al revés, en la misma transacción. Lo que no puede ir
+--   espera en migracion.pendiente o queda en migracion.cuarentena, y la escritura del servicio vale.
+-- Necesita: la vista y las funciones de fase3, y ser dueño de las tablas con disparadores o tener TRIGGER en ellas.
+-- Bloqueo: SHARE ROW EXCLUSIVE en cada tabla, un disparador por transacción (60 intentos de 50 ms); quien escribe mientras,
+--   espera. Sus funciones bloquean filas como se lee en cada una.
+-- Deshacer: fase3 --tags rollback; apagarla sin bloquear nada: estado --tags sincronizacion -e sincronizacion=no.
+-- Repetir: las funciones sí; un disparador que ya está, no: la fase los compara y hace solo lo que falta.
+
+-- CASE ... THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200.
+-- Deja en tareas_programadas las filas legacy de esas claves (p_k) como dice la vista, y a sus gemelas de antes (p_m); lo que no
+--   puede ahora, en pendiente. p_entera: puede cambiar quién se fusiona; p_derivadas: solo lo que viene de otra tabla. La llaman
+--   los disparadores de task_queue, los de quien se lee, y el drenaje.
+CREATE OR REPLACE FUNCTION migracion.ida_task_queue_tareas_programadas(
+  p_k1 uuid[], p_m1 uuid[], p_entera boolean, p_derivadas boolean) RETURNS void
+LANGUAGE plpgsql SECURITY INVOKER
+AS $funcion$
+#variable_conflict use_variable
+DECLARE
+  v_modo text; v_tope integer; v_antes text := coalesce(current_setting('migracion.sync', true), '');
+  v_firme boolean := current_setting('transaction_isolation') = 'read committed';
+  v_hecho boolean := false; v_nace boolean := false;
+  v_estado text; v_mensaje text; v_detalle text; v_f record; v_t record;
+BEGIN
+  SELECT s.modo, s.propagacion INTO v_modo, v_tope FROM migracion.sincronizacion s WHERE s.tabla_origen = 'task_queue'
+    AND s.tabla_destino = 'tareas_programadas';
+  IF v_modo IS NULL OR coalesce(cardinality(p_k1), 0) = 0 THEN RETURN; END IF;
+  IF v_modo <> 'si' THEN
+    INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+    SELECT 'task_queue', 'tareas_programadas', k._k1::text, jsonb_build_array(k._m1), 'apagada', NULL
+      FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+    RETURN;
+  END IF;
+  IF v_firme THEN
+    -- primero lo que la vista lee y quien escribe no tiene; cada bloqueo espera, y la sentencia siguiente lee lo confirmado
+    PERFORM 1 FROM public.tareas_programadas t WHERE t.id = ANY (p_m1) ORDER BY t.id FOR NO KEY UPDATE OF t;
+  ELSE
+    -- lo que su foto no ve lo mira el drenaje
+    INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+    SELECT 'task_queue', 'tareas_programadas', k._k1::text, jsonb_build_array(k._m1), 'aislamiento', NULL
+      FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+  END IF;
+  IF EXISTS (SELECT FROM migracion.pendiente p WHERE p.tabla_origen = 'tareas_programadas'
+    AND p.clave = ANY (ARRAY(SELECT k._m1::text FROM unnest(p_k1, p_m1) AS k(_k1, _m1)))) THEN
+    IF v_firme THEN
+      INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+    SELECT 'task_queue', 'tareas_programadas', k._k1::text, jsonb_build_array(k._m1), 'espera a la otra', NULL
+      FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+    END IF;
+    RETURN;
+  END IF;
+  BEGIN
+    IF cardinality(p_k1) = 1 THEN
+      SELECT f._clave, CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AS _entra, f.id, f.tipo_tarea,
+        f.payload, f.estado, f.prioridad, f.programada_at, f.iniciada_at, f.completada_at, f.mensaje_error, f.intentos,
+        f.max_intentos, f.creado_at INTO v_f FROM migracion.v_task_queue_tareas_programadas f WHERE f._k1 = p_k1[1];
+      IF FOUND AND v_f._entra AND v_f.id = p_m1[1] AND NOT EXISTS (SELECT FROM migracion.cuarentena c
+        WHERE c.tabla_origen = 'task_queue'
+        AND c.estado <> 'resuelta' AND c.clave = v_f._clave)
+        AND NOT EXISTS (SELECT FROM migracion.fusion m WHERE m.tabla_origen = 'task_queue'
+          AND m.tabla_destino = 'tareas_programadas' AND m.clave = v_f._clave)
+        AND NOT EXISTS (SELECT FROM migracion.cuarentena c, unnest(p_k1, p_m1) AS k(_k1, _m1)
+          WHERE c.tabla_origen = 'tareas_programadas' AND c.estado <> 'resuelta' AND c.clave = k._m1::text) THEN
+        SELECT true AS _esta, t.id, t.tipo_tarea, t.payload, t.estado, t.prioridad, t.programada_at, t.iniciada_at,
+          t.completada_at, t.mensaje_error, t.intentos, t.max_intentos, t.creado_at INTO v_t FROM public.tareas_programadas t
+          WHERE t.id = p_m1[1];
+        v_hecho := true; v_nace := v_t._esta IS NULL;
+        IF v_nace THEN
+          BEGIN
+            PERFORM set_config('migracion.sync', 'tareas_programadas:' || pg_trigger_depth(), true);
+            INSERT INTO public.tareas_programadas (id, tipo_tarea, payload, estado, prioridad, programada_at, iniciada_at,
+              completada_at, mensaje_error, intentos, max_intentos, creado_at) VALUES (v_f.id, v_f.tipo_tarea, v_f.payload,
+              v_f.estado, v_f.prioridad, v_f.programada_at, v_f.iniciada_at, v_f.completada_at, v_f.mensaje_error, v_f.intentos,
+              v_f.max_intentos, v_f.creado_at);
+            PERFORM set_config('migracion.sync', v_antes, true);
+          EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
+            v_hecho := false; v_nace := false;
+          END;
+        ELSE
+          IF ROW(v_t.tipo_tarea, v_t.payload, v_t.estado, v_t.prioridad, v_t.programada_at, v_t.iniciada_at, v_t.completada_at,
+            v_t.mensaje_error, v_t.intentos, v_t.max_intentos, v_t.creado_at)::record *<> ROW(v_f.tipo_tarea, v_f.payload,
+            v_f.estado, v_f.prioridad, v_f.programada_at, v_f.iniciada_at, v_f.completada_at, v_f.mensaje_error, v_f.intentos,
+            v_f.max_intentos, v_f.creado_at)::record THEN
+            BEGIN
+              PERFORM set_config('migracion.sync', 'tareas_programadas:' || pg_trigger_depth(), true);
+              UPDATE public.tareas_programadas t SET tipo_tarea = v_f.tipo_tarea, payload = v_f.payload, estado = v_f.estado,
+                prioridad = v_f.prioridad, programada_at = v_f.programada_at, iniciada_at = v_f.iniciada_at,
+                completada_at = v_f.completada_at, mensaje_error = v_f.mensaje_error, intentos = v_f.intentos,
+                max_intentos = v_f.max_intentos, creado_at = v_f.creado_at WHERE t.id = p_m1[1];
+              PERFORM set_config('migracion.sync', v_antes, true);
+            EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
+              v_hecho := false;
+            END;
+          END IF;
+        END IF;
+      END IF;
+    END IF;
+    IF NOT v_hecho THEN
+      PERFORM set_config('migracion.sync', 'tareas_programadas:' || pg_trigger_depth(), true);
+      -- lo que la sincronización lleva puede salir con la fila de la que depende; lo demás la retiene
+      PERFORM set_config('migracion.lleva', coalesce((SELECT jsonb_agg(DISTINCT jsonb_build_array('public',
+        m.tabla_destino))::text FROM migracion.sincronizacion m), '[]'), true);
+      -- lo que un servicio borró se va sin más, si nada cuelga de ello y no estaba retenido
+      IF NOT EXISTS (SELECT FROM pg_trigger g JOIN pg_constraint x ON x.oid = g.tgconstraint AND x.confrelid = g.tgrelid
+        WHERE g.tgrelid = 'public.tareas_programadas'::regclass AND g.tgisinternal) THEN
+        DELETE FROM public.tareas_programadas t USING unnest(p_k1, p_m1) AS k(_k1, _m1)
+        WHERE t.id = k._m1 AND NOT EXISTS (SELECT FROM public.task_queue l WHERE l.id = k._k1)
+          AND NOT EXISTS (SELECT FROM migracion.cuarentena c WHERE c.tabla_origen = 'task_queue' AND c.estado <> 'resuelta'
+          AND c.clave = k._k1::text);
+      END IF;
+      PERFORM migracion.llevar_task_queue_tareas_programadas(coalesce(array_agg(k._k1), '{}'), 'sincronizacion')
+      FROM (SELECT DISTINCT k._k1 FROM unnest(p_k1, p_m1) AS k(_k1, _m1)) k
+        WHERE NOT (NOT EXISTS (SELECT FROM public.task_queue l WHERE l.id = k._k1));
+      PERFORM migracion.quitar_tareas_programadas(coalesce(array_agg(t.id), '{}'), 'sincronizacion')
+      FROM public.tareas_programadas t WHERE t.id = ANY (p_m1) AND NOT (EXISTS (SELECT 1
+        FROM migracion.v_task_queue_tareas_programadas f WHERE f.id = t.id
+        AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END))
+      HAVING count(*) > 0;
+      UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
+      FROM unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE c.tabla_origen = 'task_queue' AND c.estado <> 'resuelta'
+        AND c.clave = k._k1::text AND NOT EXISTS (SELECT FROM public.task_queue l WHERE l.id = k._k1);
+      DELETE FROM migracion.fusion m USING unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE m.tabla_origen = 'task_queue'
+        AND m.tabla_destino = 'tareas_programadas' AND m.clave = k._k1::text
+        AND NOT EXISTS (SELECT FROM migracion.v_task_queue_tareas_programadas f WHERE f._k1 = k._k1 AND f._fusion IS NOT NULL);
+      -- la vista la deja pasar y no está: falta su padre todavía
+      INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+    SELECT 'task_queue', 'tareas_programadas', k._k1::text, jsonb_build_array(k._m1), 'falta la fila de la que depende', NULL
+      FROM (SELECT DISTINCT k._k1, k._m1 FROM unnest(p_k1, p_m1) AS k(_k1, _m1)) k
+      JOIN migracion.v_task_queue_tareas_programadas f ON f._k1 = k._k1
+      WHERE CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
+      AND NOT EXISTS (SELECT FROM public.tareas_programadas t WHERE t.id = f.id)
+      AND NOT EXISTS (SELECT FROM migracion.cuarentena c WHERE c.tabla_origen = 'task_queue' AND c.estado <> 'resuelta'
+      AND c.clave = f._clave);
+      PERFORM set_config('migracion.sync', v_antes, true);
+    END IF;
+  EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
+    -- lo que retiene otro, o falta de recursos, es de quien escribe; también lo que decide SERIALIZABLE (lleva detalle)
+    IF left(v_estado, 2) IN ('53', '55', '57')
+      OR left(v_estado, 2) = '40' AND (v_firme OR v_estado <> '40001' OR v_detalle <> '') THEN
+      RAISE;
+    END IF;
+    INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+    SELECT 'task_queue', 'tareas_programadas', k._k1::text, jsonb_build_array(k._m1), v_mensaje, v_estado
+      FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+    RETURN;
+  END;
+  IF v_hecho AND NOT v_nace AND NOT p_entera THEN RETURN; END IF;
+END $funcion$;
+
+-- Nombra las filas de task_queue que una sentencia tocó y llama a ida. La llaman los disparadores de task_queue.
+CREATE OR REPLACE FUNCTION migracion.sinc_task_queue_tareas_programadas() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER
+-- ningún nombre se toma de otro esquema
+SET search_path = pg_catalog, pg_temp
+-- cada fila se busca por su clave, también por un plan que se hizo con la tabla vacía
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan
+-- compilar tardaría más que la sentencia
+SET jit = off
+AS $funcion$
+#variable_conflict use_variable
+DECLARE
+  p_k1 uuid[]; p_m1 uuid[]; v_entera boolean := TG_OP <> 'UPDATE';
+BEGIN
+  IF TG_OP = 'TRUNCATE' THEN
+    SELECT array_agg(k._k1), array_agg(k._m1) INTO p_k1, p_m1 FROM (SELECT t.id::uuid AS _k1, t.id AS _m1
+      FROM public.tareas_programadas t) k;
+  ELSIF TG_OP = 'INSERT' THEN
+    SELECT array_agg(k._k1), array_agg(k._m1) INTO p_k1, p_m1 FROM (SELECT n.id AS _k1, n.id AS _m1 FROM nuevas n) k;
+  ELSIF TG_OP = 'DELETE' THEN
+    SELECT array_agg(k._k1), array_agg(k._m1) INTO p_k1, p_m1 FROM (SELECT o.id AS _k1, o.id AS _m1 FROM viejas o) k;
+  ELSE
+    SELECT array_agg(k._k1), array_agg(k._m1) INTO p_k1, p_m1 FROM (SELECT o.id AS _k1, o.id AS _m1
+      FROM viejas o UNION SELECT n.id AS _k1, n.id AS _m1 FROM nuevas n) k;
+  END IF;
+  IF p_k1 IS NULL THEN RETURN NULL; END IF;
+  PERFORM migracion.ida_task_queue_tareas_programadas(p_k1, p_m1, v_entera, false);
+  RETURN NULL;
+END $funcion$;
+
+-- CASE ... THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200.
+-- Lleva a las tablas legacy lo que un servicio escribió en una fila de tareas_programadas: p_vieja y p_nueva son la fila antes y
+--   después. La llaman los disparadores de la tabla y el drenaje.
+CREATE OR REPLACE FUNCTION migracion.volver_tareas_programadas(
+  p_orden text, p_vieja public.tareas_programadas, p_nueva public.tareas_programadas) RETURNS void
+LANGUAGE plpgsql SECURITY INVOKER
+AS $funcion$
+#variable_conflict use_variable
+DECLARE
+  v_modos text[]; v_antes text := coalesce(current_setting('migracion.sync', true),
+    ''); v_clave text; v_hay boolean := false; v_vez integer := 0; v_casa integer := 0;
+  v_estado text; v_mensaje text; v_detalle text; v_poner jsonb := '{}'; v_f record; v_g record; s public.tareas_programadas;
+  v_firme boolean := current_setting('transaction_isolation') = 'read committed';
+BEGIN
+  SELECT array_agg(m.modo) INTO v_modos FROM migracion.sincronizacion m
+  WHERE m.tabla_destino = 'tareas_programadas' AND ((m.tabla_origen = 'task_queue'));
+  IF v_modos IS NULL THEN RETURN; END IF;
+  v_clave := CASE p_orden WHEN 'INSERT' THEN p_nueva.id::text ELSE p_vieja.id::text END;
+  IF v_modos && ARRAY['no', 'claves'] THEN
+    INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
+    VALUES ('tareas_programadas', NULL, v_clave, p_orden, CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END,
+      'apagada', NULL);
+    RETURN;
+  END IF;
+  BEGIN
+    s := p_nueva;
+    IF v_casa = 0 AND p_orden <> 'INSERT' THEN
+      FOR v_vez IN 1 .. 40 LOOP
+        PERFORM 1 FROM public.task_queue l WHERE l.id = (p_vieja.id)::uuid FOR NO KEY UPDATE OF l SKIP LOCKED;
+        v_hay := FOUND;
+        EXIT WHEN v_hay OR NOT EXISTS (SELECT FROM public.task_queue l WHERE l.id = (p_vieja.id)::uuid);
+        PERFORM pg_sleep(0.005);
+      END LOOP;
+      IF NOT v_hay AND EXISTS (SELECT FROM pg_locks w WHERE NOT w.granted AND pg_backend_pid() = ANY (pg_blocking_pids(w.pid)))
+        THEN
+        RAISE EXCEPTION USING ERRCODE = '40001',
+          MESSAGE = 'otra transacción tiene la fila de task_queue y espera a esta; repita la suya';
+      END IF;
+      IF NOT v_hay THEN
+        PERFORM 1 FROM public.task_queue l WHERE l.id = (p_vieja.id)::uuid FOR NO KEY UPDATE OF l;
+        v_hay := FOUND;
+      END IF;
+      IF v_hay THEN v_casa := 1; END IF;
+    END IF;
+    -- mientras una clave legacy de la fila espera, esta espera con ella
+    IF EXISTS (SELECT FROM migracion.pendiente p WHERE p.tabla_origen IN ('task_queue')
+      AND p.clave = v_clave AND p.motivo <> 'aislamiento') AND coalesce(current_setting('migracion.drenaje', true), '') = '' THEN
+      INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
+    VALUES ('tareas_programadas', NULL, v_clave, p_orden, CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END,
+      'espera a la otra', NULL);
+      RETURN;
+    END IF;
+    PERFORM set_config('migracion.sync', 'tareas_programadas:' || pg_trigger_depth(), true);
+    IF p_orden = 'DELETE' THEN
+      WITH d0 AS (DELETE FROM public.task_queue l WHERE l.id = (p_vieja.id)::uuid) SELECT true INTO v_hay;
+      UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
+      WHERE c.tabla_origen IN ('task_queue', 'tareas_programadas') AND c.clave = v_clave AND c.estado <> 'resuelta';
+      DELETE FROM migracion.fusion m
+      WHERE m.tabla_destino = 'tareas_programadas' AND m.clave_destino = v_clave;
+    ELSIF p_orden = 'INSERT' THEN
+      SELECT t.* INTO s FROM public.tareas_programadas t WHERE t.id = p_nueva.id;
+      IF FOUND THEN
+      INSERT INTO public.task_queue (id, task_type, payload, status, priority, scheduled_at, started_at, completed_at,
+        error_message, retry_count, max_retries, created_at) VALUES ((s.id)::uuid,
+        (CASE s.tipo_tarea WHEN 'enviar_whatsapp' THEN 'send_whatsapp' WHEN 'recordatorio' THEN 'reminder' WHEN 'seguimiento'
+        THEN 'follow_up' WHEN 'notificacion' THEN 'notification' ELSE s.tipo_tarea::text END)::text, (s.payload)::jsonb,
+        (CASE s.estado WHEN 'pendiente' THEN 'pending' WHEN 'en_progreso' THEN 'processing' WHEN 'completada' THEN 'completed'
+        WHEN 'fallida' THEN 'failed' WHEN 'cancelada' THEN 'cancelled' ELSE s.estado::text END)::text, (s.prioridad)::integer,
+        (s.programada_at AT TIME ZONE 'UTC')::timestamp with time zone,
+        (s.iniciada_at AT TIME ZONE 'UTC')::timestamp with time zone,
+        (s.completada_at AT TIME ZONE 'UTC')::timestamp with time zone, (s.mensaje_error)::text, (s.intentos)::integer,
+        (s.max_intentos)::integer, (s.creado_at AT TIME ZONE 'UTC')::timestamp with time zone);
+      PERFORM set_config('migracion.sync', v_antes, true);
+      PERFORM migracion.ida_task_queue_tareas_programadas(array_agg(l.id), array_agg(s.id), true, false)
+      FROM public.task_queue l WHERE l.id = (s.id)::uuid HAVING count(*) > 0;
+      END IF;
+    ELSIF v_casa = 0 THEN
+      NULL;  -- la fila legacy ya no está: quien la borró se lleva a esta
+    ELSIF v_casa = 1 THEN
+      SELECT CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AS _entra, f.id, f.tipo_tarea, f.payload,
+        f.estado, f.prioridad, f.programada_at, f.iniciada_at, f.completada_at, f.mensaje_error, f.intentos, f.max_intentos,
+        f.creado_at INTO v_f FROM migracion.v_task_queue_tareas_programadas f JOIN public.task_queue l ON l.id = f._k1
+        WHERE l.id = (p_vieja.id)::uuid;
+      SELECT t.* INTO s FROM public.tareas_programadas t WHERE t.id = p_nueva.id;
+      IF FOUND THEN
+        IF p_vieja.id::text IS DISTINCT FROM p_nueva.id::text AND v_f.id::text IS DISTINCT FROM s.id::text THEN
+          v_poner := v_poner || jsonb_build_object('id', '(n.id)::uuid');
+        END IF;
+        IF p_vieja.tipo_tarea::text IS DISTINCT FROM p_nueva.tipo_tarea::text
+          AND v_f.tipo_tarea::text IS DISTINCT FROM s.tipo_tarea::text THEN
+          v_poner := v_poner || jsonb_build_object('task_type',
+            '(CASE n.tipo_tarea WHEN ''enviar_whatsapp'' THEN ''send_whatsapp'' WHEN ''recordatorio'' THEN ''reminder'' WHEN ''seguimiento'' THEN ''follow_up'' WHEN ''notificacion'' THEN ''notification'' ELSE n.tipo_tarea::text END)::text');
+        END IF;
+        IF p_vieja.payload::text IS DISTINCT FROM p_nueva.payload::text AND v_f.payload::text IS DISTINCT FROM s.payload::text
+          THEN
+          v_poner := v_poner || jsonb_build_object('payload', '(n.payload)::jsonb');
+        END IF;
+        IF p_vieja.estado::text IS DISTINCT FROM p_nueva.estado::text AND v_f.estado::text IS DISTINCT FROM s.estado::text THEN
+          v_poner := v_poner || jsonb_build_object('status',
+            '(CASE n.estado WHEN ''pendiente'' THEN ''pending'' WHEN ''en_progreso'' THEN ''processing'' WHEN ''completada'' THEN ''completed'' WHEN ''fallida'' THEN ''failed'' WHEN ''cancelada'' THEN ''cancelled'' ELSE n.estado::text END)::text');
+        END IF;
+        IF p_vieja.prioridad::text IS DISTINCT FROM p_nueva.prioridad::text
+          AND v_f.prioridad::text IS DISTINCT FROM s.prioridad::text THEN
+          v_poner := v_poner || jsonb_build_object('priority', '(n.prioridad)::integer');
+        END IF;
+        IF p_vieja.programada_at::text IS DISTINCT FROM p_nueva.programada_at::text
+          AND v_f.programada_at::text IS DISTINCT FROM s.programada_at::text THEN
+          v_poner := v_poner || jsonb_build_object('scheduled_at',
+            '(n.programada_at AT TIME ZONE ''UTC'')::timestamp with time zone');
+        END IF;
+        IF p_vieja.iniciada_at::text IS DISTINCT FROM p_nueva.iniciada_at::text
+          AND v_f.iniciada_at::text IS DISTINCT FROM s.iniciada_at::text THEN
+          v_poner := v_poner || jsonb_build_object('started_at',
+            '(n.iniciada_at AT TIME ZONE ''UTC'')::timestamp with time zone');
+        END IF;
+        IF p_vieja.completada_at::text IS DISTINCT FROM p_nueva.completada_at::text
+          AND v_f.completada_at::text IS DISTINCT FROM s.completada_at::text THEN
+          v_poner := v_poner || jsonb_build_object('completed_at',
+            '(n.completada_at AT TIME ZONE ''UTC'')::timestamp with time zone');
+        END IF;
+        IF p_vieja.mensaje_error::text IS DISTINCT FROM p_nueva.mensaje_error::text
+          AND v_f.mensaje_error::text IS DISTINCT FROM s.mensaje_error::text THEN
+          v_poner := v_poner || jsonb_build_object('error_message', '(n.mensaje_error)::text');
+        END IF;
+        IF p_vieja.intentos::text IS DISTINCT FROM p_nueva.intentos::text AND v_f.intentos::text IS DISTINCT FROM s.intentos::text
+          THEN
+          v_poner := v_poner || jsonb_build_object('retry_count', '(n.intentos)::integer');
+        END IF;
+        IF p_vieja.max_intentos::text IS DISTINCT FROM p_nueva.max_intentos::text
+          AND v_f.max_intentos::text IS DISTINCT FROM s.max_intentos::text THEN
+          v_poner := v_poner || jsonb_build_object('max_retries', '(n.max_intentos)::integer');
+        END IF;
+        IF p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text
+          AND v_f.creado_at::text IS DISTINCT FROM s.creado_at::text THEN
+          v_poner := v_poner || jsonb_build_object('created_at', '(n.creado_at AT TIME ZONE ''UTC'')::timestamp with time zone');
+        END IF;
+        IF v_poner <> '{}' THEN
+          EXECUTE 'UPDATE public.task_queue l SET ' || (SELECT string_agg(format('%I = %s', p.key, p.value), ', ')
+            FROM jsonb_each_text(v_poner) p) || ' FROM (SELECT ($2).*) n WHERE l.id = (($1).id)::uuid' USING p_vieja, s;
+          SELECT CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AS _entra, f.id, f.tipo_tarea,
+            f.payload, f.estado, f.prioridad, f.programada_at, f.iniciada_at, f.completada_at, f.mensaje_error, f.intentos,
+            f.max_intentos, f.creado_at INTO v_g FROM migracion.v_task_queue_tareas_programadas f JOIN public.task_queue l
+            ON l.id = f._k1 WHERE l.id = (s.id)::uuid;
+          IF NOT FOUND OR v_g._entra IS DISTINCT FROM v_f._entra THEN
+            PERFORM set_config('migracion.sync', v_antes, true);
+            PERFORM migracion.ida_task_queue_tareas_programadas(array_agg(l.id), array_agg(s.id), true, false)
+            FROM public.task_queue l WHERE l.id = (s.id)::uuid HAVING count(*) > 0;
+          ELSIF v_g._entra AND (v_g.id::text IS DISTINCT FROM v_f.id::text AND v_g.id::text IS DISTINCT FROM s.id::text
+            OR v_g.tipo_tarea::text IS DISTINCT FROM v_f.tipo_tarea::text
+            AND v_g.tipo_tarea::text IS DISTINCT FROM s.tipo_tarea::text OR v_g.payload::text IS DISTINCT FROM v_f.payload::text
+            AND v_g.payload::text IS DISTINCT FROM s.payload::text OR v_g.estado::text IS DISTINCT FROM v_f.estado::text
+            AND v_g.estado::text IS DISTINCT FROM s.estado::text OR v_g.prioridad::text IS DISTINCT FROM v_f.prioridad::text
+            AND v_g.prioridad::text IS DISTINCT FROM s.prioridad::text
+            OR v_g.programada_at::text IS DISTINCT FROM v_f.programada_at::text
+            AND v_g.programada_at::text IS DISTINCT FROM s.programada_at::text
+            OR v_g.iniciada_at::text IS DISTINCT FROM v_f.iniciada_at::text
+            AND v_g.iniciada_at::text IS DISTINCT FROM s.iniciada_at::text
+            OR v_g.completada_at::text IS DISTINCT FROM v_f.completada_at::text
+            AND v_g.completada_at::text IS DISTINCT FROM s.completada_at::text
+            OR v_g.mensaje_error::text IS DISTINCT FROM v_f.mensaje_error::text
+            AND v_g.mensaje_error::text IS DISTINCT FROM s.mensaje_error::text
+            OR v_g.intentos::text IS DISTINCT FROM v_f.intentos::text AND v_g.intentos::text IS DISTINCT FROM s.intentos::text
+            OR v_g.max_intentos::text IS DISTINCT FROM v_f.max_intentos::text
+            AND v_g.max_intentos::text IS DISTINCT FROM s.max_intentos::text
+            OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text
+            AND v_g.creado_at::text IS DISTINCT FROM s.creado_at::text) THEN
+            -- un disparador de la tabla legacy cambió algo más: eso vuelve aquí
+            UPDATE public.tareas_programadas t SET id = CASE WHEN v_g.id::text IS DISTINCT FROM v_f.id::text THEN v_g.id
+              ELSE t.id END, tipo_tarea = CASE WHEN v_g.tipo_tarea::text IS DISTINCT FROM v_f.tipo_tarea::text THEN v_g.tipo_tarea
+              ELSE t.tipo_tarea END, payload = CASE WHEN v_g.payload::text IS DISTINCT FROM v_f.payload::text THEN v_g.payload
+              ELSE t.payload END, estado = CASE WHEN v_g.estado::text IS DISTINCT FROM v_f.estado::text THEN v_g.estado
+              ELSE t.estado END, prioridad = CASE WHEN v_g.prioridad::text IS DISTINCT FROM v_f.prioridad::text THEN v_g.prioridad
+              ELSE t.prioridad END, programada_at = CASE WHEN v_g.programada_at::text IS DISTINCT FROM v_f.programada_at::text
+              THEN v_g.programada_at ELSE t.programada_at END, iniciada_at = CASE
+              WHEN v_g.iniciada_at::text IS DISTINCT FROM v_f.iniciada_at::text THEN v_g.iniciada_at ELSE t.iniciada_at END,
+              completada_at = CASE WHEN v_g.completada_at::text IS DISTINCT FROM v_f.completada_at::text THEN v_g.completada_at
+              ELSE t.completada_at END, mensaje_error = CASE WHEN v_g.mensaje_error::text IS DISTINCT FROM v_f.mensaje_error::text
+              THEN v_g.mensaje_error ELSE t.mensaje_error END, intentos = CASE
+              WHEN v_g.intentos::text IS DISTINCT FROM v_f.intentos::text THEN v_g.intentos ELSE t.intentos END,
+              max_intentos = CASE WHEN v_g.max_intentos::text IS DISTINCT FROM v_f.max_intentos::text THEN v_g.max_intentos
+              ELSE t.max_intentos END, creado_at = CASE WHEN v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text
+              THEN v_g.creado_at ELSE t.creado_at END WHERE t.id = s.id;
+          END IF;
+        END IF;
+      END IF;
+    END IF;
+    PERFORM set_config('migracion.sync', v_antes, true);
+  EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
+    IF left(v_estado, 2) IN ('53', '55', '57')
+      OR left(v_estado, 2) = '40' AND (v_firme OR v_estado <> '40001' OR v_detalle <> '') THEN
+      RAISE;
+    ELSIF left(v_estado, 2) IN ('22', '23', '54') OR v_estado = 'P0001' THEN
+      INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
+      VALUES ('tareas_programadas', v_clave, to_jsonb(CASE p_orden WHEN 'DELETE' THEN p_vieja ELSE p_nueva END), v_estado,
+        'legacy la rechaza: ' || v_mensaje, 'sincronizacion')
+      ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
+      DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, motivo = excluded.motivo, columna = NULL;
+    ELSE
+      INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
+    VALUES ('tareas_programadas', NULL, v_clave, p_orden, CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END, v_mensaje,
+      v_estado);
+    END IF;
+  END;
+END $funcion$;
+
+-- CASE ... THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200.
+-- Nombra a volver la fila de tareas_programadas que un servicio escribió. La llaman los disparadores de la tabla.
+CREATE OR REPLACE FUNCTION migracion.vuelta_tareas_programadas() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER
+-- ningún nombre se toma de otro esquema
+SET search_path = pg_catalog, pg_temp
+-- cada fila se busca por su clave, también por un plan que se hizo con la tabla vacía
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan
+-- compilar tardaría más que la sentencia
+SET jit = off
+AS $funcion$
+#variable_conflict use_variable
+BEGIN
+  IF TG_OP = 'TRUNCATE' THEN
+    -- lo que legacy no dejaba pasar se queda
+    DELETE FROM public.task_queue l USING migracion.v_task_queue_tareas_programadas f
+    WHERE l.id = f._k1 AND (CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END OR f._fusion IS NOT NULL);
+    RETURN NULL;
+  END IF;
+  PERFORM migracion.volver_tareas_programadas(TG_OP, CASE WHEN TG_OP <> 'INSERT' THEN OLD END,
+    CASE WHEN TG_OP <> 'DELETE' THEN NEW END);
+  RETURN NULL;
+END $funcion$;
+
+REVOKE ALL ON FUNCTION migracion.ida_task_queue_tareas_programadas, migracion.sinc_task_queue_tareas_programadas,
+  migracion.volver_tareas_programadas, migracion.vuelta_tareas_programadas FROM PUBLIC;
+
+CREATE TRIGGER sinc_task_queue_tareas_programadas_i AFTER INSERT ON public.task_queue REFERENCING NEW TABLE AS nuevas
+  FOR EACH STATEMENT WHEN (coalesce(current_setting('migracion.sync', true),
+    '') IS DISTINCT FROM 'tareas_programadas:' || pg_trigger_depth())
+  EXECUTE FUNCTION migracion.sinc_task_queue_tareas_programadas();
+
+CREATE TRIGGER sinc_task_queue_tareas_programadas_u AFTER UPDATE
+  ON public.task_queue REFERENCING OLD TABLE AS viejas NEW TABLE AS nuevas
+  FOR EACH STATEMENT WHEN (coalesce(current_setting('migracion.sync', true),
+    '') IS DISTINCT FROM 'tareas_programadas:' || pg_trigger_depth())
+  EXECUTE FUNCTION migracion.sinc_task_queue_tareas_programadas();
+
+CREATE TRIGGER sinc_task_queue_tareas_programadas_d AFTER DELETE ON public.task_queue REFERENCING OLD TABLE AS viejas
+  FOR EACH STATEMENT WHEN (coalesce(current_setting('migracion.sync', true),
+    '') IS DISTINCT FROM 'tareas_programadas:' || pg_trigger_depth())
+  EXECUTE FUNCTION migracion.sinc_task_queue_tareas_programadas();
+
+CREATE TRIGGER sinc_task_queue_tareas_programadas_t AFTER TRUNCATE ON public.task_queue
+  FOR EACH STATEMENT WHEN (coalesce(current_setting('migracion.sync', true),
+    '') IS DISTINCT FROM 'tareas_programadas:' || pg_trigger_depth())
+  EXECUTE FUNCTION migracion.sinc_task_queue_tareas_programadas();
+
+CREATE TRIGGER vuelta_tareas_programadas_i AFTER INSERT ON public.tareas_programadas
+  FOR EACH ROW WHEN (coalesce(current_setting('migracion.sync', true), '') NOT IN ('copia',
+    'tareas_programadas:' || pg_trigger_depth()))
+  EXECUTE FUNCTION migracion.vuelta_tareas_programadas();
+
+CREATE TRIGGER vuelta_tareas_programadas_u AFTER UPDATE ON public.tareas_programadas
+  FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.* AND coalesce(current_setting('migracion.sync', true), '') NOT IN ('copia',
+    'tareas_programadas:' || pg_trigger_depth()))
+  EXECUTE FUNCTION migracion.vuelta_tareas_programadas();
+
+CREATE TRIGGER vuelta_tareas_programadas_d AFTER DELETE ON public.tareas_programadas
+  FOR EACH ROW WHEN (coalesce(current_setting('migracion.sync', true), '') NOT IN ('copia',
+    'tareas_programadas:' || pg_trigger_depth()))
+  EXECUTE FUNCTION migracion.vuelta_tareas_programadas();
+
+CREATE TRIGGER vuelta_tareas_programadas_t AFTER TRUNCATE ON public.tareas_programadas
+  FOR EACH STATEMENT WHEN (coalesce(current_setting('migracion.sync', true), '') NOT IN ('copia',
+    'tareas_programadas:' || pg_trigger_depth()))
+  EXECUTE FUNCTION migracion.vuelta_tareas_programadas();

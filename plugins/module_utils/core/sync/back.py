@@ -1,0 +1,290 @@
+"""The rendered function ``volver(operation, old, new)``, one per Spanish table: what a service wrote there reaches legacy.
+
+The legacy row is locked, the view read, and only what this statement changed and what differs is written, where the row lives.
+A row born here gets its legacy twin; in legacy a row is deleted for a DELETE alone. What legacy refuses is quarantined under
+the Spanish table's name, and the service's write stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..bookkeeping import BOOKKEEPING
+from ..rows.refusals import accepted
+from ..rows.routes import CarriedColumn, Route, spanish_clave
+from ..sqltext import all_of, commented, derived_name, dollar_quoted, ident, idents, literal, qname
+from .followers import children_of
+from .forward import PASSED_ON
+from .images import DRAINING, MODES, RUN, current_flag, flagged, legacy_row, set_flag
+from .inverse import assignments, goes_back, kept_beside, must_be_found, not_found
+
+GIVE_WAY_TRIES, GIVE_WAY_SECONDS = 40, 0.005  # how often, and after how long each time, a legacy row that is held is asked for
+
+
+def back_name(route: Route) -> str:
+    """Return the qualified name of the Spanish table's function volver."""
+    return qname(BOOKKEEPING, derived_name("volver", route.pair.target))
+
+
+def back_function(routes: Sequence[Route], all_routes: Sequence[Route]) -> str:
+    """Return the statement that makes it; ``routes``: all pairs that fill the table, the first one is where rows are born."""
+    route = routes[0]
+    row = route.target_table
+    caption = (
+        f"Lleva a las tablas legacy lo que un servicio escribió en una fila de {ident(route.pair.target)}: p_vieja y p_nueva son"
+        " la fila antes y después. La llaman los disparadores de la tabla y el drenaje."
+    )
+    head = f"""{commented(caption)}CREATE OR REPLACE FUNCTION {back_name(route)}(
+  p_orden text, p_vieja {row}, p_nueva {row}) RETURNS void
+LANGUAGE plpgsql SECURITY INVOKER
+AS """
+    return head + dollar_quoted(f"\n#variable_conflict use_variable\n{_body(routes, all_routes)}", "funcion")
+
+
+def _body(routes: Sequence[Route], all_routes: Sequence[Route]) -> str:
+    route = routes[0]
+    homes = "".join(_home(r, first=r == route) for r in routes)
+    key = spanish_clave(route, "p_vieja"), spanish_clave(route, "p_nueva")
+    installed = " OR ".join(f"(m.tabla_origen = {literal(r.pair.source)})" for r in routes)
+    return f"""DECLARE
+  v_modos text[]; v_antes text := {current_flag()}; v_clave text; v_hay boolean := false; v_vez integer := 0; v_casa integer := 0;
+  v_estado text; v_mensaje text; v_detalle text; v_poner jsonb := '{{}}'; v_f record; v_g record; s {route.target_table};
+  v_firme boolean := current_setting('transaction_isolation') = 'read committed';
+BEGIN
+  SELECT array_agg(m.modo) INTO v_modos FROM {MODES} m
+  WHERE m.tabla_destino = {literal(route.pair.target)} AND ({installed});
+  IF v_modos IS NULL THEN RETURN; END IF;
+  v_clave := CASE p_orden WHEN 'INSERT' THEN {key[1]} ELSE {key[0]} END;
+  IF v_modos && ARRAY['no', 'claves'] THEN
+    {_left(route, "'apagada'")}
+    RETURN;
+  END IF;
+  BEGIN
+    s := p_nueva;
+{homes}    -- mientras una clave legacy de la fila espera, esta espera con ella
+    IF EXISTS (SELECT FROM {BOOKKEEPING}.pendiente p WHERE p.tabla_origen IN ({", ".join(literal(r.pair.source) for r in routes)})
+      AND p.clave = v_clave AND p.motivo <> 'aislamiento') AND coalesce(current_setting({literal(DRAINING)}, true), '') = '' THEN
+      {_left(route, "'espera a la otra'")}
+      RETURN;
+    END IF;
+    {set_flag(flagged(route))}
+    IF p_orden = 'DELETE' THEN
+{_deleted(routes, all_routes)}    ELSIF p_orden = 'INSERT' THEN
+{_born(route)}    ELSIF v_casa = 0 THEN
+      NULL;  -- la fila legacy ya no está: quien la borró se lleva a esta
+{"".join(_changed(r, n) for n, r in enumerate(routes, 1))}    END IF;
+    {set_flag("v_antes")}
+  EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
+    IF left(v_estado, 2) IN ({", ".join(map(literal, PASSED_ON))})
+      OR left(v_estado, 2) = '40' AND (v_firme OR v_estado <> '40001' OR v_detalle <> '') THEN
+      RAISE;
+    ELSIF left(v_estado, 2) IN ('22', '23', '54') OR v_estado = 'P0001' THEN
+      {_quarantined(route)}
+    ELSE
+      {_left(route, "v_mensaje", "v_estado")}
+    END IF;
+  END;
+END """
+
+
+def _left(route: Route, reason: str, state: str = "NULL") -> str:
+    return (
+        f"INSERT INTO {BOOKKEEPING}.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)\n"
+        f"    VALUES ({literal(route.pair.target)}, NULL, v_clave, p_orden,"
+        f" CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END, {reason}, {state});"
+    )
+
+
+def _quarantined(route: Route) -> str:
+    return f"""INSERT INTO {BOOKKEEPING}.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
+      VALUES ({literal(route.pair.target)}, v_clave, to_jsonb(CASE p_orden WHEN 'DELETE' THEN p_vieja ELSE p_nueva END), v_estado,
+        'legacy la rechaza: ' || v_mensaje, {RUN})
+      ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
+      DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, motivo = excluded.motivo, columna = NULL;"""
+
+
+def legacy_key(route: Route, row: str) -> list[tuple[str, str]]:
+    """Return by legacy column the expression over a Spanish row by which its legacy row is found."""
+    by_target = {c.target.name: c for c in route.carried if c.rule.lookup is None}
+    names = route.table.primary_key if all(n in by_target for n in route.table.primary_key) else route.pair.match
+    return [(by_target[n].source.name, f"({row}.{ident(n)})::{by_target[n].source.type}") for n in names]
+
+
+def _mine(route: Route, row: str, alias: str = "l") -> str:
+    found = " AND ".join(f"{alias}.{ident(name)} = {value}" for name, value in legacy_key(route, row))
+    return all_of(found, route.where(alias))
+
+
+def _home(route: Route, first: bool) -> str:
+    """Return the step that finds and locks the legacy row: asked for again and again while somebody holds it, then waited for.
+
+    Who holds it and waits for us will never let go: this side gives way, since legacy code repeats nothing.
+    """
+    place = f"{route.source_table} l WHERE {_mine(route, 'p_vieja')}"
+    number = len(route.earlier) + 1
+    gives_way = f"otra transacción tiene la fila de {route.pair.source} y espera a esta; repita la suya"
+    blocked = "EXISTS (SELECT FROM pg_locks w WHERE NOT w.granted AND pg_backend_pid() = ANY (pg_blocking_pids(w.pid)))"
+    return f"""    IF v_casa = 0 AND p_orden <> 'INSERT' THEN
+      FOR v_vez IN 1 .. {GIVE_WAY_TRIES} LOOP
+        PERFORM 1 FROM {place} FOR NO KEY UPDATE OF l SKIP LOCKED;
+        v_hay := FOUND;
+        EXIT WHEN v_hay OR NOT EXISTS (SELECT FROM {place});
+        PERFORM pg_sleep({GIVE_WAY_SECONDS});
+      END LOOP;
+      IF NOT v_hay AND {blocked} THEN
+        RAISE EXCEPTION USING ERRCODE = '40001',
+          MESSAGE = {literal(gives_way)};
+      END IF;
+      IF NOT v_hay THEN
+        PERFORM 1 FROM {place} FOR NO KEY UPDATE OF l;
+        v_hay := FOUND;
+      END IF;
+      IF v_hay THEN v_casa := {number}; END IF;
+    END IF;
+"""
+
+
+def _changed(route: Route, number: int) -> str:
+    """Return the branch that writes what this statement changed into the legacy row, where the row lives here."""
+    steps = "".join(_column(route, c) for c in route.carried if goes_back(c))
+    columns = route.columns
+    keyed = " AND ".join(f"l.{ident(n)} = {v}" for n, v in legacy_key(route, "($1)"))
+    view = f"{route.view} f JOIN {route.source_table} l ON {legacy_row(route, 'l', 'f')}"
+    seen = f"SELECT {accepted('f')} AS _entra, {idents(columns, 'f.')}"
+    old, new = _mine(route, "p_vieja"), _mine(route, "s")
+    moved = {c: f"v_g.{ident(c)}::text IS DISTINCT FROM v_f.{ident(c)}::text" for c in columns}
+    differs = " OR ".join(f"{m} AND v_g.{ident(c)}::text IS DISTINCT FROM s.{ident(c)}::text" for c, m in moved.items())
+    update = ", ".join(f"{ident(c)} = CASE WHEN {m} THEN v_g.{ident(c)} ELSE t.{ident(c)} END" for c, m in moved.items())
+    begin = literal(f"UPDATE {route.source_table} l SET ").strip()
+    end = literal(f" FROM (SELECT ($2).*) n WHERE {keyed}").strip()
+    twin = " AND ".join(f"t.{ident(c)} = s.{ident(c)}" for c in route.table.primary_key)
+    keys = ", ".join(f"array_agg(l.{ident(c.name)})" for c in route.key)
+    match = ", ".join(f"array_agg(s.{ident(c.name)})" for c in route.match)
+    return f"""    ELSIF v_casa = {number} THEN
+      {seen} INTO v_f FROM {view} WHERE {old};
+      SELECT t.* INTO s FROM {route.target_table} t WHERE {twin.replace("s.", "p_nueva.")};
+      IF FOUND THEN
+{steps}        IF v_poner <> '{{}}' THEN
+          EXECUTE {begin} || (SELECT string_agg(format('%I = %s', p.key, p.value), ', ')
+            FROM jsonb_each_text(v_poner) p) || {end} USING p_vieja, s;
+          {seen} INTO v_g FROM {view} WHERE {new};
+          IF NOT FOUND OR v_g._entra IS DISTINCT FROM v_f._entra THEN
+            {set_flag("v_antes")}
+            PERFORM {route.function("ida")}({keys}, {match}, true, false)
+            FROM {route.source_table} l WHERE {new} HAVING count(*) > 0;
+          ELSIF v_g._entra AND ({differs}) THEN
+            -- un disparador de la tabla legacy cambió algo más: eso vuelve aquí
+            UPDATE {route.target_table} t SET {update} WHERE {twin};
+          END IF;
+        END IF;
+      END IF;
+"""
+
+
+def _column(route: Route, carried: CarriedColumn) -> str:
+    name = ident(carried.target.name)
+    changed = f"p_vieja.{name}::text IS DISTINCT FROM p_nueva.{name}::text AND v_f.{name}::text IS DISTINCT FROM s.{name}::text"
+    pairs = assignments(route, carried, "n")
+    said = ", ".join(f"{literal(c).strip()}, {literal(e).strip()}" for c, e in pairs.items())
+    beside = ""
+    if carried.rule.lookup is not None:
+        kept = kept_beside(route, carried, "n")
+        more = ", ".join(f"{literal(c).strip()}, {literal(e).strip()}" for c, e in kept.items())
+        then = f"v_poner := v_poner || jsonb_build_object({more});" if kept else _nowhere(carried)
+        beside = f"\n          IF {not_found(route, carried, 's')} THEN {then} END IF;"
+    return f"""        IF {changed} THEN
+          v_poner := v_poner || jsonb_build_object({said});{beside}
+        END IF;
+"""
+
+
+def _nowhere(carried: CarriedColumn) -> str:
+    message = f"ninguna fila de {carried.lookup.table} tiene ese {carried.lookup.take}"
+    return f"RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = {literal(message)};"
+
+
+def _born(route: Route) -> str:
+    """Return the step that gives a row born on the Spanish side its legacy twin."""
+    values: dict[str, str] = dict(route.pair.where)
+    values = {name: literal(value).strip() for name, value in values.items()}
+    kept: dict[str, str] = {}
+    refused = ""
+    presence = [c for c in route.carried if c.rule.present is not None or c.rule.absent is not None]
+    for carried in [*(c for c in route.carried if c not in presence), *presence]:
+        if not goes_back(carried):
+            continue
+        for name, value in assignments(route, carried, "s").items():
+            values[name] = value.replace(f"nullif(l.{ident(name)}::text, '')::{carried.source.type}, ", "")
+        if carried.rule.lookup is not None:
+            beside = kept_beside(route, carried, "s")
+            kept |= {n: f"CASE WHEN {not_found(route, carried, 's')} THEN {v} ELSE %s END" for n, v in beside.items()}
+        if must_be_found(carried):
+            refused += f"      IF {not_found(route, carried, 's')} THEN {_nowhere(carried)} END IF;\n"
+    for name, value in kept.items():
+        values[name] = value.replace("%s", values.get(name, "NULL"))
+    keys = ", ".join(f"array_agg(l.{ident(c.name)})" for c in route.key)
+    match = ", ".join(f"array_agg(s.{ident(c.name)})" for c in route.match)
+    twin = " AND ".join(f"t.{ident(c)} = p_nueva.{ident(c)}" for c in route.table.primary_key)
+    return f"""      SELECT t.* INTO s FROM {route.target_table} t WHERE {twin};
+      IF FOUND THEN
+{refused}      INSERT INTO {route.source_table} ({idents(values)}) VALUES ({", ".join(values.values())});
+      {set_flag("v_antes")}
+      PERFORM {route.function("ida")}({keys}, {match}, true, false)
+      FROM {route.source_table} l WHERE {_mine(route, "s")} HAVING count(*) > 0;
+      END IF;
+"""
+
+
+def _deleted(routes: Sequence[Route], all_routes: Sequence[Route]) -> str:
+    """Return the step that deletes the legacy rows of a Spanish one: first the children whose twins fell with it."""
+    steps = "".join(_fallen_children(r, all_routes) for r in routes)
+    parts = []
+    for n, route in enumerate(routes):
+        rows = f"DELETE FROM {route.source_table} l WHERE {_all_of_one(route)}"
+        if route.earlier:
+            parts.append(f"m{n} AS ({_merged_rows(route)})")
+        parts.append(f"d{n} AS ({rows})")
+    cleared = ", ".join(literal(r.pair.source) for r in routes)
+    return f"""{steps}      WITH {", ".join(parts)} SELECT true INTO v_hay;
+      UPDATE {BOOKKEEPING}.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
+      WHERE c.tabla_origen IN ({cleared}, {literal(routes[0].pair.target)}) AND c.clave = v_clave AND c.estado <> 'resuelta';
+      DELETE FROM {BOOKKEEPING}.fusion m
+      WHERE m.tabla_destino = {literal(routes[0].pair.target)} AND m.clave_destino = v_clave;
+"""
+
+
+def _merged_rows(route: Route) -> str:
+    """Return the statement that deletes the legacy rows which live in this Spanish row without having its key."""
+    clave = " || '|' || ".join(f"l.{ident(c.name)}::text" for c in route.key)
+    mine = f"l.{ident(route.key[0].name)} = m.clave::{route.key[0].type}" if len(route.key) == 1 else f"{clave} = m.clave"
+    return (
+        f"DELETE FROM {route.source_table} l USING {BOOKKEEPING}.fusion m WHERE {mine}"
+        f" AND m.tabla_origen = {literal(route.pair.source)} AND m.tabla_destino = {literal(route.pair.target)}"
+        f" AND m.clave_destino = v_clave AND NOT ({_mine(route, 'p_vieja')})"
+    )
+
+
+def _all_of_one(route: Route) -> str:
+    """Return the condition of every legacy row that is this Spanish row: with duplicates all that meet in its match."""
+    if not route.pair.duplicates:
+        return _mine(route, "p_vieja")
+    by_target = {c.target.name: c for c in route.carried}
+    return " AND ".join(
+        f"l.{ident(by_target[m].source.name)} = (p_vieja.{ident(m)})::{by_target[m].source.type}" for m in route.pair.match
+    )
+
+
+def _fallen_children(route: Route, all_routes: Sequence[Route]) -> str:
+    steps = ""
+    for child, key in children_of(route, all_routes):
+        carried = child.carried_as(key.column)
+        if carried is None:
+            continue
+        twin = " AND ".join(f"t.{ident(m)} = f.{ident(m)}" for m in child.pair.match)
+        steps += f"""      DELETE FROM {child.source_table} l USING {child.view} f
+      WHERE {legacy_row(child, "l", "f")}
+        AND l.{ident(carried.source.name)} = (p_vieja.{ident(key.references)})::{carried.source.type}
+        AND {accepted("f")} AND NOT EXISTS (SELECT FROM {child.target_table} t WHERE {twin});
+"""
+    return steps

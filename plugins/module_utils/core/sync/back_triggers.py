@@ -1,0 +1,75 @@
+"""The triggers on a Spanish table: each row that a service wrote is named, our own writes and what they cascade to are not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from ..bookkeeping import BOOKKEEPING
+from ..mapping.types import SpanishTable
+from ..rows.refusals import accepted
+from ..rows.routes import Route
+from ..sqltext import derived_name, ident, literal, qname
+from .back import back_name
+from .images import current_flag, legacy_row
+from .triggers import Trigger, trigger_function
+
+COPYING = "copia"  # the flag of copy, repair and rollback, at every depth
+
+
+def back_trigger_name(target: str) -> str:
+    """Return the qualified name of the function that the Spanish table's triggers call."""
+    return qname(BOOKKEEPING, derived_name("vuelta", target))
+
+
+def back_trigger_function(routes: Sequence[Route]) -> str:
+    """Return the statement that makes it."""
+    route = routes[0]
+    caption = (
+        f"Nombra a volver la fila de {ident(route.pair.target)} que un servicio escribió. La llaman los disparadores de la tabla."
+    )
+    gone = "".join(_emptied(r) for r in reversed(routes))
+    body = f"""BEGIN
+  IF TG_OP = 'TRUNCATE' THEN
+    -- lo que legacy no dejaba pasar se queda
+{gone}    RETURN NULL;
+  END IF;
+  PERFORM {back_name(route)}(TG_OP, CASE WHEN TG_OP <> 'INSERT' THEN OLD END, CASE WHEN TG_OP <> 'DELETE' THEN NEW END);
+  RETURN NULL;
+END """
+    return trigger_function(back_trigger_name(route.pair.target), caption, body)
+
+
+def _emptied(route: Route) -> str:
+    passing = f"{accepted('f')} OR f._fusion IS NOT NULL"
+    return (
+        f"    DELETE FROM {route.source_table} l USING {route.view} f\n    WHERE {legacy_row(route, 'l', 'f')} AND ({passing});\n"
+    )
+
+
+def back_triggers(route: Route, tables: Sequence[SpanishTable]) -> Iterator[Trigger]:
+    """Yield the triggers on the Spanish table; ``tables``: all of the mapping, since a cascade from a parent is an echo too."""
+    flags = [f"{literal(COPYING)}", f"{literal(route.pair.target + ':')} || pg_trigger_depth()"]
+    for parent, depth in _ancestors(route.table, tables):
+        flags += [f"{literal(parent + ':')} || {level}" for level in ("pg_trigger_depth()", f"(pg_trigger_depth() - {depth})")]
+    cut = f"{current_flag()} NOT IN ({', '.join(flags)})"
+    function = back_trigger_name(route.pair.target)
+    for event in ("INSERT", "UPDATE", "DELETE", "TRUNCATE"):
+        name = derived_name("vuelta", route.pair.target, event[0].lower())
+        level = "STATEMENT" if event == "TRUNCATE" else "ROW"
+        changed = "OLD.* IS DISTINCT FROM NEW.* AND " if event == "UPDATE" else ""
+        statement = (
+            f"CREATE TRIGGER {ident(name)} AFTER {event} ON {route.target_table}\n"
+            f"  FOR EACH {level} WHEN ({changed}{cut})\n  EXECUTE FUNCTION {function}()"
+        )
+        yield Trigger(route.target_table, name, statement)
+
+
+def _ancestors(table: SpanishTable, tables: Sequence[SpanishTable]) -> Iterator[tuple[str, int]]:
+    """Yield the tables that this one's foreign keys lead to, with how many cascades lie between."""
+    by_name = {t.name: t for t in tables}
+    level, depth, seen = [table], 1, {table.name}
+    while level:
+        parents = dict.fromkeys(k.table for t in level for k in t.foreign_keys if k.table in by_name and k.table not in seen)
+        yield from ((name, depth) for name in parents)
+        seen |= set(parents)
+        level, depth = [by_name[name] for name in parents], depth + 1

@@ -1,0 +1,113 @@
+"""How a Spanish value goes back into its legacy column: the mapping's rules read the other way round."""
+
+from __future__ import annotations
+
+from ..mapping.types import ColumnRule
+from ..rows.routes import CarriedColumn, Route
+from ..rows.values import TEXT_TYPES
+from ..sqltext import ident, literal, qname
+
+
+def goes_back(carried: CarriedColumn) -> bool:
+    """Return whether legacy can say the column at all; what is looked up in a Spanish table it cannot."""
+    return not carried.spanish
+
+
+def assignments(route: Route, carried: CarriedColumn, row: str) -> dict[str, str]:
+    """Return by legacy column the expression that says the Spanish row's (``row``) value of this column; l is the legacy row."""
+    value = f"{row}.{ident(carried.target.name)}"
+    rule = carried.rule
+    if rule.present is not None or rule.absent is not None:
+        return {carried.source.name: _presence(route, carried, row)}
+    if rule.lookup is not None:
+        return _looked_up(route, carried, value)
+    return {carried.source.name: _plain(carried, value)}
+
+
+def _plain(carried: CarriedColumn, value: str) -> str:
+    rule, source, target = carried.rule, carried.source, carried.target
+    if rule.values:
+        value = _translated_back(rule, value)
+    if target.type == "timestamp without time zone":
+        return _moment(carried, value)
+    if target.type == "jsonb" and source.base != "jsonb":
+        return _json_text(rule, value, source.type)
+    return f"({value})::{source.type}"
+
+
+def _translated_back(rule: ColumnRule, value: str) -> str:
+    """Of several legacy values for one Spanish value the first one stands for it."""
+    first: dict[str, str] = {}
+    for old, new in rule.values:
+        first.setdefault(new, old)
+    cases = " ".join(f"WHEN {literal(new)} THEN {literal(old)}" for new, old in first.items())
+    return f"CASE {value} {cases} ELSE {value}::text END"
+
+
+def _moment(carried: CarriedColumn, value: str) -> str:
+    source, zone = carried.source, carried.rule.zone
+    if source.base == "timestamp with time zone":
+        return f"({value} AT TIME ZONE 'UTC')::{source.type}"
+    if source.base in TEXT_TYPES:
+        text = f'to_char({value}, \'YYYY-MM-DD"T"HH24:MI:SS.US"Z"\')'
+        return f"(CASE WHEN isfinite({value}) THEN {text} ELSE {value}::text END)::{source.type}"
+    if zone in (None, "UTC"):
+        return f"({value})::{source.type}"
+    return f"(({value} AT TIME ZONE 'UTC') AT TIME ZONE {literal(str(zone))})::{source.type}"
+
+
+def _json_text(rule: ColumnRule, value: str, kind: str) -> str:
+    if not rule.text_key:
+        return f"({value})::text::{kind}"
+    key = literal(rule.text_key)
+    only = f"jsonb_typeof({value}) = 'object' AND {value} - {key} = '{{}}' AND jsonb_typeof({value} -> {key}) = 'string'"
+    return f"(CASE WHEN {only} THEN {value} ->> {key} ELSE {value}::text END)::{kind}"
+
+
+def _presence(route: Route, carried: CarriedColumn, row: str) -> str:
+    """Filled where the Spanish value says so: with the moment that a column of its own carries, else what it is, else now."""
+    value, source = f"{row}.{ident(carried.target.name)}", carried.source
+    own = next(
+        (c for c in route.carried if c.source.name == source.name and c.rule.present is None and c.rule.absent is None), None
+    )
+    moment = [_plain(own, f"{row}.{ident(own.target.name)}")] if own is not None else []
+    now = "timezone('utc', now())" if source.base == "timestamp without time zone" else "now()"
+    if source.base in TEXT_TYPES:
+        now = "to_char(timezone('utc', now()), 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
+    filled = ", ".join([*moment, f"nullif(l.{ident(source.name)}::text, '')::{source.type}", f"{now}::{source.type}"])
+    return f"CASE WHEN {value} = {literal(str(carried.rule.present))} THEN coalesce({filled}) END"
+
+
+def _looked_up(route: Route, carried: CarriedColumn, value: str) -> dict[str, str]:
+    by = next(c for c in route.legacy.columns if c.name == carried.lookup.by)
+    return {by.name: f"{_found(route, carried, value)}::{by.type}"}
+
+
+def _found(route: Route, carried: CarriedColumn, value: str) -> str:
+    lookup = carried.lookup
+    table = qname(route.schema, lookup.table)
+    return f"(SELECT x.{ident(lookup.column)} FROM {table} x WHERE x.{ident(lookup.take)} = ({value})::{carried.source.type})"
+
+
+def not_found(route: Route, carried: CarriedColumn, row: str) -> str:
+    """Return whether the row ``row`` has a value that no row of the table looked up has."""
+    value = f"{row}.{ident(carried.target.name)}"
+    return f"{value} IS NOT NULL AND {_found(route, carried, value)} IS NULL"
+
+
+def kept_beside(route: Route, carried: CarriedColumn, row: str) -> dict[str, str]:
+    """Return by legacy column what keeps a value that no row looked up has: the JSON in which it is read then, or nothing."""
+    rule, value = carried.rule, f"{row}.{ident(carried.target.name)}"
+    if not rule.json_keys:
+        return {}
+    holder = next(c for c in route.legacy.columns if c.name == rule.sources[0])
+    other = next((c for c in route.carried if c.rule.sources == rule.sources and c.rule.lookup is None), None)
+    document = f"{row}.{ident(other.target.name)}" if other is not None else f"l.{ident(holder.name)}::jsonb"
+    document = f"CASE WHEN jsonb_typeof({document}) = 'object' THEN {document} ELSE '{{}}'::jsonb END"
+    kind = "jsonb" if holder.base == "jsonb" else f"text::{holder.type}"
+    return {holder.name: f"({document} || jsonb_build_object({literal(rule.json_keys[0])}, {value}))::{kind}"}
+
+
+def must_be_found(carried: CarriedColumn) -> bool:
+    """Return whether the value is nowhere in legacy but in the row it is looked up in: without that row it cannot go back."""
+    return carried.rule.lookup is not None and not carried.spanish and not carried.rule.json_keys

@@ -1,0 +1,197 @@
+"""The triggers of a pair: on its legacy table, on the tables in which its rows look a value up, and on the Spanish table.
+
+A trigger only names keys. On a legacy table one for each kind of statement sees all of its rows at once (a partitioned table's
+partitions fire none of those, so there each row has its own). The echo of our own writes is cut before the function is called:
+the flag names the Spanish table that is written and the depth at which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from ..bookkeeping import BOOKKEEPING
+from ..rows.routes import CarriedColumn, Route
+from ..sqltext import commented, derived_name, dollar_quoted, ident, literal, qname, where_all
+from .followers import followers_step, partners_of
+from .images import SYNC_HEAD, asked, both_names, current_flag, gathered, image, match_names, passed_keys
+
+EVENTS = ("INSERT", "UPDATE", "DELETE", "TRUNCATE")
+
+
+@dataclass(frozen=True)
+class Trigger:
+    """A trigger of ours: on which table (qualified), its name, and the statement that makes it."""
+
+    table: str
+    name: str
+    statement: str
+
+    @property
+    def drop(self) -> str:
+        """The statement that takes it away."""
+        return f"DROP TRIGGER IF EXISTS {ident(self.name)} ON {self.table}"
+
+
+def forward_trigger_function(route: Route, all_routes: Sequence[Route]) -> str:
+    """Return the statement that makes the function which the triggers of the legacy table call."""
+    same = [r for r in all_routes if r.pair.target == route.pair.target]
+    source = ident(route.pair.source)
+    caption = f"Nombra las filas de {source} que una sentencia tocó y llama a ida. La llaman los disparadores de {source}."
+    merged = partners_of(route, same) or route.earlier
+    variables = " ".join(f"p{n} {t}[];" for n, t in _both(route))
+    whole = _emptied(route)
+    body = f"""DECLARE
+  {variables} v_entera boolean := TG_OP <> 'UPDATE';
+BEGIN
+  IF TG_OP = 'TRUNCATE' THEN
+{whole}  ELSIF TG_OP = 'INSERT' THEN
+    {_rows(route, [_new(route)])}
+  ELSIF TG_OP = 'DELETE' THEN
+    {_rows(route, [_old(route)])}
+  ELSE
+    {_rows(route, [_old(route), _new(route)])}
+{_moved(route) if merged else ""}  END IF;
+  IF p_k1 IS NULL THEN RETURN NULL; END IF;
+{_siblings(route)}  PERFORM {route.function("ida")}({passed_keys(route)}, v_entera, false);
+  RETURN NULL;
+END """
+    return trigger_function(route.function("sinc"), caption, body)
+
+
+def trigger_function(name: str, caption: str, body: str) -> str:
+    """Return the statement that makes a function for triggers: it does what it does as its owner, whoever writes."""
+    head = f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger\nLANGUAGE plpgsql SECURITY DEFINER\n{SYNC_HEAD}AS "
+    return commented(caption) + head + dollar_quoted(f"\n#variable_conflict use_variable\n{body}", "funcion")
+
+
+def _both(route: Route) -> list[tuple[str, str]]:
+    keys = list(zip(route.key_names, (c.type for c in route.key), strict=True))
+    return keys + list(zip(match_names(route), (c.type for c in route.match), strict=True))
+
+
+def by_row(route: Route) -> bool:
+    """Return whether the legacy table's triggers are for each row."""
+    return route.legacy.kind == "p"
+
+
+def _old(route: Route) -> tuple[str, str]:
+    return ("(SELECT (OLD).*) o" if by_row(route) else "viejas o", "o")
+
+
+def _new(route: Route) -> tuple[str, str]:
+    return ("(SELECT (NEW).*) n" if by_row(route) else "nuevas n", "n")
+
+
+def _rows(route: Route, images: Sequence[tuple[str, str]]) -> str:
+    selects = [f"SELECT {image(route, alias)} FROM {rows}{where_all(route.where(alias), before=' ')}" for rows, alias in images]
+    return f"{gathered(route)} FROM ({' UNION '.join(selects)}) k;"
+
+
+def _emptied(route: Route) -> str:
+    """Return the step that names every twin whose legacy row is gone with a TRUNCATE; the legacy key is the twin's own."""
+    carried = [route.carried_as(c.name) for c in route.match]
+    by_source = {c.source.name: c for c in route.carried if not c.rule.lookup}
+    keys = [
+        f"t.{ident(by_source[c.name].target.name)}::{c.type} AS {n}" if c.name in by_source else f"NULL::{c.type} AS {n}"
+        for c, n in zip(route.key, route.key_names, strict=True)
+    ]
+    match = [f"t.{ident(c.target.name)} AS {n}" for c, n in zip(carried, match_names(route), strict=True) if c is not None]
+    return f"    {gathered(route)} FROM (SELECT {', '.join(keys + match)} FROM {route.target_table} t) k;\n"
+
+
+def _moved(route: Route) -> str:
+    """Return the step that sees whether an update may change who merges with whom."""
+    merge = [r.pair.merge_by for r in (route,) if r.pair.merge_by]
+    unique = [u for columns in route.table.unique for u in columns]
+    sources = [c.source.name for name in (*merge, *unique) if (c := route.carried_as(name)) is not None]
+    names = dict.fromkeys([*(c.name for c in route.key), *sources, *(c for c, _ in route.pair.where)])
+    old, new = (", ".join(f"{a}.{ident(n)}" for n in names) for a in "on")
+    return f"    v_entera := EXISTS (SELECT {old} FROM {_old(route)[0]} EXCEPT SELECT {new} FROM {_new(route)[0]});\n"
+
+
+def _siblings(route: Route) -> str:
+    """Return the step that adds the rows which meet these in their Spanish key: one of them wins."""
+    if not route.pair.duplicates:
+        return ""
+    same = " AND ".join(
+        f"l.{ident(c.source.name)} = k.{n}::{c.source.type}"
+        for m, n in zip(route.pair.match, match_names(route), strict=True)
+        if (c := route.carried_as(m)) is not None
+    )
+    names = ", ".join(f"k.{n}" for n in both_names(route))
+    return f"""  -- las que comparten clave en español: una gana
+  {gathered(route)} FROM (SELECT {names} FROM {asked(route)}
+    UNION SELECT {image(route, "l")} FROM {route.source_table} l JOIN {asked(route)} ON {same}) k;
+"""
+
+
+def forward_triggers(route: Route) -> Iterator[Trigger]:
+    """Yield the triggers on the legacy table."""
+    cut = f"{current_flag()} IS DISTINCT FROM {literal(route.pair.target + ':')} || pg_trigger_depth()"
+    for event in EVENTS:
+        name = derived_name("sinc", route.pair.source, route.pair.target, event[0].lower())
+        tables = {"INSERT": ["NEW TABLE AS nuevas"], "DELETE": ["OLD TABLE AS viejas"], "TRUNCATE": []}
+        seen = tables.get(event, ["OLD TABLE AS viejas", "NEW TABLE AS nuevas"])
+        rows = by_row(route) and event != "TRUNCATE"
+        referencing = f" REFERENCING {' '.join(seen)}" if seen and not rows else ""
+        level = "ROW" if rows else "STATEMENT"
+        statement = (
+            f"CREATE TRIGGER {ident(name)} AFTER {event} ON {route.source_table}{referencing}\n  FOR EACH {level}"
+            f" WHEN ({cut})\n  EXECUTE FUNCTION {route.function('sinc')}()"
+        )
+        yield Trigger(route.source_table, name, statement)
+
+
+def lookups_of(route: Route) -> Iterator[tuple[int, CarriedColumn]]:
+    """Yield the columns that are looked up, with a number."""
+    yield from ((n, c) for n, c in enumerate(route.carried, 1) if c.rule.lookup is not None)
+
+
+def lookup_function_name(route: Route, number: int) -> str:
+    """Return the name of the function that follows a value looked up."""
+    return derived_name("sigue", route.pair.source, route.pair.target, str(number))
+
+
+def lookup_functions(route: Route) -> Iterator[str]:
+    """Yield the statements of the functions that carry the rows whose value was looked up in a row that changed."""
+    for number, carried in lookups_of(route):
+        lookup = carried.lookup
+        if carried.spanish:
+            by = route.carried_as(lookup.by)
+            if by is None:
+                continue
+            named, kind = f"l.{ident(by.source.name)}", by.source.type
+        else:
+            named, kind = f"l.{ident(lookup.by)}", next(c.type for c in route.legacy.columns if c.name == lookup.by)
+        column = ident(lookup.column)
+        condition = f"{named} = ANY (v_valores)"
+        body = f"""DECLARE
+  v_firme boolean := current_setting('transaction_isolation') = 'read committed';
+  v_valores {kind}[];
+BEGIN
+  IF TG_OP <> 'DELETE' THEN v_valores := v_valores || NEW.{column}::{kind}; END IF;
+  IF TG_OP <> 'INSERT' THEN v_valores := v_valores || OLD.{column}::{kind}; END IF;
+{followers_step(route, condition, "h", "  ", derived=True)}  RETURN NULL;
+END """
+        caption = (
+            f"Lleva de nuevo las filas de {ident(route.pair.source)} que leen {ident(carried.target.name)} en una fila que"
+            f" cambió. La llaman los disparadores de {ident(lookup.table)}."
+        )
+        yield trigger_function(qname(BOOKKEEPING, lookup_function_name(route, number)), caption, body)
+
+
+def lookup_triggers(route: Route) -> Iterator[Trigger]:
+    """Yield the triggers on the tables in which values are looked up."""
+    for number, carried in lookups_of(route):
+        lookup = carried.lookup
+        table = qname(route.schema, lookup.table)
+        names = dict.fromkeys((lookup.column, lookup.take))
+        changed = " OR ".join(f"OLD.{ident(n)} IS DISTINCT FROM NEW.{ident(n)}" for n in names)
+        function = qname(BOOKKEEPING, lookup_function_name(route, number))
+        for event, when in (("INSERT OR DELETE", ""), ("UPDATE", f" WHEN ({changed})")):
+            name = derived_name("sigue", route.pair.source, route.pair.target, str(number), event[0].lower())
+            statement = (
+                f"CREATE TRIGGER {ident(name)} AFTER {event} ON {table}\n  FOR EACH ROW{when}\n  EXECUTE FUNCTION {function}()"
+            )
+            yield Trigger(table, name, statement)

@@ -1,0 +1,164 @@
+"""What the module sync_state does: install the sync, take it away, switch it off and on, carry what waits."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from ..backfill.watch import with_lines
+from ..call.approval import require_approved
+from ..call.context import Context, opened
+from ..core.errors import NOTHING_CHANGED, READ_ONLY_STEP, STEP_CHANGED_NOTHING, MigrationError
+from ..core.phase.settings import parse_bool
+from ..core.words import number
+from ..ledger import bookkeeping, lease
+from ..ledger.events import left_so_far, record_event
+from ..schema.routines import install_approved
+from ..schema.shape import require_shape
+from ..server import db
+from ..sync.modes import modes_here, require_on, switch_off, switch_on
+from ..sync.pending import Drained, drain, waiting_keys
+from ..sync.switching import install, standing_sync, take_away_legacy
+
+ON_AGAIN = "ansible-playbook estado.yml --tags sincronizacion -e sincronizacion=si con el mismo -i"
+OFF_AGAIN = "ansible-playbook estado.yml --tags sincronizacion -e sincronizacion=no con el mismo -i"
+DRAIN_AGAIN = "ansible-playbook estado.yml --tags drenar con el mismo -i"
+
+
+def install_sync(params: dict[str, Any], check: bool) -> dict[str, Any]:
+    """Install the sync of the phase's pairs, whole, and switch it on; what is there already stays. In check mode: say what."""
+    with db.explaining(left=STEP_CHANGED_NOTHING), with_lines([]), opened(params, check) as context:
+        context.require_routes()
+        require_approved(context)
+        if bookkeeping.exists(context.conn):
+            require_on(context.conn, ON_AGAIN)
+        states = standing_sync(context, context.routes)
+        lacking = [s for s in states if not s.whole]
+        if not lacking:
+            return {"lines": []}
+        names = ", ".join(f"{s.route.pair.source} → {s.route.pair.target}" for s in lacking)
+        require_shape(context, READ_ONLY_STEP if check else left_so_far(context.conn, context.run_id))
+        if check:
+            return {"lines": [f"Sincronización: se instalaría en {names}"], "changed": True}
+        install_approved(context)
+        made = install(context, [s.route for s in lacking])
+        record_event(context.conn, context.run_id, "sincronizacion", context.phase, {"modo": "si", "disparadores": len(made)})
+        line = f"Sincronización: en marcha en {names} ({number(len(made))} disparadores); lo que se escriba va a las dos tablas"
+        return {"lines": [line], "changed": True}
+
+
+def remove_sync(params: dict[str, Any], check: bool) -> dict[str, Any]:
+    """Take the triggers away that carry legacy writes; the emptying that follows takes the rest in its own transaction."""
+    with db.explaining(left=STEP_CHANGED_NOTHING), with_lines([]), opened(params, check) as context:
+        installed = modes_here(context.conn)
+        routes = [r for r in context.routes if (r.pair.source, r.pair.target) in installed]
+        if not routes:
+            return {"lines": []}
+        names = ", ".join(f"{r.pair.source} → {r.pair.target}" for r in routes)
+        if check:
+            return {"lines": [f"Sincronización: se quitaría de {names}"], "changed": True}
+        context.begin()
+        gone = take_away_legacy(context, routes)
+        record_event(
+            context.conn, context.run_id, "sincronizacion", context.phase, {"modo": "quitada", "disparadores": len(gone)}
+        )
+        return {"lines": [f"Sincronización: quitada de las tablas legacy de {names}"], "changed": bool(gone)}
+
+
+def drained(params: dict[str, Any], check: bool) -> dict[str, Any]:
+    """Carry the keys that wait, those of every pair; in check mode say how many there are."""
+    with db.explaining(left=STEP_CHANGED_NOTHING), with_lines([]), opened(params, check) as context:
+        if not modes_here(context.conn):
+            return {"lines": []}
+        require_on(context.conn, ON_AGAIN)
+        waiting = waiting_keys(context.conn)
+        if not waiting:
+            return {"lines": []}
+        if check:
+            return {"lines": [f"Claves que esperan: {number(waiting)}; se llevarían"], "changed": True}
+        with _leased(context):
+            done = drain(context.conn, context.all_routes, context.run_id)
+        return {"lines": _drained_lines(context, done), "changed": bool(done.carried)}
+
+
+def _drained_lines(context: Context, done: Drained) -> list[str]:
+    left = waiting_keys(context.conn)
+    record_event(
+        context.conn,
+        context.run_id,
+        "drenaje",
+        context.phase,
+        {"llevadas": done.carried, "retenidas": done.held, "quedan": left, "prevalece_espanol": done.overridden},
+    )
+    lines = [f"Claves que esperaban: {number(done.carried)} llevadas"]
+    if done.overridden:
+        shown = ", ".join(done.overridden[:8])
+        lines.append(
+            f"Escritas en los dos lados mientras tanto: {number(len(done.overridden))} filas; vale lo escrito en español, la fila"
+            f" legacy de antes está en migracion.apartada: {shown}"
+        )
+    if left:
+        lines.append(f"Claves que siguen esperando: {number(left)}; de nuevo: {DRAIN_AGAIN}")
+    return lines
+
+
+def switched(params: dict[str, Any], check: bool) -> dict[str, Any]:
+    """Switch the sync off or on, as ``switch`` says. Raises MigrationError, code refused, where it says nothing."""
+    try:
+        wanted = parse_bool(params["switch"])
+    except ValueError as error:
+        raise MigrationError(
+            f"sincronizacion: {error}",
+            left=NOTHING_CHANGED,
+            move=f"Apagarla: {OFF_AGAIN}. Encenderla: {ON_AGAIN}.",
+            code="refused",
+        ) from None
+    with db.explaining(left=STEP_CHANGED_NOTHING), with_lines([]), opened(params, check) as context:
+        if not modes_here(context.conn):
+            return {"lines": ["Sincronización: no está instalada; la instala fase2.yml con el mismo -i."]}
+        return _on(context) if wanted else _off(context)
+
+
+def _off(context: Context) -> dict[str, Any]:
+    """Without the lease and during any run, which then stops."""
+    if context.check:
+        return {"lines": ["Sincronización: se apagaría; los servicios siguen, y lo que escriban espera"], "changed": True}
+    count = switch_off(context.conn)
+    record_event(context.conn, context.run_id, "sincronizacion", context.phase, {"modo": "no", "pares": count})
+    said = "apagada" if count else "ya estaba apagada"
+    line = f"Sincronización: {said}; lo que se escriba espera en migracion.pendiente. Se enciende con: {ON_AGAIN}"
+    return {"lines": [line], "changed": bool(count)}
+
+
+def _on(context: Context) -> dict[str, Any]:
+    """Take the debt in too: with the lease, so that no phase does it at once."""
+    waiting = waiting_keys(context.conn)
+    if context.check:
+        return {"lines": [f"Sincronización: se encendería; esperan {number(waiting)} claves"], "changed": True}
+    with _leased(context):
+        count = switch_on(context.conn)
+        done = drain(context.conn, context.all_routes, context.run_id)
+    said = "encendida" if count else "ya estaba encendida"
+    record_event(context.conn, context.run_id, "sincronizacion", context.phase, {"modo": "si", "pares": count})
+    lines = [f"Sincronización: {said}", *_drained_lines(context, done)]
+    return {"lines": lines, "changed": bool(count or done.carried)}
+
+
+@contextmanager
+def _leased(context: Context) -> Iterator[None]:
+    """Hold the lease for this one call, without a row among the phases' runs."""
+    if context.phase.startswith("fase"):
+        context.begin()
+        yield
+        return
+    claim = lease.Claim(context.run_id, context.phase, "aplicar", platform.node(), os.getpid(), getpass.getuser())
+    with db.transaction(context.conn):
+        lease.acquire(context.conn, claim)
+    try:
+        yield
+    finally:
+        lease.release(context.conn, context.run_id)

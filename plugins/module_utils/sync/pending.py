@@ -1,0 +1,136 @@
+"""The drain: keys that the sync left behind are carried, the Spanish side's before the legacy side's, each by itself.
+
+A key stays where it cannot be carried yet; it is tried once in a drain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ..core.bookkeeping import BOOKKEEPING
+from ..core.rows.routes import Route, spanish_clave
+from ..core.sqltext import idents, literal
+from ..core.sync.back import back_name
+from ..core.sync.images import DRAINING, both_types, split_clave
+from ..core.waits import CLASHES, ROWS
+from ..server.db import Error, execute, fetch_all, fetch_one, transaction
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+
+
+@dataclass
+class Drained:
+    """What a drain did: keys carried, keys that somebody held, rows whose legacy version a Spanish one replaced."""
+
+    carried: int = 0
+    held: int = 0
+    overridden: list[str] = field(default_factory=list)
+
+
+def waiting_keys(conn: Connection) -> int:
+    """Return how many keys wait."""
+    row = fetch_one(conn, f"SELECT count(DISTINCT (tabla_origen, tabla_destino, clave)) FROM {BOOKKEEPING}.pendiente")
+    return int(row[0]) if row else 0
+
+
+def drain(conn: Connection, routes: Sequence[Route], run_id: str) -> Drained:
+    """Carry every key that waits now. Raises a database error for whatever is no lock that somebody holds."""
+    done = Drained()
+    row = fetch_one(conn, f"SELECT max(id) FROM {BOOKKEEPING}.pendiente")
+    last = row[0] if row else None
+    if last is None:
+        return done
+    tables = {r.pair.target: r for r in reversed(routes)}
+    for target, clave in _keys(conn, list(tables), last):
+        _one(done, lambda c, t=target, k=clave: _back(c, tables[t], routes, k, last, run_id, done), conn)
+    pairs = {(r.pair.source, r.pair.target): r for r in routes}
+    for source, target, clave in fetch_all(conn, _FORWARD, (last, [s for s, _ in pairs])):
+        if (source, target) in pairs:
+            _one(done, lambda c, r=pairs[source, target], k=clave: _forth(c, r, k, last), conn)
+    return done
+
+
+_FORWARD = f"""SELECT tabla_origen, tabla_destino, clave FROM {BOOKKEEPING}.pendiente
+WHERE id <= %s AND tabla_origen = ANY (%s) AND tabla_destino IS NOT NULL
+GROUP BY tabla_origen, tabla_destino, clave ORDER BY min(id)"""
+
+
+def _keys(conn: Connection, tables: list[str], last: int) -> list[tuple[str, str]]:
+    query = f"SELECT tabla_origen, clave FROM {BOOKKEEPING}.pendiente WHERE id <= %s AND tabla_origen = ANY (%s)"
+    return [(r[0], r[1]) for r in fetch_all(conn, f"{query} GROUP BY tabla_origen, clave ORDER BY min(id)", (last, tables))]
+
+
+def _one(done: Drained, act: Any, conn: Connection) -> None:
+    try:
+        with transaction(conn, wait=ROWS):
+            act(conn)
+        done.carried += 1
+    except Error as error:
+        if error.pgcode not in (*CLASHES, "40001"):
+            raise
+        done.held += 1
+
+
+def _back(conn: Connection, route: Route, routes: Sequence[Route], clave: str, last: int, run_id: str, done: Drained) -> None:
+    """Take one Spanish key back: what the row was before the oldest write that waits, beside what it is now."""
+    table = route.target_table
+    mine = f"{spanish_clave(route, 't')} = %s"
+    keyed = split_clave(clave)
+    names = idents(route.table.primary_key, "t.")
+    types = {c.name: c.type for c in route.table.columns}
+    found = ", ".join(f"%s::{types[n]}" for n in route.table.primary_key)
+    fetch_one(conn, f"SELECT set_config({literal(DRAINING)}, 'si', true)")
+    fetch_one(conn, f"SELECT 1 FROM {table} t WHERE ({names}) = ({found}) AND {mine} FOR NO KEY UPDATE", (*keyed, clave))
+    rows = fetch_all(
+        conn,
+        f"SELECT id, fila::text FROM {BOOKKEEPING}.pendiente WHERE tabla_origen = %s AND clave = %s AND id <= %s ORDER BY id",
+        (route.pair.target, clave, last),
+    )
+    if not rows:
+        return
+    before = rows[0][1]
+    now = fetch_one(conn, f"SELECT 1 FROM {table} t WHERE ({names}) = ({found})", tuple(keyed))
+    order = {(True, True): "UPDATE", (True, False): "DELETE", (False, True): "INSERT"}.get((before is not None, now is not None))
+    if order is not None:
+        _keep_overridden(conn, route, routes, clave, run_id, done)
+        row = f"(SELECT t FROM {table} t WHERE ({names}) = ({found}))"
+        old = f"CASE WHEN %s::text IS NULL THEN NULL::{table} ELSE jsonb_populate_record(NULL::{table}, %s::jsonb) END"
+        fetch_one(conn, f"SELECT {back_name(route)}(%s, {old}, {row})", (order, before, before, *keyed))
+    _forget(conn, [r[0] for r in rows])
+
+
+def _keep_overridden(conn: Connection, route: Route, routes: Sequence[Route], clave: str, run_id: str, done: Drained) -> None:
+    """Keep the legacy row where both sides wrote it while keys waited: a column that both changed takes the Spanish value."""
+    for home in (r for r in routes if r.pair.target == route.pair.target):
+        keys = " || '|' || ".join(f"l.{idents([c.name])}::text" for c in home.key)
+        kept = execute(
+            conn,
+            f"INSERT INTO {BOOKKEEPING}.apartada (run_id, tabla, clave, fila) SELECT %s, %s, %s, to_jsonb(l.*)"
+            f" FROM {home.source_table} l WHERE {keys} = %s AND EXISTS (SELECT FROM {BOOKKEEPING}.pendiente p"
+            " WHERE p.tabla_origen = %s AND p.clave = %s AND p.motivo <> 'aislamiento')",
+            (run_id, home.pair.source, clave, clave, home.pair.source, clave),
+        )
+        if kept:
+            done.overridden.append(f"{home.pair.source} {clave}")
+
+
+def _forth(conn: Connection, route: Route, clave: str, last: int) -> None:
+    rows = fetch_all(
+        conn,
+        f"SELECT id, fila::text FROM {BOOKKEEPING}.pendiente WHERE tabla_origen = %s AND tabla_destino = %s AND clave = %s"
+        " AND id <= %s ORDER BY id",
+        (route.pair.source, route.pair.target, clave, last),
+    )
+    for text in dict.fromkeys(r[1] for r in rows):
+        keys = [f"ARRAY[%s::{t}]" for t in both_types(route)[: len(route.key)]]
+        twin = [f"ARRAY[(%s::jsonb ->> {n})::{c.type}]" for n, c in enumerate(route.match)]
+        call = f"SELECT {route.function('ida')}({', '.join([*keys, *twin])}, true, false)"
+        fetch_one(conn, call, (*split_clave(clave), *[text for _ in route.match]))
+    _forget(conn, [r[0] for r in rows])
+
+
+def _forget(conn: Connection, ids: Sequence[int]) -> None:
+    execute(conn, f"DELETE FROM {BOOKKEEPING}.pendiente WHERE id = ANY (%s)", (list(ids),))

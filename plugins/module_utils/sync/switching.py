@@ -1,0 +1,155 @@
+"""The sync of pairs: installed, switched off and on, taken away, looked at. Each step leaves a state that is valid by itself.
+
+Functions come first, which nobody calls, with the pair's mode; then the triggers, each in a transaction of its own under a short
+lock. What is there as it should be is left alone, so the same command completes what was interrupted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from ..call.approval import sha256
+from ..call.context import Context
+from ..core.bookkeeping import BOOKKEEPING, SYNC_TRIGGERS
+from ..core.rows.routes import Route
+from ..core.sqltext import ident, literal
+from ..core.sync.images import MODES
+from ..core.sync.installing import PairSync, pair_sync
+from ..core.sync.triggers import Trigger
+from ..core.waits import NEW_TRIGGER
+from ..server.db import execute, fetch_all, fetch_one, run_sql, transaction, with_lock_retries
+from .modes import modes_here
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What there is of a pair's sync. ``mode``: '' where it is not installed; ``missing``: triggers that are not there, or not
+    as they should be; ``disabled``: those that somebody switched off."""
+
+    route: Route
+    mode: str
+    missing: tuple[Trigger, ...]
+    disabled: tuple[Trigger, ...]
+    functions: bool
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is there as it would be installed now."""
+        return bool(self.mode) and self.functions and not self.missing and not self.disabled
+
+
+def pair_of(context: Context, route: Route) -> PairSync:
+    """Return what the pair's sync is made of."""
+    return pair_sync(route, context.all_routes, context.mapping.tables)
+
+
+def standing_sync(context: Context, routes: Sequence[Route]) -> list[Standing]:
+    """Return what there is of each pair's sync."""
+    conn = context.conn
+    modes = modes_here(conn)
+    found: dict[tuple[str, str], tuple[str, str]] = {}
+    for table, name, enabled, stamp in fetch_all(conn, _TRIGGERS):
+        found[table, name] = (enabled, stamp)
+    states = []
+    for route in routes:
+        sync = pair_of(context, route)
+        there = [(t, found.get((t.table, t.name))) for t in sync.triggers]
+        missing = tuple(t for t, seen in there if seen is None or seen[1] != sha256(t.statement))
+        disabled = tuple(t for t, seen in there if seen is not None and seen[0] != "O" and t not in missing)
+        mode = modes.get((route.pair.source, route.pair.target), "")
+        states.append(Standing(route, mode, missing, disabled, _functions_stamp(conn, route) == _fingerprint(sync)))
+    return states
+
+
+_TRIGGERS = f"""
+SELECT format('%I.%I', n.nspname, c.relname), t.tgname, t.tgenabled::text, coalesce(obj_description(t.oid, 'pg_trigger'), '')
+FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE NOT t.tgisinternal AND t.tgname ~ '{SYNC_TRIGGERS}'"""
+
+
+def _fingerprint(sync: PairSync) -> str:
+    return sha256(";".join(sync.functions))
+
+
+def _functions_stamp(conn: Connection, route: Route) -> str:
+    row = fetch_one(
+        conn,
+        "SELECT obj_description(p.oid, 'pg_proc') FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace"
+        " WHERE n.nspname = %s AND p.proname = %s",
+        (BOOKKEEPING, route.function_name("sinc")),
+    )
+    return str(row[0]) if row and row[0] else ""
+
+
+def install(context: Context, routes: Sequence[Route]) -> list[Trigger]:
+    """Install what is missing of the pairs' sync and switch it on; returns the triggers made."""
+    made: list[Trigger] = []
+    for state in standing_sync(context, routes):
+        if state.whole and state.mode:
+            continue
+        sync = pair_of(context, state.route)
+        with transaction(context.conn):
+            if not state.functions:
+                run_sql(context.conn, *sync.functions)
+                stamp = literal(_fingerprint(sync))
+                run_sql(context.conn, f"COMMENT ON FUNCTION {state.route.function('sinc')}() IS {stamp}")
+            _set_mode(context, state.route)
+        for trigger in (*state.missing, *state.disabled):
+            with_lock_retries(context.conn, partial(_make, trigger=trigger), NEW_TRIGGER, f"{trigger.table} ({trigger.name})")
+            made.append(trigger)
+    return made
+
+
+def _set_mode(context: Context, route: Route) -> None:
+    pair, most = route.pair, context.settings.propagation_rows
+    values: tuple[Any, ...] = (pair.source, pair.target, most, context.phase, context.run_id)
+    execute(
+        context.conn,
+        f"INSERT INTO {MODES} (tabla_origen, tabla_destino, modo, propagacion, fase, run_id) VALUES (%s, %s, 'si', %s, %s, %s)"
+        " ON CONFLICT (tabla_origen, tabla_destino) DO UPDATE SET propagacion = excluded.propagacion",
+        values,
+    )
+
+
+def _make(conn: Connection, trigger: Trigger) -> None:
+    run_sql(conn, trigger.drop, trigger.statement)
+    run_sql(conn, f"COMMENT ON NEW_TRIGGER {ident(trigger.name)} ON {trigger.table} IS {literal(sha256(trigger.statement))}")
+
+
+def take_away_legacy(context: Context, routes: Sequence[Route]) -> list[Trigger]:
+    """Take the triggers away that carry legacy writes, one table at a time; what the Spanish side writes still goes across."""
+    gone = []
+    for trigger in _ours_there(context, routes):
+        if not trigger.name.startswith("vuelta"):
+            with_lock_retries(context.conn, partial(_drop, trigger=trigger), NEW_TRIGGER, f"{trigger.table} ({trigger.name})")
+            gone.append(trigger)
+    return gone
+
+
+def _drop(conn: Connection, trigger: Trigger) -> None:
+    run_sql(conn, trigger.drop)
+
+
+def _ours_there(context: Context, routes: Sequence[Route]) -> list[Trigger]:
+    there = {(table, name) for table, name, _, _ in fetch_all(context.conn, _TRIGGERS)}
+    return [t for route in routes for t in pair_of(context, route).triggers if (t.table, t.name) in there]
+
+
+def take_away_rest(context: Context, routes: Sequence[Route]) -> None:
+    """In the transaction that empties the Spanish tables, before it does: their triggers, the functions, modes, what waited."""
+    conn = context.conn
+    for trigger in _ours_there(context, routes):
+        run_sql(conn, trigger.drop)
+    for route in routes:
+        for name in pair_of(context, route).names:
+            run_sql(conn, f"DROP FUNCTION IF EXISTS {name}")
+        names = (route.pair.source, route.pair.target)
+        execute(conn, f"DELETE FROM {MODES} WHERE tabla_origen = %s AND tabla_destino = %s", names)
+        execute(conn, f"DELETE FROM {BOOKKEEPING}.pendiente WHERE tabla_origen = %s AND tabla_destino = %s", names)
+        execute(conn, f"DELETE FROM {BOOKKEEPING}.pendiente WHERE tabla_origen = %s", (route.pair.target,))
