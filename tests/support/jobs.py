@@ -14,7 +14,7 @@ import pytest
 
 from plugins.module_utils.core.errors import MigrationError
 from plugins.module_utils.core.mapping.file import load_mapping
-from plugins.module_utils.jobs import migration_render, schema_state, table_compare, table_copy
+from plugins.module_utils.jobs import migration_render, schema_state, sync_state, table_compare, table_copy
 from plugins.module_utils.ledger import bookkeeping, lease, runs
 from plugins.module_utils.server import db
 from plugins.module_utils.server.connect import connect
@@ -117,6 +117,19 @@ class Jobs:
             while (result := table_copy.copy(self.params(run_id, phase), False))["more"]:
                 pass
             return result
+
+    def synchronise(self, *phases: str) -> None:
+        """The sync of fase2 and fase3, or of the phases named: installed and on."""
+        for phase in phases or ("fase2", "fase3"):
+            self._call(phase, sync_state.install_sync, False)
+
+    def drain(self) -> dict[str, Any]:
+        """estado --tags drenar."""
+        return sync_state.drained(self.params(f"prueba-{next(_numbers)}", "estado"), False)
+
+    def switch(self, value: str) -> dict[str, Any]:
+        """estado --tags sincronizacion."""
+        return sync_state.switched(self.params(f"prueba-{next(_numbers)}", "estado", switch=value), False)
 
     def equalise(self, phase: str = "fase2", **more: Any) -> dict[str, Any]:
         """fase2 or fase3: repair and proof."""

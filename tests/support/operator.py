@@ -18,7 +18,7 @@ from plugins.module_utils.core.errors import MigrationError
 from plugins.module_utils.core.mapping.file import load_mapping
 from plugins.module_utils.core.phase.command_line import PHASE_TAGS, STATUS_TAGS
 from plugins.module_utils.core.phase.variables import check_extra_vars
-from plugins.module_utils.jobs import migration_phase, migration_render, schema_state, table_compare, table_copy
+from plugins.module_utils.jobs import migration_phase, migration_render, schema_state, sync_state, table_compare, table_copy
 from plugins.plugin_utils.controller import repeatable
 
 from .jobs import ROOT, TINKUBOT
@@ -29,9 +29,9 @@ SAME = ("-i", "demo")
 DIRECTIONS = {"all": "aplicar", "verify": "verificar", "rollback": "revertir"}
 OPERATIONS = {"all": "status", "estado": "status", "cuarentena": "quarantine", "apartada": "set_aside", "parar": "stop"}
 COPYING: dict[str, list[Job]] = {
-    "aplicar": [table_copy.copy, table_compare.compare],
+    "aplicar": [sync_state.install_sync, table_copy.copy, sync_state.drained, table_compare.compare],
     "verificar": [table_compare.compare],
-    "revertir": [table_copy.take_back],
+    "revertir": [sync_state.remove_sync, table_copy.take_back],
 }
 STEPS: dict[str, dict[str, list[Job]]] = {
     "fase0": {"aplicar": [migration_render.approve], "verificar": [migration_render.verify_approval], "revertir": []},
@@ -156,13 +156,14 @@ class Operator:
             "direction": DIRECTIONS.get(given.tags, "aplicar"),
             "operation": OPERATIONS.get(given.tags, ""),
             "failure": {},
+            "switch": settings.pop("sincronizacion", ""),
             "controller": {"host": "portatil", "pid": 1, "operator": "ana", "process": {}, "command": command},
             **settings,
         }
 
     def _steps(self, name: str, tags: str, params: dict[str, Any]) -> Iterator[Job]:
         if name == "estado":
-            yield migration_phase.run
+            yield {"sincronizacion": sync_state.switched, "drenar": sync_state.drained}.get(tags, migration_phase.run)
             return
         yield lambda given, check: migration_phase.run({**given, "operation": "open"}, check)
         yield from STEPS[name][DIRECTIONS[tags]]

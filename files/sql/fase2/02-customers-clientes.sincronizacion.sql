@@ -18,7 +18,7 @@ AS $funcion$
 DECLARE
   v_modo text; v_tope integer; v_antes text := coalesce(current_setting('migracion.sync', true), '');
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
-  v_hecho boolean := false; v_nace boolean := false;
+  v_hecho boolean := false; v_nace boolean := false; v_cambia boolean := p_entera;
   v_estado text; v_mensaje text; v_detalle text; v_f record; v_t record;
   v_s1_k1 uuid[]; v_s1_m1 uuid[];
 BEGIN
@@ -63,6 +63,8 @@ BEGIN
     END IF;
     RETURN;
   END IF;
+  v_cambia := v_cambia OR EXISTS (SELECT FROM migracion.cuarentena c, unnest(p_k1, p_m1) AS k(_k1, _m1)
+    WHERE c.tabla_origen = 'customers' AND c.estado <> 'resuelta' AND c.clave = k._k1::text);
   BEGIN
     IF cardinality(p_k1) = 1 THEN
       SELECT f._clave, CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AS _entra, f.id, f.telefono,
@@ -158,7 +160,23 @@ BEGIN
       FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
     RETURN;
   END;
-  IF v_hecho AND NOT v_nace AND NOT p_entera THEN RETURN; END IF;
+  -- si sigue pasando, o sigue sin pasar, nadie más lo nota
+  IF NOT (v_cambia OR v_nace OR NOT v_hecho AND EXISTS (SELECT FROM migracion.cuarentena c, unnest(p_k1, p_m1) AS k(_k1, _m1)
+    WHERE c.tabla_origen = 'customers' AND c.estado <> 'resuelta' AND c.clave = k._k1::text)) THEN RETURN; END IF;
+  IF NOT p_entera THEN
+    SELECT array_agg(k._k1), array_agg(k._m1) INTO v_s1_k1, v_s1_m1 FROM (
+        SELECT l.id AS _k1, l.id AS _m1 FROM public.users l JOIN public.customers c
+          ON l.phone_number = (c.phone_number COLLATE "default") JOIN unnest(p_k1, p_m1) AS k(_k1, _m1) ON c.id = k._k1
+          WHERE l.user_type::text = 'client'
+        UNION SELECT l.id AS _k1, l.id AS _m1 FROM public.users l JOIN public.clientes t
+          ON l.phone_number = (t.telefono::text COLLATE "default") JOIN unnest(p_k1, p_m1) AS k(_k1, _m1) ON t.id = k._m1
+          WHERE l.user_type::text = 'client'
+        UNION SELECT l.id AS _k1, l.id AS _m1 FROM public.users l JOIN unnest(p_k1, p_m1) AS k(_k1, _m1) ON l.id = k._m1::uuid
+          WHERE l.user_type::text = 'client'
+        UNION SELECT l.id AS _k1, l.id AS _m1 FROM public.users l JOIN (SELECT m.clave FROM migracion.fusion m
+          JOIN unnest(p_k1, p_m1) AS k(_k1, _m1) ON m.clave_destino = k._m1::text WHERE m.tabla_origen = 'users'
+          AND m.tabla_destino = 'clientes') x ON l.id = x.clave::uuid WHERE l.user_type::text = 'client') k;
+  END IF;
   IF v_s1_k1 IS NOT NULL THEN
     PERFORM migracion.ida_users_clientes(v_s1_k1, v_s1_m1, true, false);
   END IF;
@@ -181,6 +199,12 @@ BEGIN
   IF TG_OP = 'TRUNCATE' THEN
     SELECT array_agg(k._k1), array_agg(k._m1) INTO p_k1, p_m1 FROM (SELECT t.id::uuid AS _k1, t.id AS _m1
       FROM public.clientes t) k;
+    -- también de lo que no pasaba
+    UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
+    WHERE c.tabla_origen = 'customers' AND c.estado <> 'resuelta'
+      AND NOT EXISTS (SELECT FROM public.customers l);
+    DELETE FROM migracion.fusion m WHERE m.tabla_origen = 'customers' AND m.tabla_destino = 'clientes'
+      AND NOT EXISTS (SELECT FROM public.customers l);
   ELSIF TG_OP = 'INSERT' THEN
     SELECT array_agg(k._k1), array_agg(k._m1) INTO p_k1, p_m1 FROM (SELECT n.id AS _k1, n.id AS _m1 FROM nuevas n) k;
   ELSIF TG_OP = 'DELETE' THEN

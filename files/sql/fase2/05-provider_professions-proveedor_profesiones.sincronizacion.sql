@@ -18,7 +18,7 @@ AS $funcion$
 DECLARE
   v_modo text; v_tope integer; v_antes text := coalesce(current_setting('migracion.sync', true), '');
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
-  v_hecho boolean := false; v_nace boolean := false;
+  v_hecho boolean := false; v_nace boolean := false; v_cambia boolean := p_entera;
   v_estado text; v_mensaje text; v_detalle text; v_f record; v_t record;
 BEGIN
   SELECT s.modo, s.propagacion INTO v_modo, v_tope FROM migracion.sincronizacion s WHERE s.tabla_origen = 'provider_professions'
@@ -58,6 +58,8 @@ BEGIN
     END IF;
     RETURN;
   END IF;
+  v_cambia := v_cambia OR EXISTS (SELECT FROM migracion.cuarentena c, unnest(p_k1, p_k2, p_m1, p_m2) AS k(_k1, _k2, _m1, _m2)
+    WHERE c.tabla_origen = 'provider_professions' AND c.estado <> 'resuelta' AND c.clave = k._k1::text || '|' || k._k2::text);
   BEGIN
     IF cardinality(p_k1) = 1 THEN
       SELECT f._clave, CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AS _entra, f.proveedor_id,
@@ -160,7 +162,10 @@ BEGIN
       v_mensaje, v_estado FROM unnest(p_k1, p_k2, p_m1, p_m2) AS k(_k1, _k2, _m1, _m2);
     RETURN;
   END;
-  IF v_hecho AND NOT v_nace AND NOT p_entera THEN RETURN; END IF;
+  -- si sigue pasando, o sigue sin pasar, nadie más lo nota
+  IF NOT (v_cambia OR v_nace OR NOT v_hecho AND EXISTS (SELECT FROM migracion.cuarentena c,
+    unnest(p_k1, p_k2, p_m1, p_m2) AS k(_k1, _k2, _m1, _m2) WHERE c.tabla_origen = 'provider_professions'
+    AND c.estado <> 'resuelta' AND c.clave = k._k1::text || '|' || k._k2::text)) THEN RETURN; END IF;
 END $funcion$;
 
 -- Nombra las filas de provider_professions que una sentencia tocó y llama a ida. La llaman los disparadores de
@@ -182,6 +187,12 @@ BEGIN
     SELECT array_agg(k._k1), array_agg(k._k2), array_agg(k._m1), array_agg(k._m2) INTO p_k1, p_k2, p_m1, p_m2
       FROM (SELECT t.proveedor_id::uuid AS _k1, t.profesion_id::integer AS _k2, t.proveedor_id AS _m1, t.profesion_id AS _m2
       FROM public.proveedor_profesiones t) k;
+    -- también de lo que no pasaba
+    UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
+    WHERE c.tabla_origen = 'provider_professions' AND c.estado <> 'resuelta'
+      AND NOT EXISTS (SELECT FROM public.provider_professions l);
+    DELETE FROM migracion.fusion m WHERE m.tabla_origen = 'provider_professions' AND m.tabla_destino = 'proveedor_profesiones'
+      AND NOT EXISTS (SELECT FROM public.provider_professions l);
   ELSIF TG_OP = 'INSERT' THEN
     SELECT array_agg(k._k1), array_agg(k._k2), array_agg(k._m1), array_agg(k._m2) INTO p_k1, p_k2, p_m1, p_m2
       FROM (SELECT n.provider_id AS _k1, n.profession_id AS _k2, n.provider_id AS _m1, n.profession_id::integer AS _m2
@@ -195,6 +206,8 @@ BEGIN
       FROM (SELECT o.provider_id AS _k1, o.profession_id AS _k2, o.provider_id AS _m1, o.profession_id::integer AS _m2
       FROM viejas o UNION SELECT n.provider_id AS _k1, n.profession_id AS _k2, n.provider_id AS _m1,
       n.profession_id::integer AS _m2 FROM nuevas n) k;
+    v_entera := EXISTS (SELECT o.provider_id, o.profession_id FROM viejas o EXCEPT SELECT n.provider_id, n.profession_id
+      FROM nuevas n);
   END IF;
   IF p_k1 IS NULL THEN RETURN NULL; END IF;
   -- las que comparten clave en español: una gana

@@ -18,7 +18,7 @@ AS $funcion$
 DECLARE
   v_modo text; v_tope integer; v_antes text := coalesce(current_setting('migracion.sync', true), '');
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
-  v_hecho boolean := false; v_nace boolean := false;
+  v_hecho boolean := false; v_nace boolean := false; v_cambia boolean := p_entera;
   v_estado text; v_mensaje text; v_detalle text; v_f record; v_t record;
 BEGIN
   SELECT s.modo, s.propagacion INTO v_modo, v_tope FROM migracion.sincronizacion s WHERE s.tabla_origen = 'service_requests'
@@ -48,6 +48,8 @@ BEGIN
     END IF;
     RETURN;
   END IF;
+  v_cambia := v_cambia OR EXISTS (SELECT FROM migracion.cuarentena c, unnest(p_k1, p_m1) AS k(_k1, _m1)
+    WHERE c.tabla_origen = 'service_requests' AND c.estado <> 'resuelta' AND c.clave = k._k1::text);
   BEGIN
     IF cardinality(p_k1) = 1 THEN
       SELECT f._clave, CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AS _entra, f.id, f.cliente_id,
@@ -158,7 +160,9 @@ BEGIN
       FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
     RETURN;
   END;
-  IF v_hecho AND NOT v_nace AND NOT p_entera THEN RETURN; END IF;
+  -- si sigue pasando, o sigue sin pasar, nadie más lo nota
+  IF NOT (v_cambia OR v_nace OR NOT v_hecho AND EXISTS (SELECT FROM migracion.cuarentena c, unnest(p_k1, p_m1) AS k(_k1, _m1)
+    WHERE c.tabla_origen = 'service_requests' AND c.estado <> 'resuelta' AND c.clave = k._k1::text)) THEN RETURN; END IF;
 END $funcion$;
 
 -- Nombra las filas de service_requests que una sentencia tocó y llama a ida. La llaman los disparadores de service_requests.
@@ -178,6 +182,12 @@ BEGIN
   IF TG_OP = 'TRUNCATE' THEN
     SELECT array_agg(k._k1), array_agg(k._m1) INTO p_k1, p_m1 FROM (SELECT t.id::uuid AS _k1, t.id AS _m1
       FROM public.solicitudes_servicio t) k;
+    -- también de lo que no pasaba
+    UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
+    WHERE c.tabla_origen = 'service_requests' AND c.estado <> 'resuelta'
+      AND NOT EXISTS (SELECT FROM public.service_requests l);
+    DELETE FROM migracion.fusion m WHERE m.tabla_origen = 'service_requests' AND m.tabla_destino = 'solicitudes_servicio'
+      AND NOT EXISTS (SELECT FROM public.service_requests l);
   ELSIF TG_OP = 'INSERT' THEN
     SELECT array_agg(k._k1), array_agg(k._m1) INTO p_k1, p_m1 FROM (SELECT n.id AS _k1, n.id AS _m1 FROM nuevas n) k;
   ELSIF TG_OP = 'DELETE' THEN
@@ -185,6 +195,7 @@ BEGIN
   ELSE
     SELECT array_agg(k._k1), array_agg(k._m1) INTO p_k1, p_m1 FROM (SELECT o.id AS _k1, o.id AS _m1
       FROM viejas o UNION SELECT n.id AS _k1, n.id AS _m1 FROM nuevas n) k;
+    v_entera := EXISTS (SELECT o.id FROM viejas o EXCEPT SELECT n.id FROM nuevas n);
   END IF;
   IF p_k1 IS NULL THEN RETURN NULL; END IF;
   PERFORM migracion.ida_service_requests_solicitudes_servicio(p_k1, p_m1, v_entera, false);

@@ -119,7 +119,7 @@ def _set_mode(context: Context, route: Route) -> None:
 
 def _make(conn: Connection, trigger: Trigger) -> None:
     run_sql(conn, trigger.drop, trigger.statement)
-    run_sql(conn, f"COMMENT ON NEW_TRIGGER {ident(trigger.name)} ON {trigger.table} IS {literal(sha256(trigger.statement))}")
+    run_sql(conn, f"COMMENT ON TRIGGER {ident(trigger.name)} ON {trigger.table} IS {literal(sha256(trigger.statement))}")
 
 
 def take_away_legacy(context: Context, routes: Sequence[Route]) -> list[Trigger]:

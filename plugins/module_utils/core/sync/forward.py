@@ -61,10 +61,12 @@ def _body(route: Route, same: Sequence[Route], all_routes: Sequence[Route]) -> s
     partners = partners_of(route, same)
     variables = "".join(f"\n  {declared(r, f'v_s{n}')}" for n, r in enumerate(partners, 1))
     children = children_step(route, all_routes)
+    late = "".join(f"    {partner_keys(route, other, f'v_s{n}')}\n" for n, other in enumerate(partners, 1))
+    found_late = late and f"  IF NOT p_entera THEN\n{late}  END IF;\n"
     return f"""DECLARE
   v_modo text; v_tope integer; v_antes text := {current_flag()};
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
-  v_hecho boolean := false; v_nace boolean := false;
+  v_hecho boolean := false; v_nace boolean := false; v_cambia boolean := p_entera;
   v_estado text; v_mensaje text; v_detalle text; v_f record; v_t record;{variables}
 BEGIN
   SELECT s.modo, s.propagacion INTO v_modo, v_tope FROM {MODES} s WHERE {pair_is(route, "s")};
@@ -79,7 +81,8 @@ BEGIN
     -- lo que su foto no ve lo mira el drenaje
     {left(route, asked(route), "'aislamiento'")}
   END IF;
-{_other_side_waits(route)}  BEGIN
+{_other_side_waits(route)}  v_cambia := v_cambia OR {_open_entries(route)};
+  BEGIN
 {_alone(route)}{_together(route, same)}  EXCEPTION WHEN OTHERS THEN
     GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
     -- lo que retiene otro, o falta de recursos, es de quien escribe; también lo que decide SERIALIZABLE (lleva detalle)
@@ -90,8 +93,15 @@ BEGIN
     {left(route, asked(route), "v_mensaje", "v_estado")}
     RETURN;
   END;
-  IF v_hecho AND NOT v_nace AND NOT p_entera THEN RETURN; END IF;
-{partners_step(partners)}{children}END """
+  -- si sigue pasando, o sigue sin pasar, nadie más lo nota
+  IF NOT (v_cambia OR v_nace OR NOT v_hecho AND {_open_entries(route)}) THEN RETURN; END IF;
+{found_late}{partners_step(partners)}{children}END """
+
+
+def _open_entries(route: Route) -> str:
+    """Return whether one of the keys has an open entry."""
+    mine = f"c.tabla_origen = {literal(route.pair.source)} AND c.estado <> 'resuelta'"
+    return f"EXISTS (SELECT FROM {BOOKKEEPING}.cuarentena c, {asked(route)} WHERE {mine} AND c.clave = {legacy_text(route)})"
 
 
 def _locks(route: Route, partners: Sequence[Route]) -> str:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from ..bookkeeping import BOOKKEEPING
 from ..rows.routes import CarriedColumn, Route
 from ..sqltext import commented, derived_name, dollar_quoted, ident, literal, qname, where_all
-from .followers import followers_step, partners_of
-from .images import SYNC_HEAD, asked, both_names, current_flag, gathered, image, match_names, passed_keys
+from .followers import followers_step
+from .images import SYNC_HEAD, asked, both_names, current_flag, gathered, image, match_names, pair_is, passed_keys
 
 EVENTS = ("INSERT", "UPDATE", "DELETE", "TRUNCATE")
 
@@ -33,12 +33,10 @@ class Trigger:
         return f"DROP TRIGGER IF EXISTS {ident(self.name)} ON {self.table}"
 
 
-def forward_trigger_function(route: Route, all_routes: Sequence[Route]) -> str:
+def forward_trigger_function(route: Route) -> str:
     """Return the statement that makes the function which the triggers of the legacy table call."""
-    same = [r for r in all_routes if r.pair.target == route.pair.target]
     source = ident(route.pair.source)
     caption = f"Nombra las filas de {source} que una sentencia tocó y llama a ida. La llaman los disparadores de {source}."
-    merged = partners_of(route, same) or route.earlier
     variables = " ".join(f"p{n} {t}[];" for n, t in _both(route))
     whole = _emptied(route)
     body = f"""DECLARE
@@ -51,7 +49,7 @@ BEGIN
     {_rows(route, [_old(route)])}
   ELSE
     {_rows(route, [_old(route), _new(route)])}
-{_moved(route) if merged else ""}  END IF;
+{_moved(route)}  END IF;
   IF p_k1 IS NULL THEN RETURN NULL; END IF;
 {_siblings(route)}  PERFORM {route.function("ida")}({passed_keys(route)}, v_entera, false);
   RETURN NULL;
@@ -97,7 +95,13 @@ def _emptied(route: Route) -> str:
         for c, n in zip(route.key, route.key_names, strict=True)
     ]
     match = [f"t.{ident(c.target.name)} AS {n}" for c, n in zip(carried, match_names(route), strict=True) if c is not None]
-    return f"    {gathered(route)} FROM (SELECT {', '.join(keys + match)} FROM {route.target_table} t) k;\n"
+    return f"""    {gathered(route)} FROM (SELECT {", ".join(keys + match)} FROM {route.target_table} t) k;
+    -- también de lo que no pasaba
+    UPDATE {BOOKKEEPING}.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
+    WHERE c.tabla_origen = {literal(route.pair.source)} AND c.estado <> 'resuelta'
+      AND NOT EXISTS (SELECT FROM {route.source_table} l);
+    DELETE FROM {BOOKKEEPING}.fusion m WHERE {pair_is(route, "m")} AND NOT EXISTS (SELECT FROM {route.source_table} l);
+"""
 
 
 def _moved(route: Route) -> str:
