@@ -244,6 +244,25 @@ def test_a_lock_on_the_spanish_table_costs_only_time(
     assert all(len(found) == 3 for found in seen_at_batches(empty_database))
 
 
+def test_a_table_that_is_filled_while_its_lock_is_waited_for_keeps_its_indexes(
+    large: Night, empty_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deferred_indexes, "DROP_INDEX", Wait(60_000, 1))
+    watch_batches(empty_database)
+
+    def fill(stopped: Event) -> None:
+        waiting = "SELECT 1 FROM pg_locks WHERE relation = 'cajas'::regclass AND NOT granted"
+        while not stopped.is_set() and not empty_database.query(waiting):
+            time.sleep(0.005)
+        reader.cursor().execute("INSERT INTO cajas (id) VALUES (-1)")
+        reader.commit()
+
+    with others(empty_database, "SELECT count(*) FROM cajas") as reader, beside(fill):
+        said = large.night()
+    assert not [line for line in said if "índices secundarios" in line or "con sus índices" in line]
+    assert all(len(found) == 3 for found in seen_at_batches(empty_database))
+
+
 def test_builds_are_cut_into_slices_and_announced(
     large: Night, empty_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,6 +10,7 @@ import argparse
 import hashlib
 import json
 import os
+import signal
 import sys
 import threading
 from collections import Counter, defaultdict
@@ -111,9 +112,15 @@ def judge(mutants: list[Mutant], seen: Seen, judged: Judged, processes: int) -> 
         print(f"{found or 'nobody':60.60} {mutant.path}:{mutant.line} {mutant.change}", flush=True)
 
     with ExitStack() as stack, ThreadPoolExecutor(processes) as pool:
-        for _ in range(processes):
-            free.put(stack.enter_context(copied()))
-        list(pool.map(run, mutants))
+        copies = [stack.enter_context(copied()) for _ in range(processes)]
+        for copy in copies:
+            free.put(copy)
+        try:
+            list(pool.map(run, mutants))
+        except BaseException:  # also when somebody ends us: what runs is not waited for
+            for copy in copies:
+                copy.end()
+            raise
 
 
 def _found_by(copy: Copy, mutant: Mutant, seen: Seen) -> str:
@@ -154,6 +161,7 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=300, help="how many mutants of all")
     parser.add_argument("--piece", default="1/1", help="2/7: of those the second seventh")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     which, of = map(int, options.piece.split("/"))
     KEPT.mkdir(exist_ok=True)
     known, judged = known_survivors(), opened(KEPT / "judged.json")

@@ -28,6 +28,7 @@ class Copy:
 
     def __init__(self, root: Path, spare: Path) -> None:
         self.root, self.spare, self.second = root, spare, int(time.time())
+        self.running: subprocess.Popen[bytes] | None = None
 
     def found_by(self, path: str, text: str, tests: Sequence[str], timeout: float) -> str:
         """The first test that fails where the file ``path`` says ``text``, SURVIVED where none does.
@@ -54,7 +55,7 @@ class Copy:
         options = ["-x", "-q", "-rfE", "--tb=no", "-m", "not slow", "-p", "no:cacheprovider", "-p", "tests.mutants.python.plugin"]
         files = list(dict.fromkeys(test.split("::")[0] for test in tests))
         with open(self.spare / "out", "w+", encoding="utf-8", errors="replace") as out:
-            process = subprocess.Popen(
+            self.running = process = subprocess.Popen(
                 [python, "-m", "pytest", *options, f"--basetemp={self.spare / 'pytest'}", *files],
                 cwd=self.root,
                 env={**os.environ, CHOSEN: str(chosen)},
@@ -68,13 +69,22 @@ class Copy:
             except subprocess.TimeoutExpired:
                 return "(too long)"
             finally:
-                _end(process)
+                self.end()
             out.seek(0)
             said = out.read()
+        if code in (-signal.SIGKILL, -signal.SIGTERM):
+            raise InterruptedError("somebody ended the tests")
         if code == NO_TESTS:
             raise RuntimeError(f"none of these tests is there: {tests}\n{said}")
         failed = re.search(r"^(?:FAILED|ERROR) (\S+)", said, re.MULTILINE)
         return SURVIVED if code == 0 else failed[1] if failed else f"(pytest ended with {code})"
+
+    def end(self) -> None:
+        """End the tests and what they started in their own group; servers end by themselves when their tests are gone."""
+        if self.running is not None and self.running.poll() is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self.running.pid, signal.SIGKILL)
+            self.running.wait()
 
     def _by_file(self, tests: Sequence[str]) -> list[str]:
         """The tests, and for a folder among them its files."""
@@ -84,13 +94,6 @@ class Copy:
             files = sorted(folder.rglob("test_*.py")) if folder.is_dir() else []
             found += [str(file.relative_to(self.root)) for file in files] or [test]
         return found
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End the tests and what they started in their own group; servers end by themselves when their tests are gone."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
 
 
 @contextmanager

@@ -110,7 +110,7 @@ def up_to_date(kept: Path) -> Seen:
 
 def _run(seen: Seen, files: list[str]) -> None:
     """Run the files' tests and take in what they do."""
-    options = ["-q", "-n", "2", "--dist", "worksteal", "-p", "tests.mutants.python.plugin", "-m", "not slow and not size"]
+    options = ["-q", "-n", "2", "--dist", "worksteal", "-p", "tests.mutants.python.plugin", "-m", "not slow"]
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "pytest", *options, *files]
         ended = subprocess.run(command, cwd=ROOT, env={**os.environ, SEEN: folder}, check=False)
