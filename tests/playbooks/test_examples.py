@@ -33,6 +33,7 @@ AROUND = {
     "migration_phase": Around("fase1", None, "migracion.evento WHERE tipo = 'verificacion_esquema'"),
     "migration_render": Around(None, "fase0", "migracion.sql_aprobado"),
     "schema_state": Around("fase0", "fase1", "pg_class WHERE relname = 'clientes'"),
+    "sync_state": Around("fase1", "fase2", "migracion.sincronizacion"),
     "table_compare": Around("2.1", "fase2", "migracion.evento WHERE tipo = 'prueba'"),
     "table_copy": Around("fase1", "fase2", "public.clientes"),
 }

@@ -33,10 +33,9 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("ledger",),
     ("call",),
     ("survey", "schema", "quarantine"),
-    ("backfill",),
+    ("backfill", "sync"),
     ("opinion", "phase"),
     ("proof",),
-    ("sync",),
     ("jobs",),
 )
 ORDER = {room: height for height, rooms in enumerate(ROOMS) for room in rooms}

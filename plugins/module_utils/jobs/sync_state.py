@@ -36,7 +36,7 @@ def install_sync(params: dict[str, Any], check: bool) -> dict[str, Any]:
         require_approved(context)
         if bookkeeping.exists(context.conn):
             require_on(context.conn, ON_AGAIN)
-        states = standing_sync(context, context.routes)
+        states = standing_sync(context.conn, context.routes, context.all_routes, context.mapping.tables)
         lacking = [s for s in states if not s.whole]
         if not lacking:
             return {"lines": []}
@@ -74,7 +74,7 @@ def drained(params: dict[str, Any], check: bool) -> dict[str, Any]:
     with db.explaining(left=STEP_CHANGED_NOTHING), with_lines([]), opened(params, check) as context:
         if not modes_here(context.conn):
             return {"lines": []}
-        require_on(context.conn, ON_AGAIN)
+        require_on(context.conn, ON_AGAIN, "paused" if context.phase.startswith("fase") else "refused")
         waiting = waiting_keys(context.conn)
         if not waiting:
             return {"lines": []}

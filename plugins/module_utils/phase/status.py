@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from ..call.context import live_catalogue
 from ..call.request import Request, identity_lines
-from ..core.errors import READ_ONLY_STEP
+from ..core.errors import READ_ONLY_STEP, MigrationError
 from ..core.phase.history import APPLY, PHASES, Plan, Run, completed_at, is_complete, standing_parts
 from ..core.phase.summary import accounting, quarantine_lines, waived_lines
+from ..core.rows.routes import routes_of
 from ..core.words import escape, number
 from ..ledger import bookkeeping, lease, runs
 from ..ledger.events import last_event, open_quarantine, pending_propagations, waived_quarantine
@@ -17,6 +18,7 @@ from ..schema.access import access_problems
 from ..schema.second_sources import merged_notices
 from ..schema.tables import missing_tables
 from ..server import db
+from ..sync.reporting import sync_lines
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -38,6 +40,7 @@ def status(conn: Connection, request: Request) -> list[str]:
     lines += quarantine_lines(open_quarantine(conn), request.command) or ["Cuarentena abierta: ninguna fila"]
     lines += waived_lines(waived_quarantine(conn))
     lines.append(f"Pendientes de propagar: {number(pending_propagations(conn))}")
+    lines += _sync_lines(conn, request)
     lines += _access_lines(conn, request)
     following = next((phase for phase in PHASES if not is_complete(plan, recorded, phase)), "")
     if following in request.command.playbooks:
@@ -45,6 +48,18 @@ def status(conn: Connection, request: Request) -> list[str]:
     elif following:
         lines.append(f"Siguiente: {following} (todavía no existe en este runbook)")
     return [escape(line) for line in lines]
+
+
+def _sync_lines(conn: Connection, request: Request) -> list[str]:
+    """Of a mapping whose legacy tables are there: without them nothing can be said of its triggers."""
+    catalogue = live_catalogue(conn, request.mapping)
+    if any(catalogue.relation(pair.source) is None for pair in request.mapping.pairs):
+        return []
+    drain = request.command.text("estado", "drenar")
+    try:
+        return sync_lines(conn, routes_of(request.mapping, catalogue), request.mapping.tables, drain)
+    except MigrationError as drifted:
+        return [f"Sincronización: no se puede comparar con el mapeo: {drifted}"]
 
 
 def _access_lines(conn: Connection, request: Request) -> list[str]:

@@ -67,13 +67,13 @@ WHERE l.locktype = 'virtualxid' AND l.pid IS DISTINCT FROM pg_backend_pid()
 UNION SELECT x.gid FROM pg_prepared_xacts x WHERE x.database = current_database()"""
 
 
-def require_on(conn: Connection, command: str) -> None:
-    """Refuse to go on while the sync is off by command, code refused; ``command``: the one that switches it on."""
+def require_on(conn: Connection, command: str, code: str = "refused") -> None:
+    """Raise MigrationError while the sync is off by command; ``command``: the one that switches it on. A run pauses."""
     off = [f"{s} → {t}" for (s, t), mode in modes_here(conn).items() if mode == OFF]
     if off:
         raise MigrationError(
             f"la sincronización está apagada ({', '.join(off)}): lo que los servicios escriben espera en {BOOKKEEPING}.pendiente",
             left="Este paso no cambió nada.",
             move=f"Enciéndala antes: {command}",
-            code="refused",
+            code=code,
         )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..call.approval import sha256
 from ..call.context import Context
 from ..core.bookkeeping import BOOKKEEPING, SYNC_TRIGGERS
+from ..core.mapping.types import SpanishTable
 from ..core.rows.routes import Route
 from ..core.sqltext import ident, literal
 from ..core.sync.images import MODES
@@ -49,16 +50,17 @@ def pair_of(context: Context, route: Route) -> PairSync:
     return pair_sync(route, context.all_routes, context.mapping.tables)
 
 
-def standing_sync(context: Context, routes: Sequence[Route]) -> list[Standing]:
-    """Return what there is of each pair's sync."""
-    conn = context.conn
+def standing_sync(
+    conn: Connection, routes: Sequence[Route], all_routes: Sequence[Route], tables: Sequence[SpanishTable]
+) -> list[Standing]:
+    """Return what there is of each pair's sync; ``tables``: all Spanish ones."""
     modes = modes_here(conn)
     found: dict[tuple[str, str], tuple[str, str]] = {}
     for table, name, enabled, stamp in fetch_all(conn, _TRIGGERS):
         found[table, name] = (enabled, stamp)
     states = []
     for route in routes:
-        sync = pair_of(context, route)
+        sync = pair_sync(route, all_routes, tables)
         there = [(t, found.get((t.table, t.name))) for t in sync.triggers]
         missing = tuple(t for t, seen in there if seen is None or seen[1] != sha256(t.statement))
         disabled = tuple(t for t, seen in there if seen is not None and seen[0] != "O" and t not in missing)
@@ -90,7 +92,7 @@ def _functions_stamp(conn: Connection, route: Route) -> str:
 def install(context: Context, routes: Sequence[Route]) -> list[Trigger]:
     """Install what is missing of the pairs' sync and switch it on; returns the triggers made."""
     made: list[Trigger] = []
-    for state in standing_sync(context, routes):
+    for state in standing_sync(context.conn, routes, context.all_routes, context.mapping.tables):
         if state.whole and state.mode:
             continue
         sync = pair_of(context, state.route)
