@@ -21,7 +21,7 @@ from plugins.module_utils.proof.second_opinion import BY_KEY, SecondOpinion
 from plugins.module_utils.server import db
 from tests.mutants.planted import Difference, Planted, plant
 from tests.mutants.rules import Mutant, mutants_of
-from tests.mutants.verdicts import OPINION, SERVER, Named
+from tests.mutants.verdicts import OPINION, Named, stopped_by
 from tests.support.databases import Database
 
 COMPARISON = "comparación"  # it names a row that is as it should be: the phase stops
@@ -58,13 +58,13 @@ class Comparison:
     def found_by(self, name: str, mutant: Mutant) -> str:
         """PostgreSQL, the comparison that names what is equal, the second opinion or the planted differences; '' for nobody."""
         try:
-            if self.does_the_same(name, mutant):
+            if self._same(name, mutant):
                 return ""
             before, account = self._before(name), self._proof(name, mutant)
             false = {d.clave for d in named(account)} - {d.clave for d in named(before)}
-        except BROKEN:
+        except BROKEN as error:
             self._end()
-            return SERVER
+            return stopped_by(error)
         if false or account.stale > before.stale or account.surplus > before.surplus:
             return COMPARISON
         opinion = SecondOpinion(self.context.mapping, self.context.catalogue, 0)
@@ -73,7 +73,11 @@ class Comparison:
 
     def does_the_same(self, name: str, mutant: Mutant) -> bool:
         """Whether the proof says the same of every planted difference, and of all else."""
-        return self._same_answer(name, mutant) or _as_said(self._proof(name, mutant)) == _as_said(self._before(name))
+        try:
+            return self._same(name, mutant)
+        except BROKEN:
+            self._end()
+            return False
 
     def expected(self, route: Route) -> Planted:
         """What a proof of that pair alone has to name: what is planted there, and beside it in the same tables."""
@@ -107,6 +111,9 @@ class Comparison:
 
     def _statement(self, name: str) -> str:
         return statements(self._route(name), self.context.all_routes)[name.split(" ", 1)[1]]
+
+    def _same(self, name: str, mutant: Mutant) -> bool:
+        return self._same_answer(name, mutant) or _as_said(self._proof(name, mutant)) == _as_said(self._before(name))
 
     def _same_answer(self, name: str, mutant: Mutant) -> bool:
         """Whether the server answers the same to the statement by itself: then nobody else can say otherwise."""
@@ -181,5 +188,5 @@ def planted_comparison(context: Context, database: Database) -> Comparison:
     """Plant differences of every kind."""
     with database.cursor() as cursor:
         planted = plant(cursor, context.all_routes)
-    db.run_sql(context.conn, "SET statement_timeout = '10s'")
+    db.run_sql(context.conn, "SET statement_timeout = '30s'")
     return Comparison(context, planted)

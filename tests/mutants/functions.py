@@ -22,7 +22,7 @@ from plugins.module_utils.proof.second_opinion import SecondOpinion
 from plugins.module_utils.server import db
 from tests.mutants.comparison import COMPARISON
 from tests.mutants.rules import Mutant, mutants_of
-from tests.mutants.verdicts import OPINION, SERVER, Named
+from tests.mutants.verdicts import OPINION, Named, stopped_by
 
 FIGURES = "cifras"  # what the copy says that it has done
 RUN = "mutantes"
@@ -73,8 +73,8 @@ class Functions:
         try:
             with self.carried(route, mutant.text) as state:
                 return "" if state == self.states[route.view] else self.seen_by(route, state)
-        except (db.Error, RuntimeError):
-            return SERVER
+        except (db.Error, RuntimeError) as error:
+            return stopped_by(error)
 
     def does_the_same(self, name: str, mutant: Mutant) -> bool:
         """Whether it leaves the same rows, entries, merges, removed rows and figures."""
@@ -89,7 +89,7 @@ class Functions:
     def carried(self, route: Route, text: str = "") -> Iterator[State]:
         """Copy the pair's rows from the beginning, by page and by key, damage them and mend that, in a transaction."""
         with db.rolled_back(self.conn):
-            db.run_sql(self.conn, "SET LOCAL statement_timeout = '20s'", *([text] if text else []))
+            db.run_sql(self.conn, "SET LOCAL statement_timeout = '60s'", *([text] if text else []))
             self._empty(route)
             figures: list[Any] = [self._copied(route)]
             self._gone(route, 3)
@@ -130,7 +130,7 @@ class Functions:
             if db.fetch_all(self.conn, copy) == [(True,)]:
                 break
         else:
-            raise RuntimeError("the copy does not end")
+            raise RuntimeError("the copy comes to no end")
         mine = f"tabla_origen = {literal(route.pair.source)} AND tabla_destino = {literal(route.pair.target)}"
         query = "SELECT filas_previstas, filas_leidas, filas_copiadas, filas_cuarentena, terminada_at IS NOT NULL, ultima_clave"
         return db.fetch_all(self.conn, f"{query} FROM {BOOKKEEPING}.progreso_copia WHERE {mine}")[0]

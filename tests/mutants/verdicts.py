@@ -14,10 +14,16 @@ from tests.mutants.reasons import reason_of
 from tests.mutants.rules import Mutant
 
 SERVER = "PostgreSQL"  # the statement does not run
+SLOW = "tarda demasiado"  # it does, and comes to no end where the original takes a blink
 OPINION = "segunda opinión"
 NOBODY, EQUIVALENT, LEFT = "nobody", "equivalent", ""
 NEEDED = 0.99
 Named = tuple[str, Mutant]  # what of the SQL it is a mutant of: a view, a function, a statement of the comparison
+
+
+def stopped_by(error: Exception) -> str:
+    """Who finds a mutant that ended so."""
+    return SLOW if getattr(error, "pgcode", None) == "57014" else SERVER
 
 
 class Ground(Protocol):

@@ -18,7 +18,7 @@ from plugins.module_utils.opinion.neighbourhood import Neighbourhood, bound_here
 from plugins.module_utils.proof.second_opinion import select_says
 from plugins.module_utils.server import db
 from tests.mutants.rules import Mutant, mutants_of
-from tests.mutants.verdicts import OPINION, SERVER, Named
+from tests.mutants.verdicts import OPINION, Named, stopped_by
 
 CHOOSING = {"another order", "only the first of several", "row filter widened"}
 
@@ -62,8 +62,8 @@ class Views:
         try:
             with in_its_place(self.conn, route, mutant.text):
                 said = dict(select_says(self.conn, route, rows))
-        except db.Error:
-            return SERVER
+        except db.Error as error:
+            return stopped_by(error)
         for row in rows:
             words = said.get(row.place, ("", None))[1]
             if any(disagreements(row.table, "", fates.get(row.place), words)):
@@ -77,10 +77,13 @@ class Views:
             self.originals[name] = f"original_{len(self.originals)}"
             db.run_sql(self.conn, f"CREATE TEMPORARY TABLE {self.originals[name]} AS {_fates_sql(route)}")
         original = f"TABLE {self.originals[name]}"
-        with in_its_place(self.conn, route, mutant.text):
-            db.run_sql(self.conn, f"CREATE TEMPORARY TABLE mutante ON COMMIT DROP AS {_fates_sql(route)}")
-            both = f"({original} EXCEPT ALL TABLE mutante) UNION ALL (TABLE mutante EXCEPT ALL {original}) LIMIT 1"
-            return db.fetch_all(self.conn, both) == []
+        both = f"({original} EXCEPT ALL TABLE mutante) UNION ALL (TABLE mutante EXCEPT ALL {original}) LIMIT 1"
+        try:
+            with in_its_place(self.conn, route, mutant.text):
+                db.run_sql(self.conn, f"CREATE TEMPORARY TABLE mutante ON COMMIT DROP AS {_fates_sql(route)}")
+                return db.fetch_all(self.conn, both) == []
+        except db.Error:
+            return False
 
 
 def _fates_sql(route: Route) -> str:
@@ -91,8 +94,12 @@ def _fates_sql(route: Route) -> str:
 
 @contextmanager
 def in_its_place(conn: Any, route: Route, text: str) -> Iterator[None]:
-    """The view says ``text`` until the end, when all is rolled back; views that build on it are gone meanwhile."""
+    """The view says ``text`` until the end, when all is rolled back; views that build on it are gone meanwhile.
+
+    By another clock than the runbook's own: what a view says hangs on no session's.
+    """
     with db.rolled_back(conn):
+        db.run_sql(conn, "SET LOCAL TimeZone = 'America/Guayaquil'")
         db.run_sql(conn, f"DROP VIEW {route.view} CASCADE", f"CREATE VIEW {route.view} AS {text}")
         yield
 

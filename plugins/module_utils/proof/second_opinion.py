@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from ..core.catalogue import Catalogue
 from ..core.mapping.types import Pair, TableMapping
 from ..core.opinion.binding import BoundPair
-from ..core.opinion.choice import at_places, place_sql
+from ..core.opinion.choice import ALL_UP_TO, at_places, place_sql
 from ..core.opinion.fates import Carried, Fate, LegacyRow, Refused
 from ..core.proof.accounts import Account
 from ..core.proof.comparison import PENDING, QUARANTINED, second_look_sql
 from ..core.proof.opinions import Disagreement, Opinion, Said, disagreements, stored_disagreements
 from ..core.rows.repeated_keys import keys_repeat
-from ..core.rows.routes import Route
+from ..core.rows.routes import Route, spanish_clave
 from ..core.rows.row_bytes import legacy_row_bytes
 from ..core.rows.row_locks import as_rows
 from ..core.sqltext import BYTES, collated, ident
@@ -42,17 +42,25 @@ class SecondOpinion:
     def take(self, conn: Connection, accounts: Sequence[Account]) -> None:
         """Judge the legacy tables of these pairs, in the transaction in which they were compared."""
         here = Neighbourhood(conn, bound_here(conn, self.mapping, self.catalogue))
+        given: dict[str, list[tuple[str, ...]]] = {}
         self.found = [
-            self._of_table(here, [a for a in accounts if a.route.pair.source == source])
+            self._of_table(here, [a for a in accounts if a.route.pair.source == source], given)
             for source in dict.fromkeys(a.route.pair.source for a in accounts)
         ]
+        whole = {one.table: one for one in self.found if one.whole}
+        surplus = {a.route.pair.target for a in accounts if a.surplus}  # there the comparison names them itself
+        for target, route in {a.route.pair.target: a.route for a in accounts}.items():
+            known = all(p.pair.source in whole for p in here.bound.pairs if p.pair.target == target)
+            if known and target not in surplus:
+                whole[route.pair.source].add(_of_nobody(conn, route, given.get(target, [])))
 
     @property
     def agrees(self) -> bool:
         """Whether nothing was found that the two see differently."""
         return not any(one.count for one in self.found)
 
-    def _of_table(self, here: Neighbourhood, accounts: Sequence[Account]) -> Opinion:
+    def _of_table(self, here: Neighbourhood, accounts: Sequence[Account], given: dict[str, list[tuple[str, ...]]]) -> Opinion:
+        """Judge one legacy table; ``given``: by Spanish table, the match columns of the rows that come out of it, added to."""
         source = accounts[0].route.pair.source
         pairs = [p for p in here.bound.pairs if p.pair.source == source]
         choice = choose(here, pairs, self.sample)
@@ -62,6 +70,9 @@ class SecondOpinion:
             owners = ((next((pair for pair in pairs if pair.takes(row)), None), row) for row in rows)
             mine = [(pair, row) for pair, row in owners if pair is not None]
             fates = {row.place: (pair.pair, fate) for (pair, row), fate in zip(mine, here.opinions(mine), strict=True)}
+            for carrying, fate in fates.values():
+                if isinstance(fate, Carried):
+                    given.setdefault(carrying.target, []).append(_matched(carrying, fate))
             for account in accounts:
                 _compare(here, account, rows, fates, found)
         return found
@@ -139,7 +150,7 @@ def _stored(
     if not odd:
         return
     route = account.route
-    there = _spanish(conn, route, [_matched(route, fate) for _, fate in odd.values()])
+    there = _spanish(conn, route, [_matched(route.pair, fate) for _, fate in odd.values()])
     asked = _known_by(route, (row for row in rows if row.place in odd))
     keys = as_rows([c.type for c in route.key], [key for key, *_ in asked])
     states = {clave: state for state, _, _, clave, _ in _by_key(conn, second_look_sql(route, keys, 0))}
@@ -147,11 +158,20 @@ def _stored(
         if states.get(clave) == QUARANTINED:
             found.unforeseen += 1
         elif states.get(clave) not in PENDING or not account.count(*PENDING):
-            yield from stored_disagreements(route.pair.source, clave, fate.values, there.get(_matched(route, fate)))
+            yield from stored_disagreements(route.pair.source, clave, fate.values, there.get(_matched(route.pair, fate)))
 
 
-def _matched(route: Route, fate: Carried) -> tuple[str, ...]:
-    return tuple(str(fate.values[name]) for name in route.pair.match)
+def _of_nobody(conn: Connection, route: Route, given: Sequence[tuple[str, ...]]) -> Iterator[Disagreement]:
+    """Name the Spanish rows of a small table whose match columns no legacy row gives: the comparison counts none."""
+    same = " AND ".join(f"t.{ident(name)} = k._k{n}" for n, name in enumerate(route.pair.match, 1))
+    unknown = f"NOT EXISTS (SELECT FROM {as_rows([c.type for c in route.match], given)} WHERE {same})"
+    query = f"SELECT {spanish_clave(route, 't')} FROM {route.target_table} t WHERE {unknown} LIMIT {ALL_UP_TO}"
+    for (clave,) in fetch_all(conn, query):
+        yield Disagreement(route.pair.target, clave, "la fila", "que viene de una fila legacy", "que sobra")
+
+
+def _matched(pair: Pair, fate: Carried) -> tuple[str, ...]:
+    return tuple(str(fate.values[name]) for name in pair.match)
 
 
 def _spanish(conn: Connection, route: Route, keys: Sequence[tuple[str, ...]]) -> dict[tuple[str, ...], dict[str, str | None]]:

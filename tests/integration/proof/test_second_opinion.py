@@ -78,6 +78,18 @@ def test_a_row_that_the_select_leaves_out_or_merges_elsewhere_is_named(begin: Be
     assert ("que se rechaza (P0001 user_type)", "que pasa") in {(d.select, d.opinion) for d in found.examples}
 
 
+def test_a_spanish_row_that_no_legacy_row_gives_is_named_where_the_comparison_counts_none(begin: Begin) -> None:
+    database, jobs = begin(up_to="fase2")
+    assert judged(jobs, "professions", 0).count == 0
+    database.query(
+        "INSERT INTO profesiones (id, nombre) VALUES (999999, 'De nadie');"
+        " INSERT INTO clientes (telefono, nombre_completo) VALUES ('593000', 'De users, quizá')"
+    )
+    found = judged(jobs, "professions", 0)
+    assert [(d.table, d.clave, d.opinion) for d in found.examples] == [("profesiones", "999999", "que sobra")]
+    assert judged(jobs, "customers", 0).count == 0  # who comes from users was not judged with them
+
+
 def test_a_spanish_row_that_the_comparison_takes_for_equal_is_held_against_the_opinion(begin: Begin) -> None:
     database, jobs = begin(up_to="fase2")
     with database.cursor() as cursor:
