@@ -20,6 +20,7 @@ from plugins.module_utils.backfill.workers import copy_parts
 from plugins.module_utils.call.context import Context, opened
 from plugins.module_utils.core.phase.settings import Settings
 from plugins.module_utils.core.proof import comparison
+from plugins.module_utils.core.proof.dependence import filling
 from plugins.module_utils.core.rows.refusals import accepted
 from plugins.module_utils.core.rows.routes import Route
 from plugins.module_utils.core.sqltext import idents
@@ -136,7 +137,7 @@ class Round:
             with db.transaction(conn, isolation="REPEATABLE READ", read_only=True), self._clock("proof", route.pair.source):
                 db.fetch_all(conn, MEMORY)
                 db.fetch_all(conn, comparison.rows_sql(route))
-                db.fetch_all(conn, comparison.accounting_sql(route))
+                db.fetch_all(conn, comparison.accounting_sql(route, filling(route.pair.target, routes)))
         with self._clock("proof", ""):
             accounts = prove.prove(conn, routes, routes)
         opinion = SecondOpinion(context.mapping, context.catalogue, context.settings.second_opinion_rows)

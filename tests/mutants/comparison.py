@@ -11,7 +11,7 @@ import psycopg2.extensions
 import pytest
 
 from plugins.module_utils.call.context import Context
-from plugins.module_utils.core.proof import comparison
+from plugins.module_utils.core.proof import comparison, surplus
 from plugins.module_utils.core.proof.accounts import Account
 from plugins.module_utils.core.proof.comparison import SURPLUS
 from plugins.module_utils.core.rows.routes import Route
@@ -85,7 +85,8 @@ class Comparison:
         found = {d for r in beside for d in self.planted[r.view].differences if r is route or d.state == SURPLUS}
         sources = [r for r in self.context.all_routes if r.pair.source == route.pair.source]
         stale = sum(self.planted[r.view].stale_entries for r in sources)
-        return Planted(found, stale, self.planted[route.view].stale_merges)
+        mine = self.planted[route.view]
+        return Planted(found, stale, mine.stale_merges, mine.retained)
 
     def account(self, route: Route, opinion: SecondOpinion | None = None) -> Account:
         """What a proof says of the pair, each difference by name."""
@@ -127,10 +128,10 @@ class Comparison:
         conn, route = self.context.conn, self._route(name)
         with db.rolled_back(conn):
             if KEYS in text:
-                surplus = "surplus" in name
-                side = prove.spanish_side(route) if surplus else prove.legacy_side(route)
-                asked = statements(route, self.context.all_routes)["surplus" if surplus else "candidates"]
-                keys = [row if surplus else row[3 : 3 + len(route.key)] for row in db.fetch_all(conn, asked)]
+                spanish = "surplus" in name
+                side = prove.spanish_side(route) if spanish else prove.legacy_side(route)
+                asked = statements(route, self.context.all_routes)["surplus" if spanish else "candidates"]
+                keys = [row if spanish else row[4 : 4 + len(route.key)] for row in db.fetch_all(conn, asked)]
                 db.run_sql(conn, BY_KEY)
                 text = text.replace(KEYS, as_rows(side.types, keys))
             return sorted(map(str, db.fetch_all(conn, text)))
@@ -144,15 +145,15 @@ def statements(route: Route, routes: Sequence[Route]) -> dict[str, str]:
     filling = [r for r in routes if r.pair.target == route.pair.target]
     same_source = [r for r in routes if r.pair.source == route.pair.source]
     return {
-        STATES: comparison.classified_sql(route),
+        STATES: comparison.classified_sql(route, filling),
         PIECE: comparison._differ(route),
-        "accounting": comparison.accounting_sql(route),
+        "accounting": comparison.accounting_sql(route, filling),
         "rows": comparison.rows_sql(route),
-        "candidates": comparison.candidates_sql(route),
-        "second look": comparison.second_look_sql(route, KEYS, ALL),
-        "surplus": comparison.surplus_candidates_sql(filling),
-        "surplus rows": comparison.surplus_lock_sql(filling, KEYS),
-        "surplus judged": comparison.surplus_judged_sql(filling, KEYS, ALL),
+        "candidates": comparison.candidates_sql(route, filling),
+        "second look": comparison.second_look_sql(route, filling, KEYS, ALL),
+        "surplus": surplus.surplus_candidates_sql(filling),
+        "surplus rows": surplus.surplus_lock_sql(filling, KEYS),
+        "surplus judged": surplus.surplus_judged_sql(filling, KEYS, ALL),
         "stale entries": comparison.stale_entries_sql(same_source),
         "stale merges": comparison.stale_merges_sql(route),
     }
@@ -181,7 +182,7 @@ def named(account: Account) -> set[Difference]:
 
 def _as_said(account: Account) -> tuple[Any, ...]:
     examples = sorted(str(e) for e in account.examples)
-    return account.groups, examples, account.surplus, account.stale_entries, account.stale_merges
+    return account.groups, examples, account.surplus, account.retained, account.stale_entries, account.stale_merges
 
 
 def planted_comparison(context: Context, database: Database) -> Comparison:

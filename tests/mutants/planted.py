@@ -14,6 +14,7 @@ from psycopg2 import Error
 from plugins.module_utils.core.bookkeeping import BOOKKEEPING
 from plugins.module_utils.core.proof.comparison import DIFFERENT, MISSING, REFUSED, SURPLUS, UNMERGED
 from plugins.module_utils.core.rows.refusals import UNFORESEEN, accepted
+from plugins.module_utils.core.rows.retained import keeps_twin
 from plugins.module_utils.core.rows.routes import Route, spanish_clave
 from plugins.module_utils.core.rows.values import type_family
 from plugins.module_utils.core.sqltext import ident, idents, literal
@@ -55,11 +56,15 @@ class Difference(NamedTuple):
 
 @dataclass
 class Planted:
-    """What is planted in one pair's rows. ``stale_entries``, ``stale_merges``: entries and merges that no row explains."""
+    """What is planted in one pair's rows. ``stale_entries``, ``stale_merges``: entries and merges that no row explains.
+
+    ``retained``: Spanish rows of refused ones, which keep them.
+    """
 
     differences: set[Difference] = field(default_factory=set)
     stale_entries: int = 0
     stale_merges: int = 0
+    retained: int = 0
 
 
 def plant(cursor: Any, routes: Sequence[Route]) -> dict[str, Planted]:
@@ -126,7 +131,7 @@ class _Gardener:
             self._plant(MISSING, clave)
 
     def add_rows(self) -> None:
-        """Spanish rows that no legacy row gives, and the Spanish rows of refused and merged ones."""
+        """Spanish rows that no legacy row gives, those of merged and of refused ones; most refused ones keep theirs."""
         unique = {c for columns in self.route.table.unique for c in columns}
         new = {"uuid": "md5('sobra' || {c}::text)::uuid", "integer": "{c} + 1000000000", "bigint": "{c} + 1000000000"}
         other = {"text": "left(md5({c}), 15)", "character varying": "left(md5({c}), 15)"}
@@ -143,13 +148,19 @@ class _Gardener:
         for _, place, _ in self._free()[:EACH]:
             values = ", ".join(value(name) for name in self.route.columns)
             self._surplus(f"{into} SELECT {values} FROM {self.route.target_table} t WHERE t.ctid = '{place}' {told}")
-        for fate in ("f._rechazo IS NOT NULL", "f._fusion IS NOT NULL"):
+        kept = keeps_twin(self.route, "f")
+        fates = [f"f._rechazo IS NOT NULL AND NOT ({kept})", "f._fusion IS NOT NULL"]
+        for fate in fates if self.route.parents else [kept, *fates]:  # with a parent it hangs on whether that one's stays
             same = " AND ".join(f"x.{ident(m)} = f.{ident(m)}" for m in self.route.pair.match)
             values = ", ".join(value(name, f"f.{ident(name)}") for name in self.route.columns)
             rows = f"(SELECT * FROM {self.route.view} f WHERE {fate} AND f.{ident(self.route.pair.match[0])} IS NOT NULL"
             rows += f" AND NOT EXISTS (SELECT FROM {self.route.target_table} x WHERE {same}) ORDER BY f._clave LIMIT 1) f"
             some = f"(SELECT * FROM {self.route.target_table} t ORDER BY ctid DESC LIMIT 1) t"
-            self._surplus(f"{into} SELECT {values} FROM {rows}, {some} {told}")
+            insert = f"{into} SELECT {values} FROM {rows}, {some} {told}"
+            if fate != kept:
+                self._surplus(insert)
+            elif self._done(insert):
+                self.planted.retained += 1
 
     def disturb_entries(self, alone: bool) -> None:
         """Entries that are gone, or say something else, and of rows that are not refused.

@@ -224,7 +224,9 @@ def _service_requests(columns: Columns) -> Rule:
         "solicitudes_servicio",
         {
             "id": "l.id",
-            "cliente_id": f"(SELECT c.id FROM e_clientes c WHERE c.telefono = l.{phone}::varchar(20))",
+            "cliente_id": f"(SELECT c.id FROM e_clientes c WHERE c.telefono = l.{phone}::varchar(20)"  # or a twin that stayed
+            f" UNION SELECT c.id FROM public.clientes c WHERE c.telefono = l.{phone}::varchar(20) AND c.id NOT IN"
+            " (SELECT id FROM e_clientes) AND c.id::text IN (SELECT clave FROM e_cuarentena))",
             "telefono": f"l.{phone}",
             "tipo_solicitud": words("intent", service_request="servicio"),
             "profesion_solicitada": "l.profession",

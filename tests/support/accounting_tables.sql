@@ -36,7 +36,7 @@ CREATE TEMPORARY TABLE e_servicios_proveedor (
     disponibilidad jsonb, esta_activo boolean, creado_at timestamp, actualizado_at timestamp);
 
 CREATE TEMPORARY TABLE e_solicitudes_servicio (
-    id uuid PRIMARY KEY, cliente_id uuid REFERENCES e_clientes, telefono varchar(20) NOT NULL,
+    id uuid PRIMARY KEY, cliente_id uuid, telefono varchar(20) NOT NULL,
     tipo_solicitud varchar(50) CHECK (tipo_solicitud IN ('servicio', 'consulta', 'queja', 'sugerencia')),
     profesion_solicitada varchar(100), ciudad varchar(100), latitud numeric(10,8), longitud numeric(11,8),
     proveedores_sugeridos jsonb, estado varchar(20) CHECK (estado IN ('pendiente', 'en_progreso', 'resuelta', 'cancelada')),

@@ -93,7 +93,7 @@ def test_nor_is_an_account_clean_with_what_no_row_explains(other: str) -> None:
 
 def test_a_forecast_and_its_figures_say_the_same() -> None:
     full = account(igual=5, falta=4, difiere=3, fusionada=2, cuarentena=6, rechazada=7, por_fusionar=1)
-    full.surplus, full.held = 9, (2, ["pagos"])
+    full.surplus, full.held, full.displaced = 8, (2, ["pagos"]), 1
     assert forecast_details(full) == {
         "origen": "customers",
         "destino": "clientes",
@@ -115,10 +115,11 @@ def test_a_forecast_and_its_figures_say_the_same() -> None:
 
 def test_the_accounting_names_both_sides_and_what_is_not_compared() -> None:
     found = account(igual=5, difiere=3, fusionada=2, cuarentena=6)
-    found.surplus = 4
+    found.surplus, found.retained, found.waiting = 4, 7, (8, 9)
     both = [
         "customers → clientes: 16 filas = 5 iguales + 2 fusionadas + 6 en cuarentena + 3 pendientes",
-        "clientes: 12 filas = 5 iguales + 3 distintas + 4 sin origen",
+        "clientes: 36 filas = 5 iguales + 7 retenidas + 8 en cuarentena del lado español + 9 pendientes + 3 distintas"
+        " + 4 sin origen",
     ]
     assert [line for line in account_lines([found]) if not line.startswith("  ")] == both
     assert not [line for line in account_lines([found]) if "no se comparan" in line]

@@ -173,13 +173,18 @@ BEGIN
     v_mirar := true;
   END LOOP;
   IF v_estado = '23505' THEN
-    -- quien tiene el valor sin fila legacy que lo explique sale; quien va atrasado hace sitio y se lleva después
-    -- a quien retiene algo que la ejecución no lleva no se le cambia nada
-    v_hubo := v_hubo OR (SELECT q.apartadas > 0 FROM (SELECT coalesce(array_agg(h._m1), '{}') FROM (SELECT t.id AS _m1
-      FROM unnest(p_k1) AS k(_k1) JOIN migracion.v_professions_profesiones f ON f._k1 = k._k1
+    -- quien tiene nombre sin fila legacy que se lo dé sale, también la última buena de una rechazada
+    SELECT a.apartadas INTO v_mas FROM migracion.apartar('public.profesiones'::regclass,
+    ARRAY(SELECT t.ctid FROM unnest(p_k1) AS k(_k1) JOIN migracion.v_professions_profesiones f ON f._k1 = k._k1
       JOIN public.profesiones t ON t.nombre = f.nombre AND NOT (f.id = t.id)
-        WHERE CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END) h) x(_m1),
-      LATERAL migracion.quitar_profesiones(x._m1, p_run) q(apartadas));
+    WHERE CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
+      AND NOT (EXISTS (SELECT 1 FROM migracion.v_professions_profesiones g WHERE g.id = t.id
+      AND CASE WHEN g._rechazo IS NULL AND g._fusion IS NULL THEN true ELSE false END
+      AND g._clave NOT IN (SELECT c.clave FROM migracion.cuarentena c WHERE c.tabla_origen = 'professions'
+      AND c.estado <> 'resuelta' AND starts_with(c.motivo, 'PostgreSQL la rechaza: '))))), p_run) a;
+    v_hubo := v_hubo OR v_mas > 0;
+    -- quien va atrasado hace sitio y se lleva después
+    -- a quien retiene algo que la ejecución no lleva no se le cambia nada
     WITH h AS (
       UPDATE public.profesiones t SET nombre = left('~' || md5(t.id::text), 33)
       FROM (SELECT t.id AS _m1
@@ -187,9 +192,13 @@ BEGIN
       JOIN public.profesiones t ON t.nombre = f.nombre AND NOT (f.id = t.id)
         WHERE CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END) h WHERE t.id = h._m1
         AND NOT (EXISTS (SELECT 1 FROM migracion.v_professions_profesiones g WHERE g.id = h._m1
-        AND CASE WHEN g._rechazo IS NULL AND g._fusion IS NULL THEN true ELSE false END AND g.nombre = t.nombre))
+        AND CASE WHEN g._rechazo IS NULL AND g._fusion IS NULL THEN true ELSE false END
+        AND g._clave NOT IN (SELECT c.clave FROM migracion.cuarentena c WHERE c.tabla_origen = 'professions'
+        AND c.estado <> 'resuelta' AND starts_with(c.motivo, 'PostgreSQL la rechaza: ')) AND g.nombre = t.nombre))
         AND (EXISTS (SELECT 1 FROM migracion.v_professions_profesiones g WHERE g.id = h._m1
-          AND CASE WHEN g._rechazo IS NULL AND g._fusion IS NULL THEN true ELSE false END))
+          AND CASE WHEN g._rechazo IS NULL AND g._fusion IS NULL THEN true ELSE false END
+          AND g._clave NOT IN (SELECT c.clave FROM migracion.cuarentena c WHERE c.tabla_origen = 'professions'
+          AND c.estado <> 'resuelta' AND starts_with(c.motivo, 'PostgreSQL la rechaza: '))))
           AND NOT EXISTS (SELECT FROM migracion.alcance(t.tableoid, ARRAY[t.ctid], ARRAY['nombre']) a WHERE a.motivo IS NOT NULL)
       RETURNING t.id AS _m1
     )
@@ -221,10 +230,14 @@ BEGIN
       JOIN public.profesiones t ON t.nombre = f.nombre AND NOT (f.id = t.id)
         WHERE CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
         AND NOT (EXISTS (SELECT 1 FROM migracion.v_professions_profesiones g WHERE g.id = t.id
-        AND CASE WHEN g._rechazo IS NULL AND g._fusion IS NULL THEN true ELSE false END AND g.nombre = t.nombre))
+        AND CASE WHEN g._rechazo IS NULL AND g._fusion IS NULL THEN true ELSE false END
+        AND g._clave NOT IN (SELECT c.clave FROM migracion.cuarentena c WHERE c.tabla_origen = 'professions'
+        AND c.estado <> 'resuelta' AND starts_with(c.motivo, 'PostgreSQL la rechaza: ')) AND g.nombre = t.nombre))
         AND EXISTS (SELECT FROM migracion.alcance(t.tableoid, ARRAY[t.ctid],
         CASE WHEN EXISTS (SELECT 1 FROM migracion.v_professions_profesiones g WHERE g.id = t.id
-        AND CASE WHEN g._rechazo IS NULL AND g._fusion IS NULL THEN true ELSE false END) THEN ARRAY['nombre'] END) a
+        AND CASE WHEN g._rechazo IS NULL AND g._fusion IS NULL THEN true ELSE false END
+        AND g._clave NOT IN (SELECT c.clave FROM migracion.cuarentena c WHERE c.tabla_origen = 'professions'
+        AND c.estado <> 'resuelta' AND starts_with(c.motivo, 'PostgreSQL la rechaza: '))) THEN ARRAY['nombre'] END) a
         WHERE a.motivo IS NOT NULL))) THEN RETURN; END IF;
   INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
   SELECT 'professions', f._clave, f._fila, v_estado, 'PostgreSQL la rechaza: ' || v_mensaje, 'copia'
@@ -233,10 +246,11 @@ BEGIN
   ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
   DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, columna = NULL, motivo = excluded.motivo,
     tabla = NULL, lugar = NULL;
-  -- lo que fue antes ya no vale y sale, como con toda fila rechazada
+  -- lo que fue antes se queda, salvo la que hizo sitio a otra y no vuelve a entrar
   SELECT a.apartadas INTO v_mas FROM migracion.apartar('public.profesiones'::regclass,
     ARRAY(SELECT t.ctid FROM public.profesiones t JOIN migracion.v_professions_profesiones f ON t.id = f.id
-    WHERE f._lugar = ANY (p_lugar) AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END), p_run) a;
+    WHERE f._lugar = ANY (p_lugar) AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
+      AND (t.nombre = left('~' || md5(t.id::text), 33))), p_run) a;
   -- un mismo motivo para tantas filas es de la tabla; fuera de la clase 23 el mensaje puede llevar un valor
   SELECT count(*) INTO v_mas FROM migracion.cuarentena c
   WHERE c.tabla_origen = 'professions' AND c.estado = 'abierta' AND starts_with(c.motivo, 'PostgreSQL la rechaza: ')
@@ -349,8 +363,8 @@ REVOKE ALL ON FUNCTION migracion.llevar_professions_profesiones(integer[], text,
   migracion.copiar_professions_profesiones(text, integer, bigint, text) FROM PUBLIC;
 
 -- CASE ... THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200.
--- Retira de profesiones las filas de esas claves que ninguna fila legacy explica y las guarda en apartada. La llaman llevar y la
---   reparación.
+-- Retira de profesiones las filas de esas claves que no se deben a ninguna fila legacy, tampoco como última buena de una
+--   rechazada, y las guarda en apartada. La llama la reparación.
 CREATE OR REPLACE FUNCTION migracion.quitar_profesiones(
   p_k1 integer[], p_run text, OUT apartadas bigint)
 LANGUAGE plpgsql SECURITY INVOKER
@@ -371,7 +385,8 @@ BEGIN
   SELECT a.apartadas INTO apartadas FROM migracion.apartar('public.profesiones'::regclass,
     ARRAY(SELECT t.ctid FROM public.profesiones t JOIN unnest(p_k1) AS k(_k1) ON t.id = k._k1
     WHERE NOT (EXISTS (SELECT 1 FROM migracion.v_professions_profesiones f WHERE f.id = t.id
-      AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END))), p_run) a;
+      AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END)
+      OR (EXISTS (SELECT 1 FROM migracion.v_professions_profesiones f WHERE f.id = t.id AND f._rechazo IS NOT NULL)))), p_run) a;
 END $funcion$;
 
 REVOKE ALL ON FUNCTION migracion.quitar_profesiones(integer[], text) FROM PUBLIC;

@@ -104,7 +104,8 @@ BEGIN
         DELETE FROM public.clientes t USING unnest(p_k1, p_m1) AS k(_k1, _m1)
         WHERE t.id = k._m1 AND NOT EXISTS (SELECT FROM public.users l WHERE l.id = k._k1)
           AND NOT (EXISTS (SELECT 1 FROM migracion.v_customers_clientes f WHERE f.id = t.id
-          AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END))
+          AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END)
+          OR (EXISTS (SELECT 1 FROM migracion.v_customers_clientes f WHERE f.id = t.id AND f._rechazo IS NOT NULL)))
           AND NOT EXISTS (SELECT FROM migracion.cuarentena c WHERE c.tabla_origen = 'users' AND c.estado <> 'resuelta'
           AND c.clave = k._k1::text);
       END IF;
@@ -115,7 +116,9 @@ BEGIN
       FROM public.clientes t WHERE t.id = ANY (p_m1) AND NOT (EXISTS (SELECT 1 FROM migracion.v_customers_clientes f
         WHERE f.id = t.id AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END)
         OR EXISTS (SELECT 1 FROM migracion.v_users_clientes f WHERE f.id = t.id
-        AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END))
+        AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END)
+        OR (EXISTS (SELECT 1 FROM migracion.v_customers_clientes f WHERE f.id = t.id AND f._rechazo IS NOT NULL)
+        OR EXISTS (SELECT 1 FROM migracion.v_users_clientes f WHERE f.id = t.id AND f._rechazo IS NOT NULL)))
       HAVING count(*) > 0;
       UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
       FROM unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE c.tabla_origen = 'users' AND c.estado <> 'resuelta' AND c.clave = k._k1::text

@@ -220,13 +220,22 @@ BEGIN
     v_mirar := true;
   END LOOP;
   IF v_estado = '23505' THEN
-    -- quien tiene el valor sin fila legacy que lo explique sale; quien va atrasado hace sitio y se lleva después
-    -- a quien retiene algo que la ejecución no lleva no se le cambia nada
-    v_hubo := v_hubo OR (SELECT q.apartadas > 0 FROM (SELECT coalesce(array_agg(h._m1), '{}') FROM (SELECT t.id AS _m1
-      FROM unnest(p_k1) AS k(_k1) JOIN migracion.v_users_clientes f ON f._k1 = k._k1
+    -- quien tiene telefono sin fila legacy que se lo dé sale, también la última buena de una rechazada
+    SELECT a.apartadas INTO v_mas FROM migracion.apartar('public.clientes'::regclass,
+    ARRAY(SELECT t.ctid FROM unnest(p_k1) AS k(_k1) JOIN migracion.v_users_clientes f ON f._k1 = k._k1
       JOIN public.clientes t ON t.telefono = f.telefono AND NOT (f.id = t.id)
-        WHERE CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END) h) x(_m1),
-      LATERAL migracion.quitar_clientes(x._m1, p_run) q(apartadas));
+    WHERE CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
+      AND NOT (EXISTS (SELECT 1 FROM migracion.v_customers_clientes g WHERE g.id = t.id
+      AND CASE WHEN g._rechazo IS NULL AND g._fusion IS NULL THEN true ELSE false END
+      AND g._clave NOT IN (SELECT c.clave FROM migracion.cuarentena c WHERE c.tabla_origen = 'customers'
+      AND c.estado <> 'resuelta' AND starts_with(c.motivo, 'PostgreSQL la rechaza: ')))
+      OR EXISTS (SELECT 1 FROM migracion.v_users_clientes g WHERE g.id = t.id
+      AND CASE WHEN g._rechazo IS NULL AND g._fusion IS NULL THEN true ELSE false END
+      AND g._clave NOT IN (SELECT c.clave FROM migracion.cuarentena c WHERE c.tabla_origen = 'users' AND c.estado <> 'resuelta'
+      AND starts_with(c.motivo, 'PostgreSQL la rechaza: '))))), p_run) a;
+    v_hubo := v_hubo OR v_mas > 0;
+    -- quien va atrasado hace sitio y se lleva después
+    -- a quien retiene algo que la ejecución no lleva no se le cambia nada
     WITH h AS (
       UPDATE public.clientes t SET telefono = left('~' || md5(t.id::text), 20)
       FROM (SELECT t.id AS _m1
@@ -234,13 +243,21 @@ BEGIN
       JOIN public.clientes t ON t.telefono = f.telefono AND NOT (f.id = t.id)
         WHERE CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END) h WHERE t.id = h._m1
         AND NOT (EXISTS (SELECT 1 FROM migracion.v_customers_clientes g WHERE g.id = h._m1
-        AND CASE WHEN g._rechazo IS NULL AND g._fusion IS NULL THEN true ELSE false END AND g.telefono = t.telefono)
+        AND CASE WHEN g._rechazo IS NULL AND g._fusion IS NULL THEN true ELSE false END
+        AND g._clave NOT IN (SELECT c.clave FROM migracion.cuarentena c WHERE c.tabla_origen = 'customers'
+        AND c.estado <> 'resuelta' AND starts_with(c.motivo, 'PostgreSQL la rechaza: ')) AND g.telefono = t.telefono)
         OR EXISTS (SELECT 1 FROM migracion.v_users_clientes g WHERE g.id = h._m1
-        AND CASE WHEN g._rechazo IS NULL AND g._fusion IS NULL THEN true ELSE false END AND g.telefono = t.telefono))
+        AND CASE WHEN g._rechazo IS NULL AND g._fusion IS NULL THEN true ELSE false END
+        AND g._clave NOT IN (SELECT c.clave FROM migracion.cuarentena c WHERE c.tabla_origen = 'users' AND c.estado <> 'resuelta'
+        AND starts_with(c.motivo, 'PostgreSQL la rechaza: ')) AND g.telefono = t.telefono))
         AND (EXISTS (SELECT 1 FROM migracion.v_customers_clientes g WHERE g.id = h._m1
-          AND CASE WHEN g._rechazo IS NULL AND g._fusion IS NULL THEN true ELSE false END)
+          AND CASE WHEN g._rechazo IS NULL AND g._fusion IS NULL THEN true ELSE false END
+          AND g._clave NOT IN (SELECT c.clave FROM migracion.cuarentena c WHERE c.tabla_origen = 'customers'
+          AND c.estado <> 'resuelta' AND starts_with(c.motivo, 'PostgreSQL la rechaza: ')))
           OR EXISTS (SELECT 1 FROM migracion.v_users_clientes g WHERE g.id = h._m1
-          AND CASE WHEN g._rechazo IS NULL AND g._fusion IS NULL THEN true ELSE false END))
+          AND CASE WHEN g._rechazo IS NULL AND g._fusion IS NULL THEN true ELSE false END
+          AND g._clave NOT IN (SELECT c.clave FROM migracion.cuarentena c WHERE c.tabla_origen = 'users'
+          AND c.estado <> 'resuelta' AND starts_with(c.motivo, 'PostgreSQL la rechaza: '))))
           AND NOT EXISTS (SELECT FROM migracion.alcance(t.tableoid, ARRAY[t.ctid], ARRAY['telefono']) a
           WHERE a.motivo IS NOT NULL)
       RETURNING t.id AS _m1
@@ -274,15 +291,23 @@ BEGIN
       JOIN public.clientes t ON t.telefono = f.telefono AND NOT (f.id = t.id)
         WHERE CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
         AND NOT (EXISTS (SELECT 1 FROM migracion.v_customers_clientes g WHERE g.id = t.id
-        AND CASE WHEN g._rechazo IS NULL AND g._fusion IS NULL THEN true ELSE false END AND g.telefono = t.telefono)
+        AND CASE WHEN g._rechazo IS NULL AND g._fusion IS NULL THEN true ELSE false END
+        AND g._clave NOT IN (SELECT c.clave FROM migracion.cuarentena c WHERE c.tabla_origen = 'customers'
+        AND c.estado <> 'resuelta' AND starts_with(c.motivo, 'PostgreSQL la rechaza: ')) AND g.telefono = t.telefono)
         OR EXISTS (SELECT 1 FROM migracion.v_users_clientes g WHERE g.id = t.id
-        AND CASE WHEN g._rechazo IS NULL AND g._fusion IS NULL THEN true ELSE false END AND g.telefono = t.telefono))
+        AND CASE WHEN g._rechazo IS NULL AND g._fusion IS NULL THEN true ELSE false END
+        AND g._clave NOT IN (SELECT c.clave FROM migracion.cuarentena c WHERE c.tabla_origen = 'users' AND c.estado <> 'resuelta'
+        AND starts_with(c.motivo, 'PostgreSQL la rechaza: ')) AND g.telefono = t.telefono))
         AND EXISTS (SELECT FROM migracion.alcance(t.tableoid, ARRAY[t.ctid],
         CASE WHEN EXISTS (SELECT 1 FROM migracion.v_customers_clientes g WHERE g.id = t.id
-        AND CASE WHEN g._rechazo IS NULL AND g._fusion IS NULL THEN true ELSE false END)
+        AND CASE WHEN g._rechazo IS NULL AND g._fusion IS NULL THEN true ELSE false END
+        AND g._clave NOT IN (SELECT c.clave FROM migracion.cuarentena c WHERE c.tabla_origen = 'customers'
+        AND c.estado <> 'resuelta' AND starts_with(c.motivo, 'PostgreSQL la rechaza: ')))
         OR EXISTS (SELECT 1 FROM migracion.v_users_clientes g WHERE g.id = t.id
-        AND CASE WHEN g._rechazo IS NULL AND g._fusion IS NULL THEN true ELSE false END) THEN ARRAY['telefono'] END) a
-        WHERE a.motivo IS NOT NULL))) THEN RETURN; END IF;
+        AND CASE WHEN g._rechazo IS NULL AND g._fusion IS NULL THEN true ELSE false END
+        AND g._clave NOT IN (SELECT c.clave FROM migracion.cuarentena c WHERE c.tabla_origen = 'users' AND c.estado <> 'resuelta'
+        AND starts_with(c.motivo, 'PostgreSQL la rechaza: '))) THEN ARRAY['telefono'] END) a WHERE a.motivo IS NOT NULL)))
+        THEN RETURN; END IF;
   INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
   SELECT 'users', f._clave, f._fila, v_estado, 'PostgreSQL la rechaza: ' || v_mensaje, 'copia'
   FROM migracion.v_users_clientes f WHERE f._lugar = ANY (p_lugar)
@@ -290,10 +315,11 @@ BEGIN
   ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
   DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, columna = NULL, motivo = excluded.motivo,
     tabla = NULL, lugar = NULL;
-  -- lo que fue antes ya no vale y sale, como con toda fila rechazada
+  -- lo que fue antes se queda, salvo la que hizo sitio a otra y no vuelve a entrar
   SELECT a.apartadas INTO v_mas FROM migracion.apartar('public.clientes'::regclass,
     ARRAY(SELECT t.ctid FROM public.clientes t JOIN migracion.v_users_clientes f ON t.id = f.id
-    WHERE f._lugar = ANY (p_lugar) AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END), p_run) a;
+    WHERE f._lugar = ANY (p_lugar) AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
+      AND (t.telefono = left('~' || md5(t.id::text), 20))), p_run) a;
   -- un mismo motivo para tantas filas es de la tabla; fuera de la clase 23 el mensaje puede llevar un valor
   SELECT count(*) INTO v_mas FROM migracion.cuarentena c
   WHERE c.tabla_origen = 'users' AND c.estado = 'abierta' AND starts_with(c.motivo, 'PostgreSQL la rechaza: ')
@@ -421,8 +447,8 @@ REVOKE ALL ON FUNCTION migracion.llevar_users_clientes(uuid[], text, tid[]),
   migracion.copiar_users_clientes(text, integer, bigint, text) FROM PUBLIC;
 
 -- CASE ... THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200.
--- Retira de clientes las filas de esas claves que ninguna fila legacy explica y las guarda en apartada. La llaman llevar y la
---   reparación.
+-- Retira de clientes las filas de esas claves que no se deben a ninguna fila legacy, tampoco como última buena de una rechazada,
+--   y las guarda en apartada. La llama la reparación.
 CREATE OR REPLACE FUNCTION migracion.quitar_clientes(
   p_k1 uuid[], p_run text, OUT apartadas bigint)
 LANGUAGE plpgsql SECURITY INVOKER
@@ -445,7 +471,9 @@ BEGIN
     WHERE NOT (EXISTS (SELECT 1 FROM migracion.v_customers_clientes f WHERE f.id = t.id
       AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END)
       OR EXISTS (SELECT 1 FROM migracion.v_users_clientes f WHERE f.id = t.id
-      AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END))), p_run) a;
+      AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END)
+      OR (EXISTS (SELECT 1 FROM migracion.v_customers_clientes f WHERE f.id = t.id AND f._rechazo IS NOT NULL)
+      OR EXISTS (SELECT 1 FROM migracion.v_users_clientes f WHERE f.id = t.id AND f._rechazo IS NOT NULL)))), p_run) a;
 END $funcion$;
 
 REVOKE ALL ON FUNCTION migracion.quitar_clientes(uuid[], text) FROM PUBLIC;

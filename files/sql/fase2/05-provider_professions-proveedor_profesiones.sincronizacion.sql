@@ -127,7 +127,18 @@ BEGIN
         FROM unnest(p_k1, p_k2, p_m1, p_m2) AS k(_k1, _k2, _m1, _m2))
         AND NOT (EXISTS (SELECT 1 FROM migracion.v_provider_professions_proveedor_profesiones f
         WHERE f.proveedor_id = t.proveedor_id AND f.profesion_id = t.profesion_id
-        AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END))
+        AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END)
+        OR (EXISTS (SELECT 1 FROM migracion.v_provider_professions_proveedor_profesiones f WHERE f.proveedor_id = t.proveedor_id
+        AND f.profesion_id = t.profesion_id AND f._rechazo IS NOT NULL))
+        AND (t.proveedor_id IS NULL OR EXISTS (SELECT 1 FROM public.proveedores tp WHERE tp.id = t.proveedor_id
+        AND (EXISTS (SELECT 1 FROM migracion.v_users_proveedores f WHERE f.id = tp.id
+        AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END)
+        OR (EXISTS (SELECT 1 FROM migracion.v_users_proveedores f WHERE f.id = tp.id AND f._rechazo IS NOT NULL
+        AND f._rechazo[1] <> 'P0001'))))) AND (t.profesion_id IS NULL
+        OR EXISTS (SELECT 1 FROM public.profesiones tp WHERE tp.id = t.profesion_id
+        AND (EXISTS (SELECT 1 FROM migracion.v_professions_profesiones f WHERE f.id = tp.id
+        AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END)
+        OR (EXISTS (SELECT 1 FROM migracion.v_professions_profesiones f WHERE f.id = tp.id AND f._rechazo IS NOT NULL))))))
       HAVING count(*) > 0;
       UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
       FROM unnest(p_k1, p_k2, p_m1, p_m2) AS k(_k1, _k2, _m1, _m2) WHERE c.tabla_origen = 'provider_professions'

@@ -195,11 +195,6 @@ BEGIN
   ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
   DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, columna = NULL, motivo = excluded.motivo,
     tabla = NULL, lugar = NULL;
-  -- lo que fue antes ya no vale y sale, como con toda fila rechazada
-  SELECT a.apartadas INTO v_mas FROM migracion.apartar('public.proveedor_profesiones'::regclass,
-    ARRAY(SELECT t.ctid FROM public.proveedor_profesiones t JOIN migracion.v_provider_professions_proveedor_profesiones f
-      ON t.proveedor_id = f.proveedor_id AND t.profesion_id = f.profesion_id
-    WHERE f._lugar = ANY (p_lugar) AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END), p_run) a;
   -- un mismo motivo para tantas filas es de la tabla; fuera de la clase 23 el mensaje puede llevar un valor
   SELECT count(*) INTO v_mas FROM migracion.cuarentena c
   WHERE c.tabla_origen = 'provider_professions' AND c.estado = 'abierta' AND starts_with(c.motivo, 'PostgreSQL la rechaza: ')
@@ -320,8 +315,8 @@ REVOKE ALL ON FUNCTION migracion.llevar_provider_professions_proveedor_profesion
   migracion.copiar_provider_professions_proveedor_profesiones(text, integer, bigint, text) FROM PUBLIC;
 
 -- CASE ... THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200.
--- Retira de proveedor_profesiones las filas de esas claves que ninguna fila legacy explica y las guarda en apartada. La llama la
---   reparación.
+-- Retira de proveedor_profesiones las filas de esas claves que no se deben a ninguna fila legacy, tampoco como última buena de
+--   una rechazada, y las guarda en apartada. La llama la reparación.
 CREATE OR REPLACE FUNCTION migracion.quitar_proveedor_profesiones(
   p_k1 uuid[], p_k2 integer[], p_run text, OUT apartadas bigint)
 LANGUAGE plpgsql SECURITY INVOKER
@@ -344,7 +339,19 @@ BEGIN
       AND t.profesion_id = k._k2
     WHERE NOT (EXISTS (SELECT 1 FROM migracion.v_provider_professions_proveedor_profesiones f
       WHERE f.proveedor_id = t.proveedor_id AND f.profesion_id = t.profesion_id
-      AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END))), p_run) a;
+      AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END)
+      OR (EXISTS (SELECT 1 FROM migracion.v_provider_professions_proveedor_profesiones f WHERE f.proveedor_id = t.proveedor_id
+      AND f.profesion_id = t.profesion_id AND f._rechazo IS NOT NULL))
+      AND (t.proveedor_id IS NULL OR EXISTS (SELECT 1 FROM public.proveedores tp WHERE tp.id = t.proveedor_id
+      AND (EXISTS (SELECT 1 FROM migracion.v_users_proveedores f WHERE f.id = tp.id
+      AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END)
+      OR (EXISTS (SELECT 1 FROM migracion.v_users_proveedores f WHERE f.id = tp.id AND f._rechazo IS NOT NULL
+      AND f._rechazo[1] <> 'P0001'))))) AND (t.profesion_id IS NULL
+      OR EXISTS (SELECT 1 FROM public.profesiones tp WHERE tp.id = t.profesion_id
+      AND (EXISTS (SELECT 1 FROM migracion.v_professions_profesiones f WHERE f.id = tp.id
+      AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END)
+      OR (EXISTS (SELECT 1 FROM migracion.v_professions_profesiones f WHERE f.id = tp.id AND f._rechazo IS NOT NULL))))))),
+      p_run) a;
 END $funcion$;
 
 REVOKE ALL ON FUNCTION migracion.quitar_proveedor_profesiones(uuid[], integer[], text) FROM PUBLIC;

@@ -117,7 +117,13 @@ BEGIN
       PERFORM migracion.quitar_servicios_proveedor(coalesce(array_agg(t.id), '{}'), 'sincronizacion')
       FROM public.servicios_proveedor t WHERE t.id = ANY (p_m1) AND NOT (EXISTS (SELECT 1
         FROM migracion.v_provider_services_servicios_proveedor f WHERE f.id = t.id
-        AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END))
+        AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END)
+        OR (EXISTS (SELECT 1 FROM migracion.v_provider_services_servicios_proveedor f WHERE f.id = t.id
+        AND f._rechazo IS NOT NULL)) AND (t.proveedor_id IS NULL OR EXISTS (SELECT 1 FROM public.proveedores tp
+        WHERE tp.id = t.proveedor_id AND (EXISTS (SELECT 1 FROM migracion.v_users_proveedores f WHERE f.id = tp.id
+        AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END)
+        OR (EXISTS (SELECT 1 FROM migracion.v_users_proveedores f WHERE f.id = tp.id AND f._rechazo IS NOT NULL
+        AND f._rechazo[1] <> 'P0001'))))))
       HAVING count(*) > 0;
       UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
       FROM unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE c.tabla_origen = 'provider_services' AND c.estado <> 'resuelta'

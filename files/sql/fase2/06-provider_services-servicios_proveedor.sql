@@ -185,10 +185,6 @@ BEGIN
   ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
   DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, columna = NULL, motivo = excluded.motivo,
     tabla = NULL, lugar = NULL;
-  -- lo que fue antes ya no vale y sale, como con toda fila rechazada
-  SELECT a.apartadas INTO v_mas FROM migracion.apartar('public.servicios_proveedor'::regclass,
-    ARRAY(SELECT t.ctid FROM public.servicios_proveedor t JOIN migracion.v_provider_services_servicios_proveedor f ON t.id = f.id
-    WHERE f._lugar = ANY (p_lugar) AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END), p_run) a;
   -- un mismo motivo para tantas filas es de la tabla; fuera de la clase 23 el mensaje puede llevar un valor
   SELECT count(*) INTO v_mas FROM migracion.cuarentena c
   WHERE c.tabla_origen = 'provider_services' AND c.estado = 'abierta' AND starts_with(c.motivo, 'PostgreSQL la rechaza: ')
@@ -308,8 +304,8 @@ REVOKE ALL ON FUNCTION migracion.llevar_provider_services_servicios_proveedor(uu
   migracion.copiar_provider_services_servicios_proveedor(text, integer, bigint, text) FROM PUBLIC;
 
 -- CASE ... THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200.
--- Retira de servicios_proveedor las filas de esas claves que ninguna fila legacy explica y las guarda en apartada. La llama la
---   reparación.
+-- Retira de servicios_proveedor las filas de esas claves que no se deben a ninguna fila legacy, tampoco como última buena de una
+--   rechazada, y las guarda en apartada. La llama la reparación.
 CREATE OR REPLACE FUNCTION migracion.quitar_servicios_proveedor(
   p_k1 uuid[], p_run text, OUT apartadas bigint)
 LANGUAGE plpgsql SECURITY INVOKER
@@ -330,7 +326,13 @@ BEGIN
   SELECT a.apartadas INTO apartadas FROM migracion.apartar('public.servicios_proveedor'::regclass,
     ARRAY(SELECT t.ctid FROM public.servicios_proveedor t JOIN unnest(p_k1) AS k(_k1) ON t.id = k._k1
     WHERE NOT (EXISTS (SELECT 1 FROM migracion.v_provider_services_servicios_proveedor f WHERE f.id = t.id
-      AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END))), p_run) a;
+      AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END)
+      OR (EXISTS (SELECT 1 FROM migracion.v_provider_services_servicios_proveedor f WHERE f.id = t.id AND f._rechazo IS NOT NULL))
+      AND (t.proveedor_id IS NULL OR EXISTS (SELECT 1 FROM public.proveedores tp WHERE tp.id = t.proveedor_id
+      AND (EXISTS (SELECT 1 FROM migracion.v_users_proveedores f WHERE f.id = tp.id
+      AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END)
+      OR (EXISTS (SELECT 1 FROM migracion.v_users_proveedores f WHERE f.id = tp.id AND f._rechazo IS NOT NULL
+      AND f._rechazo[1] <> 'P0001'))))))), p_run) a;
 END $funcion$;
 
 REVOKE ALL ON FUNCTION migracion.quitar_servicios_proveedor(uuid[], text) FROM PUBLIC;

@@ -182,10 +182,6 @@ BEGIN
   ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
   DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, columna = NULL, motivo = excluded.motivo,
     tabla = NULL, lugar = NULL;
-  -- lo que fue antes ya no vale y sale, como con toda fila rechazada
-  SELECT a.apartadas INTO v_mas FROM migracion.apartar('public.solicitudes_servicio'::regclass,
-    ARRAY(SELECT t.ctid FROM public.solicitudes_servicio t JOIN migracion.v_service_requests_solicitudes_servicio f ON t.id = f.id
-    WHERE f._lugar = ANY (p_lugar) AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END), p_run) a;
   -- un mismo motivo para tantas filas es de la tabla; fuera de la clase 23 el mensaje puede llevar un valor
   SELECT count(*) INTO v_mas FROM migracion.cuarentena c
   WHERE c.tabla_origen = 'service_requests' AND c.estado = 'abierta' AND starts_with(c.motivo, 'PostgreSQL la rechaza: ')
@@ -305,8 +301,8 @@ REVOKE ALL ON FUNCTION migracion.llevar_service_requests_solicitudes_servicio(uu
   migracion.copiar_service_requests_solicitudes_servicio(text, integer, bigint, text) FROM PUBLIC;
 
 -- CASE ... THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200.
--- Retira de solicitudes_servicio las filas de esas claves que ninguna fila legacy explica y las guarda en apartada. La llama la
---   reparación.
+-- Retira de solicitudes_servicio las filas de esas claves que no se deben a ninguna fila legacy, tampoco como última buena de una
+--   rechazada, y las guarda en apartada. La llama la reparación.
 CREATE OR REPLACE FUNCTION migracion.quitar_solicitudes_servicio(
   p_k1 uuid[], p_run text, OUT apartadas bigint)
 LANGUAGE plpgsql SECURITY INVOKER
@@ -327,7 +323,9 @@ BEGIN
   SELECT a.apartadas INTO apartadas FROM migracion.apartar('public.solicitudes_servicio'::regclass,
     ARRAY(SELECT t.ctid FROM public.solicitudes_servicio t JOIN unnest(p_k1) AS k(_k1) ON t.id = k._k1
     WHERE NOT (EXISTS (SELECT 1 FROM migracion.v_service_requests_solicitudes_servicio f WHERE f.id = t.id
-      AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END))), p_run) a;
+      AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END)
+      OR (EXISTS (SELECT 1 FROM migracion.v_service_requests_solicitudes_servicio f WHERE f.id = t.id
+      AND f._rechazo IS NOT NULL)))), p_run) a;
 END $funcion$;
 
 REVOKE ALL ON FUNCTION migracion.quitar_solicitudes_servicio(uuid[], text) FROM PUBLIC;

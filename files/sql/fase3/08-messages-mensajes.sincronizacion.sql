@@ -126,7 +126,8 @@ BEGIN
         WHERE NOT (NOT EXISTS (SELECT FROM public.messages l WHERE l.id = k._k1));
       PERFORM migracion.quitar_mensajes(coalesce(array_agg(t.id), '{}'), 'sincronizacion')
       FROM public.mensajes t WHERE t.id = ANY (p_m1) AND NOT (EXISTS (SELECT 1 FROM migracion.v_messages_mensajes f
-        WHERE f.id = t.id AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END))
+        WHERE f.id = t.id AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END)
+        OR (EXISTS (SELECT 1 FROM migracion.v_messages_mensajes f WHERE f.id = t.id AND f._rechazo IS NOT NULL)))
       HAVING count(*) > 0;
       UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
       FROM unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE c.tabla_origen = 'messages' AND c.estado <> 'resuelta'

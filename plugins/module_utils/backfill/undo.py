@@ -6,11 +6,11 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..core.backfill.removing import explained_by
 from ..core.bookkeeping import BOOKKEEPING
 from ..core.errors import NOTHING_CHANGED, MigrationError
 from ..core.mapping.types import TableMapping
 from ..core.proof.comparison import OwnColumn, stale_entries_sql, unexplained_sql
+from ..core.rows.retained import explained_by
 from ..core.rows.routes import Route
 from ..core.sqltext import literal, qname
 from ..schema.references import foreign_to, references_to, refused_references
@@ -66,7 +66,7 @@ def take_rows_back(
     plan = _locked_plan(conn, mapping, routes, all_routes, together)
     outcome: dict[str, int] = {}
     for target, leaving in plan.counted(conn):
-        kept = _unexplained(conn, [r for r in all_routes if r.pair.target == target])
+        kept = _unexplained(conn, [r for r in all_routes if r.pair.target == target], plan.staying[target])
         outcome[f"{target}: apartadas"] = execute(
             conn,
             compose("INSERT INTO {a} (run_id, tabla, clave, fila, nulos_json) ", a=(BOOKKEEPING, "apartada"))
@@ -92,7 +92,7 @@ def foresee_way_back(
     """Return what take_rows_back() would, or raise as it would, and lock nothing that anybody waits for."""
     plan, outcome = _plan(conn, mapping, routes, all_routes, together), dict[str, int]()
     for target, leaving in plan.counted(conn):
-        kept = _unexplained(conn, [r for r in all_routes if r.pair.target == target])
+        kept = _unexplained(conn, [r for r in all_routes if r.pair.target == target], plan.staying[target])
         outcome[f"{target}: apartadas"] = fetch_all(conn, f"SELECT count(*) FROM ({kept}) u")[0][0]
         outcome[f"{target}: retiradas"] = fetch_all(conn, f"SELECT count(*) FROM {leaving}")[0][0]
     return outcome
@@ -162,7 +162,7 @@ def _require_empty_others(conn: Connection, mapping: TableMapping, names: Sequen
         )
 
 
-def _unexplained(conn: Connection, fill: Sequence[Route]) -> str:
+def _unexplained(conn: Connection, fill: Sequence[Route], staying: Sequence[Route]) -> str:
     """What the table has now beside the carried columns is asked of the catalogue: people may have added some of their own."""
     rows = fetch_all(
         conn,
@@ -171,7 +171,7 @@ def _unexplained(conn: Connection, fill: Sequence[Route]) -> str:
         " AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' AND a.attidentity = '' ORDER BY a.attnum",
         (fill[0].target_table,),
     )
-    return unexplained_sql(fill, [OwnColumn(*row) for row in rows])
+    return unexplained_sql(fill, staying, [OwnColumn(*row) for row in rows])
 
 
 def _forget(conn: Connection, routes: Sequence[Route], all_routes: Sequence[Route]) -> None:

@@ -24,7 +24,7 @@ from ..core.words import duration, number
 from ..ledger import bookkeeping, lease
 from ..ledger.events import COPY_BEGUN, last_event, left_so_far, record_event
 from ..proof.accounting import forecast_account, named_differences
-from ..proof.removals import asking, held_rows, require_few_removals
+from ..proof.removals import asking, foresee_removals, require_few_removals
 from ..proof.repair import Mender
 from ..proof.ties import bases, hanging, take_in
 from ..quarantine.unreadable import rehearsed_without_damage, without_damage
@@ -76,8 +76,7 @@ def _forecast(context: Context, others: list[str]) -> dict[str, Any]:
         for found in accounts:
             if found.count(DIFFERENT) or found.surplus:
                 found.examples = named_differences(context.conn, found, context.all_routes)
-            if found.surplus:
-                found.held = held_rows(context.conn, found.route.pair.target, context.all_routes)
+        foresee_removals(context.conn, accounts, context.all_routes)
         refusal, asked = None, list[str]()
         try:
             asking(context, asked)([*caught_up, *accounts])

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from ..backfill.sequences import lagging_sequences
 from ..core.bookkeeping import BOOKKEEPING
 from ..core.mapping.types import TableMapping
-from ..core.proof import comparison
+from ..core.proof import comparison, surplus
 from ..core.proof.accounts import Account, Group, named_difference
-from ..core.proof.comparison import DIFFERENT, EQUAL, MERGED, PENDING, QUARANTINED, REFUSED, SURPLUS
+from ..core.proof.comparison import EQUAL, MERGED, PENDING, QUARANTINED, REFUSED, SURPLUS
+from ..core.proof.dependence import filling
 from ..core.rows.repeated_keys import keys_repeat
 from ..core.rows.routes import Route
 from ..core.sqltext import literal
@@ -38,12 +39,13 @@ def take_account(conn: Connection, routes: Sequence[Route], all_routes: Sequence
     fetch_all(conn, MEMORY)
     sources, targets = ({getattr(r.pair, side) for r in routes} for side in ("source", "target"))
     related = [r for r in all_routes if r.pair.source in sources or r.pair.target in targets]
-    accounts = [_states(conn, r) for r in related]
+    accounts = [_states(conn, r, filling(r.pair.target, all_routes)) for r in related]
     for target in targets:
         given = [a for a in accounts if a.route.pair.target == target]
         rows = fetch_all(conn, f"SELECT count(*) FROM {given[0].route.target_table}")[0][0]
         first = next(a for a in given if a.route in routes)
-        first.surplus = rows - sum(a.count(EQUAL, DIFFERENT) for a in given)
+        first.waiting = _waiting(conn, target)
+        first.surplus = rows - sum(a.spanish_rows for a in given)
     for source in sources:
         taken = [a for a in accounts if a.route.pair.source == source]
         first = next(a for a in taken if a.route in routes)
@@ -65,19 +67,26 @@ def forecast_account(conn: Connection, routes: Sequence[Route], all_routes: Sequ
     return rehearsed_without_damage(conn, routes, partial(take_account, conn, routes, all_routes))
 
 
-def _states(conn: Connection, route: Route) -> Account:
+def _states(conn: Connection, route: Route, fill: Sequence[Route]) -> Account:
     found = Account(route)
-    for state, kind, rows, entered, first in fetch_all(conn, comparison.accounting_sql(route)):
+    for state, kind, rows, entered, retained, first in fetch_all(conn, comparison.accounting_sql(route, fill)):
         found.add(state, kind, Group(rows, *first))
+        found.retained += retained
         if state in (QUARANTINED, REFUSED):
             found.entries += entered
     found.add(EQUAL, None, Group(fetch_all(conn, comparison.rows_sql(route))[0][0] - found.legacy_rows, ""))
     return found
 
 
-def _open_entries(conn: Connection, source: str) -> int:
+def _open_entries(conn: Connection, table: str) -> int:
     query = f"SELECT count(*) FROM {BOOKKEEPING}.cuarentena WHERE tabla_origen = %s AND estado <> 'resuelta'"
-    return int(fetch_all(conn, query, (source,))[0][0])
+    return int(fetch_all(conn, query, (table,))[0][0])
+
+
+def _waiting(conn: Connection, target: str) -> tuple[int, int]:
+    """Rows of a Spanish table that are in quarantine on that side, and those that wait to go back."""
+    query = f"SELECT count(DISTINCT clave) FROM {BOOKKEEPING}.pendiente WHERE tabla_origen = %s"
+    return _open_entries(conn, target), int(fetch_all(conn, query, (target,))[0][0])
 
 
 def _stale_merges(conn: Connection, found: Account) -> int:
@@ -101,17 +110,17 @@ def _uncompared(conn: Connection, route: Route) -> tuple[str, ...]:
 
 def named_differences(conn: Connection, found: Account, all_routes: Sequence[Route]) -> list[dict[str, Any]]:
     """Return the first differences of each kind: estado, clave, motivo and [column, expected, found] where values differ."""
-    rows = fetch_all(conn, comparison.examples_sql(found.route, EXAMPLES)) if found.count(*PENDING) else []
+    fill = filling(found.route.pair.target, all_routes)
+    rows = fetch_all(conn, comparison.examples_sql(found.route, fill, EXAMPLES)) if found.count(*PENDING) else []
     examples = [named_difference(*row) for row in rows]
     if found.surplus:
-        fill = [r for r in all_routes if r.pair.target == found.route.pair.target]
-        surplus = fetch_all(
+        rows = fetch_all(
             conn,
-            f"SELECT clave, {comparison.held_by(f'{literal(fill[0].target_table)}::regclass', 'sitio')}"
-            f' FROM (SELECT * FROM ({comparison.surplus_sql(fill)}) s ORDER BY clave COLLATE "C" LIMIT {EXAMPLES}) s'
+            f"SELECT clave, {surplus.held_by(f'{literal(fill[0].target_table)}::regclass', 'sitio')}"
+            f' FROM (SELECT * FROM ({surplus.surplus_sql(fill)}) s ORDER BY clave COLLATE "C" LIMIT {EXAMPLES}) s'
             ' ORDER BY clave COLLATE "C"',
         )
-        examples += [named_difference(SURPLUS, reason, clave, None) for clave, reason in surplus]
+        examples += [named_difference(SURPLUS, reason, clave, None) for clave, reason in rows]
     return examples
 
 

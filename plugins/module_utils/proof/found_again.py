@@ -17,10 +17,11 @@ NOT_FOUND = "la fila está, y por su clave no se encuentra: un índice dañado (
 
 
 class Candidate(NamedTuple):
-    """What the snapshot took for a difference: its state and kind of reason there, and its legacy key."""
+    """What the snapshot took for a difference: its state and kind of reason there, whether it retained a twin, its legacy key."""
 
     state: str
     kind: str | None
+    retained: bool
     key: tuple[str, ...]
 
 

@@ -14,9 +14,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ..backfill.watch import Watch
-from ..core.proof import comparison
+from ..core.proof import comparison, surplus
 from ..core.proof.accounts import Account, Group, named_difference
 from ..core.proof.comparison import DIFFERENT, EQUAL, PENDING, SURPLUS
+from ..core.proof.dependence import filling
 from ..core.rows.routes import Route
 from ..core.rows.row_bytes import legacy_row_bytes, spanish_row_bytes
 from ..core.rows.row_locks import as_rows, legacy_locks, twin_lock
@@ -129,10 +130,11 @@ def snapshot(conn: Connection, routes: Sequence[Route], all_routes: Sequence[Rou
             if handler.opinion is not None:
                 handler.opinion.take(conn, accounts)
             for found in accounts:
+                fill = filling(found.route.pair.target, all_routes)
                 if found.count(*PENDING) or found.refused_by_server:
-                    _declare(conn, _rows_of(found), comparison.candidates_sql(found.route))
+                    _declare(conn, _rows_of(found), comparison.candidates_sql(found.route, fill))
                 if found.surplus:
-                    _declare(conn, _surplus_of(found), comparison.surplus_candidates_sql(_filling(found, all_routes)))
+                    _declare(conn, _surplus_of(found), surplus.surplus_candidates_sql(fill))
             return accounts  # the COMMIT runs what was declared
 
     accounts = handler.long(conn, compare)
@@ -185,14 +187,15 @@ def _look_at_candidates(
     conn: Connection, found: Account, back: Back | None, all_routes: Sequence[Route], handler: Looker
 ) -> None:
     """Those that came back among them are counted here."""
-    middle = 3 + len(found.route.key)
+    middle = 4 + len(found.route.key)
     for rows in _portions(conn, _rows_of(found)):
-        for state, kind, _, *key in rows:
+        for state, kind, _, retained, *key in rows:
             found.take(state, kind)
+            found.retained -= retained
             if back is not None:
-                back.keys.pop(tuple(key[: middle - 3]), None)
-        twins = [row[middle:] for row in rows if row[0] == DIFFERENT]
-        candidates = {row[2]: Candidate(row[0], row[1], row[3:middle]) for row in rows}
+                back.keys.pop(tuple(key[: middle - 4]), None)
+        twins = [row[middle:] for row in rows if row[0] == DIFFERENT or row[3]]
+        candidates = {row[2]: Candidate(row[0], row[1], row[3], row[4:middle]) for row in rows}
         keys = list(dict.fromkeys(candidate.key for candidate in candidates.values()))
         _look_at_rows(conn, found, found.route, keys, all_routes, handler, twins, candidates)
 
@@ -211,13 +214,13 @@ def _look_at_rows(
 
     ``candidates``: by clave, the rows to be judged, where others may have their key too and have been counted already.
     """
-    side, left = legacy_side(route), dict(candidates or {})
+    side, left, fill = legacy_side(route), dict(candidates or {}), filling(route.pair.target, all_routes)
 
     def work(some: Sequence[Key]) -> list[Row]:
         handler.mend(conn, side, some)
         rows = as_rows(side.types, some)
         locks = (*legacy_locks(route, rows), twin_lock(route, rows))
-        return _locked(conn, locks, comparison.second_look_sql(route, rows, EXAMPLES))
+        return _locked(conn, locks, comparison.second_look_sql(route, fill, rows, EXAMPLES))
 
     for judged in handler.batches(conn, side, keys, work):
         _judge(found, route, judged, left if candidates is not None else None)
@@ -228,6 +231,7 @@ def _look_at_rows(
         for clave, lost in left.items():
             if lost.key in there:
                 found.add(lost.state, lost.kind, Group(1, clave, NOT_FOUND))
+                found.retained += lost.retained
                 _keep(found, lost.state, NOT_FOUND, clave, None)
     if left and twins:
         for other, given in _look_at_surplus(conn, found, twins, all_routes, handler):
@@ -236,11 +240,12 @@ def _look_at_rows(
 
 def _judge(found: Account, route: Route, judged: Sequence[Row], left: dict[str, Candidate] | None) -> None:
     """Count judged rows; ``left``: the candidates not judged yet, where no other row counts."""
-    for state, kind, reason, clave, differing in judged:
+    for state, kind, reason, clave, retained, differing in judged:
         if left is not None and left.pop(clave, None) is None:
             continue
         if state != EQUAL or route is found.route:  # another pair's equal rows are its own account's
             found.add(state, kind, Group(1, clave, reason or ""))
+            found.retained += retained
         if state in PENDING:
             _keep(found, state, reason, clave, differing)
 
@@ -249,17 +254,17 @@ def _look_at_surplus(
     conn: Connection, found: Account, keys: Sequence[Key], all_routes: Sequence[Route], handler: Looker
 ) -> Iterator[tuple[Route, list[Key]]]:
     """Count those that are surplus still; yield the legacy keys that give others after all, to be compared with them."""
-    side, fill = spanish_side(found.route), _filling(found, all_routes)
+    side, fill = spanish_side(found.route), filling(found.route.pair.target, all_routes)
     left = dict.fromkeys(map(tuple, keys))
 
     def work(some: Sequence[Key]) -> list[Row]:
         handler.mend(conn, side, some)
         run_sql(conn, BY_KEY)
         # a row that was not there to be locked may come back before it is judged, and then it is somebody's work in progress
-        there = fetch_all(conn, comparison.surplus_lock_sql(fill, as_rows(side.types, some)))
+        there = fetch_all(conn, surplus.surplus_lock_sql(fill, as_rows(side.types, some)))
         for key in there:
             left.pop(key, None)
-        return fetch_all(conn, comparison.surplus_judged_sql(fill, as_rows(side.types, there), EXAMPLES))
+        return fetch_all(conn, surplus.surplus_judged_sql(fill, as_rows(side.types, there), EXAMPLES))
 
     for rows in handler.batches(conn, side, keys, work):
         for clave, reason, *_ in rows:
@@ -268,7 +273,7 @@ def _look_at_surplus(
                 _keep(found, SURPLUS, reason, clave, None)
         if given := [row[2:] for row in rows if row[0] is None]:
             for route in fill:
-                if legacy := fetch_all(conn, comparison.giving_sql(route, as_rows(side.types, given))):
+                if legacy := fetch_all(conn, surplus.giving_sql(route, fill, as_rows(side.types, given))):
                     yield route, [tuple(key) for key in legacy]
     # by = nobody finds NULL again
     for lost in still_there(conn, side.table, side.columns, [key for key in left if None in key]):
@@ -306,10 +311,6 @@ def _keep(found: Account, state: str, reason: str | None, clave: str, columns: l
 
 def _order(named: dict[str, object]) -> tuple[bool, str, str]:
     return named["estado"] == SURPLUS, str(named["estado"]), str(named["clave"])
-
-
-def _filling(found: Account, all_routes: Sequence[Route]) -> list[Route]:
-    return [r for r in all_routes if r.pair.target == found.route.pair.target]
 
 
 def _rows_of(found: Account) -> str:

@@ -11,7 +11,9 @@ from ..core.bookkeeping import BOOKKEEPING
 from ..core.errors import MigrationError
 from ..core.phase.gates import Facts, passed_gate, way_past
 from ..core.proof.accounts import Account
-from ..core.proof.removals import Removals, held_sql, leaving_sql
+from ..core.proof.comparison import DIFFERENT, MISSING
+from ..core.proof.dependence import filling
+from ..core.proof.removals import Removals, displaced_count_sql, held_sql, leaving_sql
 from ..core.rows.routes import Route
 from ..ledger.events import last_event, left_so_far, record_event
 from ..server.db import fetch_all, fetch_one
@@ -51,7 +53,10 @@ def asking(context: Context, said: list[str]) -> Callable[[Sequence[Account]], N
     """Return what asks the gate about the surplus rows of a snapshot; what there is to say is added to ``said``, once."""
 
     def ask(accounts: Sequence[Account]) -> None:
-        targets = [a.route.pair.target for a in accounts if a.surplus]
+        changing = {a.route.pair.target for a in accounts if a.count(MISSING, DIFFERENT)}
+        targets = [
+            t for a in accounts if a.surplus or (a.retained and a.route.pair.target in changing) for t in (a.route.pair.target,)
+        ]
         said.extend(line for line in require_few_removals(context, targets) if line not in said)
 
     return ask
@@ -71,15 +76,15 @@ def foreseen(context: Context, targets: Iterable[str]) -> Removals:
     return Removals({t: (leaving[t] + gone[t], rows[t] + gone[t]) for t in rows})
 
 
-def held_rows(conn: Connection, target: str, all_routes: Sequence[Route]) -> tuple[int, list[str]]:
-    """How many rows of a Spanish table no legacy row explains and something that the run does not carry holds, and what."""
-    row = fetch_one(conn, held_sql(filling(target, all_routes)))
-    return (int(row[0]), list(row[1] or ())) if row else (0, [])
-
-
-def filling(target: str, all_routes: Sequence[Route]) -> list[Route]:
-    """The routes that fill a Spanish table."""
-    return [r for r in all_routes if r.pair.target == target]
+def foresee_removals(conn: Connection, accounts: Sequence[Account], all_routes: Sequence[Route]) -> None:
+    """Say of each account how many rows that are due to no legacy row something holds, and how many twins have to make way."""
+    for target in dict.fromkeys(a.route.pair.target for a in accounts):
+        fill, given = filling(target, all_routes), [a for a in accounts if a.route.pair.target == target]
+        for found in (a for a in given if a.surplus):
+            row = fetch_one(conn, held_sql(fill))
+            found.held = (int(row[0]), list(row[1] or ())) if row else (0, [])
+        if any(a.count(MISSING, DIFFERENT) for a in given) and (kept := [a for a in given if a.retained]):
+            kept[0].displaced = int(fetch_all(conn, displaced_count_sql(fill))[0][0])
 
 
 def _taken_out(conn: Connection, run_id: str) -> dict[str, int]:

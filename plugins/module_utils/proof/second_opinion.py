@@ -15,6 +15,7 @@ from ..core.proof.accounts import Account
 from ..core.proof.comparison import PENDING, QUARANTINED, second_look_sql
 from ..core.proof.opinions import Disagreement, Opinion, Said, disagreements, stored_disagreements
 from ..core.rows.repeated_keys import keys_repeat
+from ..core.rows.retained import kept_by
 from ..core.rows.routes import Route, spanish_clave
 from ..core.rows.row_bytes import legacy_row_bytes
 from ..core.rows.row_locks import as_rows
@@ -52,7 +53,8 @@ class SecondOpinion:
         for target, route in {a.route.pair.target: a.route for a in accounts}.items():
             known = all(p.pair.source in whole for p in here.bound.pairs if p.pair.target == target)
             if known and target not in surplus:
-                whole[route.pair.source].add(_of_nobody(conn, route, given.get(target, [])))
+                fill = [a.route for a in accounts if a.route.pair.target == target]
+                whole[route.pair.source].add(_of_nobody(conn, fill, given.get(target, [])))
 
     @property
     def agrees(self) -> bool:
@@ -153,7 +155,7 @@ def _stored(
     there = _spanish(conn, route, [_matched(route.pair, fate) for _, fate in odd.values()])
     asked = _known_by(route, (row for row in rows if row.place in odd))
     keys = as_rows([c.type for c in route.key], [key for key, *_ in asked])
-    states = {clave: state for state, _, _, clave, _ in _by_key(conn, second_look_sql(route, keys, 0))}
+    states = {clave: state for state, _, _, clave, *_ in _by_key(conn, second_look_sql(route, (), keys, 0))}
     for _, (clave, fate) in sorted(odd.items()):
         if states.get(clave) == QUARANTINED:
             found.unforeseen += 1
@@ -161,10 +163,15 @@ def _stored(
             yield from stored_disagreements(route.pair.source, clave, fate.values, there.get(_matched(route.pair, fate)))
 
 
-def _of_nobody(conn: Connection, route: Route, given: Sequence[tuple[str, ...]]) -> Iterator[Disagreement]:
-    """Name the Spanish rows of a small table whose match columns no legacy row gives: the comparison counts none."""
+def _of_nobody(conn: Connection, fill: Sequence[Route], given: Sequence[tuple[str, ...]]) -> Iterator[Disagreement]:
+    """Name the Spanish rows of a small table whose match columns no legacy row gives, and no refused one keeps.
+
+    ``fill``: all routes of the table. The comparison counts none; which rows are refused has been judged by now.
+    """
+    route = fill[0]
     same = " AND ".join(f"t.{ident(name)} = k._k{n}" for n, name in enumerate(route.pair.match, 1))
     unknown = f"NOT EXISTS (SELECT FROM {as_rows([c.type for c in route.match], given)} WHERE {same})"
+    unknown += f" AND NOT ({kept_by(fill, 't')})"
     query = f"SELECT {spanish_clave(route, 't')} FROM {route.target_table} t WHERE {unknown} LIMIT {ALL_UP_TO}"
     for (clave,) in fetch_all(conn, query):
         yield Disagreement(route.pair.target, clave, "la fila", "que viene de una fila legacy", "que sobra")

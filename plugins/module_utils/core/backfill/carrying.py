@@ -14,11 +14,12 @@ from ..bookkeeping import BOOKKEEPING
 from ..rows.forward import forward_sql
 from ..rows.refusals import UNFORESEEN, accepted, duplicates_join, merge_join, unforeseen, with_reason
 from ..rows.repeated_keys import place_columns, same_row
+from ..rows.retained import retains
 from ..rows.routes import Route, row_image
 from ..rows.row_locks import by_key, key_and_place, parent_locks, passed, unnested
 from ..sqltext import commented, dollar_quoted, folded, ident, idents, images_differ, literal
 from .batching import HEAD, batch_function, function_body
-from .making_way import free_to_change, holds_placeholder, parking_step, parking_variables, value_withheld
+from .making_way import free_to_change, holds_placeholder, parking_step, parking_variables, placeholders, value_withheld
 from .removing import array_arguments, removal_function, removed
 
 # So many rows, and so large a share of the pair's, may be refused for one reason that only PostgreSQL gave.
@@ -90,7 +91,7 @@ BEGIN
   END IF;
   -- que falte el padre no es culpa de la fila: la prueba lo dice y la reparación trae a los dos
   IF v_estado = '23503'{holds_placeholder(route, routes)} THEN RETURN; END IF;
-{_without_its_entry(route, routes)}{_value_withheld(route, routes)}{_quarantine_alone(route)}
+{_without_its_entry(route, routes)}{_value_withheld(route, routes)}{_quarantine_alone(route, routes)}
   rechazadas := 1;
 END """
     return head + function_body(body)
@@ -277,19 +278,30 @@ def _without_its_entry(route: Route, routes: Sequence[Route]) -> str:
 """
 
 
-def _quarantine_alone(route: Route) -> str:
+def _quarantine_alone(route: Route, routes: Sequence[Route]) -> str:
     mine = _alone(route)
-    twin = " AND ".join(f"t.{ident(m)} = f.{ident(m)}" for m in route.pair.match)
-    left = f"{route.target_table} t JOIN {route.view} f ON {twin}"
     return f"""  INSERT INTO {BOOKKEEPING}.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
   SELECT {literal(route.pair.source)}, f._clave, f._fila, v_estado, {literal(UNFORESEEN)} || v_mensaje, 'copia'
   FROM {route.view} f WHERE {mine}
   ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
   DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, columna = NULL, motivo = excluded.motivo,
     tabla = NULL, lugar = NULL;
-  -- lo que fue antes ya no vale y sale, como con toda fila rechazada
-  {removed("v_mas", route, left, mine)}
-{_not_the_rows(route)}"""
+{_twin_leaves(route, routes, mine)}{_not_the_rows(route)}"""
+
+
+def _twin_leaves(route: Route, routes: Sequence[Route], mine: str) -> str:
+    """Return the step that takes out the Spanish row of the row that is left, where that is not its last good twin."""
+    parked = " OR ".join(placeholders(routes, "t"))
+    if retains(route) and not parked:
+        return ""
+    twin = " AND ".join(f"t.{ident(m)} = f.{ident(m)}" for m in route.pair.match)
+    left = f"{route.target_table} t JOIN {route.view} f ON {twin}"
+    why, leaving = "ya no vale y sale: no se la reconoce por la clave legacy", mine
+    if retains(route):
+        why, leaving = "se queda, salvo la que hizo sitio a otra y no vuelve a entrar", f"{mine} AND ({parked})"
+    return f"""  -- lo que fue antes {why}
+  {removed("v_mas", route, left, leaving)}
+"""
 
 
 def _not_the_rows(route: Route) -> str:

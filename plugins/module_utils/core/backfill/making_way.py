@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..bookkeeping import BOOKKEEPING
-from ..rows.refusals import accepted
+from ..rows.refusals import accepted, goes_in
+from ..rows.retained import retains, values_apart
 from ..rows.routes import Route, spanish_clave
 from ..rows.row_locks import passed, seen_by_key, unnested
 from ..rows.values import TEXT_TYPES, type_family
 from ..sqltext import ident, literal
+from .removing import removed
 
 
 def parking_step(route: Route, routes: Sequence[Route]) -> str:
@@ -19,9 +21,12 @@ def parking_step(route: Route, routes: Sequence[Route]) -> str:
     nobody sees the placeholder.
     """
     parkable = _parkable(route)
-    if not parkable:
+    # a value of any type may be held by what is there as a refused row's twin alone
+    unique = [u for u in values_apart(route) if u[0] in parkable or any(map(retains, routes))]
+    if not unique:
         return ""
-    steps = "".join(_park(route, routes, name, kind) for name, kind in parkable.items())
+    steps = "".join(_make_leave(route, routes, u) for u in unique)
+    steps += "".join(_park(route, routes, name, kind) for name, kind in parkable.items())
     again = "".join(
         f"""
       PERFORM {r.function("llevar")}({", ".join(f"coalesce(array_agg(g.{k}), '{{}}')" for k in r.key_names)}, p_run)
@@ -49,20 +54,25 @@ def holds_placeholder(route: Route, routes: Sequence[Route]) -> str:
     """Return the condition, behind AND, that the Spanish row of none of llevar's legacy rows was left with a placeholder."""
     if not route.table.foreign_keys:
         return ""
-    parked = [f"t.{ident(name)} = {_placeholder(route, kind)}" for r in routes for name, kind in _parkable(r).items()]
-    if not parked:
+    left = " OR ".join(placeholders(routes, "t"))
+    if not left:
         return ""
     twin = " AND ".join(f"t.{ident(m)} = f.{ident(m)}" for m in route.pair.match)
-    left = " OR ".join(dict.fromkeys(parked))
     return f""" AND NOT EXISTS (
     SELECT FROM {unnested(route.key_names)} JOIN {route.view} f ON {seen_by_key(route)} JOIN {route.target_table} t ON {twin}
     WHERE {left})"""
 
 
-def _placeholder(route: Route, spanish_type: str) -> str:
-    """Return what a Spanish row t that makes way holds for as long as that lasts."""
+def placeholders(routes: Sequence[Route], alias: str) -> list[str]:
+    """Return the conditions under which the Spanish row ``alias``, which some of the routes fill, holds a placeholder."""
+    parked = [f"{alias}.{ident(name)} = {_placeholder(r, kind, alias)}" for r in routes for name, kind in _parkable(r).items()]
+    return list(dict.fromkeys(parked))
+
+
+def _placeholder(route: Route, spanish_type: str, alias: str = "t") -> str:
+    """Return what a Spanish row that makes way holds for as long as that lasts."""
     _, size = type_family(spanish_type)
-    return f"left('~' || md5({spanish_clave(route, 't')}), {min(size[0], 33) if size else 33})"
+    return f"left('~' || md5({spanish_clave(route, alias)}), {min(size[0], 33) if size else 33})"
 
 
 def parking_variables(route: Route) -> str:
@@ -92,14 +102,14 @@ def value_withheld(route: Route, routes: Sequence[Route]) -> str:
     '' where no value can be held so.
     """
     withheld = []
-    for unique in (route.table.primary_key, *route.table.unique):
-        if unique == route.pair.match or any(route.carried_as(u) is None for u in unique):
-            continue
+    for unique in values_apart(route):
         columns = "ARRAY[" + ", ".join(literal(u) for u in unique) + "]"
-        found, own = _holders(route, unique), " AND ".join(f"g.{ident(u)} = t.{ident(u)}" for u in unique)
+        rows, condition = _holders(route, unique)
+        own = " AND ".join(f"g.{ident(u)} = t.{ident(u)}" for u in unique)
         same = " AND ".join(f"g.{ident(c)} = t.{ident(c)}" for c in route.pair.match)
         reach = f"CASE WHEN {_given(routes, same)} THEN {columns} END"
-        withheld.append(f"EXISTS (SELECT {found} AND NOT ({_given(routes, same, own)}) AND {_held_there(reach)})")
+        there = f"SELECT FROM {rows} WHERE {condition}"
+        withheld.append(f"EXISTS ({there} AND NOT ({_given(routes, same, own)}) AND {_held_there(reach)})")
     return " OR ".join(withheld)
 
 
@@ -108,30 +118,41 @@ def _held_there(columns: str) -> str:
     return f"EXISTS (SELECT FROM {BOOKKEEPING}.alcance(t.tableoid, ARRAY[t.ctid], {columns}) a WHERE a.motivo IS NOT NULL)"
 
 
-def _holders(route: Route, unique: Sequence[str]) -> str:
-    """Return FROM … WHERE of llevar's rows f, those that are carried, beside the other Spanish row t that has their value."""
+def _holders(route: Route, unique: Sequence[str]) -> tuple[str, str]:
+    """Return llevar's rows f beside the other Spanish row t that has their value, and the condition: those that are carried."""
     value = " AND ".join(f"t.{ident(u)} = f.{ident(u)}" for u in unique)
     twin = " AND ".join(f"f.{ident(c)} = t.{ident(c)}" for c in route.pair.match)
-    return f"""FROM {unnested(route.key_names)} JOIN {route.view} f ON {seen_by_key(route)}
-      JOIN {route.target_table} t ON {value} AND NOT ({twin}) WHERE {accepted("f")}"""
+    rows = f"""{unnested(route.key_names)} JOIN {route.view} f ON {seen_by_key(route)}
+      JOIN {route.target_table} t ON {value} AND NOT ({twin})"""
+    return rows, accepted("f")
 
 
 def _given(routes: Sequence[Route], *conditions: str) -> str:
-    """Return whether one of the routes gives a row g for which the conditions hold."""
-    asked = " AND ".join((*conditions[:1], accepted("g"), *conditions[1:]))
-    return " OR ".join(f"EXISTS (SELECT 1 FROM {r.view} g WHERE {asked})" for r in routes)
+    """Return whether one of the routes gives a row g for which the conditions hold; one that PostgreSQL refused is none."""
+    return " OR ".join(
+        f"EXISTS (SELECT 1 FROM {r.view} g WHERE {' AND '.join((*conditions[:1], goes_in(r, 'g'), *conditions[1:]))})"
+        for r in routes
+    )
+
+
+def _make_leave(route: Route, routes: Sequence[Route], unique: Sequence[str]) -> str:
+    """Return the step that takes out who has a value to which one of llevar's rows is entitled, and is given by no legacy row."""
+    same = " AND ".join(f"g.{ident(c)} = t.{ident(c)}" for c in route.pair.match)
+    rows, condition = _holders(route, unique)
+    return f"""    -- quien tiene {", ".join(unique)} sin fila legacy que se lo dé sale, también la última buena de una rechazada
+    {removed("v_mas", route, rows, f"{condition} AND NOT ({_given(routes, same)})")}
+    v_hubo := v_hubo OR v_mas > 0;
+"""
 
 
 def _park(route: Route, routes: Sequence[Route], name: str, spanish_type: str) -> str:
     column, match = ident(name), _held(route)
     found = ", ".join(f"t.{ident(c)} AS {m}" for m, c in zip(match, route.pair.match, strict=True))
-    holders = f"SELECT {found}\n      {_holders(route, (name,))}"
-    arrays = ", ".join(f"coalesce(array_agg(h.{m}), '{{}}')" for m in match)
+    rows, condition = _holders(route, (name,))
+    holders = f"SELECT {found}\n      FROM {rows} WHERE {condition}"
     same = _same(route, "g", "h")
-    return f"""    -- quien tiene el valor sin fila legacy que lo explique sale; quien va atrasado hace sitio y se lleva después
+    return f"""    -- quien va atrasado hace sitio y se lleva después
     -- a quien retiene algo que la ejecución no lleva no se le cambia nada
-    v_hubo := v_hubo OR (SELECT q.apartadas > 0 FROM (SELECT {arrays} FROM ({holders}) h) x({", ".join(match)}),
-      LATERAL {route.removal}({", ".join("x." + m for m in match)}, p_run) q(apartadas));
     WITH h AS (
       UPDATE {route.target_table} t SET {column} = {_placeholder(route, spanish_type)}
       FROM ({holders}) h WHERE {_same(route, "t", "h")} AND NOT ({_given(routes, same, f"g.{column} = t.{column}")})

@@ -1,16 +1,15 @@
-"""The rendered function ``quitar(keys)``, one per Spanish table: it removes rows that no pair explains and keeps them."""
+"""The rendered function ``quitar(keys)``, one per Spanish table: it removes rows that are due to no legacy row and keeps them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from ..bookkeeping import BOOKKEEPING
-from ..rows.refusals import accepted
+from ..rows.retained import explained_by
 from ..rows.routes import Route
 from ..rows.row_locks import unnested
 from ..sqltext import commented, ident, literal
 from .batching import PLANNING, function_body
-from .making_way import parking_step
 
 
 def array_arguments(names: Sequence[str], types: Sequence[str]) -> str:
@@ -24,8 +23,8 @@ def removal_function(routes: Sequence[Route]) -> str:
     names = [f"_k{n}" for n in range(1, len(route.pair.match) + 1)]
     mine = " AND ".join(f"t.{ident(c.name)} = k.{n}" for c, n in zip(route.match, names, strict=True))
     caption = (
-        f"Retira de {ident(route.pair.target)} las filas de esas claves que ninguna fila legacy explica y las guarda en apartada."
-        f" La llama{'n llevar y' if parking_step(route, routes) else ''} la reparación."
+        f"Retira de {ident(route.pair.target)} las filas de esas claves que no se deben a ninguna fila legacy, tampoco como"
+        " última buena de una rechazada, y las guarda en apartada. La llama la reparación."
     )
     head = f"""{commented(caption)}CREATE OR REPLACE FUNCTION {route.removal}(
   {array_arguments(names, [c.type for c in route.match])}, p_run text, OUT apartadas bigint)
@@ -47,13 +46,4 @@ def removed(count: str, route: Route, rows: str, condition: str) -> str:
     return (
         f"SELECT a.apartadas INTO {count} FROM {BOOKKEEPING}.apartar({literal(route.target_table)}::regclass,\n"
         f"    ARRAY(SELECT t.ctid FROM {rows}\n    WHERE {condition}), p_run) a;"
-    )
-
-
-def explained_by(routes: Sequence[Route], alias: str) -> str:
-    """Return whether one of the routes gives a row with the match columns of the Spanish row ``alias``."""
-    return " OR ".join(
-        f"EXISTS (SELECT 1 FROM {r.view} f WHERE {' AND '.join(f'f.{ident(m)} = {alias}.{ident(m)}' for m in r.pair.match)}"
-        f" AND {accepted('f')})"
-        for r in routes
     )

@@ -25,10 +25,12 @@ class Account:
 
     ``groups``: legacy rows by state and kind of reason: few, whatever the rows hold. ``examples``: named differences.
     ``entries``: refused rows with an open entry. ``surplus``: Spanish rows that no pair gives, counted with the first pair
-    of their table. ``stale_entries``: open quarantine entries that no row explains any more, counted with the first pair of
-    their legacy table. ``stale_merges``: recorded merges that are none any more. ``uncompared``: the columns that the Spanish
-    table has now and no legacy column of the pair gives: the proof names them, because it says nothing of them. ``held``: how
-    many surplus rows something that the run does not carry holds where they are, and what; a forecast looks.
+    of their table. ``retained``: last good twins of refused rows. ``waiting``: Spanish rows that are in quarantine on their side,
+    and those that wait, counted with the first pair too. ``stale_entries``: open quarantine entries that no row explains any
+    more, counted with the first pair of their legacy table. ``stale_merges``: recorded merges that are none any more.
+    ``uncompared``: the columns that the Spanish table has now and no legacy column of the pair gives: the proof names them,
+    because it says nothing of them. ``held``: how many surplus rows something that the run does not carry holds where they are,
+    and what; ``displaced``: how many last good twins have to leave their value to another row; a forecast looks.
     """
 
     route: Route
@@ -36,10 +38,13 @@ class Account:
     examples: list[dict[str, Any]] = field(default_factory=list)
     entries: int = 0
     surplus: int = 0
+    retained: int = 0
+    waiting: tuple[int, int] = (0, 0)
     stale_entries: int = 0
     stale_merges: int = 0
     uncompared: tuple[str, ...] = ()
     held: tuple[int, Sequence[str]] = (0, ())
+    displaced: int = 0
 
     def add(self, state: str, kind: str | None, more: Group) -> None:
         """Count rows with that state and kind of reason."""
@@ -75,8 +80,13 @@ class Account:
 
     @property
     def spanish_rows(self) -> int:
-        """Rows of the Spanish table that the pair gives, and those that none gives."""
-        return self.count(EQUAL, DIFFERENT) + self.surplus
+        """Rows of the Spanish table that are due to the pair, and those that are due to none."""
+        return self.count(EQUAL, DIFFERENT) + self.retained + sum(self.waiting) + self.surplus
+
+    @property
+    def leaving(self) -> int:
+        """Rows of the Spanish table that a run would take out."""
+        return self.surplus - self.held[0] + self.displaced
 
     @property
     def clean(self) -> bool:
@@ -101,7 +111,7 @@ def forecast_details(found: Account) -> dict[str, Any]:
         "destino": found.route.pair.target,
         "copiar": found.count(MISSING),
         "cambiar": found.count(DIFFERENT),
-        "quitar": found.surplus - found.held[0],
+        "quitar": found.leaving,
         "fusionar": found.count(MERGED, UNMERGED),
         "cuarentena": found.count(REFUSED, QUARANTINED),
     }

@@ -6,37 +6,35 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..backfill.carrying import may_merge
-from ..backfill.removing import explained_by
 from ..bookkeeping import BOOKKEEPING
 from ..mapping.column_types import JSON
 from ..rows.refusals import accepted, reason_kind, unforeseen
+from ..rows.retained import explained_by, retained_beside, retains
 from ..rows.routes import Route, clave_sql, spanish_clave
 from ..rows.row_locks import seen_by_key
 from ..rows.unreadable import unreadable_sql
 from ..rows.values import type_family
 from ..sqltext import ident, idents, images_differ, literal, where_all
+from .surplus import held_by, impeded_by, twin_names
 
 EQUAL, MISSING, DIFFERENT, SURPLUS, MERGED = "igual", "falta", "difiere", "sobra", "fusionada"
 QUARANTINED, REFUSED = "cuarentena", "rechazada"  # refused: no entry in migracion.cuarentena that says so yet
 UNMERGED = "por fusionar"  # merged by the forward SELECT and not recorded in migracion.fusion yet
 PENDING = (MISSING, DIFFERENT, REFUSED, UNMERGED)
+WITH_HOLDER = "nullif(concat_ws('; ', motivo, impedida), '')"  # a named difference says what is in its way too
 SETTLED = (EQUAL, QUARANTINED, MERGED)
 ONE_IMAGE = ("uuid", "boolean", "smallint", "integer", "bigint", "timestamp without time zone")  # equal values, equal bytes
 
 
-def classified_sql(route: Route, detail: bool = False, keys: str = "") -> str:
+def classified_sql(route: Route, fill: Sequence[Route] = (), detail: bool = False, keys: str = "") -> str:
     """Return a SELECT that gives every legacy row of the pair its state, beside the Spanish row it matches.
 
-    ``keys``: rows k, where only these legacy rows are asked for; without them equal rows are left out. Columns: estado,
-    motivo, anotada (an entry is open), clave, which is the row's alone, the legacy key (_k1 …), the Spanish row's match columns
-    (_t1 …); with ``detail`` also ``columnas``: a JSON array of [column, expected, found] for rows that differ; and of a row that
-    PostgreSQL refused and whose Spanish row has to stay, motivo says what holds it there.
+    ``fill``: all routes of the Spanish table, as retenida hangs on them; ``keys``: rows k, where only these legacy rows are asked
+    for, without them equal rows are left out. Columns: estado, motivo, anotada (an entry is open), retenida (the Spanish row is
+    the last good twin of this refused one), clave, which is the row's alone, the legacy key (_k1 …), the Spanish row's match
+    columns (_t1 …) where it is this one's; with ``detail`` also ``columnas``: a JSON array of [column, expected, found] for
+    rows that differ, and ``impedida``: what holds another Spanish row that has to leave this one its unique value.
     """
-    reason, twin = "f._rechazo[3]", f"CASE WHEN {accepted('f')} THEN f.{{0}} END AS {{0}}"
-    entered = f"c.motivo = {reason} AND c.fila = f._fila"
-    alone = f"{unforeseen('c.motivo')} AND c.fila = f._fila"
-    stays = f"concat_ws('; ', c.motivo, {held_by('f._tabla_t', 'f._sitio')})"
-    held = f"\n    WHEN f.distinta AND {alone} THEN {stays}" if detail else ""
     merge, merged = "", f"'{UNMERGED}'"
     if may_merge(route):
         merged = f"CASE WHEN m.clave_destino = f._fusion THEN '{MERGED}' ELSE '{UNMERGED}' END"
@@ -44,25 +42,51 @@ def classified_sql(route: Route, detail: bool = False, keys: str = "") -> str:
             f"\nLEFT JOIN {BOOKKEEPING}.fusion m ON m.tabla_origen = {literal(route.pair.source)}"
             f" AND m.tabla_destino = {literal(route.pair.target)} AND m.clave = f._clave"
         )
+    entered = "c.motivo = f._rechazo[3] AND c.fila = f._fila"
+    twin = f"CASE WHEN {accepted('f')} OR f._retiene THEN f.{{0}} END AS {{0}}"
+    there, alone, kept, reason = _of_the_twin(route, detail)
+    more = f", CASE WHEN {accepted('f')} THEN f.columnas END AS columnas, f.impedida" if detail else ""
     return f"""SELECT CASE
     WHEN f._fusion IS NOT NULL THEN {merged}
     WHEN f._rechazo IS NOT NULL THEN CASE WHEN {entered} THEN '{QUARANTINED}' ELSE '{REFUSED}' END
-    WHEN f._t1 IS NOT NULL THEN CASE WHEN f.distinta THEN '{DIFFERENT}' ELSE '{EQUAL}' END
+    {there}
     WHEN {alone} THEN '{QUARANTINED}'
     ELSE '{MISSING}' END AS estado,
-  CASE WHEN f._fusion IS NULL AND (f._rechazo IS NOT NULL OR f._t1 IS NULL) THEN coalesce({reason}, c.motivo){held} END AS motivo,
-  c.clave IS NOT NULL AS anotada, f._clave AS clave, {idents(route.key_names, "f.")},
-  {", ".join(twin.format(name) for name in (*_twin(route), *(["columnas"] if detail else [])))}
-FROM ({_matched(route, detail, keys)}
+  {reason} AS motivo,
+  c.clave IS NOT NULL AS anotada, {kept} AS retenida, f._clave AS clave, {idents(route.key_names, "f.")},
+  {", ".join(twin.format(name) for name in twin_names(route))}{more}
+FROM ({_matched(route, fill, detail, keys)}
 ) f
 LEFT JOIN {_open_entries(route, " ON c.clave = f._clave AND")}{merge}"""
+
+
+def _of_the_twin(route: Route, detail: bool) -> tuple[str, str, str, str]:
+    """How a row that the view takes is judged beside its Spanish row: cases of its state, whether PostgreSQL alone refuses it,
+    whether it retains that row, and the reason.
+
+    Where no twin is kept a Spanish row that is still there is a difference; with ``detail`` the reason says what holds it.
+    """
+    alone = f"{unforeseen('c.motivo')} AND c.fila = f._fila"
+    different = f"WHEN f._t1 IS NOT NULL THEN CASE WHEN f.distinta THEN '{DIFFERENT}' ELSE '{EQUAL}' END"
+    reason = "CASE WHEN f._fusion IS NULL AND (f._rechazo IS NOT NULL OR {}) THEN coalesce(f._rechazo[3], c.motivo){} END"
+    if not retains(route):
+        stays = f"concat_ws('; ', c.motivo, {held_by('f._tabla_t', 'f._sitio')})"
+        held = f"\n    WHEN f.distinta AND {alone} THEN {stays}" if detail else ""
+        return different, alone, "false", reason.format("f._t1 IS NULL", held)
+    kept = f"f._t1 IS NOT NULL AND f.distinta AND {alone}"
+    return (
+        f"WHEN {kept} THEN '{QUARANTINED}'\n    {different}",
+        alone,
+        f"coalesce(f._retiene OR f._rechazo IS NULL AND {kept}, false)",
+        reason.format(f"f._t1 IS NULL OR {kept}", ""),
+    )
 
 
 def _open_entries(route: Route, condition: str = " WHERE") -> str:
     return f"{BOOKKEEPING}.cuarentena c{condition} c.tabla_origen = {literal(route.pair.source)} AND c.estado <> 'resuelta'"
 
 
-def _matched(route: Route, detail: bool, keys: str) -> str:
+def _matched(route: Route, fill: Sequence[Route], detail: bool, keys: str) -> str:
     """Return the rows of the forward SELECT beside the Spanish row with the same match.
 
     An equal row is done with. Whether a row is carried is asked beside the comparison: as part of the join it would be
@@ -71,22 +95,21 @@ def _matched(route: Route, detail: bool, keys: str) -> str:
     """
     rows = f"{keys} JOIN {route.view} f ON {seen_by_key(route)}" if keys else f"{route.view} f"
     entered = f"EXISTS (SELECT FROM {_open_entries(route)})"
-    twin = ", ".join(f"t.{ident(m)} AS {name}" for m, name in zip(route.pair.match, _twin(route), strict=True))
+    twin = ", ".join(f"t.{ident(m)} AS {name}" for m, name in zip(route.pair.match, twin_names(route), strict=True))
     missing = f"t.{ident(route.pair.match[0])} IS NULL"
     unequal = "" if keys else f"\n  WHERE {missing} OR NOT {accepted('f')} OR {_differ(route)}"
     differing = f"CASE WHEN NOT {missing} THEN {_differences(route)} END AS columnas"
-    extra = f",\n    {differing}, t.tableoid AS _tabla_t, t.ctid AS _sitio" if detail else ""
+    extra = (
+        f",\n    {differing}, t.tableoid AS _tabla_t, t.ctid AS _sitio, {impeded_by(route, fill)} AS impedida" if detail else ""
+    )
+    retained = f"CASE WHEN {missing} THEN false ELSE coalesce({retained_beside(route, fill, 'f')}, false) END AS _retiene"
     return f"""
   SELECT {idents(route.key_names, "f.")}, {twin}, f._clave, f._rechazo, f._fusion,
     CASE WHEN f._fusion IS NULL AND {entered} THEN f._fila END AS _fila,
-    {_differ(route)} AS distinta{extra}
+    {_differ(route)} AS distinta, {retained if retains(route) else "false AS _retiene"}{extra}
   FROM {rows}
   LEFT JOIN {route.target_table} t ON {" AND ".join(f"t.{ident(m)} = f.{ident(m)}" for m in route.pair.match)}{unequal}
   OFFSET 0"""
-
-
-def _twin(route: Route) -> list[str]:
-    return [f"_t{n}" for n in range(1, len(route.pair.match) + 1)]
 
 
 def _differ(route: Route) -> str:
@@ -109,18 +132,6 @@ def _differ(route: Route) -> str:
     return " OR ".join([*parts, *([images_differ(images, "f.", "t.")] if images else [])]) or "false"
 
 
-def surplus_sql(routes: Sequence[Route]) -> str:
-    """Return a SELECT of clave, match columns (_t1 …) and sitio of every Spanish row that no route (all of the table) gives."""
-    match = ", ".join(f"t.{ident(m)} AS {name}" for m, name in zip(routes[0].pair.match, _twin(routes[0]), strict=True))
-    union = "\n  UNION ALL ".join(f"SELECT {idents(r.pair.match, 'f.')} FROM {r.view} f WHERE {accepted('f')}" for r in routes)
-    names = ", ".join(f"m{n}" for n in range(1, len(routes[0].pair.match) + 1))
-    on = " AND ".join(f"e.m{n} = t.{ident(m)}" for n, m in enumerate(routes[0].pair.match, 1))
-    return (
-        f"SELECT {spanish_clave(routes[0], 't')} AS clave, {match}, t.ctid AS sitio FROM {routes[0].target_table} t\n"
-        f"LEFT JOIN (\n  {union}) e({names}) ON {on}\nWHERE e.m1 IS NULL"
-    )
-
-
 def _differences(route: Route) -> str:
     parts = ",\n    ".join(
         f"CASE WHEN {images_differ((c,), 'f.', 't.')}"
@@ -135,17 +146,20 @@ def rows_sql(route: Route) -> str:
     return f"SELECT count(*) FROM {route.source_table} l{where_all(route.where('l'))}"
 
 
-def accounting_sql(route: Route) -> str:
-    """Return a SELECT of the rows that are not equal: estado, the reason's kind, how many, with an open entry, the first one.
+def accounting_sql(route: Route, fill: Sequence[Route]) -> str:
+    """Return a SELECT of the rows that are not equal: estado, the reason's kind, how many, with an open entry, with a retained
+    twin, the first one.
 
-    ``primera`` is its key and, where it has one, its reason. There are as many rows as kinds, whatever the rows hold.
+    ``fill``: all routes of the Spanish table. ``primera`` is its key and, where it has one, its reason. There are as many
+    rows as kinds, whatever the rows hold.
     """
     first = 'min(CASE WHEN motivo IS NOT NULL THEN ARRAY[clave, motivo] END COLLATE "C")'
     return f"""SELECT estado, {reason_kind("motivo")} AS clase, count(*) AS n, count(*) FILTER (WHERE anotada) AS anotadas,
+  count(*) FILTER (WHERE retenida) AS retenidas,
   coalesce({first}, ARRAY[min(clave COLLATE "C"), '']) AS primera
 FROM (
-  SELECT estado, motivo, anotada, clave FROM ({classified_sql(route)}) d
-  UNION ALL SELECT '{QUARANTINED}', u.motivo, true, u.clave FROM ({unreadable_sql(route)}) u
+  SELECT estado, motivo, anotada, retenida, clave FROM ({classified_sql(route, fill)}) d
+  UNION ALL SELECT '{QUARANTINED}', u.motivo, true, false, u.clave FROM ({unreadable_sql(route)}) u
 ) d GROUP BY estado, clase"""
 
 
@@ -153,11 +167,11 @@ def _open_states() -> str:
     return ", ".join(literal(s) for s in SETTLED)
 
 
-def examples_sql(route: Route, limit: int) -> str:
+def examples_sql(route: Route, fill: Sequence[Route], limit: int) -> str:
     """Return a SELECT of the first ``limit`` differences of each kind: estado, motivo, clave, columnas."""
-    return f"""SELECT estado, motivo, clave, columnas FROM (
+    return f"""SELECT estado, {WITH_HOLDER} AS motivo, clave, columnas FROM (
   SELECT d.*, row_number() OVER (PARTITION BY estado ORDER BY clave COLLATE "C") AS puesto
-  FROM ({classified_sql(route, detail=True)}) d WHERE estado NOT IN ({_open_states()})
+  FROM ({classified_sql(route, fill, detail=True)}) d WHERE estado NOT IN ({_open_states()})
 ) e WHERE puesto <= {limit} ORDER BY estado, puesto"""
 
 
@@ -166,16 +180,16 @@ def refused_sql(route: Route) -> str:
     return f"SELECT clave, motivo FROM ({classified_sql(route)}) d WHERE estado = '{REFUSED}'"
 
 
-def candidates_sql(route: Route) -> str:
+def candidates_sql(route: Route, fill: Sequence[Route]) -> str:
     """Return a SELECT of every row to look at again, or to try again.
 
-    Its columns: estado, the reason's kind, clave, as texts the legacy key and the match columns of the Spanish row, NULL where
-    there is none.
+    Its columns: estado, the reason's kind, clave, retenida, as texts the legacy key and the match columns of the Spanish row,
+    NULL where there is none.
     """
     again = f"(estado = '{QUARANTINED}' AND {unforeseen('motivo')})"
-    keys = ", ".join(f"{k}::text" for k in (*route.key_names, *_twin(route)))
-    columns = f"estado, {reason_kind('motivo')} AS clase, clave, {keys}"
-    return f"SELECT {columns}\nFROM ({classified_sql(route)}) d WHERE estado NOT IN ({_open_states()}) OR {again}"
+    keys = ", ".join(f"{k}::text" for k in (*route.key_names, *twin_names(route)))
+    columns = f"estado, {reason_kind('motivo')} AS clase, clave, retenida, {keys}"
+    return f"SELECT {columns}\nFROM ({classified_sql(route, fill)}) d WHERE estado NOT IN ({_open_states()}) OR {again}"
 
 
 def refused_by_server_sql(route: Route) -> str:
@@ -184,22 +198,17 @@ def refused_by_server_sql(route: Route) -> str:
     return f"SELECT {keys} FROM {_open_entries(route)} AND {unforeseen('c.motivo')}"
 
 
-def second_look_sql(route: Route, keys: str, limit: int) -> str:
-    """Return a SELECT of estado, the reason's kind, motivo, clave and columnas of those legacy rows.
+def second_look_sql(route: Route, fill: Sequence[Route], keys: str, limit: int) -> str:
+    """Return a SELECT of estado, the reason's kind, motivo, clave, retenida and columnas of those legacy rows.
 
-    ``columnas`` for ``limit`` of each state.
+    ``columnas``, and what holds another row in the way, for ``limit`` of each state.
     """
     first = f'row_number() OVER (PARTITION BY estado ORDER BY clave COLLATE "C") <= {limit}'
     return (
-        f"SELECT estado, {reason_kind('motivo')} AS clase, motivo, clave, CASE WHEN {first} THEN columnas END AS columnas\n"
-        f"FROM ({classified_sql(route, detail=True, keys=keys)}) d"
+        f"SELECT estado, {reason_kind('motivo')} AS clase, CASE WHEN {first} THEN {WITH_HOLDER} ELSE motivo END AS motivo, clave,"
+        f" retenida, CASE WHEN {first} THEN columnas END AS columnas\n"
+        f"FROM ({classified_sql(route, fill, detail=True, keys=keys)}) d"
     )
-
-
-def surplus_candidates_sql(routes: Sequence[Route]) -> str:
-    """Return a SELECT of the match columns as texts of every Spanish row that no route (all that fill the table) gives."""
-    columns = ", ".join(f"s.{name}::text" for name in _twin(routes[0]))
-    return f"SELECT {columns} FROM ({surplus_sql(routes)}) s"
 
 
 def repeated_keys_sql(route: Route, limit: int) -> str:
@@ -218,55 +227,16 @@ def still_there_sql(table: str, columns: Sequence[str], keys: str) -> str:
     return f"SELECT DISTINCT {theirs} FROM {keys} JOIN {table} t ON jsonb_build_array({mine}) = jsonb_build_array({theirs})"
 
 
-def surplus_lock_sql(routes: Sequence[Route], keys: str) -> str:
-    """Return a SELECT that locks the Spanish rows with the match columns in k, and gives these columns as texts."""
-    columns = ", ".join(f"t.{ident(m)}::text" for m in routes[0].pair.match)
-    return f"SELECT {columns} {_spanish_rows(routes, keys)} FOR SHARE OF t"
-
-
-def surplus_judged_sql(routes: Sequence[Route], keys: str, limit: int) -> str:
-    """Return a SELECT of clave of the Spanish rows with the match columns in k that no route (all that fill the table) gives.
-
-    Of a row that one gives, clave is NULL; what holds the first ones where they are and the match columns follow as texts.
-    """
-    clave, columns = spanish_clave(routes[0], "t"), ", ".join(f"{ident(m)}::text" for m in routes[0].pair.match)
-    judged = f"SELECT t.*, t.ctid AS _sitio, t.tableoid AS _tabla, {explained_by(routes, 't')} AS _dada"
-    first = f'row_number() OVER (PARTITION BY t._dada ORDER BY {clave} COLLATE "C") <= {limit}'
-    return (
-        f"SELECT CASE WHEN NOT t._dada THEN {clave} END AS clave,"
-        f" CASE WHEN NOT t._dada AND {first} THEN {held_by('t._tabla', 't._sitio')} END AS motivo, {columns}"
-        f" FROM ({judged} {_spanish_rows(routes, keys)} OFFSET 0) t"
-    )
-
-
-def held_by(table: str, place: str) -> str:
-    """Return in words what holds a Spanish row where it is, NULL where nothing does."""
-    reach = f"{BOOKKEEPING}.alcance({table}, ARRAY[{place}])"
-    return f"(SELECT 'no se retira: ' || string_agg(DISTINCT a.motivo, '; ') FROM {reach} a)"
-
-
-def giving_sql(route: Route, keys: str) -> str:
-    """Return a SELECT of the legacy keys, as texts, of the rows that the route carries to the match columns in k."""
-    match = " AND ".join(f"f.{ident(m)} = k._k{n}" for n, m in enumerate(route.pair.match, 1))
-    names = ", ".join(f"f.{k}::text" for k in route.key_names)
-    return f"SELECT {names} FROM {route.view} f JOIN {keys} ON {match} WHERE {accepted('f')}"
-
-
-def _spanish_rows(routes: Sequence[Route], keys: str) -> str:
-    match = " AND ".join(f"t.{ident(m)} = k._k{n}" for n, m in enumerate(routes[0].pair.match, 1))
-    return f"FROM {routes[0].target_table} t JOIN {keys} ON {match}"
-
-
 def stale_entries_sql(routes: Sequence[Route]) -> str:
     """Return a SELECT of tabla_origen and clave whose open quarantine entry no refused row explains any more.
 
     ``routes``: all routes from one legacy table. A row that only PostgreSQL itself refused explains its entry while it is
-    there and has no Spanish row.
+    there and its Spanish row is not as it should be.
     """
     refused = "\n  UNION ALL ".join(
-        f"SELECT f._clave, f._motivo IS NULL AS imprevista FROM {r.view} f WHERE f._fusion IS NULL AND (f._motivo IS NOT NULL"
-        f" OR NOT EXISTS (SELECT 1 FROM {r.target_table} t"
-        f" WHERE {' AND '.join(f't.{ident(m)} = f.{ident(m)}' for m in r.pair.match)}))"
+        f"SELECT f._clave, f._motivo IS NULL AS imprevista FROM {r.view} f LEFT JOIN {r.target_table} t"
+        f" ON {' AND '.join(f't.{ident(m)} = f.{ident(m)}' for m in r.pair.match)}"
+        f" WHERE f._fusion IS NULL AND (f._motivo IS NOT NULL OR t.{ident(r.pair.match[0])} IS NULL OR {_differ(r)})"
         for r in routes
     )
     unread = "\n  UNION ALL ".join(f"SELECT u.clave FROM ({unreadable_sql(r)}) u" for r in routes)
@@ -292,10 +262,11 @@ class OwnColumn(NamedTuple):
     default: str | None
 
 
-def unexplained_sql(routes: Sequence[Route], columns: Sequence[OwnColumn]) -> str:
+def unexplained_sql(routes: Sequence[Route], staying: Sequence[Route], columns: Sequence[OwnColumn]) -> str:
     """Return a SELECT of clave, fila and nulos: rows that no route gives byte for byte, or that hold more than defaults.
 
-    ``columns``: all that the table has; ``nulos``: those that hold the null of JSON, which in fila looks like NULL.
+    ``staying``: routes whose rows, and last good twins, do not leave the table. ``columns``: all that the table has; ``nulos``:
+    those that hold the null of JSON, which in fila looks like NULL.
     """
     present = {c.name for c in columns}
     carried = {r.view: [c for c in r.columns if c in present] for r in routes}
@@ -305,10 +276,11 @@ def unexplained_sql(routes: Sequence[Route], columns: Sequence[OwnColumn]) -> st
         f" AND {accepted('f')} AND NOT {images_differ(carried[r.view], 'f.', 't.')}{_own_defaults(r, columns)})"
         for r in routes
     )
+    stays = f" AND NOT ({explained_by(staying, 't')})" if staying else ""
     return (
         f"SELECT {spanish_clave(routes[0], 't')} AS clave, to_jsonb(t.*) AS fila,"
         f" array_remove(ARRAY[{nulls}]::text[], NULL) AS nulos FROM {routes[0].target_table} t\n"
-        f"WHERE NOT ({given})"
+        f"WHERE NOT ({given}){stays}"
     )
 
 

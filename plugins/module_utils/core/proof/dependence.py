@@ -14,6 +14,11 @@ def tables_read(route: Route) -> set[str]:
     return looked_up | parents | {earlier.pair.target for earlier in route.earlier}
 
 
+def filling(target: str, all_routes: Sequence[Route]) -> list[Route]:
+    """The routes that fill a Spanish table."""
+    return [r for r in all_routes if r.pair.target == target]
+
+
 def foundations(routes: Sequence[Route], all_routes: Sequence[Route]) -> list[Route]:
     """The other pairs that fill a table which ``routes`` read, or which such a pair reads, in the mapping's order.
 

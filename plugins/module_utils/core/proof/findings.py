@@ -28,12 +28,16 @@ def account_lines(accounts: Sequence[Account]) -> list[str]:
             lines.append(f"  no se comparan, porque ninguna columna de {a.route.pair.source} las da: {', '.join(a.uncompared)}")
     for target in dict.fromkeys(a.route.pair.target for a in accounts):
         given = [a for a in accounts if a.route.pair.target == target]
-        rows, equal = sum(a.spanish_rows for a in given), sum(a.count(EQUAL) for a in given)
-        different, surplus = sum(a.count(DIFFERENT) for a in given), sum(a.surplus for a in given)
-        lines.append(
-            f"{target}: {number(rows)} filas = {number(equal)} iguales + {number(different)} distintas + "
-            f"{number(surplus)} sin origen"
-        )
+        figures = {
+            "iguales": sum(a.count(EQUAL) for a in given),
+            "retenidas": sum(a.retained for a in given),
+            "en cuarentena del lado español": sum(a.waiting[0] for a in given),
+            "pendientes": sum(a.waiting[1] for a in given),
+            "distintas": sum(a.count(DIFFERENT) for a in given),
+            "sin origen": sum(a.surplus for a in given),
+        }
+        said = " + ".join(f"{number(rows)} {words}" for words, rows in figures.items())
+        lines.append(f"{target}: {number(sum(a.spanish_rows for a in given))} filas = {said}")
     return lines
 
 
@@ -93,7 +97,7 @@ def forecast_lines(accounts: Iterable[Account]) -> list[str]:
         figures = {
             "se copiarían {}": a.count(MISSING),
             "cambiarían {}": a.count(DIFFERENT),
-            "se retirarían {} (guardadas en migracion.apartada)": a.surplus - a.held[0],
+            "se retirarían {} (guardadas en migracion.apartada)": a.leaving,
             f"no se retirarían {{}} ({'; '.join(a.held[1])})": a.held[0],
             "se fusionarían {}": a.count(MERGED, UNMERGED),
             "irían a cuarentena {}": a.count(REFUSED, QUARANTINED),
@@ -144,6 +148,9 @@ def proof_detail(accounts: Sequence[Account], unsound: Sequence[str], caught_up:
                 "cuarentena": a.count(QUARANTINED),
                 "pendientes": a.count(*PENDING),
                 "espanolas": a.spanish_rows,
+                "retenidas": a.retained,
+                "cuarentena_espanola": a.waiting[0],
+                "pendientes_espanolas": a.waiting[1],
                 "sin_origen": a.surplus,
                 "no_comparadas": list(a.uncompared),
             }

@@ -16,6 +16,7 @@ from .values import Conversion, Refusal, convert, origin, type_family
 
 UNFORESEEN = "PostgreSQL la rechaza: "  # the reason of a row that no expression foresaw begins so
 BY_SERVER = UNFORESEEN.rstrip(": ")  # the kind of all these reasons
+STRAY = "P0001"  # the SQLSTATE of a row that belongs to no pair of its table, and of no other
 VALUE_AT_THE_END = ": (E?'.*|NULL)$"
 
 
@@ -125,7 +126,7 @@ def _leftover(route: Route, alias: str) -> Refusal:
     found = next((c for c in route.legacy.columns if c.name == column), LegacyColumn(column, "text", "text"))
     shown = f"coalesce(quote_literal(left({read(found, alias)}::text, 40)), 'NULL')"
     reason = f"{literal(f'{column} no es {wanted}: ')} || {shown}"
-    return Refusal(f"NOT {route.claimed(alias)}", "'P0001'", column, reason)
+    return Refusal(f"NOT {route.claimed(alias)}", literal(STRAY), column, reason)
 
 
 def case_of(refusals: Sequence[Refusal]) -> str:

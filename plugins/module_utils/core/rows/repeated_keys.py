@@ -62,8 +62,13 @@ def repeated_refusals(route: Route) -> list[Refusal]:
     """Return what refuses every row of a key but its first."""
     if not keys_repeat(route):
         return []
-    names = [c.name for c in route.key]
-    return [Refusal("z.lugar IS NOT NULL", "'23505'", ", ".join(names), literal(f"{' y '.join(names)} {REPEATED_KEY}"))]
+    names = ", ".join(c.name for c in route.key)
+    return [Refusal("z.lugar IS NOT NULL", "'23505'", names, literal(repeated_reason(route)))]
+
+
+def repeated_reason(route: Route) -> str:
+    """Return why a further row of one key is refused."""
+    return f"{' y '.join(c.name for c in route.key)} {REPEATED_KEY}"
 
 
 def row_clave(route: Route, alias: str) -> str:

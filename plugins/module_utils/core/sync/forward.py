@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..backfill.removing import explained_by
 from ..bookkeeping import BOOKKEEPING
 from ..rows.refusals import accepted
+from ..rows.retained import explained_by
 from ..rows.routes import Route, spanish_clave
 from ..rows.row_locks import parent_locks
 from ..rows.set_aside import CARRIED
