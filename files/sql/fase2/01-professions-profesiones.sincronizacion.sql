@@ -321,7 +321,7 @@ BEGIN
           SELECT CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AS _entra, f.id, f.nombre,
             f.especialidad, f.categoria, f.esta_activo, f.creado_at, f.actualizado_at INTO v_g
             FROM migracion.v_professions_profesiones f JOIN public.professions l ON l.id = f._k1 WHERE l.id = (s.id)::integer;
-          IF NOT FOUND OR v_g._entra IS DISTINCT FROM v_f._entra THEN
+          IF NOT FOUND OR NOT v_g._entra OR NOT v_f._entra THEN
             PERFORM set_config('migracion.sync', v_antes, true);
             PERFORM migracion.ida_professions_profesiones(array_agg(l.id), array_agg(s.id), true, false)
             FROM public.professions l WHERE l.id = (s.id)::integer HAVING count(*) > 0;

@@ -366,7 +366,7 @@ BEGIN
           SELECT CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AS _entra, f.id, f.telefono,
             f.nombre_completo, f.ciudad, f.ciudad_confirmada_at, f.notas, f.tiene_consentimiento, f.creado_at, f.actualizado_at
             INTO v_g FROM migracion.v_customers_clientes f JOIN public.customers l ON l.id = f._k1 WHERE l.id = (s.id)::uuid;
-          IF NOT FOUND OR v_g._entra IS DISTINCT FROM v_f._entra THEN
+          IF NOT FOUND OR NOT v_g._entra OR NOT v_f._entra THEN
             PERFORM set_config('migracion.sync', v_antes, true);
             PERFORM migracion.ida_customers_clientes(array_agg(l.id), array_agg(s.id), true, false)
             FROM public.customers l WHERE l.id = (s.id)::uuid HAVING count(*) > 0;
@@ -445,7 +445,7 @@ BEGIN
             f.nombre_completo, f.ciudad, f.estado, f.tiene_consentimiento, f.creado_at, f.actualizado_at INTO v_g
             FROM migracion.v_users_clientes f JOIN public.users l ON l.id = f._k1 WHERE l.id = (s.id)::uuid
             AND l.user_type::text = 'client';
-          IF NOT FOUND OR v_g._entra IS DISTINCT FROM v_f._entra THEN
+          IF NOT FOUND OR NOT v_g._entra OR NOT v_f._entra THEN
             PERFORM set_config('migracion.sync', v_antes, true);
             PERFORM migracion.ida_users_clientes(array_agg(l.id), array_agg(s.id), true, false)
             FROM public.users l WHERE l.id = (s.id)::uuid AND l.user_type::text = 'client' HAVING count(*) > 0;

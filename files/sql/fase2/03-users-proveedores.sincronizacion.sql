@@ -396,7 +396,7 @@ BEGIN
             f.nombre, f.email, f.nombre_empresa, f.descripcion_empresa, f.direccion, f.ciudad, f.pais, f.latitud, f.longitud,
             f.estado, f.tiene_consentimiento, f.creado_at, f.actualizado_at INTO v_g FROM migracion.v_users_proveedores f
             JOIN public.users l ON l.id = f._k1 WHERE l.id = (s.id)::uuid AND (l.user_type::text = 'client') IS NOT TRUE;
-          IF NOT FOUND OR v_g._entra IS DISTINCT FROM v_f._entra THEN
+          IF NOT FOUND OR NOT v_g._entra OR NOT v_f._entra THEN
             PERFORM set_config('migracion.sync', v_antes, true);
             PERFORM migracion.ida_users_proveedores(array_agg(l.id), array_agg(s.id), true, false)
             FROM public.users l WHERE l.id = (s.id)::uuid AND (l.user_type::text = 'client') IS NOT TRUE HAVING count(*) > 0;

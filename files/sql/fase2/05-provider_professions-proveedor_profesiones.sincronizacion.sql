@@ -360,7 +360,7 @@ BEGIN
             f.creado_at INTO v_g FROM migracion.v_provider_professions_proveedor_profesiones f JOIN public.provider_professions l
             ON l.provider_id = f._k1 AND l.profession_id = f._k2 WHERE l.provider_id = (s.proveedor_id)::uuid
             AND l.profession_id = (s.profesion_id)::integer;
-          IF NOT FOUND OR v_g._entra IS DISTINCT FROM v_f._entra THEN
+          IF NOT FOUND OR NOT v_g._entra OR NOT v_f._entra THEN
             PERFORM set_config('migracion.sync', v_antes, true);
             PERFORM migracion.ida_provider_professions_proveedor_profesiones(array_agg(l.provider_id), array_agg(l.profession_id),
               array_agg(s.proveedor_id), array_agg(s.profesion_id), true, false)

@@ -328,7 +328,7 @@ BEGIN
             f.titulo, f.descripcion, f.categoria, f.precio, f.tipo_precio, f.disponibilidad, f.esta_activo, f.creado_at,
             f.actualizado_at INTO v_g FROM migracion.v_provider_services_servicios_proveedor f JOIN public.provider_services l
             ON l.id = f._k1 WHERE l.id = (s.id)::uuid;
-          IF NOT FOUND OR v_g._entra IS DISTINCT FROM v_f._entra THEN
+          IF NOT FOUND OR NOT v_g._entra OR NOT v_f._entra THEN
             PERFORM set_config('migracion.sync', v_antes, true);
             PERFORM migracion.ida_provider_services_servicios_proveedor(array_agg(l.id), array_agg(s.id), true, false)
             FROM public.provider_services l WHERE l.id = (s.id)::uuid HAVING count(*) > 0;

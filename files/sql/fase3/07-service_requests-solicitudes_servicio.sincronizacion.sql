@@ -380,7 +380,7 @@ BEGIN
             f.telefono, f.tipo_solicitud, f.profesion_solicitada, f.ciudad, f.latitud, f.longitud, f.proveedores_sugeridos,
             f.estado, f.solicitado_at, f.resuelto_at INTO v_g FROM migracion.v_service_requests_solicitudes_servicio f
             JOIN public.service_requests l ON l.id = f._k1 WHERE l.id = (s.id)::uuid;
-          IF NOT FOUND OR v_g._entra IS DISTINCT FROM v_f._entra THEN
+          IF NOT FOUND OR NOT v_g._entra OR NOT v_f._entra THEN
             PERFORM set_config('migracion.sync', v_antes, true);
             PERFORM migracion.ida_service_requests_solicitudes_servicio(array_agg(l.id), array_agg(s.id), true, false)
             FROM public.service_requests l WHERE l.id = (s.id)::uuid HAVING count(*) > 0;

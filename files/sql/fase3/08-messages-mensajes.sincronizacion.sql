@@ -380,7 +380,7 @@ BEGIN
             f.telefono, f.tipo_mensaje, f.contenido, f.url_media, f.tipo_media, f.respuesta_ia, f.estado_procesamiento,
             f.metadata, f.creado_at INTO v_g FROM migracion.v_messages_mensajes f JOIN public.messages l ON l.id = f._k1
             WHERE l.id = (s.id)::uuid;
-          IF NOT FOUND OR v_g._entra IS DISTINCT FROM v_f._entra THEN
+          IF NOT FOUND OR NOT v_g._entra OR NOT v_f._entra THEN
             PERFORM set_config('migracion.sync', v_antes, true);
             PERFORM migracion.ida_messages_mensajes(array_agg(l.id), array_agg(s.id), true, false)
             FROM public.messages l WHERE l.id = (s.id)::uuid HAVING count(*) > 0;

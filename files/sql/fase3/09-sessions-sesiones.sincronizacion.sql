@@ -362,7 +362,7 @@ BEGIN
           SELECT CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AS _entra, f.id, f.telefono,
             f.id_sesion, f.estado, f.codigo_qr, f.datos_sesion, f.expira_at, f.ultima_actividad, f.creado_at INTO v_g
             FROM migracion.v_sessions_sesiones f JOIN public.sessions l ON l.id = f._k1 WHERE l.id = (s.id)::uuid;
-          IF NOT FOUND OR v_g._entra IS DISTINCT FROM v_f._entra THEN
+          IF NOT FOUND OR NOT v_g._entra OR NOT v_f._entra THEN
             PERFORM set_config('migracion.sync', v_antes, true);
             PERFORM migracion.ida_sessions_sesiones(array_agg(l.id), array_agg(s.id), true, false)
             FROM public.sessions l WHERE l.id = (s.id)::uuid HAVING count(*) > 0;

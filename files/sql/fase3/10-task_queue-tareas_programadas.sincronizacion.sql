@@ -332,7 +332,7 @@ BEGIN
             f.payload, f.estado, f.prioridad, f.programada_at, f.iniciada_at, f.completada_at, f.mensaje_error, f.intentos,
             f.max_intentos, f.creado_at INTO v_g FROM migracion.v_task_queue_tareas_programadas f JOIN public.task_queue l
             ON l.id = f._k1 WHERE l.id = (s.id)::uuid;
-          IF NOT FOUND OR v_g._entra IS DISTINCT FROM v_f._entra THEN
+          IF NOT FOUND OR NOT v_g._entra OR NOT v_f._entra THEN
             PERFORM set_config('migracion.sync', v_antes, true);
             PERFORM migracion.ida_task_queue_tareas_programadas(array_agg(l.id), array_agg(s.id), true, false)
             FROM public.task_queue l WHERE l.id = (s.id)::uuid HAVING count(*) > 0;

@@ -44,7 +44,7 @@ def take_account(conn: Connection, routes: Sequence[Route], all_routes: Sequence
         given = [a for a in accounts if a.route.pair.target == target]
         rows = fetch_all(conn, f"SELECT count(*) FROM {given[0].route.target_table}")[0][0]
         first = next(a for a in given if a.route in routes)
-        first.waiting = _waiting(conn, target)
+        first.waiting = _waiting(conn, filling(target, all_routes))
         first.surplus = rows - sum(a.spanish_rows for a in given)
     for source in sources:
         taken = [a for a in accounts if a.route.pair.source == source]
@@ -83,10 +83,14 @@ def _open_entries(conn: Connection, table: str) -> int:
     return int(fetch_all(conn, query, (table,))[0][0])
 
 
-def _waiting(conn: Connection, target: str) -> tuple[int, int]:
-    """Rows of a Spanish table that are in quarantine on that side, and those that wait to go back."""
-    query = f"SELECT count(DISTINCT clave) FROM {BOOKKEEPING}.pendiente WHERE tabla_origen = %s"
-    return _open_entries(conn, target), int(fetch_all(conn, query, (target,))[0][0])
+def _waiting(conn: Connection, fill: Sequence[Route]) -> tuple[int, int]:
+    """Rows of a Spanish table that are in quarantine on that side, and those that wait to go back; looked for if any may be."""
+    target = fill[0].pair.target
+    waiting = f"SELECT 1 FROM {BOOKKEEPING}.pendiente WHERE tabla_origen = %s LIMIT 1"
+    if not _open_entries(conn, target) and not fetch_all(conn, waiting, (target,)):
+        return 0, 0
+    ((entered, waits),) = fetch_all(conn, comparison.entered_here_sql(fill))
+    return int(entered), int(waits)
 
 
 def _stale_merges(conn: Connection, found: Account) -> int:

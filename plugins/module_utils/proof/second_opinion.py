@@ -15,7 +15,7 @@ from ..core.proof.accounts import Account
 from ..core.proof.comparison import PENDING, QUARANTINED, second_look_sql
 from ..core.proof.opinions import Disagreement, Opinion, Said, disagreements, stored_disagreements
 from ..core.rows.repeated_keys import keys_repeat
-from ..core.rows.retained import kept_by
+from ..core.rows.retained import entry_here, kept_by, waits_here
 from ..core.rows.routes import Route, spanish_clave
 from ..core.rows.row_bytes import legacy_row_bytes
 from ..core.rows.row_locks import as_rows
@@ -171,7 +171,7 @@ def _of_nobody(conn: Connection, fill: Sequence[Route], given: Sequence[tuple[st
     route = fill[0]
     same = " AND ".join(f"t.{ident(name)} = k._k{n}" for n, name in enumerate(route.pair.match, 1))
     unknown = f"NOT EXISTS (SELECT FROM {as_rows([c.type for c in route.match], given)} WHERE {same})"
-    unknown += f" AND NOT ({kept_by(fill, 't')})"
+    unknown += f" AND NOT ({kept_by(fill, 't')}) AND {entry_here(route, 't')} IS NULL AND NOT {waits_here(route, 't')}"
     query = f"SELECT {spanish_clave(route, 't')} FROM {route.target_table} t WHERE {unknown} LIMIT {ALL_UP_TO}"
     for (clave,) in fetch_all(conn, query):
         yield Disagreement(route.pair.target, clave, "la fila", "que viene de una fila legacy", "que sobra")

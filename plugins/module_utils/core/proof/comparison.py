@@ -9,7 +9,7 @@ from ..backfill.carrying import may_merge
 from ..bookkeeping import BOOKKEEPING
 from ..mapping.column_types import JSON
 from ..rows.refusals import accepted, reason_kind, unforeseen
-from ..rows.retained import explained_by, retained_beside, retains
+from ..rows.retained import entry_here, explained_by, kept_by, parents_stay, retained_beside, retains, waits_here
 from ..rows.routes import Route, clave_sql, spanish_clave
 from ..rows.row_locks import seen_by_key
 from ..rows.unreadable import unreadable_sql
@@ -67,8 +67,14 @@ def _of_the_twin(route: Route, detail: bool) -> tuple[str, str, str, str]:
     Where no twin is kept a Spanish row that is still there is a difference; with ``detail`` the reason says what holds it.
     """
     alone = f"{unforeseen('c.motivo')} AND c.fila = f._fila"
-    different = f"WHEN f._t1 IS NOT NULL THEN CASE WHEN f.distinta THEN '{DIFFERENT}' ELSE '{EQUAL}' END"
-    reason = "CASE WHEN f._fusion IS NULL AND (f._rechazo IS NOT NULL OR {}) THEN coalesce(f._rechazo[3], c.motivo){} END"
+    different = (
+        f"WHEN f._alla IS NOT NULL AND (f._t1 IS NULL OR f.distinta) THEN '{QUARANTINED}'\n"
+        f"    WHEN f._t1 IS NOT NULL THEN CASE WHEN f.distinta THEN '{DIFFERENT}' ELSE '{EQUAL}' END"
+    )
+    reason = (
+        "CASE WHEN f._fusion IS NULL AND (f._rechazo IS NOT NULL OR {}) THEN coalesce(f._rechazo[3], c.motivo, f._alla){}"
+        " WHEN f._fusion IS NULL THEN f._alla END"
+    )
     if not retains(route):
         stays = f"concat_ws('; ', c.motivo, {held_by('f._tabla_t', 'f._sitio')})"
         held = f"\n    WHEN f.distinta AND {alone} THEN {stays}" if detail else ""
@@ -106,7 +112,7 @@ def _matched(route: Route, fill: Sequence[Route], detail: bool, keys: str) -> st
     return f"""
   SELECT {idents(route.key_names, "f.")}, {twin}, f._clave, f._rechazo, f._fusion,
     CASE WHEN f._fusion IS NULL AND {entered} THEN f._fila END AS _fila,
-    {_differ(route)} AS distinta, {retained if retains(route) else "false AS _retiene"}{extra}
+    {_differ(route)} AS distinta, {entry_here(route, "f")} AS _alla, {retained if retains(route) else "false AS _retiene"}{extra}
   FROM {rows}
   LEFT JOIN {route.target_table} t ON {" AND ".join(f"t.{ident(m)} = f.{ident(m)}" for m in route.pair.match)}{unequal}
   OFFSET 0"""
@@ -139,6 +145,23 @@ def _differences(route: Route) -> str:
         for c in route.columns
     )
     return f"(SELECT jsonb_agg(x) FROM unnest(ARRAY[\n    {parts}]) x WHERE x IS NOT NULL)"
+
+
+def entered_here_sql(fill: Sequence[Route]) -> str:
+    """Return a SELECT of how many Spanish rows are in quarantine on their own side and as no legacy row says, and how many wait
+    to go back that are due to none. ``fill``: all routes of the table."""
+    equal = " OR ".join(
+        f"EXISTS (SELECT 1 FROM {r.view} f WHERE {' AND '.join(f'f.{ident(m)} = t.{ident(m)}' for m in r.pair.match)}"
+        f" AND {accepted('f')} AND NOT ({_differ(r)}))"
+        for r in fill
+    )
+    kept = f"({kept_by(fill, 't')}){parents_stay(fill[0], 't')}"
+    entered, waits = f"{entry_here(fill[0], 't')} IS NOT NULL", waits_here(fill[0], "t")
+    return (
+        f"SELECT count(*) FILTER (WHERE t.dentro AND NOT t.igual), count(*) FILTER (WHERE NOT t.dentro AND NOT t.dada)"
+        f" FROM (SELECT {entered} AS dentro, ({equal}) OR ({kept}) AS igual, {explained_by(fill, 't')} AS dada"
+        f" FROM {fill[0].target_table} t WHERE {entered} OR {waits} OFFSET 0) t"
+    )
 
 
 def rows_sql(route: Route) -> str:

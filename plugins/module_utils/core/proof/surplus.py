@@ -6,7 +6,17 @@ from collections.abc import Sequence
 
 from ..bookkeeping import BOOKKEEPING
 from ..rows.refusals import accepted
-from ..rows.retained import explained_by, given_now, keeps_twin, parents_stay, retained_beside, retains, values_apart
+from ..rows.retained import (
+    entry_here,
+    explained_by,
+    given_now,
+    keeps_twin,
+    parents_stay,
+    retained_beside,
+    retains,
+    values_apart,
+    waits_here,
+)
 from ..rows.routes import Route, spanish_clave
 from ..sqltext import ident, idents, literal
 
@@ -29,7 +39,8 @@ def surplus_sql(routes: Sequence[Route]) -> str:
         distinct = "" if alone else "DISTINCT "
     return (
         f"SELECT {distinct}{spanish_clave(route, 't')} AS clave, {match}, t.ctid AS sitio FROM {route.target_table} t\n"
-        f"LEFT JOIN (\n  {union}) e({names}, rechazada) ON {on}\nWHERE e.m1 IS NULL{orphans}"
+        f"LEFT JOIN (\n  {union}) e({names}, rechazada) ON {on}\nWHERE (e.m1 IS NULL{orphans})"
+        f" AND {entry_here(route, 't')} IS NULL AND NOT {waits_here(route, 't')}"
     )
 
 
@@ -61,7 +72,8 @@ def surplus_judged_sql(routes: Sequence[Route], keys: str, limit: int) -> str:
     the match columns follow as texts.
     """
     clave, columns = spanish_clave(routes[0], "t"), ", ".join(f"{ident(m)}::text" for m in routes[0].pair.match)
-    judged = f"SELECT t.*, t.ctid AS _sitio, t.tableoid AS _tabla, {explained_by(routes, 't')} AS _dada"
+    known = f"{explained_by(routes, 't')} OR {entry_here(routes[0], 't')} IS NOT NULL OR {waits_here(routes[0], 't')}"
+    judged = f"SELECT t.*, t.ctid AS _sitio, t.tableoid AS _tabla, {known} AS _dada"
     first = f'row_number() OVER (PARTITION BY t._dada ORDER BY {clave} COLLATE "C") <= {limit}'
     return (
         f"SELECT CASE WHEN NOT t._dada THEN {clave} END AS clave,"

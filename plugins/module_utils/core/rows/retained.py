@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..bookkeeping import BOOKKEEPING
 from ..sqltext import ident, literal
 from .refusals import STRAY, accepted, goes_in
 from .repeated_keys import keys_repeat, repeated_reason
-from .routes import Route
+from .routes import Route, spanish_clave
 
 
 def retains(route: Route) -> bool:
@@ -84,6 +85,27 @@ def retained_beside(route: Route, fill: Sequence[Route], alias: str) -> str:
         match = " AND ".join(f"g.{ident(m)} = t.{ident(m)}" for m in route.pair.match)
         taken.append(f" AND NOT EXISTS (SELECT 1 FROM {other.view} g WHERE {match} AND ({theirs}))")
     return f"{keeps_twin(route, alias)}{''.join(taken)}{parents_stay(route, 't')}"
+
+
+def entry_here(route: Route, alias: str) -> str:
+    """Return a subselect of the reason for which the Spanish row with the key of ``alias`` is in quarantine on its own side.
+
+    ``alias``: a row of the Spanish table, or of a forward SELECT that carries its primary key; else there is none.
+    """
+    if alias == "f" and not all(route.carried_as(name) for name in route.table.primary_key):
+        return "NULL::text"
+    return (
+        f"(SELECT h.motivo FROM {BOOKKEEPING}.cuarentena h WHERE h.tabla_origen = {literal(route.pair.target)}"
+        f" AND h.estado <> 'resuelta' AND h.clave = {spanish_clave(route, alias)})"
+    )
+
+
+def waits_here(route: Route, alias: str) -> str:
+    """Return whether the Spanish row ``alias`` waits to go back."""
+    return (
+        f"EXISTS (SELECT FROM {BOOKKEEPING}.pendiente h WHERE h.tabla_origen = {literal(route.pair.target)}"
+        f" AND h.clave = {spanish_clave(route, alias)})"
+    )
 
 
 def values_apart(route: Route) -> list[tuple[str, ...]]:

@@ -169,7 +169,7 @@ def _changed(route: Route, number: int) -> str:
           EXECUTE {begin} || (SELECT string_agg(format('%I = %s', p.key, p.value), ', ')
             FROM jsonb_each_text(v_poner) p) || {end} USING p_vieja, s;
           {seen} INTO v_g FROM {view} WHERE {new};
-          IF NOT FOUND OR v_g._entra IS DISTINCT FROM v_f._entra THEN
+          IF NOT FOUND OR NOT v_g._entra OR NOT v_f._entra THEN
             {set_flag("v_antes")}
             PERFORM {route.function("ida")}({keys}, {match}, true, false)
             FROM {route.source_table} l WHERE {new} HAVING count(*) > 0;
