@@ -246,7 +246,7 @@ BEGIN
     v_mirar := true;
   END LOOP;
   IF v_estado = '23505' THEN
-    -- quien tiene telefono sin fila legacy que se lo dé sale, también la última buena de una rechazada
+    -- quien tiene el valor sin fila legacy que se lo dé sale, también la última buena de una rechazada
     SELECT a.apartadas INTO v_mas FROM migracion.apartar('public.proveedores'::regclass,
     ARRAY(SELECT t.ctid FROM unnest(p_k1) AS k(_k1) JOIN migracion.v_users_proveedores f ON f._k1 = k._k1
       JOIN public.proveedores t ON t.telefono = f.telefono AND NOT (f.id = t.id)

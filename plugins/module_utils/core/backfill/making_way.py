@@ -139,7 +139,7 @@ def _make_leave(route: Route, routes: Sequence[Route], unique: Sequence[str]) ->
     """Return the step that takes out who has a value to which one of llevar's rows is entitled, and is given by no legacy row."""
     same = " AND ".join(f"g.{ident(c)} = t.{ident(c)}" for c in route.pair.match)
     rows, condition = _holders(route, unique)
-    return f"""    -- quien tiene {", ".join(unique)} sin fila legacy que se lo dé sale, también la última buena de una rechazada
+    return f"""    -- quien tiene el valor sin fila legacy que se lo dé sale, también la última buena de una rechazada
     {removed("v_mas", route, rows, f"{condition} AND NOT ({_given(routes, same)})")}
     v_hubo := v_hubo OR v_mas > 0;
 """
