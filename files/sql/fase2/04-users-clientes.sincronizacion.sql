@@ -19,7 +19,7 @@ DECLARE
   v_modo text; v_tope integer; v_antes text := coalesce(current_setting('migracion.sync', true), '');
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
   v_hecho boolean := false; v_nace boolean := false; v_cambia boolean := p_entera;
-  v_estado text; v_mensaje text; v_detalle text; v_f record; v_t record;
+  v_f record; v_t record;
 BEGIN
   SELECT s.modo, s.propagacion INTO v_modo, v_tope FROM migracion.sincronizacion s WHERE s.tabla_origen = 'users'
     AND s.tabla_destino = 'clientes';
@@ -51,7 +51,6 @@ BEGIN
   END IF;
   v_cambia := v_cambia OR EXISTS (SELECT FROM migracion.cuarentena c, unnest(p_k1, p_m1) AS k(_k1, _m1)
     WHERE c.tabla_origen = 'users' AND c.estado <> 'resuelta' AND c.clave = k._k1::text);
-  BEGIN
     IF cardinality(p_k1) = 1 THEN
       SELECT f._clave, CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AS _entra, f.id, f.telefono,
         f.nombre_completo, f.ciudad, f.estado, f.tiene_consentimiento, f.creado_at, f.actualizado_at INTO v_f
@@ -136,17 +135,6 @@ BEGIN
       AND c.clave = f._clave);
       PERFORM set_config('migracion.sync', v_antes, true);
     END IF;
-  EXCEPTION WHEN OTHERS THEN
-    GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
-    -- lo que retiene otro, o falta de recursos, es de quien escribe; también lo que decide SERIALIZABLE (lleva detalle)
-    IF left(v_estado, 2) IN ('53', '55', '57')
-      OR left(v_estado, 2) = '40' AND (v_firme OR v_estado <> '40001' OR v_detalle <> '') THEN
-      RAISE;
-    END IF;
-    INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
-    SELECT 'users', 'clientes', k._k1::text, jsonb_build_array(k._m1), v_mensaje, v_estado FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
-    RETURN;
-  END;
   -- si sigue pasando, o sigue sin pasar, nadie más lo nota
   IF NOT (v_cambia OR v_nace OR NOT v_hecho AND EXISTS (SELECT FROM migracion.cuarentena c, unnest(p_k1, p_m1) AS k(_k1, _m1)
     WHERE c.tabla_origen = 'users' AND c.estado <> 'resuelta' AND c.clave = k._k1::text)) THEN RETURN; END IF;
@@ -165,6 +153,8 @@ AS $funcion$
 #variable_conflict use_variable
 DECLARE
   p_k1 uuid[]; p_m1 uuid[]; v_entera boolean := TG_OP <> 'UPDATE';
+  v_firme boolean := current_setting('transaction_isolation') = 'read committed';
+  v_estado text; v_mensaje text; v_detalle text;
 BEGIN
   IF TG_OP = 'TRUNCATE' THEN
     SELECT array_agg(k._k1), array_agg(k._m1) INTO p_k1, p_m1 FROM (SELECT t.id::uuid AS _k1, t.id AS _m1
@@ -189,7 +179,18 @@ BEGIN
       FROM nuevas n);
   END IF;
   IF p_k1 IS NULL THEN RETURN NULL; END IF;
-  PERFORM migracion.ida_users_clientes(p_k1, p_m1, v_entera, false);
+  BEGIN
+    PERFORM migracion.ida_users_clientes(p_k1, p_m1, v_entera, false);
+  EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
+    -- lo que retiene otro, o falta de recursos, es de quien escribe; también lo que decide SERIALIZABLE (lleva detalle)
+    IF left(v_estado, 2) IN ('53', '55', '57')
+      OR left(v_estado, 2) = '40' AND (v_firme OR v_estado <> '40001' OR v_detalle <> '') THEN
+      RAISE;
+    END IF;
+    INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+    SELECT 'users', 'clientes', k._k1::text, jsonb_build_array(k._m1), v_mensaje, v_estado FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+  END;
   RETURN NULL;
 END $funcion$;
 

@@ -19,7 +19,7 @@ DECLARE
   v_modo text; v_tope integer; v_antes text := coalesce(current_setting('migracion.sync', true), '');
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
   v_hecho boolean := false; v_nace boolean := false; v_cambia boolean := p_entera;
-  v_estado text; v_mensaje text; v_detalle text; v_f record; v_t record;
+  v_f record; v_t record;
 BEGIN
   SELECT s.modo, s.propagacion INTO v_modo, v_tope FROM migracion.sincronizacion s WHERE s.tabla_origen = 'provider_professions'
     AND s.tabla_destino = 'proveedor_profesiones';
@@ -60,7 +60,6 @@ BEGIN
   END IF;
   v_cambia := v_cambia OR EXISTS (SELECT FROM migracion.cuarentena c, unnest(p_k1, p_k2, p_m1, p_m2) AS k(_k1, _k2, _m1, _m2)
     WHERE c.tabla_origen = 'provider_professions' AND c.estado <> 'resuelta' AND c.clave = k._k1::text || '|' || k._k2::text);
-  BEGIN
     IF cardinality(p_k1) = 1 THEN
       SELECT f._clave, CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AS _entra, f.proveedor_id,
         f.profesion_id, f.especialidad, f.anos_experiencia, f.certificaciones, f.es_principal, f.estado_verificacion, f.creado_at
@@ -161,18 +160,6 @@ BEGIN
       WHERE c.tabla_origen = 'provider_professions' AND c.estado <> 'resuelta' AND c.clave = f._clave);
       PERFORM set_config('migracion.sync', v_antes, true);
     END IF;
-  EXCEPTION WHEN OTHERS THEN
-    GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
-    -- lo que retiene otro, o falta de recursos, es de quien escribe; también lo que decide SERIALIZABLE (lleva detalle)
-    IF left(v_estado, 2) IN ('53', '55', '57')
-      OR left(v_estado, 2) = '40' AND (v_firme OR v_estado <> '40001' OR v_detalle <> '') THEN
-      RAISE;
-    END IF;
-    INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
-    SELECT 'provider_professions', 'proveedor_profesiones', k._k1::text || '|' || k._k2::text, jsonb_build_array(k._m1, k._m2),
-      v_mensaje, v_estado FROM unnest(p_k1, p_k2, p_m1, p_m2) AS k(_k1, _k2, _m1, _m2);
-    RETURN;
-  END;
   -- si sigue pasando, o sigue sin pasar, nadie más lo nota
   IF NOT (v_cambia OR v_nace OR NOT v_hecho AND EXISTS (SELECT FROM migracion.cuarentena c,
     unnest(p_k1, p_k2, p_m1, p_m2) AS k(_k1, _k2, _m1, _m2) WHERE c.tabla_origen = 'provider_professions'
@@ -193,6 +180,8 @@ AS $funcion$
 #variable_conflict use_variable
 DECLARE
   p_k1 uuid[]; p_k2 integer[]; p_m1 uuid[]; p_m2 integer[]; v_entera boolean := TG_OP <> 'UPDATE';
+  v_firme boolean := current_setting('transaction_isolation') = 'read committed';
+  v_estado text; v_mensaje text; v_detalle text;
 BEGIN
   IF TG_OP = 'TRUNCATE' THEN
     SELECT array_agg(k._k1), array_agg(k._k2), array_agg(k._m1), array_agg(k._m2) INTO p_k1, p_k2, p_m1, p_m2
@@ -227,7 +216,19 @@ BEGIN
     UNION SELECT l.provider_id AS _k1, l.profession_id AS _k2, l.provider_id AS _m1, l.profession_id::integer AS _m2
       FROM public.provider_professions l JOIN unnest(p_k1, p_k2, p_m1, p_m2) AS k(_k1, _k2, _m1, _m2)
       ON l.provider_id = k._m1::uuid AND l.profession_id = k._m2::integer) k;
-  PERFORM migracion.ida_provider_professions_proveedor_profesiones(p_k1, p_k2, p_m1, p_m2, v_entera, false);
+  BEGIN
+    PERFORM migracion.ida_provider_professions_proveedor_profesiones(p_k1, p_k2, p_m1, p_m2, v_entera, false);
+  EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
+    -- lo que retiene otro, o falta de recursos, es de quien escribe; también lo que decide SERIALIZABLE (lleva detalle)
+    IF left(v_estado, 2) IN ('53', '55', '57')
+      OR left(v_estado, 2) = '40' AND (v_firme OR v_estado <> '40001' OR v_detalle <> '') THEN
+      RAISE;
+    END IF;
+    INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+    SELECT 'provider_professions', 'proveedor_profesiones', k._k1::text || '|' || k._k2::text, jsonb_build_array(k._m1, k._m2),
+      v_mensaje, v_estado FROM unnest(p_k1, p_k2, p_m1, p_m2) AS k(_k1, _k2, _m1, _m2);
+  END;
   RETURN NULL;
 END $funcion$;
 
@@ -437,9 +438,15 @@ AS $funcion$
 BEGIN
   IF TG_OP = 'TRUNCATE' THEN
     -- lo que legacy no dejaba pasar se queda
-    DELETE FROM public.provider_professions l USING migracion.v_provider_professions_proveedor_profesiones f
-    WHERE l.provider_id = f._k1 AND l.profession_id = f._k2 AND (CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true
-      ELSE false END OR f._fusion IS NOT NULL);
+    BEGIN
+      DELETE FROM public.provider_professions l USING migracion.v_provider_professions_proveedor_profesiones f
+      WHERE l.provider_id = f._k1 AND l.profession_id = f._k2 AND (CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true
+        ELSE false END OR f._fusion IS NOT NULL);
+    EXCEPTION WHEN integrity_constraint_violation OR raise_exception OR data_exception THEN
+      INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
+      VALUES ('proveedor_profesiones', '*', '{}', SQLSTATE, 'provider_professions no se vacía: ' || SQLERRM, 'sincronizacion')
+      ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta' DO UPDATE SET motivo = excluded.motivo;
+    END;
     RETURN NULL;
   END IF;
   PERFORM migracion.volver_proveedor_profesiones(TG_OP, CASE WHEN TG_OP <> 'INSERT' THEN OLD END,

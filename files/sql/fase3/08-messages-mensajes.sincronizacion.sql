@@ -19,7 +19,7 @@ DECLARE
   v_modo text; v_tope integer; v_antes text := coalesce(current_setting('migracion.sync', true), '');
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
   v_hecho boolean := false; v_nace boolean := false; v_cambia boolean := p_entera;
-  v_estado text; v_mensaje text; v_detalle text; v_f record; v_t record;
+  v_f record; v_t record;
 BEGIN
   SELECT s.modo, s.propagacion INTO v_modo, v_tope FROM migracion.sincronizacion s WHERE s.tabla_origen = 'messages'
     AND s.tabla_destino = 'mensajes';
@@ -51,7 +51,6 @@ BEGIN
   END IF;
   v_cambia := v_cambia OR EXISTS (SELECT FROM migracion.cuarentena c, unnest(p_k1, p_m1) AS k(_k1, _m1)
     WHERE c.tabla_origen = 'messages' AND c.estado <> 'resuelta' AND c.clave = k._k1::text);
-  BEGIN
     IF cardinality(p_k1) = 1 THEN
       SELECT f._clave, CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AS _entra, f.id,
         f.conversacion_id, f.telefono, f.tipo_mensaje, f.contenido, f.url_media, f.tipo_media, f.respuesta_ia,
@@ -145,18 +144,6 @@ BEGIN
       AND c.clave = f._clave);
       PERFORM set_config('migracion.sync', v_antes, true);
     END IF;
-  EXCEPTION WHEN OTHERS THEN
-    GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
-    -- lo que retiene otro, o falta de recursos, es de quien escribe; también lo que decide SERIALIZABLE (lleva detalle)
-    IF left(v_estado, 2) IN ('53', '55', '57')
-      OR left(v_estado, 2) = '40' AND (v_firme OR v_estado <> '40001' OR v_detalle <> '') THEN
-      RAISE;
-    END IF;
-    INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
-    SELECT 'messages', 'mensajes', k._k1::text, jsonb_build_array(k._m1), v_mensaje, v_estado
-      FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
-    RETURN;
-  END;
   -- si sigue pasando, o sigue sin pasar, nadie más lo nota
   IF NOT (v_cambia OR v_nace OR NOT v_hecho AND EXISTS (SELECT FROM migracion.cuarentena c, unnest(p_k1, p_m1) AS k(_k1, _m1)
     WHERE c.tabla_origen = 'messages' AND c.estado <> 'resuelta' AND c.clave = k._k1::text)) THEN RETURN; END IF;
@@ -175,6 +162,8 @@ AS $funcion$
 #variable_conflict use_variable
 DECLARE
   p_k1 uuid[]; p_m1 uuid[]; v_entera boolean := TG_OP <> 'UPDATE';
+  v_firme boolean := current_setting('transaction_isolation') = 'read committed';
+  v_estado text; v_mensaje text; v_detalle text;
 BEGIN
   IF TG_OP = 'TRUNCATE' THEN
     SELECT array_agg(k._k1), array_agg(k._m1) INTO p_k1, p_m1 FROM (SELECT t.id::uuid AS _k1, t.id AS _m1
@@ -195,7 +184,19 @@ BEGIN
     v_entera := EXISTS (SELECT o.id FROM viejas o EXCEPT SELECT n.id FROM nuevas n);
   END IF;
   IF p_k1 IS NULL THEN RETURN NULL; END IF;
-  PERFORM migracion.ida_messages_mensajes(p_k1, p_m1, v_entera, false);
+  BEGIN
+    PERFORM migracion.ida_messages_mensajes(p_k1, p_m1, v_entera, false);
+  EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
+    -- lo que retiene otro, o falta de recursos, es de quien escribe; también lo que decide SERIALIZABLE (lleva detalle)
+    IF left(v_estado, 2) IN ('53', '55', '57')
+      OR left(v_estado, 2) = '40' AND (v_firme OR v_estado <> '40001' OR v_detalle <> '') THEN
+      RAISE;
+    END IF;
+    INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+    SELECT 'messages', 'mensajes', k._k1::text, jsonb_build_array(k._m1), v_mensaje, v_estado
+      FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+  END;
   RETURN NULL;
 END $funcion$;
 
@@ -212,28 +213,40 @@ AS $funcion$
 #variable_conflict use_variable
 DECLARE
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
-  v_valores uuid[];
+  v_valores uuid[]; v_estado text; v_mensaje text; v_detalle text;
 BEGIN
   IF TG_OP <> 'DELETE' THEN v_valores := v_valores || NEW.id::uuid; END IF;
   IF TG_OP <> 'INSERT' THEN v_valores := v_valores || OLD.id::uuid; END IF;
-  DECLARE h_k1 uuid[]; h_m1 uuid[]; h_tope integer;
   BEGIN
-    SELECT s.propagacion INTO h_tope FROM migracion.sincronizacion s WHERE s.tabla_origen = 'messages'
-      AND s.tabla_destino = 'mensajes';
-    IF FOUND THEN
-      SELECT array_agg(k._k1), array_agg(k._m1) INTO h_k1, h_m1 FROM (SELECT l.id AS _k1, l.id AS _m1 FROM public.messages l
-        WHERE l.user_id = ANY (v_valores) LIMIT h_tope + 1) k;
-      IF cardinality(h_k1) > h_tope THEN
-        INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+    DECLARE h_k1 uuid[]; h_m1 uuid[]; h_tope integer;
+    BEGIN
+      SELECT s.propagacion INTO h_tope FROM migracion.sincronizacion s WHERE s.tabla_origen = 'messages'
+        AND s.tabla_destino = 'mensajes';
+      IF FOUND THEN
+        SELECT array_agg(k._k1), array_agg(k._m1) INTO h_k1, h_m1 FROM (SELECT l.id AS _k1, l.id AS _m1 FROM public.messages l
+          WHERE l.user_id = ANY (v_valores) LIMIT h_tope + 1) k;
+        IF cardinality(h_k1) > h_tope THEN
+          INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
     SELECT 'messages', 'mensajes', k._k1::text, jsonb_build_array(k._m1), 'son demasiadas', NULL
       FROM (SELECT l.id AS _k1, l.id AS _m1 FROM public.messages l WHERE l.user_id = ANY (v_valores)) k;
-      ELSIF h_k1 IS NOT NULL THEN
-        IF v_firme THEN
-          PERFORM 1 FROM public.messages l JOIN unnest(h_k1, h_m1) AS k(_k1, _m1) ON l.id = k._k1 ORDER BY l.id FOR SHARE OF l;
+        ELSIF h_k1 IS NOT NULL THEN
+          IF v_firme THEN
+            PERFORM 1 FROM public.messages l JOIN unnest(h_k1, h_m1) AS k(_k1, _m1) ON l.id = k._k1 ORDER BY l.id FOR SHARE OF l;
+          END IF;
+          PERFORM migracion.ida_messages_mensajes(ARRAY[k._k1], ARRAY[k._m1], false, true) FROM unnest(h_k1, h_m1) AS k(_k1, _m1);
         END IF;
-        PERFORM migracion.ida_messages_mensajes(ARRAY[k._k1], ARRAY[k._m1], false, true) FROM unnest(h_k1, h_m1) AS k(_k1, _m1);
       END IF;
+    END;
+  EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
+    -- lo que retiene otro, o falta de recursos, es de quien escribe; también lo que decide SERIALIZABLE (lleva detalle)
+    IF left(v_estado, 2) IN ('53', '55', '57')
+      OR left(v_estado, 2) = '40' AND (v_firme OR v_estado <> '40001' OR v_detalle <> '') THEN
+      RAISE;
     END IF;
+    INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+    SELECT 'messages', 'mensajes', k._k1::text, jsonb_build_array(k._m1), v_mensaje, v_estado
+      FROM (SELECT l.id AS _k1, l.id AS _m1 FROM public.messages l WHERE l.user_id = ANY (v_valores)) k;
   END;
   RETURN NULL;
 END $funcion$;
@@ -456,8 +469,15 @@ AS $funcion$
 BEGIN
   IF TG_OP = 'TRUNCATE' THEN
     -- lo que legacy no dejaba pasar se queda
-    DELETE FROM public.messages l USING migracion.v_messages_mensajes f
-    WHERE l.id = f._k1 AND (CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END OR f._fusion IS NOT NULL);
+    BEGIN
+      DELETE FROM public.messages l USING migracion.v_messages_mensajes f
+      WHERE l.id = f._k1 AND (CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
+        OR f._fusion IS NOT NULL);
+    EXCEPTION WHEN integrity_constraint_violation OR raise_exception OR data_exception THEN
+      INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
+      VALUES ('mensajes', '*', '{}', SQLSTATE, 'messages no se vacía: ' || SQLERRM, 'sincronizacion')
+      ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta' DO UPDATE SET motivo = excluded.motivo;
+    END;
     RETURN NULL;
   END IF;
   PERFORM migracion.volver_mensajes(TG_OP, CASE WHEN TG_OP <> 'INSERT' THEN OLD END, CASE WHEN TG_OP <> 'DELETE' THEN NEW END);

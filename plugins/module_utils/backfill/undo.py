@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..core.bookkeeping import BOOKKEEPING
+from ..core.bookkeeping import BOOKKEEPING, FLAG
 from ..core.errors import NOTHING_CHANGED, MigrationError
 from ..core.mapping.types import TableMapping
 from ..core.proof.comparison import OwnColumn, stale_entries_sql, unexplained_sql
@@ -64,6 +64,7 @@ def take_rows_back(
     MigrationError, code unsafe, where others' rows hang on them.
     """
     plan = _locked_plan(conn, mapping, routes, all_routes, together)
+    fetch_one(conn, f"SELECT set_config({literal(FLAG)}, 'copia', true)")  # what leaves here stays in the legacy tables
     outcome: dict[str, int] = {}
     for target, leaving in plan.counted(conn):
         kept = _unexplained(conn, [r for r in all_routes if r.pair.target == target], plan.staying[target])

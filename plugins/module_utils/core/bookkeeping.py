@@ -228,5 +228,8 @@ BOOKKEEPING = "migracion"
 
 
 TOUCH = f"{BOOKKEEPING}.tocar_actualizado"
+# The setting under which the runbook writes: it names the Spanish table that the sync writes and at which trigger depth, or says
+# copia; a service's own write has none.
+FLAG = "migracion.sync"
 # What the names of the sync's triggers look like, on whichever table they are.
 SYNC_TRIGGERS = "^(sinc|sigue|vuelta)_"

@@ -91,3 +91,38 @@ def test_installing_it_again_completes_what_somebody_took_away(synced: Synced) -
     synced.jobs.synchronise()
     synced.write("UPDATE customers SET city = 'Cuenca'", "INSERT INTO messages (content) VALUES ('vuelve')")
     synced.settled()
+
+
+def test_the_way_back_of_one_night_takes_no_legacy_row_along(begin: Begin, tmp_path: Path) -> None:
+    """The other night's sync of the same Spanish table stands meanwhile."""
+    database, _ = begin(up_to="fase1", rows=100)
+    operator = Operator(database.url, tmp_path / "respaldos")
+    operator.goes("ansible-playbook fase2.yml -i demo")
+    before = database.query("SELECT id FROM users ORDER BY id")
+    merged = database.value("SELECT count(*) FROM clientes k WHERE NOT EXISTS (SELECT FROM customers c WHERE c.id = k.id)")
+    assert merged > 0
+    operator.goes("ansible-playbook fase2.yml -i demo --tags rollback -e subfase=2.2")
+    assert database.query("SELECT id FROM users ORDER BY id") == before
+    assert database.value("SELECT count(*) FROM clientes k WHERE NOT EXISTS (SELECT FROM customers c WHERE c.id = k.id)") == 0
+    database.query("UPDATE customers SET city = 'Loja'")
+    assert database.value("SELECT count(*) FROM clientes WHERE ciudad IS DISTINCT FROM 'Loja'") == 0
+
+
+def test_a_spanish_table_that_is_gone_keeps_no_service_from_writing(synced: Synced) -> None:
+    synced.write("ALTER TABLE tareas_programadas RENAME TO otras")
+    synced.write(
+        "UPDATE task_queue SET priority = 1 WHERE status = 'pending'", "DELETE FROM task_queue WHERE status = 'completed'"
+    )
+    assert synced.value("SELECT count(*) FROM migracion.pendiente WHERE tabla_origen = 'task_queue' AND sqlstate = '42P01'") > 1
+    synced.write("ALTER TABLE otras RENAME TO tareas_programadas")
+    synced.jobs.drain()
+    synced.settled()
+
+
+def test_a_spanish_table_that_is_emptied_empties_what_it_came_from(synced: Synced) -> None:
+    synced.write("TRUNCATE sesiones")
+    refused = synced.database.query(
+        "SELECT clave FROM migracion.cuarentena WHERE tabla_origen = 'sessions' AND estado = 'abierta'"
+    )
+    assert synced.database.query("SELECT id::text FROM sessions ORDER BY 1") == sorted(refused)
+    synced.settled()

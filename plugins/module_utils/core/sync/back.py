@@ -14,8 +14,7 @@ from ..rows.refusals import accepted
 from ..rows.routes import CarriedColumn, Route, spanish_clave
 from ..sqltext import all_of, commented, derived_name, dollar_quoted, ident, idents, literal, qname
 from .followers import children_of
-from .forward import PASSED_ON
-from .images import DRAINING, MODES, RUN, current_flag, flagged, legacy_row, set_flag
+from .images import DRAINING, MODES, PASSED_ON, RUN, current_flag, flagged, legacy_row, set_flag
 from .inverse import assignments, goes_back, kept_beside, must_be_found, not_found
 
 GIVE_WAY_TRIES, GIVE_WAY_SECONDS = 40, 0.005  # how often, and after how long each time, a legacy row that is held is asked for

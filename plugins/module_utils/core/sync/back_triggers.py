@@ -10,7 +10,7 @@ from ..rows.refusals import accepted
 from ..rows.routes import Route
 from ..sqltext import derived_name, ident, literal, qname
 from .back import back_name
-from .images import current_flag, legacy_row
+from .images import RUN, current_flag, legacy_row
 from .triggers import Trigger, trigger_function
 
 COPYING = "copia"  # the flag of copy, repair and rollback, at every depth
@@ -40,10 +40,18 @@ END """
 
 
 def _emptied(route: Route) -> str:
+    """Return the step that empties one legacy table as far as the view takes its rows; where it cannot, an entry says so."""
     passing = f"{accepted('f')} OR f._fusion IS NOT NULL"
-    return (
-        f"    DELETE FROM {route.source_table} l USING {route.view} f\n    WHERE {legacy_row(route, 'l', 'f')} AND ({passing});\n"
-    )
+    entry = f"{literal(route.pair.target)}, '*', '{{}}', SQLSTATE, {literal(f'{route.pair.source} no se vacía: ')} || SQLERRM"
+    return f"""    BEGIN
+      DELETE FROM {route.source_table} l USING {route.view} f
+      WHERE {legacy_row(route, "l", "f")} AND ({passing});
+    EXCEPTION WHEN integrity_constraint_violation OR raise_exception OR data_exception THEN
+      INSERT INTO {BOOKKEEPING}.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
+      VALUES ({entry}, {RUN})
+      ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta' DO UPDATE SET motivo = excluded.motivo;
+    END;
+"""
 
 
 def back_triggers(route: Route, tables: Sequence[SpanishTable]) -> Iterator[Trigger]:

@@ -79,7 +79,7 @@ def rival_locks(route: Route) -> list[str]:
 def partners_step(partners: Sequence[Route]) -> str:
     """Return the step that carries the partners: who is merged gives up its value, who reappears comes after."""
     return "".join(
-        f"  IF v_s{n}_k1 IS NOT NULL THEN\n"
+        f"  IF v_s{n}_k1 IS NOT NULL AND EXISTS (SELECT FROM {MODES} s WHERE {pair_is(other, 's')}) THEN\n"
         f"    PERFORM {other.function('ida')}({passed_keys(other, f'v_s{n}')}, true, false);\n  END IF;\n"
         for n, other in enumerate(partners, 1)
     )

@@ -37,9 +37,6 @@ from .images import (
     twin_text,
 )
 
-# SQLSTATE classes that no row of ours causes, or that somebody else's lock does: they are the service's to see.
-PASSED_ON = ("53", "55", "57")
-
 
 def forward_function(route: Route, all_routes: Sequence[Route]) -> str:
     """Return the statement that makes the pair's function ida."""
@@ -67,7 +64,7 @@ def _body(route: Route, same: Sequence[Route], all_routes: Sequence[Route]) -> s
   v_modo text; v_tope integer; v_antes text := {current_flag()};
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
   v_hecho boolean := false; v_nace boolean := false; v_cambia boolean := p_entera;
-  v_estado text; v_mensaje text; v_detalle text; v_f record; v_t record;{variables}
+  v_f record; v_t record;{variables}
 BEGIN
   SELECT s.modo, s.propagacion INTO v_modo, v_tope FROM {MODES} s WHERE {pair_is(route, "s")};
   IF v_modo IS NULL OR coalesce(cardinality(p_k1), 0) = 0 THEN RETURN; END IF;
@@ -82,18 +79,7 @@ BEGIN
     {left(route, asked(route), "'aislamiento'")}
   END IF;
 {_other_side_waits(route)}  v_cambia := v_cambia OR {_open_entries(route)};
-  BEGIN
-{_alone(route)}{_together(route, same)}  EXCEPTION WHEN OTHERS THEN
-    GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
-    -- lo que retiene otro, o falta de recursos, es de quien escribe; también lo que decide SERIALIZABLE (lleva detalle)
-    IF left(v_estado, 2) IN ({", ".join(map(literal, PASSED_ON))})
-      OR left(v_estado, 2) = '40' AND (v_firme OR v_estado <> '40001' OR v_detalle <> '') THEN
-      RAISE;
-    END IF;
-    {left(route, asked(route), "v_mensaje", "v_estado")}
-    RETURN;
-  END;
-  -- si sigue pasando, o sigue sin pasar, nadie más lo nota
+{_alone(route)}{_together(route, same)}  -- si sigue pasando, o sigue sin pasar, nadie más lo nota
   IF NOT (v_cambia OR v_nace OR NOT v_hecho AND {_open_entries(route)}) THEN RETURN; END IF;
 {found_late}{partners_step(partners)}{children}END """
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import re
 
-from ..bookkeeping import BOOKKEEPING
+from ..bookkeeping import BOOKKEEPING, FLAG
 from ..rows.refusals import conversion_of
 from ..rows.routes import Route, joined_key
 from ..sqltext import ident, literal
 
+# SQLSTATE classes that no row of ours causes, or that somebody else's lock does: they are the service's to see.
+PASSED_ON = ("53", "55", "57")
 MODES = f"{BOOKKEEPING}.sincronizacion"
-FLAG = "migracion.sync"  # the setting that names the Spanish table whose pair is written, and at which trigger depth
 DRAINING = "migracion.drenaje"  # the setting of the drain's own transactions: what waits is carried by them
 RUN = "'sincronizacion'"  # what stands for a run where the sync sets a row aside
 SYNC_HEAD = """-- ningún nombre se toma de otro esquema
@@ -145,3 +146,22 @@ def split_clave(clave: str) -> list[str]:
 def clave_width(clave: str) -> int:
     """Return how many values a key has."""
     return len(re.sub(r"\\.", "", clave).split("|"))
+
+
+def caught(leave: str, margin: str) -> str:
+    """Return the handler of a trigger's work: what it could not do is left by ``leave``, and the service's write stands.
+
+    Passed on is what somebody else's lock or a lack of resources causes, and what SERIALIZABLE decides (it has a detail). Needs
+    the variables v_estado, v_mensaje, v_detalle and v_firme.
+    """
+    lines = (
+        "EXCEPTION WHEN OTHERS THEN",
+        "  GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;",
+        "  -- lo que retiene otro, o falta de recursos, es de quien escribe; también lo que decide SERIALIZABLE (lleva detalle)",
+        f"  IF left(v_estado, 2) IN ({', '.join(map(literal, PASSED_ON))})",
+        "    OR left(v_estado, 2) = '40' AND (v_firme OR v_estado <> '40001' OR v_detalle <> '') THEN",
+        "    RAISE;",
+        "  END IF;",
+        f"  {leave}",
+    )
+    return "".join(f"{margin}{line}\n" for line in lines)

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from ..bookkeeping import BOOKKEEPING
 from ..rows.routes import CarriedColumn, Route
-from ..sqltext import commented, derived_name, dollar_quoted, ident, literal, qname, where_all
+from ..sqltext import all_of, commented, derived_name, dollar_quoted, ident, literal, qname, where_all
 from .followers import followers_step
-from .images import SYNC_HEAD, asked, both_names, current_flag, gathered, image, match_names, pair_is, passed_keys
+from .images import SYNC_HEAD, asked, both_names, caught, current_flag, gathered, image, left, match_names, pair_is, passed_keys
 
 EVENTS = ("INSERT", "UPDATE", "DELETE", "TRUNCATE")
 
@@ -41,6 +41,8 @@ def forward_trigger_function(route: Route) -> str:
     whole = _emptied(route)
     body = f"""DECLARE
   {variables} v_entera boolean := TG_OP <> 'UPDATE';
+  v_firme boolean := current_setting('transaction_isolation') = 'read committed';
+  v_estado text; v_mensaje text; v_detalle text;
 BEGIN
   IF TG_OP = 'TRUNCATE' THEN
 {whole}  ELSIF TG_OP = 'INSERT' THEN
@@ -51,7 +53,9 @@ BEGIN
     {_rows(route, [_old(route), _new(route)])}
 {_moved(route)}  END IF;
   IF p_k1 IS NULL THEN RETURN NULL; END IF;
-{_siblings(route)}  PERFORM {route.function("ida")}({passed_keys(route)}, v_entera, false);
+{_siblings(route)}  BEGIN
+    PERFORM {route.function("ida")}({passed_keys(route)}, v_entera, false);
+{caught(left(route, asked(route), "v_mensaje", "v_estado"), "  ")}  END;
   RETURN NULL;
 END """
     return trigger_function(route.function("sinc"), caption, body)
@@ -170,13 +174,16 @@ def lookup_functions(route: Route) -> Iterator[str]:
             named, kind = f"l.{ident(lookup.by)}", next(c.type for c in route.legacy.columns if c.name == lookup.by)
         column = ident(lookup.column)
         condition = f"{named} = ANY (v_valores)"
+        every = f"(SELECT {image(route, 'l')} FROM {route.source_table} l WHERE {all_of(condition, route.where('l'))}) k"
         body = f"""DECLARE
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
-  v_valores {kind}[];
+  v_valores {kind}[]; v_estado text; v_mensaje text; v_detalle text;
 BEGIN
   IF TG_OP <> 'DELETE' THEN v_valores := v_valores || NEW.{column}::{kind}; END IF;
   IF TG_OP <> 'INSERT' THEN v_valores := v_valores || OLD.{column}::{kind}; END IF;
-{followers_step(route, condition, "h", "  ", derived=True)}  RETURN NULL;
+  BEGIN
+{followers_step(route, condition, "h", "    ", derived=True)}{caught(left(route, every, "v_mensaje", "v_estado"), "  ")}  END;
+  RETURN NULL;
 END """
         caption = (
             f"Lleva de nuevo las filas de {ident(route.pair.source)} que leen {ident(carried.target.name)} en una fila que"
