@@ -133,11 +133,12 @@ BEGIN
         AND (EXISTS (SELECT 1 FROM migracion.v_users_proveedores f WHERE f.id = tp.id
         AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END)
         OR (EXISTS (SELECT 1 FROM migracion.v_users_proveedores f WHERE f.id = tp.id AND f._rechazo IS NOT NULL
-        AND f._rechazo[1] <> 'P0001'))))) AND (t.profesion_id IS NULL
+        AND f._rechazo[1] <> 'P0001'))) OFFSET 0)) AND (t.profesion_id IS NULL
         OR EXISTS (SELECT 1 FROM public.profesiones tp WHERE tp.id = t.profesion_id
         AND (EXISTS (SELECT 1 FROM migracion.v_professions_profesiones f WHERE f.id = tp.id
         AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END)
-        OR (EXISTS (SELECT 1 FROM migracion.v_professions_profesiones f WHERE f.id = tp.id AND f._rechazo IS NOT NULL))))))
+        OR (EXISTS (SELECT 1 FROM migracion.v_professions_profesiones f WHERE f.id = tp.id
+        AND f._rechazo IS NOT NULL))) OFFSET 0)))
       HAVING count(*) > 0;
       UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
       FROM unnest(p_k1, p_k2, p_m1, p_m2) AS k(_k1, _k2, _m1, _m2) WHERE c.tabla_origen = 'provider_professions'

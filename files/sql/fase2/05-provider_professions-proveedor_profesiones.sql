@@ -346,12 +346,12 @@ BEGIN
       AND (EXISTS (SELECT 1 FROM migracion.v_users_proveedores f WHERE f.id = tp.id
       AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END)
       OR (EXISTS (SELECT 1 FROM migracion.v_users_proveedores f WHERE f.id = tp.id AND f._rechazo IS NOT NULL
-      AND f._rechazo[1] <> 'P0001'))))) AND (t.profesion_id IS NULL
+      AND f._rechazo[1] <> 'P0001'))) OFFSET 0)) AND (t.profesion_id IS NULL
       OR EXISTS (SELECT 1 FROM public.profesiones tp WHERE tp.id = t.profesion_id
       AND (EXISTS (SELECT 1 FROM migracion.v_professions_profesiones f WHERE f.id = tp.id
       AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END)
-      OR (EXISTS (SELECT 1 FROM migracion.v_professions_profesiones f WHERE f.id = tp.id AND f._rechazo IS NOT NULL))))))),
-      p_run) a;
+      OR (EXISTS (SELECT 1 FROM migracion.v_professions_profesiones f WHERE f.id = tp.id
+      AND f._rechazo IS NOT NULL))) OFFSET 0)))), p_run) a;
 END $funcion$;
 
 REVOKE ALL ON FUNCTION migracion.quitar_proveedor_profesiones(uuid[], integer[], text) FROM PUBLIC;

@@ -122,7 +122,7 @@ BEGIN
         WHERE tp.id = t.proveedor_id AND (EXISTS (SELECT 1 FROM migracion.v_users_proveedores f WHERE f.id = tp.id
         AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END)
         OR (EXISTS (SELECT 1 FROM migracion.v_users_proveedores f WHERE f.id = tp.id AND f._rechazo IS NOT NULL
-        AND f._rechazo[1] <> 'P0001'))))))
+        AND f._rechazo[1] <> 'P0001'))) OFFSET 0)))
       HAVING count(*) > 0;
       UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
       FROM unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE c.tabla_origen = 'provider_services' AND c.estado <> 'resuelta'

@@ -332,7 +332,7 @@ BEGIN
       AND (EXISTS (SELECT 1 FROM migracion.v_users_proveedores f WHERE f.id = tp.id
       AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END)
       OR (EXISTS (SELECT 1 FROM migracion.v_users_proveedores f WHERE f.id = tp.id AND f._rechazo IS NOT NULL
-      AND f._rechazo[1] <> 'P0001'))))))), p_run) a;
+      AND f._rechazo[1] <> 'P0001'))) OFFSET 0)))), p_run) a;
 END $funcion$;
 
 REVOKE ALL ON FUNCTION migracion.quitar_servicios_proveedor(uuid[], text) FROM PUBLIC;

@@ -63,11 +63,14 @@ def kept_by(routes: Sequence[Route], alias: str) -> str:
 
 
 def parents_stay(route: Route, alias: str) -> str:
-    """Return the condition, behind AND, that the twins that the Spanish row ``alias`` points at are due to a legacy row."""
+    """Return the condition, behind AND, that the twins that the Spanish row ``alias`` points at are due to a legacy row.
+
+    Behind OFFSET 0, as below, it is asked by key of the few rows that need it, and not of all at once to be looked up.
+    """
     parent = f"{alias}p"
     return "".join(
         f" AND ({alias}.{ident(key.column)} IS NULL OR EXISTS (SELECT 1 FROM {found[0].target_table} {parent}"
-        f" WHERE {parent}.{ident(key.references)} = {alias}.{ident(key.column)} AND ({explained_by(found, parent)})))"
+        f" WHERE {parent}.{ident(key.references)} = {alias}.{ident(key.column)} AND ({explained_by(found, parent)}) OFFSET 0))"
         for key, found in route.parents
         if found
     )
@@ -83,7 +86,7 @@ def retained_beside(route: Route, fill: Sequence[Route], alias: str) -> str:
     for other in (r for r in fill if r != route):
         theirs = f"{accepted('g')} OR {keeps_twin(other, 'g')}" if other in route.earlier else accepted("g")
         match = " AND ".join(f"g.{ident(m)} = t.{ident(m)}" for m in route.pair.match)
-        taken.append(f" AND NOT EXISTS (SELECT 1 FROM {other.view} g WHERE {match} AND ({theirs}))")
+        taken.append(f" AND NOT EXISTS (SELECT 1 FROM {other.view} g WHERE {match} AND ({theirs}) OFFSET 0)")
     return f"{keeps_twin(route, alias)}{''.join(taken)}{parents_stay(route, 't')}"
 
 
