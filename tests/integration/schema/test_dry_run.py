@@ -139,4 +139,4 @@ def test_the_signed_text_of_a_view_closes_it_by_itself(begin: Begin) -> None:
             db.run_sql(context.conn, text)
         for route in context.all_routes:
             assert not database.value("SELECT has_table_privilege('public', %s, 'SELECT')", (route.view,))
-    assert len(texts) == 10
+    assert len(texts) == 20  # of each pair its own and its sync
