@@ -29,6 +29,8 @@ from ..schema.shape import other_lines, refuse_shape
 from ..schema.tables import announce_schema, make_tables, missing_tables, names_taken
 from ..schema.undo import drop_tables, made_by_us, require_droppable
 from ..server import db
+from ..sync.modes import modes_here
+from ..sync.switching import take_away_legacy, take_away_rest
 
 
 def present(params: dict[str, Any], check: bool) -> dict[str, Any]:
@@ -175,9 +177,15 @@ def absent(params: dict[str, Any], check: bool) -> dict[str, Any]:
             require_droppable(conn, context.mapping.schema, ours, _last_phase(context))
             return {"lines": [f"Se borraría la tabla vacía {name}" for name in ours], "changed": True}
         context.begin()
+        installed = modes_here(conn)  # of a copy that ended before its first row
+        synced = [r for r in context.all_routes if (r.pair.source, r.pair.target) in installed] if installed else []
+        if synced:
+            require_droppable(conn, context.mapping.schema, ours, _last_phase(context))
+            take_away_legacy(context, synced)
 
         def act(connection: Any) -> None:
             lease.fence(connection, context.run_id)
+            take_away_rest(context, synced)
             uninstall_routes(connection)
             drop_tables(connection, context.mapping.schema, ours, _last_phase(context))
             close_sequences(connection, context.run_id, context.phase)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
 DEPENDENTS = "2BP01"  # dependent objects still exist
-# What was built on tables or their row types; our own views go before the tables do.
+# What was built on tables or their row types; our own views and functions go before the tables do.
 BUILT_ON = """
 WITH tablas AS (
   SELECT c.oid, c.reltype FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -28,9 +28,10 @@ FROM pg_depend d
 LEFT JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
 LEFT JOIN pg_class v ON v.oid = r.ev_class
 LEFT JOIN pg_constraint k ON d.classid = 'pg_constraint'::regclass AND k.oid = d.objid
+LEFT JOIN pg_proc f ON d.classid = 'pg_proc'::regclass AND f.oid = d.objid
 WHERE d.deptype = 'n' AND (d.refclassid = 'pg_class'::regclass AND d.refobjid IN (SELECT oid FROM tablas)
     OR d.refclassid = 'pg_type'::regclass AND d.refobjid IN (SELECT reltype FROM tablas))
-  AND v.relnamespace IS DISTINCT FROM (SELECT oid FROM pg_namespace WHERE nspname = 'migracion')
+  AND coalesce(v.relnamespace, f.pronamespace) IS DISTINCT FROM (SELECT oid FROM pg_namespace WHERE nspname = 'migracion')
   AND coalesce(k.contype, '') <> 'f' AND NOT EXISTS (  -- what is the tables' own goes with them
     SELECT FROM pg_depend o WHERE o.classid = d.classid AND o.objid = d.objid AND o.deptype IN ('a', 'i')
       AND o.refclassid = 'pg_class'::regclass AND o.refobjid IN (SELECT oid FROM tablas))

@@ -23,9 +23,11 @@ from plugins.module_utils.core.bookkeeping import TOUCH
 from plugins.module_utils.core.catalogue import catalogue_from_json
 from plugins.module_utils.core.mapping.file import load_mapping
 from plugins.module_utils.core.rows.routes import Route, routes_of
+from plugins.module_utils.core.sqltext import ident
 from plugins.module_utils.ledger import bookkeeping
 from plugins.module_utils.schema.routines import install_helpers, install_routes
 from plugins.module_utils.server import db
+from plugins.module_utils.sync.switching import install, pair_of
 from tests.support.databases import Begin, Database
 from tests.support.dump import schema
 from tests.support.jobs import TINKUBOT
@@ -35,7 +37,8 @@ from tools.postgres_server import run_tool
 
 SIGNED = Path(__file__).parents[3] / "files/sql"
 FILES = {str(path.relative_to(SIGNED)): path.read_text(encoding="utf-8") for path in sorted(SIGNED.glob("fase?/*.sql"))}
-PAIRS = [name for name in FILES if name > "fase2"]
+SYNC = [name for name in FILES if name.endswith(".sincronizacion.sql")]
+PAIRS = [name for name in FILES if name > "fase2" and name not in SYNC]
 TABLES = [name for name in FILES if name.startswith("fase1/")]
 # Each lock of rows that another session does not get, weakest first: what the first of them that is refused conflicts with.
 STRENGTHS = {"UPDATE": "KEY SHARE", "NO KEY UPDATE": "SHARE", "SHARE": "UPDATE"}
@@ -162,6 +165,17 @@ def test_making_a_pairs_view_and_functions_only_reads_tables(begin: Begin) -> No
             connection.commit()
 
 
+def test_making_the_sync_locks_as_its_head_says(begin: Begin) -> None:
+    database, _ = begin(up_to="fase1")
+    with closing(psycopg2.connect(database.url)) as connection, connection.cursor() as cursor:
+        for name in SYNC:
+            cursor.execute(FILES[name])
+            modes = {m for modes in locked(database, connection.info.backend_pid).values() for m in modes}
+            assert modes == {"ShareRowExclusiveLock"} or modes == {"ShareRowExclusiveLock", "AccessShareLock"}
+            assert "SHARE ROW EXCLUSIVE" in head(FILES[name])["Bloqueo"]
+            connection.commit()
+
+
 def test_making_a_table_locks_no_other_one_but_those_of_its_head(begin: Begin) -> None:
     database, _ = begin(up_to="fase0")
     with closing(psycopg2.connect(database.url)) as connection, connection.cursor() as cursor:
@@ -236,9 +250,9 @@ def stranger(new_database: Callable[..., Database]) -> Iterator[Stranger]:
     with closing(psycopg2.connect(database.superuser_url)) as connection, connection.cursor() as cursor:
         cursor.execute("DROP ROLE IF EXISTS lectora; CREATE ROLE lectora BYPASSRLS; REVOKE ALL ON SCHEMA public FROM PUBLIC")
         cursor.execute(f"GRANT CREATE ON DATABASE {database.name} TO lectora; GRANT USAGE ON SCHEMA public TO lectora")
-        for name, text in FILES.items():
+        for name in (n for n in FILES if n not in SYNC):
             cursor.execute(f"SET ROLE {'DEFAULT' if name in TABLES else 'lectora'}".replace("SET ROLE DEFAULT", "RESET ROLE"))
-            cursor.execute(text)
+            cursor.execute(FILES[name])
         cursor.execute("RESET ROLE")
         yield Stranger(cursor)
         connection.rollback()
@@ -321,8 +335,12 @@ def test_the_files_make_what_the_runbook_makes(begin: Begin, new_database: Calla
             install_helpers(context.conn)
             install_routes(context.conn, context.all_routes)
             bookkeeping.seal(context.conn)
-            for stamped in (*(f"VIEW {route.view}" for route in context.all_routes), f"FUNCTION {TOUCH}()"):
-                db.run_sql(context.conn, f"COMMENT ON {stamped} IS NULL")  # the fingerprints
+        install(context, context.all_routes)
+        synced = [pair_of(context, route) for route in context.all_routes]
+        stamps = [f"TRIGGER {ident(t.name)} ON {t.table}" for pair in synced for t in pair.triggers]
+        stamps += [f"FUNCTION {route.function('sinc')}()" for route in context.all_routes]
+        for stamped in (*stamps, *(f"VIEW {route.view}" for route in context.all_routes), f"FUNCTION {TOUCH}()"):
+            db.run_sql(context.conn, f"COMMENT ON {stamped} IS NULL")  # the fingerprints
     by_hand = new_database()
     psql(by_hand, *readable(server.home / "aprobados", texts))
     assert differences(schema(made[0], without=()), schema(by_hand, without=())) == []

@@ -79,8 +79,8 @@ def _presence(route: Route, carried: CarriedColumn, row: str) -> str:
 
 
 def _looked_up(route: Route, carried: CarriedColumn, value: str) -> dict[str, str]:
-    by = next(c for c in route.legacy.columns if c.name == carried.lookup.by)
-    return {by.name: f"{_found(route, carried, value)}::{by.type}"}
+    kind = next((c.type for c in route.legacy.columns if c.name == carried.lookup.by), "text")
+    return {carried.lookup.by: f"{_found(route, carried, value)}::{kind}"}
 
 
 def _found(route: Route, carried: CarriedColumn, value: str) -> str:

@@ -171,7 +171,7 @@ def lookup_functions(route: Route) -> Iterator[str]:
                 continue
             named, kind = f"l.{ident(by.source.name)}", by.source.type
         else:
-            named, kind = f"l.{ident(lookup.by)}", next(c.type for c in route.legacy.columns if c.name == lookup.by)
+            named, kind = f"l.{ident(lookup.by)}", next((c.type for c in route.legacy.columns if c.name == lookup.by), "text")
         column = ident(lookup.column)
         condition = f"{named} = ANY (v_valores)"
         every = f"(SELECT {image(route, 'l')} FROM {route.source_table} l WHERE {all_of(condition, route.where('l'))}) k"
