@@ -161,7 +161,8 @@ def test_a_mapping_with_fewer_tables_leaves_no_text_of_those_that_are_gone(begin
     fewer = tmp_path / "tinkubot.yml"
     fewer.write_text(yaml.safe_dump(document, allow_unicode=True, sort_keys=False), encoding="utf-8")
     Jobs(database.url, tmp_path, fewer).approve()
-    gone = {"fase1/09-tareas_programadas.sql", "fase3/10-task_queue-tareas_programadas.sql"}
+    pair = "fase3/10-task_queue-tareas_programadas"
+    gone = {"fase1/09-tareas_programadas.sql", f"{pair}.sql", f"{pair}.sincronizacion.sql"}
     assert gone <= before
     assert {name for (name,) in database.query(names)} == before - gone
 
