@@ -9,7 +9,7 @@ from ..mapping.types import ForeignKey
 from ..rows.routes import Route, equals
 from ..rows.values import TEXT_TYPES
 from ..sqltext import all_of, ident, idents, literal, where_all
-from .images import MODES, asked, gathered, image, left, legacy_row, match_names, pair_is, passed_keys, twin_text
+from .images import MODES, asked, both_columns, gathered, image, left, legacy_row, match_names, pair_is, passed_keys, twin_text
 
 
 def partners_of(route: Route, same: Sequence[Route]) -> list[Route]:
@@ -113,7 +113,7 @@ def followers_step(child: Route, condition: str, prefix: str, margin: str, deriv
     Its variables stand in a block of its own; v_firme is the caller's. ``derived``: only what is looked up is written.
     """
     chosen = f"{child.source_table} l WHERE {all_of(condition, child.where('l'))}"
-    keyed = ", ".join(f"{prefix}{n} {t}[]" for n, t in _both(child))
+    keyed = ", ".join(f"{prefix}{n} {t}[]" for n, t in both_columns(child))
     every = f"(SELECT {image(child, 'l')} FROM {chosen}) k"
     lines = [
         f"DECLARE {keyed.replace(', ', '; ')}; {prefix}_tope integer;",
@@ -141,10 +141,5 @@ def _each(child: Route, prefix: str, derived: bool) -> str:
     function = child.function("ida")
     if not derived:
         return f"      PERFORM {function}({passed_keys(child, prefix)}, true, false);"
-    one = ", ".join(f"ARRAY[k.{n}]" for n, _ in _both(child))
+    one = ", ".join(f"ARRAY[k.{n}]" for n, _ in both_columns(child))
     return f"      PERFORM {function}({one}, false, true) FROM {asked(child, prefix)};"
-
-
-def _both(route: Route) -> list[tuple[str, str]]:
-    keys = list(zip(route.key_names, (c.type for c in route.key), strict=True))
-    return keys + list(zip(match_names(route), (c.type for c in route.match), strict=True))

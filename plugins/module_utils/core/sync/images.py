@@ -41,6 +41,11 @@ def both_types(route: Route) -> tuple[str, ...]:
     return (*(c.type for c in route.key), *(c.type for c in route.match))
 
 
+def both_columns(route: Route) -> list[tuple[str, str]]:
+    """Return names and types of both keys' columns."""
+    return list(zip(both_names(route), both_types(route), strict=True))
+
+
 def arguments(route: Route) -> str:
     """Return the array parameters of a function that takes keys."""
     return ", ".join(f"p{n} {t}[]" for n, t in zip(both_names(route), both_types(route), strict=True))

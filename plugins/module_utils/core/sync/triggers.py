@@ -14,7 +14,20 @@ from ..bookkeeping import BOOKKEEPING
 from ..rows.routes import CarriedColumn, Route
 from ..sqltext import all_of, commented, derived_name, dollar_quoted, ident, literal, qname, where_all
 from .followers import followers_step
-from .images import SYNC_HEAD, asked, both_names, caught, current_flag, gathered, image, left, match_names, pair_is, passed_keys
+from .images import (
+    SYNC_HEAD,
+    asked,
+    both_columns,
+    both_names,
+    caught,
+    current_flag,
+    gathered,
+    image,
+    left,
+    match_names,
+    pair_is,
+    passed_keys,
+)
 
 EVENTS = ("INSERT", "UPDATE", "DELETE", "TRUNCATE")
 
@@ -37,7 +50,7 @@ def forward_trigger_function(route: Route) -> str:
     """Return the statement that makes the function which the triggers of the legacy table call."""
     source = ident(route.pair.source)
     caption = f"Nombra las filas de {source} que una sentencia tocó y llama a ida. La llaman los disparadores de {source}."
-    variables = " ".join(f"p{n} {t}[];" for n, t in _both(route))
+    variables = " ".join(f"p{n} {t}[];" for n, t in both_columns(route))
     whole = _emptied(route)
     body = f"""DECLARE
   {variables} v_entera boolean := TG_OP <> 'UPDATE';
@@ -65,11 +78,6 @@ def trigger_function(name: str, caption: str, body: str) -> str:
     """Return the statement that makes a function for triggers: it does what it does as its owner, whoever writes."""
     head = f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger\nLANGUAGE plpgsql SECURITY DEFINER\n{SYNC_HEAD}AS "
     return commented(caption) + head + dollar_quoted(f"\n#variable_conflict use_variable\n{body}", "funcion")
-
-
-def _both(route: Route) -> list[tuple[str, str]]:
-    keys = list(zip(route.key_names, (c.type for c in route.key), strict=True))
-    return keys + list(zip(match_names(route), (c.type for c in route.match), strict=True))
 
 
 def by_row(route: Route) -> bool:
