@@ -258,7 +258,7 @@ AS $funcion$
 #variable_conflict use_variable
 DECLARE
   v_modos text[]; v_antes text := coalesce(current_setting('migracion.sync', true),
-    ''); v_clave text; v_hay boolean := false; v_vez integer := 0; v_casa integer := 0;
+    ''); v_clave text; v_hay boolean := false; v_casa integer := 0;
   v_estado text; v_mensaje text; v_detalle text; v_poner jsonb := '{}'; v_f record; v_g record; s public.sesiones;
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
 BEGIN

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..core.bookkeeping import BOOKKEEPING
-from ..core.rows.routes import Route, spanish_clave
+from ..core.rows.routes import Route, clave_sql, spanish_clave
 from ..core.sqltext import idents, literal
 from ..core.sync.back import back_name
 from ..core.sync.images import DRAINING, both_types, split_clave
@@ -105,11 +105,10 @@ def _back(conn: Connection, route: Route, routes: Sequence[Route], clave: str, l
 def _keep_overridden(conn: Connection, route: Route, routes: Sequence[Route], clave: str, run_id: str, done: Drained) -> None:
     """Keep the legacy row where both sides wrote it while keys waited: a column that both changed takes the Spanish value."""
     for home in (r for r in routes if r.pair.target == route.pair.target):
-        keys = " || '|' || ".join(f"l.{idents([c.name])}::text" for c in home.key)
         kept = execute(
             conn,
             f"INSERT INTO {BOOKKEEPING}.apartada (run_id, tabla, clave, fila) SELECT %s, %s, %s, to_jsonb(l.*)"
-            f" FROM {home.source_table} l WHERE {keys} = %s AND EXISTS (SELECT FROM {BOOKKEEPING}.pendiente p"
+            f" FROM {home.source_table} l WHERE {clave_sql(home.key, 'l')} = %s AND EXISTS (SELECT FROM {BOOKKEEPING}.pendiente p"
             " WHERE p.tabla_origen = %s AND p.clave = %s AND p.motivo <> 'aislamiento')",
             (run_id, home.pair.source, clave, clave, home.pair.source, clave),
         )

@@ -93,7 +93,7 @@ def install(context: Context, routes: Sequence[Route]) -> list[Trigger]:
     """Install what is missing of the pairs' sync and switch it on; returns the triggers made."""
     made: list[Trigger] = []
     for state in standing_sync(context.conn, routes, context.all_routes, context.mapping.tables):
-        if state.whole and state.mode:
+        if state.whole:
             continue
         sync = pair_of(context, state.route)
         with transaction(context.conn):

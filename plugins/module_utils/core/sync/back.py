@@ -14,7 +14,7 @@ from ..rows.refusals import accepted
 from ..rows.routes import CarriedColumn, Route, spanish_clave
 from ..sqltext import all_of, commented, derived_name, dollar_quoted, ident, idents, literal, qname
 from .followers import children_of
-from .images import DRAINING, MODES, PASSED_ON, RUN, current_flag, flagged, legacy_row, set_flag
+from .images import DRAINING, MODES, RUN, current_flag, flagged, legacy_row, legacy_row_named, pair_is, passed_on, set_flag
 from .inverse import assignments, goes_back, kept_beside, must_be_found, not_found
 
 GIVE_WAY_TRIES, GIVE_WAY_SECONDS = 40, 0.005  # how often, and after how long each time, a legacy row that is held is asked for
@@ -42,11 +42,11 @@ AS """
 
 def _body(routes: Sequence[Route], all_routes: Sequence[Route]) -> str:
     route = routes[0]
-    homes = "".join(_home(r, first=r == route) for r in routes)
+    homes = "".join(_home(r) for r in routes)
     key = spanish_clave(route, "p_vieja"), spanish_clave(route, "p_nueva")
     installed = " OR ".join(f"(m.tabla_origen = {literal(r.pair.source)})" for r in routes)
     return f"""DECLARE
-  v_modos text[]; v_antes text := {current_flag()}; v_clave text; v_hay boolean := false; v_vez integer := 0; v_casa integer := 0;
+  v_modos text[]; v_antes text := {current_flag()}; v_clave text; v_hay boolean := false; v_casa integer := 0;
   v_estado text; v_mensaje text; v_detalle text; v_poner jsonb := '{{}}'; v_f record; v_g record; s {route.target_table};
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
 BEGIN
@@ -75,8 +75,7 @@ BEGIN
     {set_flag("v_antes")}
   EXCEPTION WHEN OTHERS THEN
     GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
-    IF left(v_estado, 2) IN ({", ".join(map(literal, PASSED_ON))})
-      OR left(v_estado, 2) = '40' AND (v_firme OR v_estado <> '40001' OR v_detalle <> '') THEN
+    IF {passed_on("    ")} THEN
       RAISE;
     ELSIF left(v_estado, 2) IN ('22', '23', '54') OR v_estado = 'P0001' THEN
       {_quarantined(route)}
@@ -115,7 +114,7 @@ def _mine(route: Route, row: str, alias: str = "l") -> str:
     return all_of(found, route.where(alias))
 
 
-def _home(route: Route, first: bool) -> str:
+def _home(route: Route) -> str:
     """Return the step that finds and locks the legacy row: asked for again and again while somebody holds it, then waited for.
 
     Who holds it and waits for us will never let go: this side gives way, since legacy code repeats nothing.
@@ -255,11 +254,9 @@ def _deleted(routes: Sequence[Route], all_routes: Sequence[Route]) -> str:
 
 def _merged_rows(route: Route) -> str:
     """Return the statement that deletes the legacy rows which live in this Spanish row without having its key."""
-    clave = " || '|' || ".join(f"l.{ident(c.name)}::text" for c in route.key)
-    mine = f"l.{ident(route.key[0].name)} = m.clave::{route.key[0].type}" if len(route.key) == 1 else f"{clave} = m.clave"
     return (
-        f"DELETE FROM {route.source_table} l USING {BOOKKEEPING}.fusion m WHERE {mine}"
-        f" AND m.tabla_origen = {literal(route.pair.source)} AND m.tabla_destino = {literal(route.pair.target)}"
+        f"DELETE FROM {route.source_table} l USING {BOOKKEEPING}.fusion m"
+        f" WHERE {legacy_row_named(route, 'l', 'm.clave')} AND {pair_is(route, 'm')}"
         f" AND m.clave_destino = v_clave AND NOT ({_mine(route, 'p_vieja')})"
     )
 

@@ -9,7 +9,20 @@ from ..mapping.types import ForeignKey
 from ..rows.routes import Route, equals
 from ..rows.values import TEXT_TYPES
 from ..sqltext import all_of, ident, idents, literal, where_all
-from .images import MODES, asked, both_columns, gathered, image, left, legacy_row, match_names, pair_is, passed_keys, twin_text
+from .images import (
+    MODES,
+    asked,
+    both_columns,
+    gathered,
+    image,
+    left,
+    legacy_row,
+    legacy_row_named,
+    match_names,
+    pair_is,
+    passed_keys,
+    twin_text,
+)
 
 
 def partners_of(route: Route, same: Sequence[Route]) -> list[Route]:
@@ -24,13 +37,11 @@ def partner_keys(route: Route, other: Route, prefix: str) -> str:
         raise LookupError(other.pair.merge_by)
     value, column = f"c.{ident(mine.source.name)}", ident(mine.target.name)
     twins = " AND ".join(f"t.{ident(c.name)} = k.{n}" for c, n in zip(route.match, match_names(route), strict=True))
-    recorded = f"m.tabla_origen = {literal(other.pair.source)} AND m.tabla_destino = {literal(route.pair.target)}"
     same_id = " AND ".join(
         f"l.{ident(c.source.name)} = k.{n}::{c.source.type}"
         for m, n in zip(other.pair.match, match_names(route), strict=True)
         if (c := other.carried_as(m)) is not None
     )
-    clave = " || '|' || ".join(f"l.{ident(c.name)}::text" for c in other.key)
     rows = f"FROM {other.source_table} l JOIN"
     found = [
         f"{rows} {route.source_table} c ON {equals(theirs.source, 'l', value)} JOIN {asked(route)} ON {legacy_row(route, 'c')}",
@@ -38,9 +49,9 @@ def partner_keys(route: Route, other: Route, prefix: str) -> str:
         f"{rows} {asked(route)} ON {same_id}",
     ]
     if text := twin_text(route):
-        key = f"(SELECT m.clave FROM {BOOKKEEPING}.fusion m JOIN {asked(route)} ON m.clave_destino = {text} WHERE {recorded})"
-        by_key = f"l.{ident(other.key[0].name)} = x.clave::{other.key[0].type}" if len(other.key) == 1 else f"{clave} = x.clave"
-        found.append(f"{rows} {key} x ON {by_key}")
+        into = f"JOIN {asked(route)} ON m.clave_destino = {text} WHERE {pair_is(other, 'm')}"
+        key = f"(SELECT m.clave FROM {BOOKKEEPING}.fusion m {into})"
+        found.append(f"{rows} {key} x ON {legacy_row_named(other, 'l', 'x.clave')}")
     union = "\n        UNION ".join(
         f"SELECT {image(other, 'l')} {part}{where_all(other.where('l'), before=' ')}" for part in found
     )

@@ -205,7 +205,6 @@ def _together(route: Route, same: Sequence[Route]) -> str:
     removal = ", ".join(f"coalesce(array_agg(t.{ident(c.name)}), '{{}}')" for c in route.match)
     open_entry = f"c.tabla_origen = {literal(route.pair.source)} AND c.estado <> 'resuelta' AND c.clave = {legacy_text(route)}"
     refused = f"EXISTS (SELECT FROM {BOOKKEEPING}.cuarentena c WHERE {open_entry})"
-    pair = f"m.tabla_origen = {literal(route.pair.source)} AND m.tabla_destino = {literal(route.pair.target)}"
     return f"""    IF NOT v_hecho THEN
       {set_flag(flagged(route))}
       -- lo que la sincronización lleva puede salir con la fila de la que depende; lo demás la retiene
@@ -224,7 +223,7 @@ def _together(route: Route, same: Sequence[Route]) -> str:
       HAVING count(*) > 0;
       UPDATE {BOOKKEEPING}.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
       FROM {asked(route)} WHERE {open_entry} AND {gone};
-      DELETE FROM {BOOKKEEPING}.fusion m USING {asked(route)} WHERE {pair} AND m.clave = {legacy_text(route)}
+      DELETE FROM {BOOKKEEPING}.fusion m USING {asked(route)} WHERE {pair_is(route, "m")} AND m.clave = {legacy_text(route)}
         AND NOT EXISTS (SELECT FROM {route.view} f WHERE {seen_row(route)} AND f._fusion IS NOT NULL);
       -- la vista la deja pasar y no está: falta su padre todavía
       {left(route, _not_arrived(route), "'falta la fila de la que depende'")}

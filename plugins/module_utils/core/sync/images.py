@@ -9,7 +9,7 @@ import re
 
 from ..bookkeeping import BOOKKEEPING, FLAG
 from ..rows.refusals import conversion_of
-from ..rows.routes import Route, joined_key
+from ..rows.routes import Route, clave_sql, joined_key
 from ..sqltext import ident, literal
 
 # SQLSTATE classes that no row of ours causes, or that somebody else's lock does: they are the service's to see.
@@ -113,6 +113,13 @@ def twin_text(route: Route, key: str = "k") -> str | None:
     return joined_key([by_name[name] for name in route.table.primary_key])
 
 
+def legacy_row_named(route: Route, alias: str, clave: str) -> str:
+    """Return the condition that makes ``alias`` the legacy row whose key as one text is ``clave``."""
+    if len(route.key) == 1:
+        return f"{alias}.{ident(route.key[0].name)} = {clave}::{route.key[0].type}"
+    return f"{clave_sql(route.key, alias)} = {clave}"
+
+
 def pair_is(route: Route, alias: str) -> str:
     """Return the condition that makes a bookkeeping row ``alias`` the pair's."""
     return f"{alias}.tabla_origen = {literal(route.pair.source)} AND {alias}.tabla_destino = {literal(route.pair.target)}"
@@ -153,6 +160,12 @@ def clave_width(clave: str) -> int:
     return len(re.sub(r"\\.", "", clave).split("|"))
 
 
+def passed_on(margin: str) -> str:
+    """Return whether an error is the service's to see, on two lines."""
+    mine = f"left(v_estado, 2) IN ({', '.join(map(literal, PASSED_ON))})"
+    return f"{mine}\n{margin}  OR left(v_estado, 2) = '40' AND (v_firme OR v_estado <> '40001' OR v_detalle <> '')"
+
+
 def caught(leave: str, margin: str) -> str:
     """Return the handler of a trigger's work: what it could not do is left by ``leave``, and the service's write stands.
 
@@ -163,8 +176,7 @@ def caught(leave: str, margin: str) -> str:
         "EXCEPTION WHEN OTHERS THEN",
         "  GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;",
         "  -- lo que retiene otro, o falta de recursos, es de quien escribe; también lo que decide SERIALIZABLE (lleva detalle)",
-        f"  IF left(v_estado, 2) IN ({', '.join(map(literal, PASSED_ON))})",
-        "    OR left(v_estado, 2) = '40' AND (v_firme OR v_estado <> '40001' OR v_detalle <> '') THEN",
+        f"  IF {passed_on('  ' + margin)} THEN",
         "    RAISE;",
         "  END IF;",
         f"  {leave}",
