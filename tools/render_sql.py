@@ -35,7 +35,7 @@ def wanted_files() -> dict[Path, str]:
 def stale_files() -> list[Path]:
     """Return the paths whose file is missing, differs from what is wanted, or is rendered no more."""
     wanted = wanted_files()
-    present = set((ROOT / "files/sql").glob("fase*/*.sql"))
+    present = set((ROOT / "files/sql").glob("*/*.sql"))
     differing = {path for path, text in wanted.items() if not path.exists() or path.read_text(encoding="utf-8") != text}
     return sorted(differing | (present - wanted.keys()))
 

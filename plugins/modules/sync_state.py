@@ -26,6 +26,10 @@ options:
     description: For C(switched), on or off, as a truth value in any spelling that the guard knows.
     type: raw
     default: ""
+  prevails:
+    description: For C(switched) where triggers were gone, the side whose rows count, legacy or espanol; empty means legacy.
+    type: str
+    default: ""
   propagation_rows:
     description: Rows that a change of another row takes along in the service's own transaction; more are left for the drain.
     type: int
@@ -78,6 +82,7 @@ def main() -> None:
         **MAPPING_OPTIONS,
         "state": {"type": "str", "choices": list(states), "default": "present"},
         "switch": {"type": "raw", "default": ""},
+        "prevails": {"type": "str", "default": ""},
         "propagation_rows": {"type": "int", "default": 1000},
     }
     run_module(spec, lambda params, check: states[params["state"]](params, check))

@@ -127,9 +127,10 @@ class Jobs:
         """estado --tags drenar."""
         return sync_state.drained(self.params(f"prueba-{next(_numbers)}", "estado"), False)
 
-    def switch(self, value: str) -> dict[str, Any]:
+    def switch(self, value: str, prevails: str = "", check: bool = False) -> dict[str, Any]:
         """estado --tags sincronizacion."""
-        return sync_state.switched(self.params(f"prueba-{next(_numbers)}", "estado", switch=value), False)
+        params = self.params(f"prueba-{next(_numbers)}", "estado", switch=value, prevails=prevails)
+        return sync_state.switched(params, check)
 
     def equalise(self, phase: str = "fase2", **more: Any) -> dict[str, Any]:
         """fase2 or fase3: repair and proof."""

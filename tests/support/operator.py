@@ -157,6 +157,7 @@ class Operator:
             "operation": OPERATIONS.get(given.tags, ""),
             "failure": {},
             "switch": settings.pop("sincronizacion", ""),
+            "prevails": settings.pop("manda", ""),
             "controller": {"host": "portatil", "pid": 1, "operator": "ana", "process": {}, "command": command},
             **settings,
         }

@@ -218,7 +218,7 @@ def test_a_setting_that_nothing_asks_yet_is_told_unless_its_value_leaves_it_out(
 EMPTY = (None, "", [], {}, "   ")
 # What says something by being empty: no text, no list, no limit of time, no permission.
 MAY_BE_EMPTY = {
-    **dict.fromkeys(("database_url", "backup_dir", "services_dir", "services_project", "subfase"), ("", "   ")),
+    **dict.fromkeys(("database_url", "backup_dir", "services_dir", "services_project", "subfase", "manda"), ("", "   ")),
     **dict.fromkeys(("migration_services", "code_repos"), ([],)),
     "waived_quarantine": ([], {}),
     "sincronizacion": ("",),
@@ -250,7 +250,8 @@ def test_no_module_reads_a_setting_with_another_parser_than_the_guard() -> None:
 
 def test_what_lets_one_run_pass_is_what_the_gates_go_by() -> None:
     once = {name for name, known in VARIABLES.items() if known.once}
-    assert once == {"overrides", "sincronizacion", *(gate.setting for gate in GATES if gate.setting)} - {"database_disk_gb"}
+    given = {"overrides", "sincronizacion", "manda"}
+    assert once == {*given, *(gate.setting for gate in GATES if gate.setting)} - {"database_disk_gb"}
 
 
 @pytest.mark.parametrize("text", ["0.00005", "999999999.999999999", "0", "2"])

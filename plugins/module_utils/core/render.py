@@ -16,6 +16,7 @@ from .schema.ddl import drawing_grant, grant_drawing, legacy_sequence, table_sta
 from .schema.policies import left_out
 from .sqltext import commented, ident
 from .sync.installing import pair_sync
+from .sync.modes import SWITCH_OFF
 from .waits import DDL, NEW_TRIGGER, ROWS, SESSION
 from .words import number, size
 
@@ -38,7 +39,43 @@ def render(mapping: TableMapping, catalogue: Catalogue) -> dict[str, str]:
         files[name] = _file(_route_head(route, routes, statements[0]), statements)
         sync = pair_sync(route, routes, mapping.tables)
         files[name.removesuffix(".sql") + ".sincronizacion.sql"] = _file(_sync_head(route), sync.statements)
-    return files
+    return {**files, **_emergency(routes, mapping)}
+
+
+def _emergency(routes: Sequence[Route], mapping: TableMapping) -> dict[str, str]:
+    """Return what a DBA runs with psql alone where the runbook cannot be run: nothing in it reads the mapping any more."""
+    triggers = [t for route in routes for t in pair_sync(route, routes, mapping.tables).triggers]
+    own = {route.target_table for route in routes}
+    triggers.sort(key=lambda t: t.table in own)  # what carries legacy writes first
+    wait = f"-- quien escribe no espera más que esto\n{NEW_TRIGGER.session_sql}"
+    return {
+        "emergencia/apagar.sql": _file(_off_head(), (SWITCH_OFF,)),
+        "emergencia/quitar.sql": _file(_gone_head(), (wait, *(t.drop for t in triggers))),
+    }
+
+
+def _off_head() -> list[str]:
+    return [
+        "Meta: apagar la sincronización. Los servicios siguen; la clave de cada fila que escriban espera en"
+        f" {BOOKKEEPING}.pendiente, y nada se pierde.",
+        f"Necesita: UPDATE sobre {BOOKKEEPING}.sincronizacion. Con psql, también durante una fase, que entonces pausa.",
+        "Bloqueo: ninguno sobre tablas de los servicios.",
+        "Deshacer: estado --tags sincronizacion -e sincronizacion=si la enciende y lleva lo que esperó.",
+        "Repetir: sí.",
+    ]
+
+
+def _gone_head() -> list[str]:
+    return [
+        "Meta: quitar todos los disparadores de la sincronización, solo donde apagar.sql no basta: desde entonces nadie sabe qué"
+        " se escribió, y volver atrás ya no es posible.",
+        "Necesita: ser dueño de las tablas. Con psql, sin ON_ERROR_STOP.",
+        "Bloqueo: ACCESS EXCLUSIVE en cada tabla, un disparador por transacción; cada espera dura"
+        f" {NEW_TRIGGER.timeout_ms} ms como mucho, y el que no se pudo quitar sigue: repita.",
+        "Deshacer: estado --tags sincronizacion -e sincronizacion=si -e manda=legacy los repone, y vale lo que hay en legacy; con"
+        " manda=espanol, lo que hay en español. Con --check dice antes qué haría.",
+        "Repetir: sí, hasta que no dé errores.",
+    ]
 
 
 def _place(route: Route, routes: Sequence[Route]) -> str:

@@ -26,6 +26,11 @@ class Wait:
         """The statement that bounds every lock of the transaction that is open."""
         return f"SET LOCAL {NAME} = {self.timeout_ms}"
 
+    @property
+    def session_sql(self) -> str:
+        """The statement that bounds every lock of a session, for a DBA at psql."""
+        return f"SET {NAME} = {self.timeout_ms}"
+
     def __str__(self) -> str:
         """As the operator reads it."""
         return f"{self.tries} intentos de {self.timeout_ms} ms"

@@ -5,26 +5,32 @@ from __future__ import annotations
 import getpass
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from ..backfill.watch import with_lines
+from ..backfill.watch import Watch, with_lines
 from ..call.approval import require_approved
 from ..call.context import Context, opened
 from ..core.errors import NOTHING_CHANGED, READ_ONLY_STEP, STEP_CHANGED_NOTHING, MigrationError
 from ..core.phase.settings import parse_bool
+from ..core.phase.variables import SIDES
+from ..core.proof.findings import difference_lines
+from ..core.rows.routes import Route
 from ..core.words import number
 from ..ledger import bookkeeping, lease
 from ..ledger.events import left_so_far, record_event
-from ..schema.routines import install_approved
+from ..proof.prevailing import keep_twins, legacy_prevails, prevailing_lines, spanish_prevails
+from ..proof.prove import prove
+from ..proof.repair import Mender
+from ..proof.ties import completed
+from ..schema.routines import install_approved, install_under_lease
 from ..schema.shape import require_shape
 from ..server import db
-from ..sync.modes import modes_here, require_on, switch_off, switch_on
+from ..sync.modes import ON_AGAIN, modes_here, require_on, switch_off, switch_on, wait_for_older
 from ..sync.pending import Drained, drain, waiting_keys
-from ..sync.switching import install, standing_sync, take_away_legacy
+from ..sync.switching import Standing, install, standing_sync, take_away_legacy
 
-ON_AGAIN = "ansible-playbook estado.yml --tags sincronizacion -e sincronizacion=si con el mismo -i"
 OFF_AGAIN = "ansible-playbook estado.yml --tags sincronizacion -e sincronizacion=no con el mismo -i"
 DRAIN_AGAIN = "ansible-playbook estado.yml --tags drenar con el mismo -i"
 
@@ -35,9 +41,8 @@ def install_sync(params: dict[str, Any], check: bool) -> dict[str, Any]:
         context.require_routes()
         require_approved(context)
         if bookkeeping.exists(context.conn):
-            require_on(context.conn, ON_AGAIN)
-        states = standing_sync(context.conn, context.routes, context.all_routes, context.mapping.tables)
-        lacking = [s for s in states if not s.whole]
+            require_on(context.conn)
+        lacking = [s for s in _states(context, context.routes) if not s.whole]
         if not lacking:
             return {"lines": []}
         names = ", ".join(f"{s.route.pair.source} → {s.route.pair.target}" for s in lacking)
@@ -45,10 +50,17 @@ def install_sync(params: dict[str, Any], check: bool) -> dict[str, Any]:
         if check:
             return {"lines": [f"Sincronización: se instalaría en {names}"], "changed": True}
         install_approved(context)
+        if passed_by := completed(context.conn, [s.route for s in lacking if s.gone]):
+            context.begin()
+            keep_twins(context.conn, passed_by, context.all_routes, context.run_id)
         made = install(context, [s.route for s in lacking])
         record_event(context.conn, context.run_id, "sincronizacion", context.phase, {"modo": "si", "disparadores": len(made)})
         line = f"Sincronización: en marcha en {names} ({number(len(made))} disparadores); lo que se escriba va a las dos tablas"
         return {"lines": [line], "changed": True}
+
+
+def _states(context: Context, routes: Sequence[Route]) -> list[Standing]:
+    return standing_sync(context.conn, routes, context.all_routes, context.mapping.tables)
 
 
 def remove_sync(params: dict[str, Any], check: bool) -> dict[str, Any]:
@@ -74,7 +86,7 @@ def drained(params: dict[str, Any], check: bool) -> dict[str, Any]:
     with db.explaining(left=STEP_CHANGED_NOTHING), with_lines([]), opened(params, check) as context:
         if not modes_here(context.conn):
             return {"lines": []}
-        require_on(context.conn, ON_AGAIN, "paused" if context.phase.startswith("fase") else "refused")
+        require_on(context.conn, "paused" if context.phase.startswith("fase") else "refused")
         waiting = waiting_keys(context.conn)
         if not waiting:
             return {"lines": []}
@@ -120,7 +132,7 @@ def switched(params: dict[str, Any], check: bool) -> dict[str, Any]:
     with db.explaining(left=STEP_CHANGED_NOTHING), with_lines([]), opened(params, check) as context:
         if not modes_here(context.conn):
             return {"lines": ["Sincronización: no está instalada; la instala fase2.yml con el mismo -i."]}
-        return _on(context) if wanted else _off(context)
+        return _on(context, str(params["prevails"])) if wanted else _off(context)
 
 
 def _off(context: Context) -> dict[str, Any]:
@@ -134,8 +146,10 @@ def _off(context: Context) -> dict[str, Any]:
     return {"lines": [line], "changed": bool(count)}
 
 
-def _on(context: Context) -> dict[str, Any]:
+def _on(context: Context, prevails: str) -> dict[str, Any]:
     """Take the debt in too: with the lease, so that no phase does it at once."""
+    if gone := [s.route for s in _states(context, completed(context.conn, context.all_routes)) if s.gone]:
+        return _put_back(context, gone, spanish=prevails == SIDES[1])
     waiting = waiting_keys(context.conn)
     if context.check:
         return {"lines": [f"Sincronización: se encendería; esperan {number(waiting)} claves"], "changed": True}
@@ -146,6 +160,43 @@ def _on(context: Context) -> dict[str, Any]:
     record_event(context.conn, context.run_id, "sincronizacion", context.phase, {"modo": "si", "pares": count})
     lines = [f"Sincronización: {said}", *_drained_lines(context, done)]
     return {"lines": lines, "changed": bool(count or done.carried)}
+
+
+def _put_back(context: Context, gone: Sequence[Route], spanish: bool) -> dict[str, Any]:
+    """Install what is gone, wait for those who did not see it, and take one side's word for what differs by then.
+
+    Nothing tells a write of either side from one that never was: without ``spanish`` the legacy tables are right.
+    """
+    conn, every = context.conn, context.all_routes
+    names = ", ".join(f"{r.pair.source} → {r.pair.target}" for r in gone)
+    require_approved(context)
+    installed = [r for r in completed(conn, every) if (r.pair.source, r.pair.target) in modes_here(conn)]
+    if context.check:
+        lines = prevailing_lines(prove(conn, installed, every), spanish, check=True)
+        return {"lines": [f"Sincronización: se repondría en {names}", *lines], "changed": True}
+    with _leased(context):
+        install_under_lease(context)
+        made = install(context, gone)
+        switch_on(conn)
+        wait_for_older(conn)
+        differed = prove(conn, installed, every)
+        lines = [
+            f"Sincronización: repuesta en {names} ({number(len(made))} disparadores)",
+            *prevailing_lines(differed, spanish, check=False),
+        ]
+        if spanish:
+            spanish_prevails(conn, installed, every, context.run_id)
+        else:
+            watch = Watch(context.run_id, context.settings)
+            mending = Mender(watch, context.database_url, context.settings.batch_rows)
+            legacy_prevails(conn, installed, every, mending)
+        lines += _drained_lines(context, drain(conn, every, context.run_id))
+        left = prove(conn, installed, every)
+    detail = {"modo": "repuesta", "pares": len(gone), "manda": SIDES[spanish], "disparadores": len(made)}
+    record_event(conn, context.run_id, "sincronizacion", context.phase, detail)
+    if unequal := difference_lines([a for a in left if not a.clean]):
+        lines += ["Lo que queda distinto:", *unequal]
+    return {"lines": lines, "changed": True}
 
 
 @contextmanager

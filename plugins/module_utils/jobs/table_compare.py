@@ -37,6 +37,7 @@ from ..schema.tables import missing_tables
 from ..schema.virtual import virtual_schema
 from ..server import db
 from ..survey.surroundings import filled_columns
+from ..sync.reporting import gone_phrases
 
 
 def compare(params: dict[str, Any], check: bool) -> dict[str, Any]:
@@ -86,7 +87,7 @@ def _compare(context: Context, repairs: bool, others: list[str]) -> dict[str, An
         lines.append(f"La comparación no se pudo vigilar desde otra sesión, así que no se habría podido parar: {why}")
     asked = partial(_unknown_to_fase0, context)
     unknown = mending.long(conn, asked) if repairs else asked()
-    unsound = unknown + lagging_objects(conn, context.mapping, routes)
+    unsound = unknown + lagging_objects(conn, context.mapping, routes) + _sync_gone(context)
     tables, caught_up = ties.taken_in(context) if repairs else (set[str](), list[str]())
     detail = {**proof_detail(accounts, unsound, caught_up), "segunda_opinion": opinion_detail(opinion.found)}
     if not context.check:
@@ -103,6 +104,10 @@ def _compare(context: Context, repairs: bool, others: list[str]) -> dict[str, An
         lines.append("Prueba: restricciones validadas, índices válidos y secuencias al día; todo lo comparado es igual.")
         return {"lines": lines, "changed": changed, "accounting": detail["tablas"]}
     raise _difference_error(context, accounts, unsound, lines, ["fase0"] if unknown else [])
+
+
+def _sync_gone(context: Context) -> list[str]:
+    return gone_phrases(context.conn, context.routes, context.all_routes, context.mapping.tables)
 
 
 def _mender(context: Context, allow: Callable[[Sequence[Account]], None], opinion: SecondOpinion) -> Mender:

@@ -55,9 +55,11 @@ def _sync_lines(conn: Connection, request: Request) -> list[str]:
     catalogue = live_catalogue(conn, request.mapping)
     if any(catalogue.relation(pair.source) is None for pair in request.mapping.pairs):
         return []
-    drain = request.command.text("estado", "drenar")
+    drain, on = request.command.text("estado", "drenar"), request.command.text("estado", "sincronizacion")
     try:
-        return sync_lines(conn, routes_of(request.mapping, catalogue), request.mapping.tables, drain)
+        return sync_lines(
+            conn, routes_of(request.mapping, catalogue), request.mapping.tables, drain, f"{on} -e sincronizacion=si"
+        )
     except MigrationError as drifted:
         return [f"Sincronización: no se puede comparar con el mapeo: {drifted}"]
 

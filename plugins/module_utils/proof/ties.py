@@ -24,7 +24,7 @@ PROVED_AGAIN = "dependientes"  # of completed pairs that hang on what a run chan
 
 def bases(context: Context) -> list[Route]:
     """The completed pairs of other runs on which this run's rows hang."""
-    return _standing(context.conn, foundations(context.routes, context.all_routes))
+    return completed(context.conn, foundations(context.routes, context.all_routes))
 
 
 def hanging(context: Context, tables: Collection[str], proved: Sequence[Route]) -> list[Route]:
@@ -32,10 +32,11 @@ def hanging(context: Context, tables: Collection[str], proved: Sequence[Route]) 
     expired = expired_proofs(context.conn)
     found = {route.view for route in pairs_hanging_on(tables, context.all_routes)} - {route.view for route in proved}
     asked = [r for r in context.all_routes if r.view in found or (r not in proved and (r.pair.source, r.pair.target) in expired)]
-    return _standing(context.conn, asked)
+    return completed(context.conn, asked)
 
 
-def _standing(conn: Connection, routes: Iterable[Route]) -> list[Route]:
+def completed(conn: Connection, routes: Iterable[Route]) -> list[Route]:
+    """Those of the routes whose part of its phase is done."""
     recorded = runs.recorded_runs(conn)
     return [r for r in routes if r.pair.subphase in standing_parts(recorded, r.pair.phase)]
 

@@ -60,8 +60,13 @@ def _stamp(conn: Connection, statements: Sequence[str]) -> tuple[str]:
 
 
 def install_approved(context: Context) -> None:
-    """Begin the run and install what fase0 approved, in one transaction; note from which mapping it came."""
+    """Begin the run and install what fase0 approved."""
     context.begin()
+    install_under_lease(context)
+
+
+def install_under_lease(context: Context) -> None:
+    """Install what fase0 approved in one transaction, and note from which mapping it came."""
     with transaction(context.conn):
         install_helpers(context.conn)
         install_routes(context.conn, context.all_routes)

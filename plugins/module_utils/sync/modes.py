@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ..core.bookkeeping import BOOKKEEPING
 from ..core.errors import COMMITTED_STAYS, MigrationError
 from ..core.sync.images import MODES
+from ..core.sync.modes import SWITCH_OFF
 from ..core.words import number
 from ..server.db import execute, fetch_all, fetch_one, transaction
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
 OFF, ON = "no", "si"
+ON_AGAIN = "ansible-playbook estado.yml --tags sincronizacion -e sincronizacion=si con el mismo -i"
 OPEN_PATIENCE = 60.0  # seconds that switching on waits for transactions that saw the sync off
 
 
@@ -28,7 +30,7 @@ def modes_here(conn: Connection) -> dict[tuple[str, str], str]:
 def switch_off(conn: Connection) -> int:
     """Switch every pair off that is on: its triggers leave keys and nothing else. Returns how many were."""
     with transaction(conn):
-        return execute(conn, f"UPDATE {MODES} m SET modo = 'no', desde = now() WHERE modo = 'si'")
+        return execute(conn, SWITCH_OFF)
 
 
 def switch_on(conn: Connection) -> int:
@@ -67,13 +69,13 @@ WHERE l.locktype = 'virtualxid' AND l.pid IS DISTINCT FROM pg_backend_pid()
 UNION SELECT x.gid FROM pg_prepared_xacts x WHERE x.database = current_database()"""
 
 
-def require_on(conn: Connection, command: str, code: str = "refused") -> None:
-    """Raise MigrationError while the sync is off by command; ``command``: the one that switches it on. A run pauses."""
+def require_on(conn: Connection, code: str = "refused") -> None:
+    """Raise MigrationError while the sync is off by command, with the one that switches it on. A run pauses."""
     off = [f"{s} → {t}" for (s, t), mode in modes_here(conn).items() if mode == OFF]
     if off:
         raise MigrationError(
             f"la sincronización está apagada ({', '.join(off)}): lo que los servicios escriben espera en {BOOKKEEPING}.pendiente",
             left="Este paso no cambió nada.",
-            move=f"Enciéndala antes: {command}",
+            move=f"Enciéndala antes: {ON_AGAIN}",
             code=code,
         )

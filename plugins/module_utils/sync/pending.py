@@ -84,14 +84,15 @@ def _back(conn: Connection, route: Route, routes: Sequence[Route], clave: str, l
     found = ", ".join(f"%s::{types[n]}" for n in route.table.primary_key)
     fetch_one(conn, f"SELECT set_config({literal(DRAINING)}, 'si', true)")
     fetch_one(conn, f"SELECT 1 FROM {table} t WHERE ({names}) = ({found}) AND {mine} FOR NO KEY UPDATE", (*keyed, clave))
+    # gone before the row is carried: what carries it forward again must not wait for this very key
     rows = fetch_all(
         conn,
-        f"SELECT id, fila::text FROM {BOOKKEEPING}.pendiente WHERE tabla_origen = %s AND clave = %s AND id <= %s ORDER BY id",
+        f"DELETE FROM {BOOKKEEPING}.pendiente WHERE tabla_origen = %s AND clave = %s AND id <= %s RETURNING id, fila::text",
         (route.pair.target, clave, last),
     )
     if not rows:
         return
-    before = rows[0][1]
+    before = min(rows)[1]
     now = fetch_one(conn, f"SELECT 1 FROM {table} t WHERE ({names}) = ({found})", tuple(keyed))
     order = {(True, True): "UPDATE", (True, False): "DELETE", (False, True): "INSERT"}.get((before is not None, now is not None))
     if order is not None:
@@ -99,7 +100,6 @@ def _back(conn: Connection, route: Route, routes: Sequence[Route], clave: str, l
         row = f"(SELECT t FROM {table} t WHERE ({names}) = ({found}))"
         old = f"CASE WHEN %s::text IS NULL THEN NULL::{table} ELSE jsonb_populate_record(NULL::{table}, %s::jsonb) END"
         fetch_one(conn, f"SELECT {back_name(route)}(%s, {old}, {row})", (order, before, before, *keyed))
-    _forget(conn, [r[0] for r in rows])
 
 
 def _keep_overridden(conn: Connection, route: Route, routes: Sequence[Route], clave: str, run_id: str, done: Drained) -> None:
@@ -119,17 +119,12 @@ def _keep_overridden(conn: Connection, route: Route, routes: Sequence[Route], cl
 def _forth(conn: Connection, route: Route, clave: str, last: int) -> None:
     rows = fetch_all(
         conn,
-        f"SELECT id, fila::text FROM {BOOKKEEPING}.pendiente WHERE tabla_origen = %s AND tabla_destino = %s AND clave = %s"
-        " AND id <= %s ORDER BY id",
+        f"DELETE FROM {BOOKKEEPING}.pendiente WHERE tabla_origen = %s AND tabla_destino = %s AND clave = %s AND id <= %s"
+        " RETURNING id, fila::text",
         (route.pair.source, route.pair.target, clave, last),
     )
-    for text in dict.fromkeys(r[1] for r in rows):
+    for text in dict.fromkeys(text for _, text in sorted(rows)):
         keys = [f"ARRAY[%s::{t}]" for t in both_types(route)[: len(route.key)]]
         twin = [f"ARRAY[(%s::jsonb ->> {n})::{c.type}]" for n, c in enumerate(route.match)]
         call = f"SELECT {route.function('ida')}({', '.join([*keys, *twin])}, true, false)"
         fetch_one(conn, call, (*split_clave(clave), *[text for _ in route.match]))
-    _forget(conn, [r[0] for r in rows])
-
-
-def _forget(conn: Connection, ids: Sequence[int]) -> None:
-    execute(conn, f"DELETE FROM {BOOKKEEPING}.pendiente WHERE id = ANY (%s)", (list(ids),))

@@ -10,15 +10,21 @@ from ..core.mapping.types import SpanishTable
 from ..core.rows.routes import Route
 from ..core.words import duration, number
 from ..server.db import fetch_all
-from .modes import OFF, modes_here
+from .modes import OFF, ON_AGAIN, modes_here
 from .switching import standing_sync
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
 
-def sync_lines(conn: Connection, all_routes: Sequence[Route], tables: Sequence[SpanishTable], drain: str) -> list[str]:
-    """Return the lines; ``drain``: the command that carries what waits."""
+PASSED_BY = (
+    "Lo escrito desde entonces puede no haber pasado al otro lado, y volver atrás no es posible hasta reponerla: vale entonces"
+    " lo que hay en legacy o, con -e manda=espanol, lo que hay en español; --check dice antes qué cambia."
+)
+
+
+def sync_lines(conn: Connection, all_routes: Sequence[Route], tables: Sequence[SpanishTable], drain: str, back: str) -> list[str]:
+    """Return the lines; ``drain``: the command that carries what waits; ``back``: the one that puts back what is gone."""
     installed = modes_here(conn)
     if not installed:
         return ["Sincronización: no está instalada"]
@@ -27,13 +33,21 @@ def sync_lines(conn: Connection, all_routes: Sequence[Route], tables: Sequence[S
     lines = [f"Sincronización: encendida en {number(len(installed) - len(off))} pares de {number(len(all_routes))}"]
     if off:
         lines.append(f"  apagada: {', '.join(off)}; lo que se escribe espera")
-    for state in standing_sync(conn, routes, all_routes, tables):
-        gone = [f"{t.name} en {t.table}" for t in (*state.missing, *state.disabled)]
-        if gone or not state.functions:
-            what = f"faltan o están desactivados {', '.join(gone)}" if gone else "sus funciones no son las aprobadas"
-            pair = f"{state.route.pair.source} → {state.route.pair.target}"
-            lines.append(f"  {pair}: {what}; lo escrito desde entonces puede no haber pasado: {state.route.pair.phase} lo repone")
+    states = [s for s in standing_sync(conn, routes, all_routes, tables) if s.lacking]
+    lines += [f"  {s.lacking}" for s in states]
+    if any(s.gone for s in states):
+        lines += [f"  {PASSED_BY}", f"  Se repone con: {back}"]
+    elif states:
+        lines.append(f"  Se repone con: {'.yml y '.join(dict.fromkeys(s.route.pair.phase for s in states))}.yml con el mismo -i")
     return lines + _waiting_lines(conn, drain)
+
+
+def gone_phrases(
+    conn: Connection, routes: Sequence[Route], all_routes: Sequence[Route], tables: Sequence[SpanishTable]
+) -> list[str]:
+    """Return in words what the sync of these routes lacks where writes may have passed it by, and the command."""
+    gone = [f"sincronización de {s.lacking}" for s in standing_sync(conn, routes, all_routes, tables) if s.gone]
+    return [*gone, f"{PASSED_BY} Se repone con: {ON_AGAIN}"] if gone else []
 
 
 def _waiting_lines(conn: Connection, drain: str) -> list[str]:

@@ -44,6 +44,18 @@ class Standing:
         """Whether it is there as it would be installed now."""
         return bool(self.mode) and self.functions and not self.missing and not self.disabled
 
+    @property
+    def gone(self) -> bool:
+        """Whether it was installed and writes may have passed it by since."""
+        return bool(self.mode) and bool(self.missing or self.disabled)
+
+    @property
+    def lacking(self) -> str:
+        """In words what it lacks, '' where it lacks nothing."""
+        triggers = [f"{t.name} en {t.table}" for t in (*self.missing, *self.disabled)]
+        what = f"faltan o están desactivados {', '.join(triggers)}" if triggers else "sus funciones no son las aprobadas"
+        return "" if self.whole else f"{self.route.pair.source} → {self.route.pair.target}: {what}"
+
 
 def pair_of(context: Context, route: Route) -> PairSync:
     """Return what the pair's sync is made of."""

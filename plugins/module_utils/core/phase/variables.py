@@ -10,6 +10,7 @@ from ..quarantine.waivers import Waiver
 from ..words import closest, nearest
 from .settings import PARSERS, parse_bool, parse_number, unknown_subphase, whole_from
 
+SIDES = ("legacy", "espanol")
 # Whose names are not ours to judge.
 FOREIGN = ("ansible_", "vault_", "awx_", "tower_")
 
@@ -46,6 +47,14 @@ def parse_subphase(value: Any) -> str:
 def parse_switch(value: Any) -> bool | None:
     """On or off in any spelling, or '' where nothing is asked."""
     return None if value == "" else parse_bool(value)
+
+
+def parse_side(value: Any) -> str:
+    """The side whose word is taken, or '' where nothing is asked."""
+    text = parse_text(value)
+    if text not in ("", *SIDES):
+        raise ValueError(f"se espera {' o '.join(SIDES)}, no {text!r}")
+    return text
 
 
 def parse_services(value: Any) -> list[dict[str, Any]]:
@@ -96,6 +105,7 @@ VARIABLES: Mapping[str, Variable] = {
     "subfase": Variable(parse_subphase, ("fase2",)),
     "propagation_rows": Variable(PARSERS["propagation_rows"]),
     "sincronizacion": Variable(parse_switch, ("estado",), once=True),
+    "manda": Variable(parse_side, ("estado",), once=True),
     "rollback_on_failure": Variable(parse_bool, unasked=(False,)),
     "overrides": Variable(PARSERS["overrides"], once=True),
 }

@@ -1,0 +1,60 @@
+"""What was written while nobody carried it: the rows that differ, and what is left to do where one side is right. SQL text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..bookkeeping import BOOKKEEPING
+from ..rows.routes import Route, spanish_clave
+from ..sqltext import ident, literal
+from ..sync.images import image, left, legacy_row, seen_row
+from .comparison import DIFFERENT, MISSING, REFUSED, UNMERGED, classified_sql
+from .surplus import surplus_sql
+
+REASON = literal("la sincronización faltaba")
+
+
+def twins_kept_sql(route: Route, fill: Sequence[Route]) -> str:
+    """Return the INSERT that keeps, under the run of its parameter, the Spanish rows that differ from the pair's legacy rows."""
+    kept = f"{literal(route.pair.target)}, {spanish_clave(route, 't')}, to_jsonb(t.*)\n{_beside(route, fill)}"
+    return f"INSERT INTO {BOOKKEEPING}.apartada (run_id, tabla, clave, fila)\nSELECT %s, {kept.replace('%', '%%')}"
+
+
+def spanish_keys_sql(route: Route, fill: Sequence[Route]) -> str:
+    """Return the INSERT that leaves the Spanish rows that differ: as if written now, from what the legacy row says on."""
+    said = ", ".join(f"{literal(c)}, f.{ident(c)}" for c in route.columns)
+    return _spanish_key(route, "'UPDATE'", f"to_jsonb(t.*) || jsonb_build_object({said})", _beside(route, fill))
+
+
+def _beside(route: Route, fill: Sequence[Route]) -> str:
+    """Return the FROM of legacy rows whose Spanish row (t) says something else than they do (f)."""
+    match = " AND ".join(f"t.{ident(m)} = f.{ident(m)}" for m in route.pair.match)
+    return (
+        f"FROM ({classified_sql(route, fill)}) x JOIN {route.view} f ON {seen_row(route, 'f', 'x')}\n"
+        f"JOIN {route.target_table} t ON {match} WHERE x.estado = {literal(DIFFERENT)} OR x.retenida"
+    )
+
+
+def born_keys_sql(fill: Sequence[Route]) -> str:
+    """Return the INSERT that leaves the Spanish rows that no legacy row explains, as if they were born now."""
+    route = fill[0]
+    twin = " AND ".join(f"t.{ident(m)} = s._t{n}" for n, m in enumerate(route.pair.match, 1))
+    return _spanish_key(route, "'INSERT'", "NULL::jsonb", f"FROM ({surplus_sql(fill)}) s JOIN {route.target_table} t ON {twin}")
+
+
+def _spanish_key(route: Route, order: str, before: str, rows: str) -> str:
+    return (
+        f"INSERT INTO {BOOKKEEPING}.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo)\n"
+        f"SELECT {literal(route.pair.target)}, NULL, {spanish_clave(route, 't')}, {order}, {before}, {REASON}\n{rows}"
+    )
+
+
+def legacy_keys_sql(route: Route, fill: Sequence[Route]) -> str:
+    """Return the INSERT that leaves the legacy rows that differ, or that the Spanish side does not have or account for."""
+    states = ", ".join(map(literal, (DIFFERENT, MISSING, REFUSED, UNMERGED)))
+    mine = legacy_row(route, "l", "x")
+    rows = (
+        f"(SELECT {image(route, 'l')} FROM ({classified_sql(route, fill)}) x JOIN {route.source_table} l ON {mine}"
+        f" WHERE x.estado IN ({states}) OR x.retenida) k"
+    )
+    return left(route, rows, REASON).removesuffix(";")
