@@ -226,8 +226,11 @@ def test_what_differs_between_the_two_installations_is_declared() -> None:
 
 def test_phones_clients_and_states_come_from_where_target_schema_says() -> None:
     requests = rules("service_requests solicitudes_servicio")
-    assert requests["cliente_id"] == ColumnRule("cliente_id", (), lookup=Lookup("clientes", "telefono", "telefono", "id"))
-    assert requests["estado"] == ColumnRule("estado", ("resolved_at",), present="resuelta", absent="pendiente")
+    client = Lookup("clientes", "telefono", "telefono", "id", stays=True)
+    assert requests["cliente_id"] == ColumnRule("cliente_id", (), lookup=client)
+    assert requests["estado"] == ColumnRule(
+        "estado", ("resolved_at",), present="resuelta", absent="pendiente", stays=("en_progreso", "cancelada")
+    )
     phone = Lookup("users", "id", "user_id", "phone_number")
     assert rules("sessions sesiones")["telefono"] == ColumnRule("telefono", (), lookup=phone)
     anonymous = ColumnRule("telefono", ("metadata",), lookup=phone, json_keys=("phone", "from_number"))

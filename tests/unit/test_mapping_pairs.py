@@ -41,6 +41,8 @@ def test_columns_that_come_from_elsewhere_load() -> None:
     )
     assert rule(GARAGE, "estado") == ColumnRule("estado", ("done_at",), present="hecha", absent="abierta")
     assert rule(GARAGE.replace("[mail, sender]", "mail"), "correo").json_keys == ("mail",)
+    chosen = rule(GARAGE.replace("take: id}", "take: id, se_queda: true}"), "dueno_id").lookup
+    assert chosen == Lookup("duenos", "correo", "correo", "id", stays=True)
 
 
 def test_a_lookup_may_have_a_default_and_a_table_that_is_only_a_twin() -> None:
@@ -125,6 +127,16 @@ def test_a_lookup_is_by_a_column_that_has_a_certain_rule() -> None:
         ("absent: abierta", "absent: hecha", "estado.absent", "«hecha» es también el valor de present"),
         ("from: data, json", "json", "correo.json_keys", "json_keys no dice nada sin from"),
         ("datos: data", "datos: {from: data, json_keys: a}", "datos.json_keys", "json_keys es para columnas de texto"),
+        (
+            "hecha_at: done_at",
+            "hecha_at: {from: done_at, se_queda: [a]}",
+            "hecha_at.se_queda",
+            "se_queda no dice nada",
+        ),
+        ("absent: abierta", "absent: abierta, se_queda: [cerrada]", "estado.se_queda[0]", "«cerrada» no está entre"),
+        ("absent: abierta", "absent: abierta, se_queda: [hecha]", "estado.se_queda[0]", "«hecha» lo dice ya la columna legada"),
+        ("take: id}}", "take: id}, se_queda: [a]}", "dueno_id.se_queda", "lookup y se_queda se excluyen"),
+        ("address}", "address, se_queda: true}", "correo.lookup.se_queda", "lo que se busca en una tabla legada vuelve"),
         ("present: hecha", "present: echa", "estado.present", "«echa» no está entre los valores que admite estado"),
         ("absent: abierta", "absent: abierto", "estado.absent", "«abierto» no está entre los valores que admite estado"),
     ],

@@ -103,7 +103,8 @@ BEGIN
             CASE WHEN pa.attcollation <> ha.attcollation THEN format(' COLLATE %I.%I', pln.nspname, pl.collname) END), ' AND '
             ORDER BY x.n) AS igual,
           bool_and(has_column_privilege(c.conrelid, ha.attnum, 'SELECT')) AS legible,
-          bool_or(pa.attname = ANY (p_columnas)) AS tocada
+          bool_or(pa.attname = ANY (p_columnas)) AS tocada,
+          bool_and(jsonb_build_array(n.nspname, h.relname, ha.attname) IN (SELECT jsonb_array_elements(v_lleva))) AS suelta
         FROM unnest(c.conkey, c.confkey, c.conpfeqop) WITH ORDINALITY x(hijo, padre, operador, n)
         JOIN pg_attribute ha ON ha.attrelid = c.conrelid AND ha.attnum = x.hijo
         JOIN pg_attribute pa ON pa.attrelid = c.confrelid AND pa.attnum = x.padre
@@ -111,7 +112,7 @@ BEGIN
         LEFT JOIN pg_collation pl ON pl.oid = pa.attcollation LEFT JOIN pg_namespace pln ON pln.oid = pl.collnamespace
       ) u
       WHERE c.contype = 'f' AND c.conparentid = 0 AND c.confrelid = ANY (n_tabla)
-        AND (p_columnas IS NULL OR NOT v_primero OR u.tocada)
+        AND (p_columnas IS NULL OR NOT v_primero OR u.tocada) AND NOT (c.confdeltype = 'n' AND u.suelta AND u.legible)
       ORDER BY c.conrelid, c.conname
     LOOP
       v_de := format('FROM unnest($1, $2, $3) a(raiz, tabla, lugar) JOIN ONLY %s p ON a.tabla = %s AND p.ctid = a.lugar'

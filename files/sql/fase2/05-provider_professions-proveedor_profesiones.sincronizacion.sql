@@ -70,7 +70,7 @@ BEGIN
         AND NOT EXISTS (SELECT FROM migracion.fusion m WHERE m.tabla_origen = 'provider_professions'
           AND m.tabla_destino = 'proveedor_profesiones' AND m.clave = v_f._clave) THEN
         SELECT true AS _esta, t.proveedor_id, t.profesion_id, t.especialidad, t.anos_experiencia, t.certificaciones,
-          t.es_principal, t.estado_verificacion, t.creado_at INTO v_t FROM public.proveedor_profesiones t
+          t.es_principal, t.estado_verificacion, t.creado_at, t.id INTO v_t FROM public.proveedor_profesiones t
           WHERE t.proveedor_id = p_m1[1] AND t.profesion_id = p_m2[1];
         v_hecho := true; v_nace := v_t._esta IS NULL;
         IF v_nace THEN
@@ -104,8 +104,8 @@ BEGIN
     IF NOT v_hecho THEN
       PERFORM set_config('migracion.sync', 'proveedor_profesiones:' || pg_trigger_depth(), true);
       -- lo que la sincronización lleva puede salir con la fila de la que depende; lo demás la retiene
-      PERFORM set_config('migracion.lleva', coalesce((SELECT jsonb_agg(DISTINCT jsonb_build_array('public',
-        m.tabla_destino))::text FROM migracion.sincronizacion m), '[]'), true);
+      PERFORM set_config('migracion.lleva', (coalesce((SELECT jsonb_agg(DISTINCT jsonb_build_array('public',
+        m.tabla_destino)) FROM migracion.sincronizacion m), '[]'))::text, true);
       -- lo que un servicio borró se va sin más, si nada cuelga de ello y no estaba retenido
       IF NOT EXISTS (SELECT FROM pg_trigger g JOIN pg_constraint x ON x.oid = g.tgconstraint AND x.confrelid = g.tgrelid
         WHERE g.tgrelid = 'public.proveedor_profesiones'::regclass AND g.tgisinternal) THEN

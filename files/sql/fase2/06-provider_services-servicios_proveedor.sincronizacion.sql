@@ -100,8 +100,8 @@ BEGIN
     IF NOT v_hecho THEN
       PERFORM set_config('migracion.sync', 'servicios_proveedor:' || pg_trigger_depth(), true);
       -- lo que la sincronización lleva puede salir con la fila de la que depende; lo demás la retiene
-      PERFORM set_config('migracion.lleva', coalesce((SELECT jsonb_agg(DISTINCT jsonb_build_array('public',
-        m.tabla_destino))::text FROM migracion.sincronizacion m), '[]'), true);
+      PERFORM set_config('migracion.lleva', (coalesce((SELECT jsonb_agg(DISTINCT jsonb_build_array('public',
+        m.tabla_destino)) FROM migracion.sincronizacion m), '[]'))::text, true);
       -- lo que un servicio borró se va sin más, si nada cuelga de ello y no estaba retenido
       IF NOT EXISTS (SELECT FROM pg_trigger g JOIN pg_constraint x ON x.oid = g.tgconstraint AND x.confrelid = g.tgrelid
         WHERE g.tgrelid = 'public.servicios_proveedor'::regclass AND g.tgisinternal) THEN

@@ -78,10 +78,17 @@ BEGIN
           END;
         ELSE
           IF p_derivadas THEN
-            IF ROW(v_t.cliente_id)::record *<> ROW(v_f.cliente_id)::record THEN
+            IF ROW(v_t.cliente_id)::record *<> ROW((CASE WHEN v_t.cliente_id IS DISTINCT FROM v_f.cliente_id
+              AND EXISTS (SELECT FROM migracion.se_queda q WHERE q.tabla = 'solicitudes_servicio' AND q.clave = v_t.id::text
+              AND q.columna = 'cliente_id' AND q.valor IS NOT DISTINCT FROM v_t.cliente_id::text
+              AND q.buscado IS NOT DISTINCT FROM v_f.telefono::text) THEN v_t.cliente_id ELSE v_f.cliente_id END))::record THEN
               BEGIN
                 PERFORM set_config('migracion.sync', 'solicitudes_servicio:' || pg_trigger_depth(), true);
-                UPDATE public.solicitudes_servicio t SET cliente_id = v_f.cliente_id WHERE t.id = p_m1[1];
+                UPDATE public.solicitudes_servicio t SET cliente_id = (CASE WHEN t.cliente_id IS DISTINCT FROM v_f.cliente_id
+                  AND EXISTS (SELECT FROM migracion.se_queda q WHERE q.tabla = 'solicitudes_servicio' AND q.clave = t.id::text
+                  AND q.columna = 'cliente_id' AND q.valor IS NOT DISTINCT FROM t.cliente_id::text
+                  AND q.buscado IS NOT DISTINCT FROM v_f.telefono::text) THEN t.cliente_id ELSE v_f.cliente_id END)
+                  WHERE t.id = p_m1[1];
                 PERFORM set_config('migracion.sync', v_antes, true);
               EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
                 v_hecho := false;
@@ -90,15 +97,24 @@ BEGIN
           ELSE
             IF ROW(v_t.cliente_id, v_t.telefono, v_t.tipo_solicitud, v_t.profesion_solicitada, v_t.ciudad, v_t.latitud,
               v_t.longitud, v_t.proveedores_sugeridos, v_t.estado, v_t.solicitado_at,
-              v_t.resuelto_at)::record *<> ROW(v_f.cliente_id, v_f.telefono, v_f.tipo_solicitud, v_f.profesion_solicitada,
-              v_f.ciudad, v_f.latitud, v_f.longitud, v_f.proveedores_sugeridos, v_f.estado, v_f.solicitado_at,
-              v_f.resuelto_at)::record THEN
+              v_t.resuelto_at)::record *<> ROW((CASE WHEN v_t.cliente_id IS DISTINCT FROM v_f.cliente_id
+              AND EXISTS (SELECT FROM migracion.se_queda q WHERE q.tabla = 'solicitudes_servicio' AND q.clave = v_t.id::text
+              AND q.columna = 'cliente_id' AND q.valor IS NOT DISTINCT FROM v_t.cliente_id::text
+              AND q.buscado IS NOT DISTINCT FROM v_f.telefono::text) THEN v_t.cliente_id ELSE v_f.cliente_id END), v_f.telefono,
+              v_f.tipo_solicitud, v_f.profesion_solicitada, v_f.ciudad, v_f.latitud, v_f.longitud, v_f.proveedores_sugeridos,
+              (CASE WHEN v_t.estado IN ('en_progreso', 'cancelada') AND v_f.estado = 'pendiente' THEN v_t.estado
+              ELSE v_f.estado END), v_f.solicitado_at, v_f.resuelto_at)::record THEN
               BEGIN
                 PERFORM set_config('migracion.sync', 'solicitudes_servicio:' || pg_trigger_depth(), true);
-                UPDATE public.solicitudes_servicio t SET cliente_id = v_f.cliente_id, telefono = v_f.telefono,
-                  tipo_solicitud = v_f.tipo_solicitud, profesion_solicitada = v_f.profesion_solicitada, ciudad = v_f.ciudad,
-                  latitud = v_f.latitud, longitud = v_f.longitud, proveedores_sugeridos = v_f.proveedores_sugeridos,
-                  estado = v_f.estado, solicitado_at = v_f.solicitado_at, resuelto_at = v_f.resuelto_at WHERE t.id = p_m1[1];
+                UPDATE public.solicitudes_servicio t SET cliente_id = (CASE WHEN t.cliente_id IS DISTINCT FROM v_f.cliente_id
+                  AND EXISTS (SELECT FROM migracion.se_queda q WHERE q.tabla = 'solicitudes_servicio' AND q.clave = t.id::text
+                  AND q.columna = 'cliente_id' AND q.valor IS NOT DISTINCT FROM t.cliente_id::text
+                  AND q.buscado IS NOT DISTINCT FROM v_f.telefono::text) THEN t.cliente_id ELSE v_f.cliente_id END),
+                  telefono = v_f.telefono, tipo_solicitud = v_f.tipo_solicitud, profesion_solicitada = v_f.profesion_solicitada,
+                  ciudad = v_f.ciudad, latitud = v_f.latitud, longitud = v_f.longitud,
+                  proveedores_sugeridos = v_f.proveedores_sugeridos,
+                  estado = (CASE WHEN t.estado IN ('en_progreso', 'cancelada') AND v_f.estado = 'pendiente' THEN t.estado
+                  ELSE v_f.estado END), solicitado_at = v_f.solicitado_at, resuelto_at = v_f.resuelto_at WHERE t.id = p_m1[1];
                 PERFORM set_config('migracion.sync', v_antes, true);
               EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
                 v_hecho := false;
@@ -111,8 +127,8 @@ BEGIN
     IF NOT v_hecho THEN
       PERFORM set_config('migracion.sync', 'solicitudes_servicio:' || pg_trigger_depth(), true);
       -- lo que la sincronización lleva puede salir con la fila de la que depende; lo demás la retiene
-      PERFORM set_config('migracion.lleva', coalesce((SELECT jsonb_agg(DISTINCT jsonb_build_array('public',
-        m.tabla_destino))::text FROM migracion.sincronizacion m), '[]'), true);
+      PERFORM set_config('migracion.lleva', (coalesce((SELECT jsonb_agg(DISTINCT jsonb_build_array('public',
+        m.tabla_destino)) FROM migracion.sincronizacion m), '[]'))::text, true);
       -- lo que un servicio borró se va sin más, si nada cuelga de ello y no estaba retenido
       IF NOT EXISTS (SELECT FROM pg_trigger g JOIN pg_constraint x ON x.oid = g.tgconstraint AND x.confrelid = g.tgrelid
         WHERE g.tgrelid = 'public.solicitudes_servicio'::regclass AND g.tgisinternal) THEN
@@ -223,6 +239,10 @@ DECLARE
 BEGIN
   IF TG_OP <> 'DELETE' THEN v_valores := v_valores || NEW.telefono::text; END IF;
   IF TG_OP <> 'INSERT' THEN v_valores := v_valores || OLD.telefono::text; END IF;
+  IF TG_OP = 'DELETE' THEN
+    v_valores := v_valores || ARRAY(SELECT q.buscado::text FROM migracion.se_queda q
+      WHERE q.tabla = 'solicitudes_servicio' AND q.columna = 'cliente_id' AND q.valor = OLD.id::text);
+  END IF;
   BEGIN
     DECLARE h_k1 uuid[]; h_m1 uuid[]; h_tope integer;
     BEGIN
@@ -318,6 +338,7 @@ BEGIN
       WHERE c.tabla_origen IN ('service_requests', 'solicitudes_servicio') AND c.clave = v_clave AND c.estado <> 'resuelta';
       DELETE FROM migracion.fusion m
       WHERE m.tabla_destino = 'solicitudes_servicio' AND m.clave_destino = v_clave;
+      DELETE FROM migracion.se_queda q WHERE q.tabla = 'solicitudes_servicio' AND q.clave = v_clave;
     ELSIF p_orden = 'INSERT' THEN
       SELECT t.* INTO s FROM public.solicitudes_servicio t WHERE t.id = p_nueva.id;
       IF FOUND THEN
@@ -328,6 +349,19 @@ BEGIN
         (s.proveedores_sugeridos)::jsonb, (s.solicitado_at AT TIME ZONE 'UTC')::timestamp with time zone,
         CASE WHEN s.estado = 'resuelta' THEN coalesce((s.resuelto_at AT TIME ZONE 'UTC')::timestamp with time zone,
         now()::timestamp with time zone) END);
+      -- cliente_id: otro valor que el buscado lo dijo un servicio, y se queda
+      IF s.cliente_id IS NOT DISTINCT FROM (SELECT x.id FROM public.clientes x WHERE x.telefono = s.telefono) THEN
+        DELETE FROM migracion.se_queda q WHERE q.tabla = 'solicitudes_servicio' AND q.clave = s.id::text
+          AND q.columna = 'cliente_id';
+      ELSIF p_orden = 'INSERT' AND s.cliente_id IS NOT NULL OR p_orden <> 'INSERT'
+        AND p_vieja.cliente_id IS DISTINCT FROM s.cliente_id OR EXISTS (SELECT FROM migracion.se_queda q
+        WHERE q.tabla = 'solicitudes_servicio' AND q.clave = s.id::text AND q.columna = 'cliente_id'
+        AND q.valor IS NOT DISTINCT FROM s.cliente_id::text) THEN
+        INSERT INTO migracion.se_queda AS q (tabla, clave, columna, valor, buscado) VALUES ('solicitudes_servicio', s.id::text,
+          'cliente_id', s.cliente_id::text, s.telefono::text)
+        ON CONFLICT (tabla, clave, columna)
+        DO UPDATE SET valor = excluded.valor, buscado = excluded.buscado, momento = excluded.momento;
+      END IF;
       PERFORM set_config('migracion.sync', v_antes, true);
       PERFORM migracion.ida_service_requests_solicitudes_servicio(array_agg(l.id), array_agg(s.id), true, false)
       FROM public.service_requests l WHERE l.id = (s.id)::uuid HAVING count(*) > 0;
@@ -341,6 +375,19 @@ BEGIN
         JOIN public.service_requests l ON l.id = f._k1 WHERE l.id = (p_vieja.id)::uuid;
       SELECT t.* INTO s FROM public.solicitudes_servicio t WHERE t.id = p_nueva.id;
       IF FOUND THEN
+      -- cliente_id: otro valor que el buscado lo dijo un servicio, y se queda
+      IF s.cliente_id IS NOT DISTINCT FROM (SELECT x.id FROM public.clientes x WHERE x.telefono = s.telefono) THEN
+        DELETE FROM migracion.se_queda q WHERE q.tabla = 'solicitudes_servicio' AND q.clave = s.id::text
+          AND q.columna = 'cliente_id';
+      ELSIF p_orden = 'INSERT' AND s.cliente_id IS NOT NULL OR p_orden <> 'INSERT'
+        AND p_vieja.cliente_id IS DISTINCT FROM s.cliente_id OR EXISTS (SELECT FROM migracion.se_queda q
+        WHERE q.tabla = 'solicitudes_servicio' AND q.clave = s.id::text AND q.columna = 'cliente_id'
+        AND q.valor IS NOT DISTINCT FROM s.cliente_id::text) THEN
+        INSERT INTO migracion.se_queda AS q (tabla, clave, columna, valor, buscado) VALUES ('solicitudes_servicio', s.id::text,
+          'cliente_id', s.cliente_id::text, s.telefono::text)
+        ON CONFLICT (tabla, clave, columna)
+        DO UPDATE SET valor = excluded.valor, buscado = excluded.buscado, momento = excluded.momento;
+      END IF;
         IF p_vieja.id::text IS DISTINCT FROM p_nueva.id::text AND v_f.id::text IS DISTINCT FROM s.id::text THEN
           v_poner := v_poner || jsonb_build_object('id', '(n.id)::uuid');
         END IF;
@@ -372,7 +419,9 @@ BEGIN
           AND v_f.proveedores_sugeridos::text IS DISTINCT FROM s.proveedores_sugeridos::text THEN
           v_poner := v_poner || jsonb_build_object('suggested_providers', '(n.proveedores_sugeridos)::jsonb');
         END IF;
-        IF p_vieja.estado::text IS DISTINCT FROM p_nueva.estado::text AND v_f.estado::text IS DISTINCT FROM s.estado::text THEN
+        IF p_vieja.estado::text IS DISTINCT FROM p_nueva.estado::text
+          AND (CASE WHEN s.estado IN ('en_progreso', 'cancelada') AND v_f.estado = 'pendiente' THEN s.estado
+          ELSE v_f.estado END)::text IS DISTINCT FROM s.estado::text THEN
           v_poner := v_poner || jsonb_build_object('resolved_at',
             'CASE WHEN n.estado = ''resuelta'' THEN coalesce((n.resuelto_at AT TIME ZONE ''UTC'')::timestamp with time zone, nullif(l.resolved_at::text, '''')::timestamp with time zone, now()::timestamp with time zone) END');
         END IF;
@@ -399,8 +448,12 @@ BEGIN
             FROM public.service_requests l WHERE l.id = (s.id)::uuid HAVING count(*) > 0;
           ELSIF v_g._entra AND (v_g.id::text IS DISTINCT FROM v_f.id::text AND v_g.id::text IS DISTINCT FROM s.id::text
             OR v_g.cliente_id::text IS DISTINCT FROM v_f.cliente_id::text
-            AND v_g.cliente_id::text IS DISTINCT FROM s.cliente_id::text OR v_g.telefono::text IS DISTINCT FROM v_f.telefono::text
-            AND v_g.telefono::text IS DISTINCT FROM s.telefono::text
+            AND (CASE WHEN s.cliente_id IS DISTINCT FROM v_g.cliente_id
+            AND EXISTS (SELECT FROM migracion.se_queda q WHERE q.tabla = 'solicitudes_servicio' AND q.clave = s.id::text
+            AND q.columna = 'cliente_id' AND q.valor IS NOT DISTINCT FROM s.cliente_id::text
+            AND q.buscado IS NOT DISTINCT FROM v_g.telefono::text) THEN s.cliente_id
+            ELSE v_g.cliente_id END)::text IS DISTINCT FROM s.cliente_id::text
+            OR v_g.telefono::text IS DISTINCT FROM v_f.telefono::text AND v_g.telefono::text IS DISTINCT FROM s.telefono::text
             OR v_g.tipo_solicitud::text IS DISTINCT FROM v_f.tipo_solicitud::text
             AND v_g.tipo_solicitud::text IS DISTINCT FROM s.tipo_solicitud::text
             OR v_g.profesion_solicitada::text IS DISTINCT FROM v_f.profesion_solicitada::text
@@ -410,14 +463,19 @@ BEGIN
             OR v_g.longitud::text IS DISTINCT FROM v_f.longitud::text AND v_g.longitud::text IS DISTINCT FROM s.longitud::text
             OR v_g.proveedores_sugeridos::text IS DISTINCT FROM v_f.proveedores_sugeridos::text
             AND v_g.proveedores_sugeridos::text IS DISTINCT FROM s.proveedores_sugeridos::text
-            OR v_g.estado::text IS DISTINCT FROM v_f.estado::text AND v_g.estado::text IS DISTINCT FROM s.estado::text
+            OR v_g.estado::text IS DISTINCT FROM v_f.estado::text AND (CASE WHEN s.estado IN ('en_progreso', 'cancelada')
+            AND v_g.estado = 'pendiente' THEN s.estado ELSE v_g.estado END)::text IS DISTINCT FROM s.estado::text
             OR v_g.solicitado_at::text IS DISTINCT FROM v_f.solicitado_at::text
             AND v_g.solicitado_at::text IS DISTINCT FROM s.solicitado_at::text
             OR v_g.resuelto_at::text IS DISTINCT FROM v_f.resuelto_at::text
             AND v_g.resuelto_at::text IS DISTINCT FROM s.resuelto_at::text) THEN
             -- un disparador de la tabla legacy cambió algo más: eso vuelve aquí
             UPDATE public.solicitudes_servicio t SET id = CASE WHEN v_g.id::text IS DISTINCT FROM v_f.id::text THEN v_g.id
-              ELSE t.id END, cliente_id = CASE WHEN v_g.cliente_id::text IS DISTINCT FROM v_f.cliente_id::text THEN v_g.cliente_id
+              ELSE t.id END, cliente_id = CASE WHEN v_g.cliente_id::text IS DISTINCT FROM v_f.cliente_id::text
+              THEN (CASE WHEN s.cliente_id IS DISTINCT FROM v_g.cliente_id
+              AND EXISTS (SELECT FROM migracion.se_queda q WHERE q.tabla = 'solicitudes_servicio' AND q.clave = s.id::text
+              AND q.columna = 'cliente_id' AND q.valor IS NOT DISTINCT FROM s.cliente_id::text
+              AND q.buscado IS NOT DISTINCT FROM v_g.telefono::text) THEN s.cliente_id ELSE v_g.cliente_id END)
               ELSE t.cliente_id END, telefono = CASE WHEN v_g.telefono::text IS DISTINCT FROM v_f.telefono::text THEN v_g.telefono
               ELSE t.telefono END, tipo_solicitud = CASE WHEN v_g.tipo_solicitud::text IS DISTINCT FROM v_f.tipo_solicitud::text
               THEN v_g.tipo_solicitud ELSE t.tipo_solicitud END, profesion_solicitada = CASE
@@ -428,7 +486,8 @@ BEGIN
               THEN v_g.longitud ELSE t.longitud END, proveedores_sugeridos = CASE
               WHEN v_g.proveedores_sugeridos::text IS DISTINCT FROM v_f.proveedores_sugeridos::text THEN v_g.proveedores_sugeridos
               ELSE t.proveedores_sugeridos END, estado = CASE WHEN v_g.estado::text IS DISTINCT FROM v_f.estado::text
-              THEN v_g.estado ELSE t.estado END, solicitado_at = CASE
+              THEN (CASE WHEN s.estado IN ('en_progreso', 'cancelada') AND v_g.estado = 'pendiente' THEN s.estado
+              ELSE v_g.estado END) ELSE t.estado END, solicitado_at = CASE
               WHEN v_g.solicitado_at::text IS DISTINCT FROM v_f.solicitado_at::text THEN v_g.solicitado_at
               ELSE t.solicitado_at END, resuelto_at = CASE WHEN v_g.resuelto_at::text IS DISTINCT FROM v_f.resuelto_at::text
               THEN v_g.resuelto_at ELSE t.resuelto_at END WHERE t.id = s.id;

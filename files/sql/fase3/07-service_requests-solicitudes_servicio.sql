@@ -116,8 +116,13 @@ BEGIN
         f.longitud, f.proveedores_sugeridos, f.estado, f.solicitado_at, f.resuelto_at, f._rechazo, f._fusion,
         t.id IS NOT NULL AS _esta, CASE WHEN t.id IS NOT NULL THEN ROW(t.cliente_id, t.telefono, t.tipo_solicitud,
           t.profesion_solicitada, t.ciudad, t.latitud, t.longitud, t.proveedores_sugeridos, t.estado, t.solicitado_at,
-          t.resuelto_at)::record *<> ROW(f.cliente_id, f.telefono, f.tipo_solicitud, f.profesion_solicitada, f.ciudad, f.latitud,
-          f.longitud, f.proveedores_sugeridos, f.estado, f.solicitado_at, f.resuelto_at)::record END AS _distinta
+          t.resuelto_at)::record *<> ROW((CASE WHEN t.cliente_id IS DISTINCT FROM f.cliente_id
+          AND EXISTS (SELECT FROM migracion.se_queda q WHERE q.tabla = 'solicitudes_servicio' AND q.clave = t.id::text
+          AND q.columna = 'cliente_id' AND q.valor IS NOT DISTINCT FROM t.cliente_id::text
+          AND q.buscado IS NOT DISTINCT FROM f.telefono::text) THEN t.cliente_id ELSE f.cliente_id END), f.telefono,
+          f.tipo_solicitud, f.profesion_solicitada, f.ciudad, f.latitud, f.longitud, f.proveedores_sugeridos,
+          (CASE WHEN t.estado IN ('en_progreso', 'cancelada') AND f.estado = 'pendiente' THEN t.estado ELSE f.estado END),
+          f.solicitado_at, f.resuelto_at)::record END AS _distinta
       FROM migracion.v_service_requests_solicitudes_servicio f LEFT JOIN public.solicitudes_servicio t ON $2 AND t.id = f.id
       WHERE f._lugar = ANY ($1)
     ), nuevas AS (
@@ -128,9 +133,13 @@ BEGIN
         AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
       RETURNING 1
     ), corregidas AS (
-      UPDATE public.solicitudes_servicio t SET cliente_id = f.cliente_id, telefono = f.telefono,
+      UPDATE public.solicitudes_servicio t SET cliente_id = (CASE WHEN t.cliente_id IS DISTINCT FROM f.cliente_id
+        AND EXISTS (SELECT FROM migracion.se_queda q WHERE q.tabla = 'solicitudes_servicio' AND q.clave = t.id::text
+        AND q.columna = 'cliente_id' AND q.valor IS NOT DISTINCT FROM t.cliente_id::text
+        AND q.buscado IS NOT DISTINCT FROM f.telefono::text) THEN t.cliente_id ELSE f.cliente_id END), telefono = f.telefono,
         tipo_solicitud = f.tipo_solicitud, profesion_solicitada = f.profesion_solicitada, ciudad = f.ciudad, latitud = f.latitud,
-        longitud = f.longitud, proveedores_sugeridos = f.proveedores_sugeridos, estado = f.estado,
+        longitud = f.longitud, proveedores_sugeridos = f.proveedores_sugeridos,
+        estado = (CASE WHEN t.estado IN ('en_progreso', 'cancelada') AND f.estado = 'pendiente' THEN t.estado ELSE f.estado END),
         solicitado_at = f.solicitado_at, resuelto_at = f.resuelto_at
       FROM f WHERE f._distinta AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AND t.id = f.id
       RETURNING 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-VERSION = 6
+VERSION = 7
 # One number for every operator's session: whoever holds it decides about lease and runs alone.
 LOCK = 7204113525519873
 
@@ -150,6 +150,17 @@ ALTER TABLE migracion.pendiente ADD COLUMN IF NOT EXISTS tabla_destino text;
 ALTER TABLE migracion.pendiente ADD COLUMN IF NOT EXISTS operacion text;
 ALTER TABLE migracion.pendiente ADD COLUMN IF NOT EXISTS fila jsonb;
 CREATE INDEX IF NOT EXISTS pendiente_por_clave ON migracion.pendiente (tabla_origen, clave);
+
+-- Lo que un servicio dijo en español de una columna que legacy solo busca: vale mientras se busque por lo mismo.
+CREATE TABLE IF NOT EXISTS migracion.se_queda (
+    tabla text NOT NULL,
+    clave text NOT NULL,
+    columna text NOT NULL,
+    valor text,
+    buscado text,
+    momento timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (tabla, clave, columna)
+);
 
 -- En qué modo está la sincronización de cada par; sin fila, no está.
 CREATE TABLE IF NOT EXISTS migracion.sincronizacion (

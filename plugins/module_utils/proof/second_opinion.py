@@ -19,6 +19,7 @@ from ..core.rows.retained import entry_here, kept_by, waits_here
 from ..core.rows.routes import Route, spanish_clave
 from ..core.rows.row_bytes import legacy_row_bytes
 from ..core.rows.row_locks import as_rows
+from ..core.rows.staying import due_value
 from ..core.sqltext import BYTES, collated, ident
 from ..opinion.choosing import choose
 from ..opinion.neighbourhood import Neighbourhood, bound_here
@@ -113,10 +114,11 @@ def select_says(conn: Connection, route: Route, rows: Sequence[LegacyRow]) -> It
     places = dict(zip(_known_by(route, rows), (row.place for row in rows), strict=True))
     columns = route.columns
     texts, twin = (", ".join(f"{alias}.{ident(name)}::text" for name in columns) for alias in "ft")
+    due = ", ".join(f"{due_value(route, name, 't', 'f')}::text" for name in columns)
     table = "f._tabla::bigint" if keys_repeat(route) else "NULL::bigint"
     query = (
         f"SELECT ARRAY[{', '.join(f'f.{k}::text' for k in route.key_names)}], f._lugar::text, {table}, f._clave, f._rechazo[1:2],"
-        f" f._fusion, ARRAY[{texts}], {collated(f'ARRAY[{texts}]::text', BYTES)} = {collated(f'ARRAY[{twin}]::text', BYTES)}"
+        f" f._fusion, ARRAY[{texts}], {collated(f'ARRAY[{due}]::text', BYTES)} = {collated(f'ARRAY[{twin}]::text', BYTES)}"
         f" FROM {{rows}} LEFT JOIN {route.target_table} t"
         f" ON {' AND '.join(f't.{ident(m)} = f.{ident(m)}' for m in route.pair.match)} WHERE {{mine}}"
     )

@@ -16,6 +16,7 @@ from ..call.context import Context
 from ..core.bookkeeping import BOOKKEEPING, SYNC_TRIGGERS
 from ..core.mapping.types import SpanishTable
 from ..core.rows.routes import Route
+from ..core.rows.staying import STAYING
 from ..core.sqltext import ident, literal
 from ..core.sync.images import MODES
 from ..core.sync.installing import PairSync, pair_sync
@@ -167,3 +168,4 @@ def take_away_rest(context: Context, routes: Sequence[Route]) -> None:
         execute(conn, f"DELETE FROM {MODES} WHERE tabla_origen = %s AND tabla_destino = %s", names)
         execute(conn, f"DELETE FROM {BOOKKEEPING}.pendiente WHERE tabla_origen = %s AND tabla_destino = %s", names)
         execute(conn, f"DELETE FROM {BOOKKEEPING}.pendiente WHERE tabla_origen = %s", (route.pair.target,))
+        execute(conn, f"DELETE FROM {STAYING} q WHERE q.tabla = %s", (route.pair.target,))

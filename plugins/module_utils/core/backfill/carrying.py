@@ -17,7 +17,8 @@ from ..rows.repeated_keys import place_columns, same_row
 from ..rows.retained import retains
 from ..rows.routes import Route, row_image
 from ..rows.row_locks import by_key, key_and_place, parent_locks, passed, unnested
-from ..sqltext import commented, dollar_quoted, folded, ident, idents, images_differ, literal
+from ..rows.staying import differs_from_due, due_value
+from ..sqltext import commented, dollar_quoted, folded, ident, idents, literal
 from .batching import HEAD, batch_function, function_body
 from .making_way import free_to_change, holds_placeholder, parking_step, parking_variables, placeholders, value_withheld
 from .removing import array_arguments, removal_function, removed
@@ -142,10 +143,10 @@ def _upsert(route: Route) -> str:
     taken = idents((*route.key_names, *place_columns(route), "_clave", *columns, "_rechazo", "_fusion"), "f.")
     twin = " AND ".join(f"t.{ident(m)} = f.{ident(m)}" for m in route.pair.match)
     there = f"t.{ident(route.pair.match[0])} IS NOT NULL"
-    differs = images_differ(others, "t.", "f.") if others else "false"
+    differs = differs_from_due(route, others, "t", "f") if others else "false"
     corrected, written = "", "(SELECT count(*) FROM nuevas)"
     if others:
-        update = ", ".join(f"{ident(c)} = f.{ident(c)}" for c in others)
+        update = ", ".join(f"{ident(c)} = {due_value(route, c, 't', 'f')}" for c in others)
         corrected = f"""corregidas AS (
       UPDATE {route.target_table} t SET {update}
       FROM f WHERE f._distinta AND {accepted("f")} AND {twin}{_held_keys(route)}

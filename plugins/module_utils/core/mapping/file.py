@@ -63,6 +63,7 @@ _LOOKUP = Record(
         Field("column", Text("Its column that is compared with by; in a Spanish table a unique one.", name=True), True),
         Field("by", Text("The row's own column: a legacy one, for a Spanish table a Spanish one.", name=True), True),
         Field("take", Text("Its column whose value is taken.", name=True), True),
+        Field("se_queda", Flag("Another value, written on the Spanish side, stays as long as by does.")),
     ),
 )
 _RULE = Record(
@@ -90,6 +91,10 @@ _RULE = Record(
         ),
         Field("present", Value("The value where the legacy column is filled; this one says no more, and never goes back.")),
         Field("absent", Value("The value where it is not.")),
+        Field(
+            "se_queda",
+            Items("Further Spanish values: legacy says them as absent, and they stay while it does.", Text("A Spanish value.")),
+        ),
         Field("zona", Text("The same for this column alone, where zona above all says another.")),
     ),
 )

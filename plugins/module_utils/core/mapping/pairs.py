@@ -15,7 +15,7 @@ Subphases = tuple[tuple[str, tuple[str, ...]], ...]
 # What a key of a rule makes meaningless.
 _EXCLUDED = {
     "present": ("default", "values", "text_key", "lookup", "json_keys", "zona"),
-    "lookup": ("values", "text_key", "optional"),
+    "lookup": ("values", "text_key", "optional", "se_queda"),
     "json_keys": ("values", "text_key"),
 }
 _STEADY = "(que no sea opcional ni lleve lookup, json_keys o present)"
@@ -121,13 +121,14 @@ def _rule(column: SpanishColumn, entry: Entry, zone: str | None, problems: Probl
         json_keys=entry.get("json_keys").texts(),
         present=value_of(entry.get("present"), column, problems),
         absent=value_of(entry.get("absent"), column, problems),
+        stays=entry.get("se_queda").texts(),
         zone=(own or zone) if kind in TIMESTAMPS else None,
     )
     if own and kind and kind not in TIMESTAMPS:
         problems.add(entry.get("zona"), f"zona es para columnas timestamp, y {column.name} es {column.type}")
     if rule.values and kind and kind not in TEXTS:
         problems.add(values, f"values es para columnas de texto, y {column.name} es {column.type}")
-    for spanish in values.fields.values():
+    for spanish in (*values.fields.values(), *entry.get("se_queda").items):
         reason = refusal(column, spanish.text) if spanish.kind != "null" else None
         if reason:
             problems.add(spanish, reason)
@@ -142,7 +143,8 @@ def _rule(column: SpanishColumn, entry: Entry, zone: str | None, problems: Probl
 def _lookup(entry: Entry) -> Lookup | None:
     if not entry.fields:
         return None
-    return Lookup(*(entry.get(key).text for key in ("table", "column", "by", "take")))
+    table, column, by, take = (entry.get(key).text for key in ("table", "column", "by", "take"))
+    return Lookup(table, column, by, take, stays=entry.get("se_queda").is_true())
 
 
 def _check_combination(column: SpanishColumn, rule: ColumnRule, entry: Entry, problems: Problems) -> None:
@@ -152,11 +154,14 @@ def _check_combination(column: SpanishColumn, rule: ColumnRule, entry: Entry, pr
         for other in others:
             if {key, other} <= given:
                 problems.add(entry.get(other), f"{key} y {other} se excluyen")
-    for key, other in (("present", "absent"), ("absent", "present"), ("json_keys", "from")):
+    for key, other in (("present", "absent"), ("absent", "present"), ("json_keys", "from"), ("se_queda", "absent")):
         if key in given and other not in given:
             problems.add(entry.get(key), f"{key} no dice nada sin {other}")
     if rule.present is not None and rule.present == rule.absent:
         problems.add(entry.get("absent"), f"«{rule.absent}» es también el valor de present: la columna no diría nada")
+    for item in entry.get("se_queda").items:
+        if item.text in (rule.present, rule.absent):
+            problems.add(item, f"«{item.text}» lo dice ya la columna legada")
     if {"lookup", "from"} <= given and not {"json_keys", "present"} & given:
         problems.add(entry.get("from"), "con lookup, from solo sirve para json_keys")
     kind = family(column.type)
@@ -242,6 +247,9 @@ def _check_lookups(
         elif table not in legacy:
             sentence = f"«{table}» no es una tabla legada que el mapeo nombre, ni una española"
             problems.add(place.get("table"), f"{sentence}{nearest_or_all(table, [*legacy, *known])}")
+        elif rule.lookup.stays:
+            sentence = "lo que se busca en una tabla legada vuelve por la misma búsqueda: se_queda es para las españolas"
+            problems.add(place.get("se_queda"), sentence)
 
 
 def _check_by(place: Entry, pair: Pair, known: Mapping[str, SpanishTable], problems: Problems) -> None:

@@ -53,12 +53,14 @@ class Lookup:
     """A value taken from one row of another table, or NULL: ``take`` of ``table`` where ``column`` equals ``by``.
 
     In a legacy table ``by`` is a column of the row's own legacy table; in a Spanish one it is a Spanish column of the row.
+    ``stays``: another value that a Spanish write gave the column stays as long as ``by`` does.
     """
 
     table: str
     column: str
     by: str
     take: str
+    stays: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,8 @@ class ColumnRule:
     ``optional``: without a legacy column the rule disappears instead of being drift.
     ``lookup``: the value comes from another table; ``json_keys``: where it is NULL, from the first of these keys that
     the jsonb column of ``sources`` has. ``present`` and ``absent``: the two values of a column that only says whether
-    the legacy one is filled; such a column and a lookup never go back. ``zone``: whose clock a legacy timestamp without a
+    the legacy one is filled; such a column and a lookup never go back. ``stays``: further values, which legacy says as
+    ``absent`` and which stay while it says that. ``zone``: whose clock a legacy timestamp without a
     zone was written by, its own or the file's; None where nobody has said so.
     """
 
@@ -84,6 +87,7 @@ class ColumnRule:
     json_keys: tuple[str, ...] = ()
     present: str | None = None
     absent: str | None = None
+    stays: tuple[str, ...] = ()
     zone: str | None = None
 
 

@@ -12,6 +12,7 @@ from ..rows.refusals import accepted, reason_kind, unforeseen
 from ..rows.retained import entry_here, explained_by, kept_by, parents_stay, retained_beside, retains, waits_here
 from ..rows.routes import Route, clave_sql, spanish_clave
 from ..rows.row_locks import seen_by_key
+from ..rows.staying import differs_from_due, may_stay
 from ..rows.unreadable import unreadable_sql
 from ..rows.values import type_family
 from ..sqltext import ident, idents, images_differ, literal, where_all
@@ -119,7 +120,7 @@ def _matched(route: Route, fill: Sequence[Route], detail: bool, keys: str) -> st
 
 
 def _differ(route: Route) -> str:
-    """Return whether the rows f and t differ in any byte of a carried column that they were not matched by.
+    """Return whether the row t is not what f wants of it in any byte of a carried column that they were not matched by.
 
     By value where equal values of the type have one image, by image elsewhere. COLLATE "C": two columns may have different
     collations, and it is the quickest.
@@ -127,6 +128,9 @@ def _differ(route: Route) -> str:
     parts, images = [], []
     for carried in route.carried:
         if carried.target.name in route.pair.match:
+            continue
+        if may_stay(carried):
+            parts.append(differs_from_due(route, (carried.target.name,), "t", "f"))
             continue
         name, (family, size) = ident(carried.target.name), type_family(carried.target.type)
         if family in ("text", "character varying"):
@@ -140,7 +144,7 @@ def _differ(route: Route) -> str:
 
 def _differences(route: Route) -> str:
     parts = ",\n    ".join(
-        f"CASE WHEN {images_differ((c,), 'f.', 't.')}"
+        f"CASE WHEN {differs_from_due(route, (c,), 't', 'f')}"
         f" THEN jsonb_build_array({literal(c)}, f.{ident(c)}::text, t.{ident(c)}::text) END"
         for c in route.columns
     )

@@ -12,10 +12,12 @@ from collections.abc import Sequence
 from ..bookkeeping import BOOKKEEPING
 from ..rows.refusals import accepted
 from ..rows.routes import CarriedColumn, Route, spanish_clave
+from ..rows.staying import due_value
 from ..sqltext import all_of, commented, derived_name, dollar_quoted, ident, idents, literal, qname
 from .followers import children_of
 from .images import DRAINING, MODES, RUN, current_flag, flagged, legacy_row, legacy_row_named, pair_is, passed_on, set_flag
 from .inverse import assignments, goes_back, kept_beside, must_be_found, not_found
+from .staying_back import forget_staying, staying_step
 
 GIVE_WAY_TRIES, GIVE_WAY_SECONDS = 40, 0.005  # how often, and after how long each time, a legacy row that is held is asked for
 
@@ -152,8 +154,9 @@ def _changed(route: Route, number: int) -> str:
     seen = f"SELECT {accepted('f')} AS _entra, {idents(columns, 'f.')}"
     old, new = _mine(route, "p_vieja"), _mine(route, "s")
     moved = {c: f"v_g.{ident(c)}::text IS DISTINCT FROM v_f.{ident(c)}::text" for c in columns}
-    differs = " OR ".join(f"{m} AND v_g.{ident(c)}::text IS DISTINCT FROM s.{ident(c)}::text" for c, m in moved.items())
-    update = ", ".join(f"{ident(c)} = CASE WHEN {m} THEN v_g.{ident(c)} ELSE t.{ident(c)} END" for c, m in moved.items())
+    due = {c: due_value(route, c, "s", "v_g") for c in columns}
+    differs = " OR ".join(f"{m} AND {due[c]}::text IS DISTINCT FROM s.{ident(c)}::text" for c, m in moved.items())
+    update = ", ".join(f"{ident(c)} = CASE WHEN {m} THEN {due[c]} ELSE t.{ident(c)} END" for c, m in moved.items())
     begin = literal(f"UPDATE {route.source_table} l SET ").strip()
     end = literal(f" FROM (SELECT ($2).*) n WHERE {keyed}").strip()
     twin = " AND ".join(f"t.{ident(c)} = s.{ident(c)}" for c in route.table.primary_key)
@@ -163,7 +166,7 @@ def _changed(route: Route, number: int) -> str:
       {seen} INTO v_f FROM {view} WHERE {old};
       SELECT t.* INTO s FROM {route.target_table} t WHERE {twin.replace("s.", "p_nueva.")};
       IF FOUND THEN
-{steps}        IF v_poner <> '{{}}' THEN
+{staying_step(route, "s")}{steps}        IF v_poner <> '{{}}' THEN
           EXECUTE {begin} || (SELECT string_agg(format('%I = %s', p.key, p.value), ', ')
             FROM jsonb_each_text(v_poner) p) || {end} USING p_vieja, s;
           {seen} INTO v_g FROM {view} WHERE {new};
@@ -182,7 +185,8 @@ def _changed(route: Route, number: int) -> str:
 
 def _column(route: Route, carried: CarriedColumn) -> str:
     name = ident(carried.target.name)
-    changed = f"p_vieja.{name}::text IS DISTINCT FROM p_nueva.{name}::text AND v_f.{name}::text IS DISTINCT FROM s.{name}::text"
+    due = due_value(route, carried.target.name, "s", "v_f")
+    changed = f"p_vieja.{name}::text IS DISTINCT FROM p_nueva.{name}::text AND {due}::text IS DISTINCT FROM s.{name}::text"
     pairs = assignments(route, carried, "n")
     said = ", ".join(f"{literal(c).strip()}, {literal(e).strip()}" for c, e in pairs.items())
     beside = ""
@@ -227,7 +231,7 @@ def _born(route: Route) -> str:
     return f"""      SELECT t.* INTO s FROM {route.target_table} t WHERE {twin};
       IF FOUND THEN
 {refused}      INSERT INTO {route.source_table} ({idents(values)}) VALUES ({", ".join(values.values())});
-      {set_flag("v_antes")}
+{staying_step(route, "s")}      {set_flag("v_antes")}
       PERFORM {route.function("ida")}({keys}, {match}, true, false)
       FROM {route.source_table} l WHERE {_mine(route, "s")} HAVING count(*) > 0;
       END IF;
@@ -244,12 +248,13 @@ def _deleted(routes: Sequence[Route], all_routes: Sequence[Route]) -> str:
             parts.append(f"m{n} AS ({_merged_rows(route)})")
         parts.append(f"d{n} AS ({rows})")
     cleared = ", ".join(literal(r.pair.source) for r in routes)
+    said = "".join(forget_staying(r) for r in routes)
     return f"""{steps}      WITH {", ".join(parts)} SELECT true INTO v_hay;
       UPDATE {BOOKKEEPING}.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
       WHERE c.tabla_origen IN ({cleared}, {literal(routes[0].pair.target)}) AND c.clave = v_clave AND c.estado <> 'resuelta';
       DELETE FROM {BOOKKEEPING}.fusion m
       WHERE m.tabla_destino = {literal(routes[0].pair.target)} AND m.clave_destino = v_clave;
-"""
+{said}"""
 
 
 def _merged_rows(route: Route) -> str:

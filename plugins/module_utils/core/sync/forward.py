@@ -15,7 +15,8 @@ from ..rows.retained import explained_by
 from ..rows.routes import Route, spanish_clave
 from ..rows.row_locks import parent_locks
 from ..rows.set_aside import CARRIED
-from ..sqltext import commented, dollar_quoted, ident, idents, images_differ, literal
+from ..rows.staying import differs_from_due, due_value
+from ..sqltext import commented, dollar_quoted, ident, idents, literal
 from .followers import children_step, partner_keys, partner_locks, partners_of, partners_step, rival_locks
 from .images import (
     MODES,
@@ -79,7 +80,7 @@ BEGIN
     {left(route, asked(route), "'aislamiento'")}
   END IF;
 {_other_side_waits(route)}  v_cambia := v_cambia OR {_open_entries(route)};
-{_alone(route)}{_together(route, same)}  -- si sigue pasando, o sigue sin pasar, nadie más lo nota
+{_alone(route)}{_together(route, all_routes)}  -- si sigue pasando, o sigue sin pasar, nadie más lo nota
   IF NOT (v_cambia OR v_nace OR NOT v_hecho AND {_open_entries(route)}) THEN RETURN; END IF;
 {found_late}{partners_step(partners)}{children}END """
 
@@ -138,6 +139,7 @@ def _alone(route: Route) -> str:
     mine = " AND ".join(f"v_f.{ident(c.name)} = p{n}[1]" for c, n in zip(route.match, match_names(route), strict=True))
     columns = route.columns
     others = tuple(c for c in columns if c not in route.pair.match)
+    read = dict.fromkeys((*columns, *route.table.primary_key))
     derived = tuple(c.target.name for c in route.carried if c.rule.lookup and c.target.name in others)
     entries = f"""EXISTS (SELECT FROM {BOOKKEEPING}.cuarentena c WHERE c.tabla_origen = {literal(route.pair.source)}
         AND c.estado <> 'resuelta' AND c.clave = v_f._clave)
@@ -155,7 +157,7 @@ def _alone(route: Route) -> str:
     return f"""    IF cardinality(p_k1) = 1 THEN
       SELECT f._clave, {accepted("f")} AS _entra, {idents(columns, "f.")} INTO v_f FROM {route.view} f WHERE {key};
       IF FOUND AND v_f._entra AND {mine} AND NOT {entries} THEN
-        SELECT true AS _esta, {idents(columns, "t.")} INTO v_t FROM {route.target_table} t WHERE {twin};
+        SELECT true AS _esta, {idents(read, "t.")} INTO v_t FROM {route.target_table} t WHERE {twin};
         v_hecho := true; v_nace := v_t._esta IS NULL;
         IF v_nace THEN
           BEGIN
@@ -178,8 +180,8 @@ _CAUGHT = "data_exception OR integrity_constraint_violation OR program_limit_exc
 def _updates(route: Route, columns: Sequence[str], twin: str, margin: str) -> str:
     if not columns:
         return f"{margin}NULL;\n"
-    values = ", ".join(f"{ident(c)} = v_f.{ident(c)}" for c in columns)
-    return f"""{margin}IF {images_differ(columns, "v_t.", "v_f.")} THEN
+    values = ", ".join(f"{ident(c)} = {due_value(route, c, 't', 'v_f')}" for c in columns)
+    return f"""{margin}IF {differs_from_due(route, columns, "v_t", "v_f")} THEN
 {margin}  BEGIN
 {margin}    {set_flag(flagged(route))}
 {margin}    UPDATE {route.target_table} t SET {values} WHERE {twin};
@@ -195,8 +197,20 @@ def _indent(text: str, width: int) -> str:
     return "".join(" " * width + line for line in text.splitlines(keepends=True))
 
 
-def _together(route: Route, same: Sequence[Route]) -> str:
+def _derived_keys(route: Route, all_routes: Sequence[Route]) -> str:
+    """Return what adds the columns that are looked up in this table: they let its row go, and are looked up again after it."""
+    named = [
+        f"jsonb_build_array({literal(r.schema)}, {literal(r.pair.target)}, {literal(c.target.name)})"
+        for r in all_routes
+        for c in r.carried
+        if c.spanish and c.lookup.table == route.pair.target
+    ]
+    return f" || jsonb_build_array({', '.join(named)})" if named else ""
+
+
+def _together(route: Route, all_routes: Sequence[Route]) -> str:
     """Return the step for all else: llevar and quitar, and what the rows that are gone leave behind in the bookkeeping."""
+    same = [r for r in all_routes if r.pair.target == route.pair.target]
     keys = ", ".join(f"coalesce(array_agg(k.{n}), '{{}}')" for n in route.key_names)
     distinct = f"(SELECT DISTINCT {idents(route.key_names, 'k.')} FROM {asked(route)}) k"
     gone = f"NOT EXISTS (SELECT FROM {route.source_table} l WHERE {legacy_row(route, 'l')})"
@@ -208,8 +222,8 @@ def _together(route: Route, same: Sequence[Route]) -> str:
     return f"""    IF NOT v_hecho THEN
       {set_flag(flagged(route))}
       -- lo que la sincronización lleva puede salir con la fila de la que depende; lo demás la retiene
-      PERFORM set_config({literal(CARRIED)}, coalesce((SELECT jsonb_agg(DISTINCT jsonb_build_array({literal(route.schema)},
-        m.tabla_destino))::text FROM {MODES} m), '[]'), true);
+      PERFORM set_config({literal(CARRIED)}, (coalesce((SELECT jsonb_agg(DISTINCT jsonb_build_array({literal(route.schema)},
+        m.tabla_destino)) FROM {MODES} m), '[]'){_derived_keys(route, all_routes)})::text, true);
       -- lo que un servicio borró se va sin más, si nada cuelga de ello y no estaba retenido
       IF NOT EXISTS (SELECT FROM pg_trigger g JOIN pg_constraint x ON x.oid = g.tgconstraint AND x.confrelid = g.tgrelid
         WHERE g.tgrelid = {literal(route.target_table)}::regclass AND g.tgisinternal) THEN

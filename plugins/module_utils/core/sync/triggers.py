@@ -28,6 +28,7 @@ from .images import (
     pair_is,
     passed_keys,
 )
+from .staying_back import chosen_before
 
 EVENTS = ("INSERT", "UPDATE", "DELETE", "TRUNCATE")
 
@@ -189,7 +190,7 @@ def lookup_functions(route: Route) -> Iterator[str]:
 BEGIN
   IF TG_OP <> 'DELETE' THEN v_valores := v_valores || NEW.{column}::{kind}; END IF;
   IF TG_OP <> 'INSERT' THEN v_valores := v_valores || OLD.{column}::{kind}; END IF;
-  BEGIN
+{chosen_before(route, carried, kind)}  BEGIN
 {followers_step(route, condition, "h", "    ", derived=True)}{caught(left(route, every, "v_mensaje", "v_estado"), "  ")}  END;
   RETURN NULL;
 END """
