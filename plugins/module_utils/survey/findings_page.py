@@ -13,6 +13,7 @@ from ..core.survey import server_findings as of_server
 from ..core.survey import table_findings as of_tables
 from ..core.survey.findings import BAR, GOOD, NOTICE, Finding
 from ..core.survey.sequence_findings import sequence_findings
+from ..core.survey.unsaid_findings import unsaid_findings
 from ..server import db
 from ..server.live_catalogue import orphan_grants
 from ..server.published import unidentified
@@ -90,6 +91,7 @@ def look(
     _server(page, mapping, catalogue, forward)
     _tables(page, mapping, catalogue)
     _around(page, mapping, catalogue)
+    page.found += unsaid_findings(mapping, catalogue)
     return page.found
 
 

@@ -323,6 +323,27 @@ def test_a_not_null_that_was_never_validated_says_nothing_of_the_rows(begin: Beg
     assert (seen.name, seen.verdict, seen.mend) == ("columnas de emparejar", "impide", "")
 
 
+# --- what legacy cannot say
+
+
+def test_what_legacy_cannot_say_is_listed_with_what_becomes_of_it(begin: Begin) -> None:
+    _, jobs = begin("text")
+    lines = jobs.approve(check=True)["lines"]
+    found = {(f["value"], f["limit"]) for f in jobs.approve(check=True)["findings"]}
+    assert {
+        ("solicitudes_servicio.estado en_progreso o cancelada", "se queda; en legacy, como pendiente"),
+        ("solicitudes_servicio.cliente_id, otro que el que se busca por telefono", "se queda mientras telefono no cambie"),
+        ("mensajes.telefono, por messages.user_id", "lo que no está en users, a metadata.phone"),
+        ("sesiones.telefono, por sessions.user_id", "lo que no está en users, a cuarentena"),
+        ("solicitudes_servicio.estado resuelta o pendiente", "service_requests.resolved_at se llena o se vacía"),
+        ("clientes.estado inactivo", "vuelve como inactive, no como pending"),
+        ("proveedor_profesiones: varias filas de provider_professions son una", "cambia la que gana; borrarla las borra todas"),
+        ("proveedores: nivel_verificacion, rating, en filas de users", "no vuelven, y la prueba no las compara"),
+        ("clientes: estado, en filas de customers", "no vuelven, y la prueba no las compara"),
+    } <= found
+    assert sum("lo que legacy no dice" in line for line in lines) == 7
+
+
 # --- what is too large
 
 

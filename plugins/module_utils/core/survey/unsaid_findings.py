@@ -1,0 +1,56 @@
+"""What the Spanish tables can say and legacy cannot, column by column, and what becomes of it on the way back. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..catalogue import Catalogue, Relation
+from ..mapping.types import ColumnRule, Pair, TableMapping
+from ..rows.routes import source_of, spanish_columns
+from .findings import Finding
+
+UNSAID, SPANISH_ONLY = "lo que legacy no dice", "solo en español"
+
+
+def unsaid_findings(mapping: TableMapping, catalogue: Catalogue) -> list[Finding]:
+    """All is well with them: the mapping has decided it, and whoever approves it should have read it."""
+    found: list[Finding] = []
+    for pair in mapping.pairs:
+        legacy = catalogue.relation(pair.source)
+        if legacy is None:
+            continue  # drift says so
+        for rule in pair.columns:
+            found += [Finding(UNSAID, value, limit) for value, limit in _of_rule(mapping, pair, rule, legacy)]
+        if pair.duplicates:
+            value = f"{pair.target}: varias filas de {pair.source} son una"
+            found.append(Finding(UNSAID, value, "cambia la que gana; borrarla las borra todas"))
+        if only := _spanish_only(mapping, catalogue, pair, legacy):
+            value = f"{pair.target}: {', '.join(only)}, en filas de {pair.source}"
+            found.append(Finding(SPANISH_ONLY, value, "no vuelven, y la prueba no las compara"))
+    return found
+
+
+def _of_rule(mapping: TableMapping, pair: Pair, rule: ColumnRule, legacy: Relation) -> Iterator[tuple[str, str]]:
+    column, source = f"{pair.target}.{rule.target}", source_of(rule, legacy)
+    if rule.lookup is not None and rule.lookup.table in {t.name for t in mapping.tables}:
+        becomes = f"se queda mientras {rule.lookup.by} no cambie" if rule.lookup.stays else "no vuelve: vale lo buscado"
+        yield f"{column}, otro que el que se busca por {rule.lookup.by}", becomes
+    elif rule.lookup is not None:
+        where = "a cuarentena" if source is None or not rule.json_keys else f"a {source.name}.{rule.json_keys[0]}"
+        yield f"{column}, por {pair.source}.{rule.lookup.by}", f"lo que no está en {rule.lookup.table}, {where}"
+    elif rule.present is not None and source is not None:
+        yield f"{column} {rule.present} o {rule.absent}", f"{pair.source}.{source.name} se llena o se vacía"
+        if rule.stays:
+            yield f"{column} {' o '.join(rule.stays)}", f"se queda; en legacy, como {rule.absent}"
+    for spanish in dict.fromkeys(new for _, new in rule.values):
+        first, *others = [old for old, new in rule.values if new == spanish]
+        if others:
+            yield f"{column} {spanish}", f"vuelve como {first}, no como {' ni '.join(others)}"
+
+
+def _spanish_only(mapping: TableMapping, catalogue: Catalogue, pair: Pair, legacy: Relation) -> list[str]:
+    """The Spanish columns that no rule fills here; a serial key is the database's own."""
+    table = next(t for t in mapping.tables if t.name == pair.target)
+    filled = {r.target for r in pair.columns if r.lookup is not None or source_of(r, legacy) is not None}
+    here = spanish_columns(mapping, catalogue, table)
+    return [c.name for c in here if c.name not in filled and c.name not in table.primary_key]
