@@ -9,7 +9,7 @@ from ..mapping.types import ColumnRule, Pair, TableMapping
 from ..rows.routes import source_of, spanish_columns
 from .findings import Finding
 
-UNSAID, SPANISH_ONLY = "lo que legacy no dice", "solo en español"
+NOT_IN_LEGACY, SPANISH_ONLY = "lo que legacy no dice", "solo en español"
 
 
 def unsaid_findings(mapping: TableMapping, catalogue: Catalogue) -> list[Finding]:
@@ -20,10 +20,10 @@ def unsaid_findings(mapping: TableMapping, catalogue: Catalogue) -> list[Finding
         if legacy is None:
             continue  # drift says so
         for rule in pair.columns:
-            found += [Finding(UNSAID, value, limit) for value, limit in _of_rule(mapping, pair, rule, legacy)]
+            found += [Finding(NOT_IN_LEGACY, value, limit) for value, limit in _of_rule(mapping, pair, rule, legacy)]
         if pair.duplicates:
             value = f"{pair.target}: varias filas de {pair.source} son una"
-            found.append(Finding(UNSAID, value, "cambia la que gana; borrarla las borra todas"))
+            found.append(Finding(NOT_IN_LEGACY, value, "cambia la que gana; borrarla las borra todas"))
         if only := _spanish_only(mapping, catalogue, pair, legacy):
             value = f"{pair.target}: {', '.join(only)}, en filas de {pair.source}"
             found.append(Finding(SPANISH_ONLY, value, "no vuelven, y la prueba no las compara"))
