@@ -17,7 +17,7 @@ from tests.support.catalogues import fitting
 from tests.unit.test_sql_files import FILES, MAPPINGS, REFERENCE, ROOT
 
 PLUGINS = ROOT / "plugins"
-OURS = ("migracion.", "{BOOKKEEPING}.", "{TABLE}", "{MODES}", "{STAYING}")
+OURS = ("migracion.", "{BOOKKEEPING}.", "{TABLE}", "{MODES}", "{STAYING}", "{WRITERS}")
 CHANGES = re.compile(
     r"\b(DELETE FROM(?: ONLY)?|(?<!FOR )(?<!KEY )(?<!ON )UPDATE(?: ONLY)?|TRUNCATE(?! ON\b)|MERGE INTO)"
     r""" +((?:"(?:[^"]|"")*"|\{[^{}]*\}|[\w%.])+)"""

@@ -184,6 +184,7 @@ DECLARE
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
   v_estado text; v_mensaje text; v_detalle text;
 BEGIN
+  PERFORM migracion.anotar_escritura('provider_professions');
   IF TG_OP = 'TRUNCATE' THEN
     SELECT array_agg(k._k1), array_agg(k._k2), array_agg(k._m1), array_agg(k._m2) INTO p_k1, p_k2, p_m1, p_m2
       FROM (SELECT t.proveedor_id::uuid AS _k1, t.profesion_id::integer AS _k2, t.proveedor_id AS _m1, t.profesion_id AS _m2
@@ -437,6 +438,7 @@ SET jit = off
 AS $funcion$
 #variable_conflict use_variable
 BEGIN
+  PERFORM migracion.anotar_escritura('proveedor_profesiones');
   IF TG_OP = 'TRUNCATE' THEN
     -- lo que legacy no dejaba pasar se queda
     BEGIN

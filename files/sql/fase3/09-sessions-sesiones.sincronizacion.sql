@@ -162,6 +162,7 @@ DECLARE
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
   v_estado text; v_mensaje text; v_detalle text;
 BEGIN
+  PERFORM migracion.anotar_escritura('sessions');
   IF TG_OP = 'TRUNCATE' THEN
     SELECT array_agg(k._k1), array_agg(k._m1) INTO p_k1, p_m1 FROM (SELECT t.id::uuid AS _k1, t.id AS _m1
       FROM public.sesiones t) k;
@@ -440,6 +441,7 @@ SET jit = off
 AS $funcion$
 #variable_conflict use_variable
 BEGIN
+  PERFORM migracion.anotar_escritura('sesiones');
   IF TG_OP = 'TRUNCATE' THEN
     -- lo que legacy no dejaba pasar se queda
     BEGIN

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ..core.bookkeeping import BOOKKEEPING
 from ..core.mapping.types import SpanishTable
 from ..core.rows.routes import Route
+from ..core.rows.writers import WRITERS
 from ..core.words import duration, number
 from ..server.db import fetch_all
 from .modes import OFF, ON_AGAIN, modes_here
@@ -39,7 +40,7 @@ def sync_lines(conn: Connection, all_routes: Sequence[Route], tables: Sequence[S
         lines += [f"  {PASSED_BY}", f"  Se repone con: {back}"]
     elif states:
         lines.append(f"  Se repone con: {'.yml y '.join(dict.fromkeys(s.route.pair.phase for s in states))}.yml con el mismo -i")
-    return lines + _waiting_lines(conn, drain)
+    return lines + _waiting_lines(conn, drain) + _writer_lines(conn, [t.name for t in tables])
 
 
 def gone_phrases(
@@ -48,6 +49,25 @@ def gone_phrases(
     """Return in words what the sync of these routes lacks where writes may have passed it by, and the command."""
     gone = [f"sincronización de {s.lacking}" for s in standing_sync(conn, routes, all_routes, tables) if s.gone]
     return [*gone, f"{PASSED_BY} Se repone con: {ON_AGAIN}"] if gone else []
+
+
+def _writer_lines(conn: Connection, spanish: Sequence[str]) -> list[str]:
+    """Who writes which table, and who writes a Spanish one though the services have not moved."""
+    rows = fetch_all(
+        conn,
+        "SELECT tabla, rol, aplicacion, string_agg(DISTINCT host(cliente), ', '), sum(escrituras)::bigint,"
+        f" extract(epoch FROM now() - max(ultima))::float8 FROM {WRITERS} GROUP BY 1, 2, 3 ORDER BY 1, 5 DESC, 2, 3",
+    )
+    said = [
+        f"  {table}: {role}, {f'«{name}»' if name else 'sin nombre'}{f' desde {places}' if places else ''}: {number(count)}"
+        f" escrituras, la última hace {duration(age)}"
+        for table, role, name, places, count, age in rows
+    ]
+    lines = ["Quién escribe, por tabla, rol y aplicación (las últimas 1.000, o el último minuto, pueden faltar):", *said]
+    rogue = sorted({row[0] for row in rows if row[0] in spanish})
+    if rogue:
+        lines.append(f"  Aviso: alguien escribe ya en {', '.join(rogue)}, antes de que los servicios cambien a esas tablas.")
+    return lines if rows else []
 
 
 def _waiting_lines(conn: Connection, drain: str) -> list[str]:

@@ -17,6 +17,7 @@ from ..core.bookkeeping import BOOKKEEPING, SYNC_TRIGGERS
 from ..core.mapping.types import SpanishTable
 from ..core.rows.routes import Route
 from ..core.rows.staying import STAYING
+from ..core.rows.writers import WRITERS
 from ..core.sqltext import ident, literal
 from ..core.sync.images import MODES
 from ..core.sync.installing import PairSync, pair_sync
@@ -169,3 +170,4 @@ def take_away_rest(context: Context, routes: Sequence[Route]) -> None:
         execute(conn, f"DELETE FROM {BOOKKEEPING}.pendiente WHERE tabla_origen = %s AND tabla_destino = %s", names)
         execute(conn, f"DELETE FROM {BOOKKEEPING}.pendiente WHERE tabla_origen = %s", (route.pair.target,))
         execute(conn, f"DELETE FROM {STAYING} q WHERE q.tabla = %s", (route.pair.target,))
+        execute(conn, f"DELETE FROM {WRITERS} WHERE tabla IN (%s, %s)", names)

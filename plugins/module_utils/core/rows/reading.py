@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..bookkeeping import BOOKKEEPING, TOUCH
 from ..sqltext import commented, folded
 from .set_aside import set_aside_statements
+from .writers import writer_statements
 
 _READING_DATES = """-- todo lo que decide qué fecha dice un texto
 SET TimeZone = 'UTC' SET DateStyle = 'ISO, MDY' SET timezone_abbreviations = 'Default'"""
@@ -53,6 +54,7 @@ def helper_statements(major: int) -> tuple[str, ...]:
         touch_statement(),
         f"REVOKE ALL ON FUNCTION {names} FROM PUBLIC",
         *set_aside_statements(),
+        *writer_statements(),
     )
     return tuple(map(folded, statements))
 

@@ -8,6 +8,7 @@ from ..bookkeeping import BOOKKEEPING
 from ..mapping.types import SpanishTable
 from ..rows.refusals import accepted
 from ..rows.routes import Route
+from ..rows.writers import writer_noted
 from ..sqltext import derived_name, ident, literal, qname
 from .back import back_name
 from .images import RUN, current_flag, legacy_row
@@ -29,6 +30,7 @@ def back_trigger_function(routes: Sequence[Route]) -> str:
     )
     gone = "".join(_emptied(r) for r in reversed(routes))
     body = f"""BEGIN
+  {writer_noted(route.pair.target)}
   IF TG_OP = 'TRUNCATE' THEN
     -- lo que legacy no dejaba pasar se queda
 {gone}    RETURN NULL;

@@ -41,7 +41,7 @@ class PairSync:
 def pair_sync(route: Route, all_routes: Sequence[Route], tables: Sequence[SpanishTable]) -> PairSync:
     """Return the pair's sync. The Spanish table's own functions and triggers come with the first pair that fills it."""
     routes = [r for r in all_routes if r.pair.target == route.pair.target]
-    functions = [forward_function(route, all_routes), forward_trigger_function(route), *lookup_functions(route)]
+    functions = [forward_function(route, all_routes), forward_trigger_function(route, all_routes), *lookup_functions(route)]
     triggers = [*forward_triggers(route), *lookup_triggers(route)]
     if route == routes[0]:
         functions += [back_function(routes, all_routes), back_trigger_function(routes)]

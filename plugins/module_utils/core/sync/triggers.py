@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from ..bookkeeping import BOOKKEEPING
 from ..rows.routes import CarriedColumn, Route
+from ..rows.writers import writer_noted
 from ..sqltext import all_of, commented, derived_name, dollar_quoted, ident, literal, qname, where_all
 from .followers import followers_step
 from .images import (
@@ -47,8 +48,13 @@ class Trigger:
         return f"DROP TRIGGER IF EXISTS {ident(self.name)} ON {self.table}"
 
 
-def forward_trigger_function(route: Route) -> str:
-    """Return the statement that makes the function which the triggers of the legacy table call."""
+def forward_trigger_function(route: Route, all_routes: Sequence[Route]) -> str:
+    """Return the statement that makes the function which the triggers of the legacy table call.
+
+    Its first pair counts who writes it.
+    """
+    first = next(r for r in all_routes if r.pair.source == route.pair.source) == route
+    counted = f"  {writer_noted(route.pair.source)}\n" if first else ""
     source = ident(route.pair.source)
     caption = f"Nombra las filas de {source} que una sentencia tocó y llama a ida. La llaman los disparadores de {source}."
     variables = " ".join(f"p{n} {t}[];" for n, t in both_columns(route))
@@ -58,7 +64,7 @@ def forward_trigger_function(route: Route) -> str:
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
   v_estado text; v_mensaje text; v_detalle text;
 BEGIN
-  IF TG_OP = 'TRUNCATE' THEN
+{counted}  IF TG_OP = 'TRUNCATE' THEN
 {whole}  ELSIF TG_OP = 'INSERT' THEN
     {_rows(route, [_new(route)])}
   ELSIF TG_OP = 'DELETE' THEN
