@@ -23,11 +23,12 @@ DECLARE
 BEGIN
   SELECT s.modo, s.propagacion INTO v_modo, v_tope FROM migracion.sincronizacion s WHERE s.tabla_origen = 'professions'
     AND s.tabla_destino = 'profesiones';
-  IF v_modo IS NULL OR coalesce(cardinality(p_k1), 0) = 0 THEN RETURN; END IF;
-  IF v_modo <> 'si' THEN
+  IF coalesce(cardinality(p_k1), 0) = 0 OR v_modo IS NULL AND v_firme THEN RETURN; END IF;
+  IF v_modo IS DISTINCT FROM 'si' THEN
+    -- sin modo: se instaló después de su foto
     INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
-    SELECT 'professions', 'profesiones', k._k1::text, jsonb_build_array(k._m1), 'apagada', NULL
-      FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+    SELECT 'professions', 'profesiones', k._k1::text, jsonb_build_array(k._m1),
+      CASE WHEN v_modo IS NULL THEN 'aislamiento' ELSE 'apagada' END, NULL FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
     RETURN;
   END IF;
   IF v_firme THEN
@@ -151,6 +152,12 @@ BEGIN
         END IF;
         PERFORM migracion.ida_provider_professions_proveedor_profesiones(h_k1, h_k2, h_m1, h_m2, true, false);
       END IF;
+    ELSIF NOT v_firme AND to_regproc('migracion.ida_provider_professions_proveedor_profesiones') IS NOT NULL THEN
+      -- se instaló después de su foto
+      INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+    SELECT 'provider_professions', 'proveedor_profesiones', k._k1::text || '|' || k._k2::text, jsonb_build_array(k._m1, k._m2),
+      'aislamiento', NULL FROM (SELECT l.provider_id AS _k1, l.profession_id AS _k2, l.provider_id AS _m1,
+      l.profession_id::integer AS _m2 FROM public.provider_professions l WHERE l.profession_id = ANY (p_m1)) k;
     END IF;
   END;
 END $funcion$;
@@ -169,7 +176,7 @@ AS $funcion$
 DECLARE
   p_k1 integer[]; p_m1 integer[]; v_entera boolean := TG_OP <> 'UPDATE';
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
-  v_estado text; v_mensaje text; v_detalle text;
+  v_estado text; v_mensaje text; v_detalle text; v_libres jsonb[];
 BEGIN
   PERFORM migracion.anotar_escritura('professions');
   IF TG_OP = 'TRUNCATE' THEN
@@ -185,14 +192,60 @@ BEGIN
     SELECT array_agg(k._k1), array_agg(k._m1) INTO p_k1, p_m1 FROM (SELECT n.id AS _k1, n.id::integer AS _m1 FROM nuevas n) k;
   ELSIF TG_OP = 'DELETE' THEN
     SELECT array_agg(k._k1), array_agg(k._m1) INTO p_k1, p_m1 FROM (SELECT o.id AS _k1, o.id::integer AS _m1 FROM viejas o) k;
+    SELECT array_agg(u.v) INTO v_libres FROM (SELECT jsonb_build_array(1, o.name::character varying(100)) AS v FROM viejas o) u;
   ELSE
     SELECT array_agg(k._k1), array_agg(k._m1) INTO p_k1, p_m1 FROM (SELECT o.id AS _k1, o.id::integer AS _m1
       FROM viejas o UNION SELECT n.id AS _k1, n.id::integer AS _m1 FROM nuevas n) k;
     v_entera := EXISTS (SELECT o.id, o.name FROM viejas o EXCEPT SELECT n.id, n.name FROM nuevas n);
+    IF v_entera THEN
+      SELECT array_agg(u.v) INTO v_libres FROM ((SELECT jsonb_build_array(1, o.name::character varying(100)) AS v
+        FROM viejas o) EXCEPT (SELECT jsonb_build_array(1, n.name::character varying(100)) AS v FROM nuevas n)) u;
+    END IF;
   END IF;
   IF p_k1 IS NULL THEN RETURN NULL; END IF;
+  PERFORM migracion.ida_professions_profesiones(p_k1, p_m1, v_entera, false);
+  IF v_libres IS NOT NULL OR TG_OP = 'TRUNCATE' THEN
+    PERFORM migracion.cede_profesiones(v_libres);
+  END IF;
+  RETURN NULL;
+EXCEPTION WHEN OTHERS THEN
+  GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
+  -- lo que retiene otro, o falta de recursos, es de quien escribe; también lo que decide SERIALIZABLE (lleva detalle)
+  IF left(v_estado, 2) IN ('53', '55', '57')
+    OR left(v_estado, 2) = '40' AND (v_firme OR v_estado <> '40001' OR v_detalle <> '') THEN
+    RAISE;
+  END IF;
+  INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+    SELECT 'professions', 'profesiones', k._k1::text, jsonb_build_array(k._m1), v_mensaje, v_estado
+      FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+  IF p_k1 IS NULL THEN
+    -- alguien cambió el nombre de una columna de la clave
+    INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, motivo, sqlstate)
+    VALUES ('professions', 'profesiones', '*', v_mensaje, v_estado);
+  END IF;
+  RETURN NULL;
+END $funcion$;
+
+-- Lleva las filas que no pasaban porque otra tenía su valor único en profesiones: las de esos valores, que ya nadie tiene, o
+--   todas. La llaman los disparadores de las dos tablas, y el drenaje.
+CREATE OR REPLACE FUNCTION migracion.cede_profesiones(p_valores jsonb[]) RETURNS void
+LANGUAGE plpgsql SECURITY INVOKER
+AS $funcion$
+#variable_conflict use_variable
+DECLARE
+  v_firme boolean := current_setting('transaction_isolation') = 'read committed';
+  v_estado text; v_mensaje text; v_detalle text;
+BEGIN
+  DECLARE h_k1 integer[]; h_m1 integer[];
   BEGIN
-    PERFORM migracion.ida_professions_profesiones(p_k1, p_m1, v_entera, false);
+    SELECT array_agg(k._k1), array_agg(k._m1) INTO h_k1, h_m1 FROM (SELECT l.id AS _k1, l.id::integer AS _m1
+      FROM migracion.cuarentena c JOIN public.professions l ON l.id = c.clave::integer WHERE c.tabla_origen = 'professions'
+      AND c.estado <> 'resuelta' AND c.sqlstate = '23505' AND (p_valores IS NULL
+      OR jsonb_build_array(1, l.name::character varying(100)) = ANY (p_valores))) k;
+    IF h_k1 IS NOT NULL AND EXISTS (SELECT FROM migracion.sincronizacion s WHERE s.tabla_origen = 'professions'
+      AND s.tabla_destino = 'profesiones') THEN
+      PERFORM migracion.ida_professions_profesiones(h_k1, h_m1, true, false);
+    END IF;
   EXCEPTION WHEN OTHERS THEN
     GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
     -- lo que retiene otro, o falta de recursos, es de quien escribe; también lo que decide SERIALIZABLE (lleva detalle)
@@ -202,9 +255,8 @@ BEGIN
     END IF;
     INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
     SELECT 'professions', 'profesiones', k._k1::text, jsonb_build_array(k._m1), v_mensaje, v_estado
-      FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+      FROM unnest(h_k1, h_m1) AS k(_k1, _m1);
   END;
-  RETURN NULL;
 END $funcion$;
 
 -- CASE ... THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200.
@@ -218,19 +270,22 @@ AS $funcion$
 DECLARE
   v_modos text[]; v_antes text := coalesce(current_setting('migracion.sync', true),
     ''); v_clave text; v_hay boolean := false; v_casa integer := 0;
+  v_filas bigint; v_ya text; v_luego text;
   v_estado text; v_mensaje text; v_detalle text; v_poner jsonb := '{}'; v_f record; v_g record; s public.profesiones;
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
 BEGIN
   SELECT array_agg(m.modo) INTO v_modos FROM migracion.sincronizacion m
   WHERE m.tabla_destino = 'profesiones' AND ((m.tabla_origen = 'professions'));
-  IF v_modos IS NULL THEN RETURN; END IF;
-  v_clave := CASE p_orden WHEN 'INSERT' THEN p_nueva.id::text ELSE p_vieja.id::text END;
-  IF v_modos && ARRAY['no', 'claves'] THEN
-    INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
-    VALUES ('profesiones', NULL, v_clave, p_orden, CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END, 'apagada', NULL);
-    RETURN;
-  END IF;
+  IF v_modos IS NULL AND v_firme THEN RETURN; END IF;
   BEGIN
+    v_clave := CASE p_orden WHEN 'INSERT' THEN p_nueva.id::text ELSE p_vieja.id::text END;
+    IF v_modos IS NULL OR v_modos && ARRAY['no', 'claves'] THEN
+      -- sin modo: se instaló después de su foto
+      INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
+    VALUES ('profesiones', NULL, coalesce(v_clave, '*'), p_orden, CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END,
+      CASE WHEN v_modos IS NULL THEN 'aislamiento' ELSE 'apagada' END, NULL);
+      RETURN;
+    END IF;
     s := p_nueva;
     IF v_casa = 0 AND p_orden <> 'INSERT' THEN
       FOR v_vez IN 1 .. 40 LOOP
@@ -254,7 +309,7 @@ BEGIN
     IF EXISTS (SELECT FROM migracion.pendiente p WHERE p.tabla_origen IN ('professions')
       AND p.clave = v_clave AND p.motivo <> 'aislamiento') AND coalesce(current_setting('migracion.drenaje', true), '') = '' THEN
       INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
-    VALUES ('profesiones', NULL, v_clave, p_orden, CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END,
+    VALUES ('profesiones', NULL, coalesce(v_clave, '*'), p_orden, CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END,
       'espera a la otra', NULL);
       RETURN;
     END IF;
@@ -267,6 +322,10 @@ BEGIN
           AND NOT EXISTS (SELECT FROM public.proveedor_profesiones t WHERE t.proveedor_id = f.proveedor_id
           AND t.profesion_id = f.profesion_id);
       WITH d0 AS (DELETE FROM public.professions l WHERE l.id = (p_vieja.id)::integer) SELECT true INTO v_hay;
+      IF EXISTS (SELECT FROM public.professions l WHERE l.id = (p_vieja.id)::integer)
+        AND NOT EXISTS (SELECT FROM public.profesiones t WHERE t.id = p_vieja.id) THEN
+        RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = 'un disparador de professions no la deja pasar';
+      END IF;
       UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
       WHERE c.tabla_origen IN ('professions', 'profesiones') AND c.clave = v_clave AND c.estado <> 'resuelta';
       DELETE FROM migracion.fusion m
@@ -281,6 +340,8 @@ BEGIN
       PERFORM set_config('migracion.sync', v_antes, true);
       PERFORM migracion.ida_professions_profesiones(array_agg(l.id), array_agg(s.id), true, false)
       FROM public.professions l WHERE l.id = (s.id)::integer HAVING count(*) > 0;
+      IF NOT FOUND THEN RAISE EXCEPTION
+        USING ERRCODE = 'P0001', MESSAGE = 'un disparador de professions no la deja pasar'; END IF;
       END IF;
     ELSIF v_casa = 0 THEN
       NULL;  -- la fila legacy ya no está: quien la borró se lleva a esta
@@ -320,6 +381,9 @@ BEGIN
         IF v_poner <> '{}' THEN
           EXECUTE 'UPDATE public.professions l SET ' || (SELECT string_agg(format('%I = %s', p.key, p.value), ', ')
             FROM jsonb_each_text(v_poner) p) || ' FROM (SELECT ($2).*) n WHERE l.id = (($1).id)::integer' USING p_vieja, s;
+          GET DIAGNOSTICS v_filas = ROW_COUNT;
+          IF v_filas = 0 THEN RAISE EXCEPTION
+            USING ERRCODE = 'P0001', MESSAGE = 'un disparador de professions no la deja pasar'; END IF;
           SELECT CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AS _entra, f.id, f.nombre,
             f.especialidad, f.categoria, f.esta_activo, f.creado_at, f.actualizado_at INTO v_g
             FROM migracion.v_professions_profesiones f JOIN public.professions l ON l.id = f._k1 WHERE l.id = (s.id)::integer;
@@ -351,6 +415,14 @@ BEGIN
         END IF;
       END IF;
     END IF;
+    -- lo que legacy comprobaría al confirmar se comprueba ya: lo que rechace queda aquí
+    SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', '),
+      string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') FILTER (WHERE c.condeferred) INTO v_ya, v_luego
+    FROM pg_trigger g JOIN pg_constraint c ON c.oid = g.tgconstraint JOIN pg_namespace n ON n.oid = c.connamespace
+    WHERE g.tgrelid IN ('public.professions'::regclass, 'public.provider_professions'::regclass) AND g.tgdeferrable
+      AND c.contype <> 't';
+    IF v_ya IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE'; END IF;
+    IF v_luego IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_luego || ' DEFERRED'; END IF;
     PERFORM set_config('migracion.sync', v_antes, true);
   EXCEPTION WHEN OTHERS THEN
     GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
@@ -365,7 +437,8 @@ BEGIN
       DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, motivo = excluded.motivo, columna = NULL;
     ELSE
       INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
-    VALUES ('profesiones', NULL, v_clave, p_orden, CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END, v_mensaje, v_estado);
+    VALUES ('profesiones', NULL, coalesce(v_clave, '*'), p_orden, CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END,
+      v_mensaje, v_estado);
     END IF;
   END;
 END $funcion$;
@@ -382,6 +455,7 @@ SET enable_seqscan = off SET plan_cache_mode = force_generic_plan
 SET jit = off
 AS $funcion$
 #variable_conflict use_variable
+DECLARE v_ya text; v_luego text;
 BEGIN
   PERFORM migracion.anotar_escritura('profesiones');
   IF TG_OP = 'TRUNCATE' THEN
@@ -390,18 +464,32 @@ BEGIN
       DELETE FROM public.professions l USING migracion.v_professions_profesiones f
       WHERE l.id = f._k1 AND (CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
         OR f._fusion IS NOT NULL);
+      -- lo que legacy comprobaría al confirmar se comprueba ya: lo que rechace queda aquí
+      SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', '),
+        string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') FILTER (WHERE c.condeferred) INTO v_ya, v_luego
+      FROM pg_trigger g JOIN pg_constraint c ON c.oid = g.tgconstraint JOIN pg_namespace n ON n.oid = c.connamespace
+      WHERE g.tgrelid IN ('public.professions'::regclass, 'public.provider_professions'::regclass) AND g.tgdeferrable
+        AND c.contype <> 't';
+      IF v_ya IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE'; END IF;
+      IF v_luego IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_luego || ' DEFERRED'; END IF;
     EXCEPTION WHEN integrity_constraint_violation OR raise_exception OR data_exception THEN
       INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
       VALUES ('profesiones', '*', '{}', SQLSTATE, 'professions no se vacía: ' || SQLERRM, 'sincronizacion')
       ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta' DO UPDATE SET motivo = excluded.motivo;
     END;
+    PERFORM migracion.cede_profesiones(NULL);
     RETURN NULL;
   END IF;
   PERFORM migracion.volver_profesiones(TG_OP, CASE WHEN TG_OP <> 'INSERT' THEN OLD END, CASE WHEN TG_OP <> 'DELETE' THEN NEW END);
+  IF TG_OP = 'DELETE' THEN
+    PERFORM migracion.cede_profesiones(ARRAY[jsonb_build_array(1, OLD.nombre)]);
+  ELSIF TG_OP = 'UPDATE' AND ARRAY[jsonb_build_array(1, OLD.nombre)] <> ARRAY[jsonb_build_array(1, NEW.nombre)] THEN
+    PERFORM migracion.cede_profesiones(ARRAY[jsonb_build_array(1, OLD.nombre)]);
+  END IF;
   RETURN NULL;
 END $funcion$;
 
-REVOKE ALL ON FUNCTION migracion.ida_professions_profesiones, migracion.sinc_professions_profesiones,
+REVOKE ALL ON FUNCTION migracion.ida_professions_profesiones, migracion.sinc_professions_profesiones, migracion.cede_profesiones,
   migracion.volver_profesiones, migracion.vuelta_profesiones FROM PUBLIC;
 
 CREATE TRIGGER sinc_professions_profesiones_i AFTER INSERT ON public.professions REFERENCING NEW TABLE AS nuevas

@@ -24,10 +24,12 @@ DECLARE
 BEGIN
   SELECT s.modo, s.propagacion INTO v_modo, v_tope FROM migracion.sincronizacion s WHERE s.tabla_origen = 'customers'
     AND s.tabla_destino = 'clientes';
-  IF v_modo IS NULL OR coalesce(cardinality(p_k1), 0) = 0 THEN RETURN; END IF;
-  IF v_modo <> 'si' THEN
+  IF coalesce(cardinality(p_k1), 0) = 0 OR v_modo IS NULL AND v_firme THEN RETURN; END IF;
+  IF v_modo IS DISTINCT FROM 'si' THEN
+    -- sin modo: se instaló después de su foto
     INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
-    SELECT 'customers', 'clientes', k._k1::text, jsonb_build_array(k._m1), 'apagada', NULL FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+    SELECT 'customers', 'clientes', k._k1::text, jsonb_build_array(k._m1),
+      CASE WHEN v_modo IS NULL THEN 'aislamiento' ELSE 'apagada' END, NULL FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
     RETURN;
   END IF;
   IF v_firme THEN
@@ -188,7 +190,7 @@ AS $funcion$
 DECLARE
   p_k1 uuid[]; p_m1 uuid[]; v_entera boolean := TG_OP <> 'UPDATE';
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
-  v_estado text; v_mensaje text; v_detalle text;
+  v_estado text; v_mensaje text; v_detalle text; v_libres jsonb[];
 BEGIN
   PERFORM migracion.anotar_escritura('customers');
   IF TG_OP = 'TRUNCATE' THEN
@@ -204,14 +206,61 @@ BEGIN
     SELECT array_agg(k._k1), array_agg(k._m1) INTO p_k1, p_m1 FROM (SELECT n.id AS _k1, n.id AS _m1 FROM nuevas n) k;
   ELSIF TG_OP = 'DELETE' THEN
     SELECT array_agg(k._k1), array_agg(k._m1) INTO p_k1, p_m1 FROM (SELECT o.id AS _k1, o.id AS _m1 FROM viejas o) k;
+    SELECT array_agg(u.v) INTO v_libres FROM (SELECT jsonb_build_array(1, o.phone_number::character varying(20)) AS v
+      FROM viejas o) u;
   ELSE
     SELECT array_agg(k._k1), array_agg(k._m1) INTO p_k1, p_m1 FROM (SELECT o.id AS _k1, o.id AS _m1
       FROM viejas o UNION SELECT n.id AS _k1, n.id AS _m1 FROM nuevas n) k;
     v_entera := EXISTS (SELECT o.id, o.phone_number FROM viejas o EXCEPT SELECT n.id, n.phone_number FROM nuevas n);
+    IF v_entera THEN
+      SELECT array_agg(u.v) INTO v_libres FROM ((SELECT jsonb_build_array(1, o.phone_number::character varying(20)) AS v
+        FROM viejas o) EXCEPT (SELECT jsonb_build_array(1, n.phone_number::character varying(20)) AS v FROM nuevas n)) u;
+    END IF;
   END IF;
   IF p_k1 IS NULL THEN RETURN NULL; END IF;
+  PERFORM migracion.ida_customers_clientes(p_k1, p_m1, v_entera, false);
+  IF v_libres IS NOT NULL OR TG_OP = 'TRUNCATE' THEN
+    PERFORM migracion.cede_clientes(v_libres);
+  END IF;
+  RETURN NULL;
+EXCEPTION WHEN OTHERS THEN
+  GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
+  -- lo que retiene otro, o falta de recursos, es de quien escribe; también lo que decide SERIALIZABLE (lleva detalle)
+  IF left(v_estado, 2) IN ('53', '55', '57')
+    OR left(v_estado, 2) = '40' AND (v_firme OR v_estado <> '40001' OR v_detalle <> '') THEN
+    RAISE;
+  END IF;
+  INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+    SELECT 'customers', 'clientes', k._k1::text, jsonb_build_array(k._m1), v_mensaje, v_estado
+      FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+  IF p_k1 IS NULL THEN
+    -- alguien cambió el nombre de una columna de la clave
+    INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, motivo, sqlstate)
+    VALUES ('customers', 'clientes', '*', v_mensaje, v_estado);
+  END IF;
+  RETURN NULL;
+END $funcion$;
+
+-- Lleva las filas que no pasaban porque otra tenía su valor único en clientes: las de esos valores, que ya nadie tiene, o todas.
+--   La llaman los disparadores de las dos tablas, y el drenaje.
+CREATE OR REPLACE FUNCTION migracion.cede_clientes(p_valores jsonb[]) RETURNS void
+LANGUAGE plpgsql SECURITY INVOKER
+AS $funcion$
+#variable_conflict use_variable
+DECLARE
+  v_firme boolean := current_setting('transaction_isolation') = 'read committed';
+  v_estado text; v_mensaje text; v_detalle text;
+BEGIN
+  DECLARE h_k1 uuid[]; h_m1 uuid[];
   BEGIN
-    PERFORM migracion.ida_customers_clientes(p_k1, p_m1, v_entera, false);
+    SELECT array_agg(k._k1), array_agg(k._m1) INTO h_k1, h_m1 FROM (SELECT l.id AS _k1, l.id AS _m1 FROM migracion.cuarentena c
+      JOIN public.customers l ON l.id = c.clave::uuid WHERE c.tabla_origen = 'customers' AND c.estado <> 'resuelta'
+      AND c.sqlstate = '23505' AND (p_valores IS NULL OR jsonb_build_array(1,
+      l.phone_number::character varying(20)) = ANY (p_valores))) k;
+    IF h_k1 IS NOT NULL AND EXISTS (SELECT FROM migracion.sincronizacion s WHERE s.tabla_origen = 'customers'
+      AND s.tabla_destino = 'clientes') THEN
+      PERFORM migracion.ida_customers_clientes(h_k1, h_m1, true, false);
+    END IF;
   EXCEPTION WHEN OTHERS THEN
     GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
     -- lo que retiene otro, o falta de recursos, es de quien escribe; también lo que decide SERIALIZABLE (lleva detalle)
@@ -221,9 +270,28 @@ BEGIN
     END IF;
     INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
     SELECT 'customers', 'clientes', k._k1::text, jsonb_build_array(k._m1), v_mensaje, v_estado
-      FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+      FROM unnest(h_k1, h_m1) AS k(_k1, _m1);
   END;
-  RETURN NULL;
+  DECLARE h_k1 uuid[]; h_m1 uuid[];
+  BEGIN
+    SELECT array_agg(k._k1), array_agg(k._m1) INTO h_k1, h_m1 FROM (SELECT l.id AS _k1, l.id AS _m1 FROM migracion.cuarentena c
+      JOIN public.users l ON l.id = c.clave::uuid WHERE c.tabla_origen = 'users' AND c.estado <> 'resuelta'
+      AND c.sqlstate = '23505' AND (p_valores IS NULL OR jsonb_build_array(1,
+      l.phone_number::character varying(20)) = ANY (p_valores)) AND l.user_type::text = 'client') k;
+    IF h_k1 IS NOT NULL AND EXISTS (SELECT FROM migracion.sincronizacion s WHERE s.tabla_origen = 'users'
+      AND s.tabla_destino = 'clientes') THEN
+      PERFORM migracion.ida_users_clientes(h_k1, h_m1, true, false);
+    END IF;
+  EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
+    -- lo que retiene otro, o falta de recursos, es de quien escribe; también lo que decide SERIALIZABLE (lleva detalle)
+    IF left(v_estado, 2) IN ('53', '55', '57')
+      OR left(v_estado, 2) = '40' AND (v_firme OR v_estado <> '40001' OR v_detalle <> '') THEN
+      RAISE;
+    END IF;
+    INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+    SELECT 'users', 'clientes', k._k1::text, jsonb_build_array(k._m1), v_mensaje, v_estado FROM unnest(h_k1, h_m1) AS k(_k1, _m1);
+  END;
 END $funcion$;
 
 -- CASE ... THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200.
@@ -237,19 +305,22 @@ AS $funcion$
 DECLARE
   v_modos text[]; v_antes text := coalesce(current_setting('migracion.sync', true),
     ''); v_clave text; v_hay boolean := false; v_casa integer := 0;
+  v_filas bigint; v_ya text; v_luego text;
   v_estado text; v_mensaje text; v_detalle text; v_poner jsonb := '{}'; v_f record; v_g record; s public.clientes;
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
 BEGIN
   SELECT array_agg(m.modo) INTO v_modos FROM migracion.sincronizacion m
   WHERE m.tabla_destino = 'clientes' AND ((m.tabla_origen = 'customers') OR (m.tabla_origen = 'users'));
-  IF v_modos IS NULL THEN RETURN; END IF;
-  v_clave := CASE p_orden WHEN 'INSERT' THEN p_nueva.id::text ELSE p_vieja.id::text END;
-  IF v_modos && ARRAY['no', 'claves'] THEN
-    INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
-    VALUES ('clientes', NULL, v_clave, p_orden, CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END, 'apagada', NULL);
-    RETURN;
-  END IF;
+  IF v_modos IS NULL AND v_firme THEN RETURN; END IF;
   BEGIN
+    v_clave := CASE p_orden WHEN 'INSERT' THEN p_nueva.id::text ELSE p_vieja.id::text END;
+    IF v_modos IS NULL OR v_modos && ARRAY['no', 'claves'] THEN
+      -- sin modo: se instaló después de su foto
+      INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
+    VALUES ('clientes', NULL, coalesce(v_clave, '*'), p_orden, CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END,
+      CASE WHEN v_modos IS NULL THEN 'aislamiento' ELSE 'apagada' END, NULL);
+      RETURN;
+    END IF;
     s := p_nueva;
     IF v_casa = 0 AND p_orden <> 'INSERT' THEN
       FOR v_vez IN 1 .. 40 LOOP
@@ -293,7 +364,7 @@ BEGIN
     IF EXISTS (SELECT FROM migracion.pendiente p WHERE p.tabla_origen IN ('customers', 'users')
       AND p.clave = v_clave AND p.motivo <> 'aislamiento') AND coalesce(current_setting('migracion.drenaje', true), '') = '' THEN
       INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
-    VALUES ('clientes', NULL, v_clave, p_orden, CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END,
+    VALUES ('clientes', NULL, coalesce(v_clave, '*'), p_orden, CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END,
       'espera a la otra', NULL);
       RETURN;
     END IF;
@@ -305,6 +376,14 @@ BEGIN
         AND NOT (l.id = (p_vieja.id)::uuid AND l.user_type::text = 'client')),
         d1 AS (DELETE FROM public.users l WHERE l.id = (p_vieja.id)::uuid AND l.user_type::text = 'client') SELECT true
         INTO v_hay;
+      IF EXISTS (SELECT FROM public.customers l WHERE l.id = (p_vieja.id)::uuid)
+        AND NOT EXISTS (SELECT FROM public.clientes t WHERE t.id = p_vieja.id) THEN
+        RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = 'un disparador de customers no la deja pasar';
+      END IF;
+      IF EXISTS (SELECT FROM public.users l WHERE l.id = (p_vieja.id)::uuid AND l.user_type::text = 'client')
+        AND NOT EXISTS (SELECT FROM public.clientes t WHERE t.id = p_vieja.id) THEN
+        RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = 'un disparador de users no la deja pasar';
+      END IF;
       UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
       WHERE c.tabla_origen IN ('customers', 'users', 'clientes') AND c.clave = v_clave AND c.estado <> 'resuelta';
       DELETE FROM migracion.fusion m
@@ -320,6 +399,7 @@ BEGIN
       PERFORM set_config('migracion.sync', v_antes, true);
       PERFORM migracion.ida_customers_clientes(array_agg(l.id), array_agg(s.id), true, false)
       FROM public.customers l WHERE l.id = (s.id)::uuid HAVING count(*) > 0;
+      IF NOT FOUND THEN RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = 'un disparador de customers no la deja pasar'; END IF;
       END IF;
     ELSIF v_casa = 0 THEN
       NULL;  -- la fila legacy ya no está: quien la borró se lleva a esta
@@ -367,6 +447,9 @@ BEGIN
         IF v_poner <> '{}' THEN
           EXECUTE 'UPDATE public.customers l SET ' || (SELECT string_agg(format('%I = %s', p.key, p.value), ', ')
             FROM jsonb_each_text(v_poner) p) || ' FROM (SELECT ($2).*) n WHERE l.id = (($1).id)::uuid' USING p_vieja, s;
+          GET DIAGNOSTICS v_filas = ROW_COUNT;
+          IF v_filas = 0 THEN RAISE EXCEPTION
+            USING ERRCODE = 'P0001', MESSAGE = 'un disparador de customers no la deja pasar'; END IF;
           SELECT CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AS _entra, f.id, f.telefono,
             f.nombre_completo, f.ciudad, f.ciudad_confirmada_at, f.notas, f.tiene_consentimiento, f.creado_at, f.actualizado_at
             INTO v_g FROM migracion.v_customers_clientes f JOIN public.customers l ON l.id = f._k1 WHERE l.id = (s.id)::uuid;
@@ -445,6 +528,9 @@ BEGIN
         IF v_poner <> '{}' THEN
           EXECUTE 'UPDATE public.users l SET ' || (SELECT string_agg(format('%I = %s', p.key, p.value), ', ')
             FROM jsonb_each_text(v_poner) p) || ' FROM (SELECT ($2).*) n WHERE l.id = (($1).id)::uuid' USING p_vieja, s;
+          GET DIAGNOSTICS v_filas = ROW_COUNT;
+          IF v_filas = 0 THEN RAISE EXCEPTION
+            USING ERRCODE = 'P0001', MESSAGE = 'un disparador de users no la deja pasar'; END IF;
           SELECT CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AS _entra, f.id, f.telefono,
             f.nombre_completo, f.ciudad, f.estado, f.tiene_consentimiento, f.creado_at, f.actualizado_at INTO v_g
             FROM migracion.v_users_clientes f JOIN public.users l ON l.id = f._k1 WHERE l.id = (s.id)::uuid
@@ -480,6 +566,13 @@ BEGIN
         END IF;
       END IF;
     END IF;
+    -- lo que legacy comprobaría al confirmar se comprueba ya: lo que rechace queda aquí
+    SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', '),
+      string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') FILTER (WHERE c.condeferred) INTO v_ya, v_luego
+    FROM pg_trigger g JOIN pg_constraint c ON c.oid = g.tgconstraint JOIN pg_namespace n ON n.oid = c.connamespace
+    WHERE g.tgrelid IN ('public.customers'::regclass, 'public.users'::regclass) AND g.tgdeferrable AND c.contype <> 't';
+    IF v_ya IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE'; END IF;
+    IF v_luego IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_luego || ' DEFERRED'; END IF;
     PERFORM set_config('migracion.sync', v_antes, true);
   EXCEPTION WHEN OTHERS THEN
     GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
@@ -494,7 +587,8 @@ BEGIN
       DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, motivo = excluded.motivo, columna = NULL;
     ELSE
       INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
-    VALUES ('clientes', NULL, v_clave, p_orden, CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END, v_mensaje, v_estado);
+    VALUES ('clientes', NULL, coalesce(v_clave, '*'), p_orden, CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END,
+      v_mensaje, v_estado);
     END IF;
   END;
 END $funcion$;
@@ -511,6 +605,7 @@ SET enable_seqscan = off SET plan_cache_mode = force_generic_plan
 SET jit = off
 AS $funcion$
 #variable_conflict use_variable
+DECLARE v_ya text; v_luego text;
 BEGIN
   PERFORM migracion.anotar_escritura('clientes');
   IF TG_OP = 'TRUNCATE' THEN
@@ -519,6 +614,13 @@ BEGIN
       DELETE FROM public.users l USING migracion.v_users_clientes f
       WHERE l.id = f._k1 AND (CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
         OR f._fusion IS NOT NULL);
+      -- lo que legacy comprobaría al confirmar se comprueba ya: lo que rechace queda aquí
+      SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', '),
+        string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') FILTER (WHERE c.condeferred) INTO v_ya, v_luego
+      FROM pg_trigger g JOIN pg_constraint c ON c.oid = g.tgconstraint JOIN pg_namespace n ON n.oid = c.connamespace
+      WHERE g.tgrelid IN ('public.users'::regclass) AND g.tgdeferrable AND c.contype <> 't';
+      IF v_ya IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE'; END IF;
+      IF v_luego IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_luego || ' DEFERRED'; END IF;
     EXCEPTION WHEN integrity_constraint_violation OR raise_exception OR data_exception THEN
       INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
       VALUES ('clientes', '*', '{}', SQLSTATE, 'users no se vacía: ' || SQLERRM, 'sincronizacion')
@@ -528,19 +630,32 @@ BEGIN
       DELETE FROM public.customers l USING migracion.v_customers_clientes f
       WHERE l.id = f._k1 AND (CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
         OR f._fusion IS NOT NULL);
+      -- lo que legacy comprobaría al confirmar se comprueba ya: lo que rechace queda aquí
+      SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', '),
+        string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') FILTER (WHERE c.condeferred) INTO v_ya, v_luego
+      FROM pg_trigger g JOIN pg_constraint c ON c.oid = g.tgconstraint JOIN pg_namespace n ON n.oid = c.connamespace
+      WHERE g.tgrelid IN ('public.customers'::regclass) AND g.tgdeferrable AND c.contype <> 't';
+      IF v_ya IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE'; END IF;
+      IF v_luego IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_luego || ' DEFERRED'; END IF;
     EXCEPTION WHEN integrity_constraint_violation OR raise_exception OR data_exception THEN
       INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
       VALUES ('clientes', '*', '{}', SQLSTATE, 'customers no se vacía: ' || SQLERRM, 'sincronizacion')
       ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta' DO UPDATE SET motivo = excluded.motivo;
     END;
+    PERFORM migracion.cede_clientes(NULL);
     RETURN NULL;
   END IF;
   PERFORM migracion.volver_clientes(TG_OP, CASE WHEN TG_OP <> 'INSERT' THEN OLD END, CASE WHEN TG_OP <> 'DELETE' THEN NEW END);
+  IF TG_OP = 'DELETE' THEN
+    PERFORM migracion.cede_clientes(ARRAY[jsonb_build_array(1, OLD.telefono)]);
+  ELSIF TG_OP = 'UPDATE' AND ARRAY[jsonb_build_array(1, OLD.telefono)] <> ARRAY[jsonb_build_array(1, NEW.telefono)] THEN
+    PERFORM migracion.cede_clientes(ARRAY[jsonb_build_array(1, OLD.telefono)]);
+  END IF;
   RETURN NULL;
 END $funcion$;
 
-REVOKE ALL ON FUNCTION migracion.ida_customers_clientes, migracion.sinc_customers_clientes, migracion.volver_clientes,
-  migracion.vuelta_clientes FROM PUBLIC;
+REVOKE ALL ON FUNCTION migracion.ida_customers_clientes, migracion.sinc_customers_clientes, migracion.cede_clientes,
+  migracion.volver_clientes, migracion.vuelta_clientes FROM PUBLIC;
 
 CREATE TRIGGER sinc_customers_clientes_i AFTER INSERT ON public.customers REFERENCING NEW TABLE AS nuevas
   FOR EACH STATEMENT WHEN (coalesce(current_setting('migracion.sync', true),

@@ -23,10 +23,12 @@ DECLARE
 BEGIN
   SELECT s.modo, s.propagacion INTO v_modo, v_tope FROM migracion.sincronizacion s WHERE s.tabla_origen = 'users'
     AND s.tabla_destino = 'clientes';
-  IF v_modo IS NULL OR coalesce(cardinality(p_k1), 0) = 0 THEN RETURN; END IF;
-  IF v_modo <> 'si' THEN
+  IF coalesce(cardinality(p_k1), 0) = 0 OR v_modo IS NULL AND v_firme THEN RETURN; END IF;
+  IF v_modo IS DISTINCT FROM 'si' THEN
+    -- sin modo: se instaló después de su foto
     INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
-    SELECT 'users', 'clientes', k._k1::text, jsonb_build_array(k._m1), 'apagada', NULL FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+    SELECT 'users', 'clientes', k._k1::text, jsonb_build_array(k._m1),
+      CASE WHEN v_modo IS NULL THEN 'aislamiento' ELSE 'apagada' END, NULL FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
     RETURN;
   END IF;
   IF v_firme THEN
@@ -155,7 +157,7 @@ AS $funcion$
 DECLARE
   p_k1 uuid[]; p_m1 uuid[]; v_entera boolean := TG_OP <> 'UPDATE';
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
-  v_estado text; v_mensaje text; v_detalle text;
+  v_estado text; v_mensaje text; v_detalle text; v_libres jsonb[];
 BEGIN
   IF TG_OP = 'TRUNCATE' THEN
     SELECT array_agg(k._k1), array_agg(k._m1) INTO p_k1, p_m1 FROM (SELECT t.id::uuid AS _k1, t.id AS _m1
@@ -172,26 +174,40 @@ BEGIN
   ELSIF TG_OP = 'DELETE' THEN
     SELECT array_agg(k._k1), array_agg(k._m1) INTO p_k1, p_m1 FROM (SELECT o.id AS _k1, o.id AS _m1 FROM viejas o
       WHERE o.user_type::text = 'client') k;
+    SELECT array_agg(u.v) INTO v_libres FROM (SELECT jsonb_build_array(1, o.phone_number::character varying(20)) AS v
+      FROM viejas o WHERE o.user_type::text = 'client') u;
   ELSE
     SELECT array_agg(k._k1), array_agg(k._m1) INTO p_k1, p_m1 FROM (SELECT o.id AS _k1, o.id AS _m1 FROM viejas o
       WHERE o.user_type::text = 'client' UNION SELECT n.id AS _k1, n.id AS _m1 FROM nuevas n
       WHERE n.user_type::text = 'client') k;
     v_entera := EXISTS (SELECT o.id, o.phone_number, o.user_type FROM viejas o EXCEPT SELECT n.id, n.phone_number, n.user_type
       FROM nuevas n);
+    IF v_entera THEN
+      SELECT array_agg(u.v) INTO v_libres FROM ((SELECT jsonb_build_array(1, o.phone_number::character varying(20)) AS v
+        FROM viejas o WHERE o.user_type::text = 'client') EXCEPT (SELECT jsonb_build_array(1,
+        n.phone_number::character varying(20)) AS v FROM nuevas n WHERE n.user_type::text = 'client')) u;
+    END IF;
   END IF;
   IF p_k1 IS NULL THEN RETURN NULL; END IF;
-  BEGIN
-    PERFORM migracion.ida_users_clientes(p_k1, p_m1, v_entera, false);
-  EXCEPTION WHEN OTHERS THEN
-    GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
-    -- lo que retiene otro, o falta de recursos, es de quien escribe; también lo que decide SERIALIZABLE (lleva detalle)
-    IF left(v_estado, 2) IN ('53', '55', '57')
-      OR left(v_estado, 2) = '40' AND (v_firme OR v_estado <> '40001' OR v_detalle <> '') THEN
-      RAISE;
-    END IF;
-    INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+  PERFORM migracion.ida_users_clientes(p_k1, p_m1, v_entera, false);
+  IF v_libres IS NOT NULL OR TG_OP = 'TRUNCATE' THEN
+    PERFORM migracion.cede_clientes(v_libres);
+  END IF;
+  RETURN NULL;
+EXCEPTION WHEN OTHERS THEN
+  GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
+  -- lo que retiene otro, o falta de recursos, es de quien escribe; también lo que decide SERIALIZABLE (lleva detalle)
+  IF left(v_estado, 2) IN ('53', '55', '57')
+    OR left(v_estado, 2) = '40' AND (v_firme OR v_estado <> '40001' OR v_detalle <> '') THEN
+    RAISE;
+  END IF;
+  INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
     SELECT 'users', 'clientes', k._k1::text, jsonb_build_array(k._m1), v_mensaje, v_estado FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
-  END;
+  IF p_k1 IS NULL THEN
+    -- alguien cambió el nombre de una columna de la clave
+    INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, motivo, sqlstate)
+    VALUES ('users', 'clientes', '*', v_mensaje, v_estado);
+  END IF;
   RETURN NULL;
 END $funcion$;
 

@@ -23,11 +23,13 @@ DECLARE
 BEGIN
   SELECT s.modo, s.propagacion INTO v_modo, v_tope FROM migracion.sincronizacion s WHERE s.tabla_origen = 'provider_professions'
     AND s.tabla_destino = 'proveedor_profesiones';
-  IF v_modo IS NULL OR coalesce(cardinality(p_k1), 0) = 0 THEN RETURN; END IF;
-  IF v_modo <> 'si' THEN
+  IF coalesce(cardinality(p_k1), 0) = 0 OR v_modo IS NULL AND v_firme THEN RETURN; END IF;
+  IF v_modo IS DISTINCT FROM 'si' THEN
+    -- sin modo: se instaló después de su foto
     INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
     SELECT 'provider_professions', 'proveedor_profesiones', k._k1::text || '|' || k._k2::text, jsonb_build_array(k._m1, k._m2),
-      'apagada', NULL FROM unnest(p_k1, p_k2, p_m1, p_m2) AS k(_k1, _k2, _m1, _m2);
+      CASE WHEN v_modo IS NULL THEN 'aislamiento' ELSE 'apagada' END, NULL
+      FROM unnest(p_k1, p_k2, p_m1, p_m2) AS k(_k1, _k2, _m1, _m2);
     RETURN;
   END IF;
   IF v_firme THEN
@@ -218,19 +220,23 @@ BEGIN
     UNION SELECT l.provider_id AS _k1, l.profession_id AS _k2, l.provider_id AS _m1, l.profession_id::integer AS _m2
       FROM public.provider_professions l JOIN unnest(p_k1, p_k2, p_m1, p_m2) AS k(_k1, _k2, _m1, _m2)
       ON l.provider_id = k._m1::uuid AND l.profession_id = k._m2::integer) k;
-  BEGIN
-    PERFORM migracion.ida_provider_professions_proveedor_profesiones(p_k1, p_k2, p_m1, p_m2, v_entera, false);
-  EXCEPTION WHEN OTHERS THEN
-    GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
-    -- lo que retiene otro, o falta de recursos, es de quien escribe; también lo que decide SERIALIZABLE (lleva detalle)
-    IF left(v_estado, 2) IN ('53', '55', '57')
-      OR left(v_estado, 2) = '40' AND (v_firme OR v_estado <> '40001' OR v_detalle <> '') THEN
-      RAISE;
-    END IF;
-    INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+  PERFORM migracion.ida_provider_professions_proveedor_profesiones(p_k1, p_k2, p_m1, p_m2, v_entera, false);
+  RETURN NULL;
+EXCEPTION WHEN OTHERS THEN
+  GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
+  -- lo que retiene otro, o falta de recursos, es de quien escribe; también lo que decide SERIALIZABLE (lleva detalle)
+  IF left(v_estado, 2) IN ('53', '55', '57')
+    OR left(v_estado, 2) = '40' AND (v_firme OR v_estado <> '40001' OR v_detalle <> '') THEN
+    RAISE;
+  END IF;
+  INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
     SELECT 'provider_professions', 'proveedor_profesiones', k._k1::text || '|' || k._k2::text, jsonb_build_array(k._m1, k._m2),
       v_mensaje, v_estado FROM unnest(p_k1, p_k2, p_m1, p_m2) AS k(_k1, _k2, _m1, _m2);
-  END;
+  IF p_k1 IS NULL THEN
+    -- alguien cambió el nombre de una columna de la clave
+    INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, motivo, sqlstate)
+    VALUES ('provider_professions', 'proveedor_profesiones', '*', v_mensaje, v_estado);
+  END IF;
   RETURN NULL;
 END $funcion$;
 
@@ -245,20 +251,23 @@ AS $funcion$
 DECLARE
   v_modos text[]; v_antes text := coalesce(current_setting('migracion.sync', true),
     ''); v_clave text; v_hay boolean := false; v_casa integer := 0;
+  v_filas bigint; v_ya text; v_luego text;
   v_estado text; v_mensaje text; v_detalle text; v_poner jsonb := '{}'; v_f record; v_g record; s public.proveedor_profesiones;
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
 BEGIN
   SELECT array_agg(m.modo) INTO v_modos FROM migracion.sincronizacion m
   WHERE m.tabla_destino = 'proveedor_profesiones' AND ((m.tabla_origen = 'provider_professions'));
-  IF v_modos IS NULL THEN RETURN; END IF;
-  v_clave := CASE p_orden WHEN 'INSERT' THEN p_nueva.id::text ELSE p_vieja.id::text END;
-  IF v_modos && ARRAY['no', 'claves'] THEN
-    INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
-    VALUES ('proveedor_profesiones', NULL, v_clave, p_orden, CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END,
-      'apagada', NULL);
-    RETURN;
-  END IF;
+  IF v_modos IS NULL AND v_firme THEN RETURN; END IF;
   BEGIN
+    v_clave := CASE p_orden WHEN 'INSERT' THEN p_nueva.id::text ELSE p_vieja.id::text END;
+    IF v_modos IS NULL OR v_modos && ARRAY['no', 'claves'] THEN
+      -- sin modo: se instaló después de su foto
+      INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
+    VALUES ('proveedor_profesiones', NULL, coalesce(v_clave, '*'), p_orden,
+      CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END, CASE WHEN v_modos IS NULL THEN 'aislamiento' ELSE 'apagada' END,
+      NULL);
+      RETURN;
+    END IF;
     s := p_nueva;
     IF v_casa = 0 AND p_orden <> 'INSERT' THEN
       FOR v_vez IN 1 .. 40 LOOP
@@ -285,14 +294,19 @@ BEGIN
     IF EXISTS (SELECT FROM migracion.pendiente p WHERE p.tabla_origen IN ('provider_professions')
       AND p.clave = v_clave AND p.motivo <> 'aislamiento') AND coalesce(current_setting('migracion.drenaje', true), '') = '' THEN
       INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
-    VALUES ('proveedor_profesiones', NULL, v_clave, p_orden, CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END,
-      'espera a la otra', NULL);
+    VALUES ('proveedor_profesiones', NULL, coalesce(v_clave, '*'), p_orden,
+      CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END, 'espera a la otra', NULL);
       RETURN;
     END IF;
     PERFORM set_config('migracion.sync', 'proveedor_profesiones:' || pg_trigger_depth(), true);
     IF p_orden = 'DELETE' THEN
       WITH d0 AS (DELETE FROM public.provider_professions l WHERE l.provider_id = (p_vieja.proveedor_id)::uuid
         AND l.profession_id = (p_vieja.profesion_id)::integer) SELECT true INTO v_hay;
+      IF EXISTS (SELECT FROM public.provider_professions l WHERE l.provider_id = (p_vieja.proveedor_id)::uuid
+        AND l.profession_id = (p_vieja.profesion_id)::integer) AND NOT EXISTS (SELECT FROM public.proveedor_profesiones t
+        WHERE t.id = p_vieja.id) THEN
+        RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = 'un disparador de provider_professions no la deja pasar';
+      END IF;
       UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
       WHERE c.tabla_origen IN ('provider_professions', 'proveedor_profesiones') AND c.clave = v_clave AND c.estado <> 'resuelta';
       DELETE FROM migracion.fusion m
@@ -310,6 +324,8 @@ BEGIN
         array_agg(s.proveedor_id), array_agg(s.profesion_id), true, false)
       FROM public.provider_professions l WHERE l.provider_id = (s.proveedor_id)::uuid
         AND l.profession_id = (s.profesion_id)::integer HAVING count(*) > 0;
+      IF NOT FOUND THEN RAISE EXCEPTION
+        USING ERRCODE = 'P0001', MESSAGE = 'un disparador de provider_professions no la deja pasar'; END IF;
       END IF;
     ELSIF v_casa = 0 THEN
       NULL;  -- la fila legacy ya no está: quien la borró se lleva a esta
@@ -358,6 +374,9 @@ BEGIN
           EXECUTE 'UPDATE public.provider_professions l SET ' || (SELECT string_agg(format('%I = %s', p.key, p.value), ', ')
             FROM jsonb_each_text(v_poner) p) || ' FROM (SELECT ($2).*) n WHERE l.provider_id = (($1).proveedor_id)::uuid AND l.profession_id = (($1).profesion_id)::integer'
               USING p_vieja, s;
+          GET DIAGNOSTICS v_filas = ROW_COUNT;
+          IF v_filas = 0 THEN RAISE EXCEPTION
+            USING ERRCODE = 'P0001', MESSAGE = 'un disparador de provider_professions no la deja pasar'; END IF;
           SELECT CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AS _entra, f.proveedor_id,
             f.profesion_id, f.especialidad, f.anos_experiencia, f.certificaciones, f.es_principal, f.estado_verificacion,
             f.creado_at INTO v_g FROM migracion.v_provider_professions_proveedor_profesiones f JOIN public.provider_professions l
@@ -405,6 +424,13 @@ BEGIN
         END IF;
       END IF;
     END IF;
+    -- lo que legacy comprobaría al confirmar se comprueba ya: lo que rechace queda aquí
+    SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', '),
+      string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') FILTER (WHERE c.condeferred) INTO v_ya, v_luego
+    FROM pg_trigger g JOIN pg_constraint c ON c.oid = g.tgconstraint JOIN pg_namespace n ON n.oid = c.connamespace
+    WHERE g.tgrelid IN ('public.provider_professions'::regclass) AND g.tgdeferrable AND c.contype <> 't';
+    IF v_ya IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE'; END IF;
+    IF v_luego IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_luego || ' DEFERRED'; END IF;
     PERFORM set_config('migracion.sync', v_antes, true);
   EXCEPTION WHEN OTHERS THEN
     GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
@@ -419,8 +445,8 @@ BEGIN
       DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, motivo = excluded.motivo, columna = NULL;
     ELSE
       INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
-    VALUES ('proveedor_profesiones', NULL, v_clave, p_orden, CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END, v_mensaje,
-      v_estado);
+    VALUES ('proveedor_profesiones', NULL, coalesce(v_clave, '*'), p_orden,
+      CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END, v_mensaje, v_estado);
     END IF;
   END;
 END $funcion$;
@@ -437,6 +463,7 @@ SET enable_seqscan = off SET plan_cache_mode = force_generic_plan
 SET jit = off
 AS $funcion$
 #variable_conflict use_variable
+DECLARE v_ya text; v_luego text;
 BEGIN
   PERFORM migracion.anotar_escritura('proveedor_profesiones');
   IF TG_OP = 'TRUNCATE' THEN
@@ -445,6 +472,13 @@ BEGIN
       DELETE FROM public.provider_professions l USING migracion.v_provider_professions_proveedor_profesiones f
       WHERE l.provider_id = f._k1 AND l.profession_id = f._k2 AND (CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true
         ELSE false END OR f._fusion IS NOT NULL);
+      -- lo que legacy comprobaría al confirmar se comprueba ya: lo que rechace queda aquí
+      SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', '),
+        string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') FILTER (WHERE c.condeferred) INTO v_ya, v_luego
+      FROM pg_trigger g JOIN pg_constraint c ON c.oid = g.tgconstraint JOIN pg_namespace n ON n.oid = c.connamespace
+      WHERE g.tgrelid IN ('public.provider_professions'::regclass) AND g.tgdeferrable AND c.contype <> 't';
+      IF v_ya IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE'; END IF;
+      IF v_luego IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_luego || ' DEFERRED'; END IF;
     EXCEPTION WHEN integrity_constraint_violation OR raise_exception OR data_exception THEN
       INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
       VALUES ('proveedor_profesiones', '*', '{}', SQLSTATE, 'provider_professions no se vacía: ' || SQLERRM, 'sincronizacion')

@@ -23,11 +23,12 @@ DECLARE
 BEGIN
   SELECT s.modo, s.propagacion INTO v_modo, v_tope FROM migracion.sincronizacion s WHERE s.tabla_origen = 'provider_services'
     AND s.tabla_destino = 'servicios_proveedor';
-  IF v_modo IS NULL OR coalesce(cardinality(p_k1), 0) = 0 THEN RETURN; END IF;
-  IF v_modo <> 'si' THEN
+  IF coalesce(cardinality(p_k1), 0) = 0 OR v_modo IS NULL AND v_firme THEN RETURN; END IF;
+  IF v_modo IS DISTINCT FROM 'si' THEN
+    -- sin modo: se instaló después de su foto
     INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
-    SELECT 'provider_services', 'servicios_proveedor', k._k1::text, jsonb_build_array(k._m1), 'apagada', NULL
-      FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+    SELECT 'provider_services', 'servicios_proveedor', k._k1::text, jsonb_build_array(k._m1),
+      CASE WHEN v_modo IS NULL THEN 'aislamiento' ELSE 'apagada' END, NULL FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
     RETURN;
   END IF;
   IF v_firme THEN
@@ -183,19 +184,23 @@ BEGIN
     v_entera := EXISTS (SELECT o.id FROM viejas o EXCEPT SELECT n.id FROM nuevas n);
   END IF;
   IF p_k1 IS NULL THEN RETURN NULL; END IF;
-  BEGIN
-    PERFORM migracion.ida_provider_services_servicios_proveedor(p_k1, p_m1, v_entera, false);
-  EXCEPTION WHEN OTHERS THEN
-    GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
-    -- lo que retiene otro, o falta de recursos, es de quien escribe; también lo que decide SERIALIZABLE (lleva detalle)
-    IF left(v_estado, 2) IN ('53', '55', '57')
-      OR left(v_estado, 2) = '40' AND (v_firme OR v_estado <> '40001' OR v_detalle <> '') THEN
-      RAISE;
-    END IF;
-    INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+  PERFORM migracion.ida_provider_services_servicios_proveedor(p_k1, p_m1, v_entera, false);
+  RETURN NULL;
+EXCEPTION WHEN OTHERS THEN
+  GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
+  -- lo que retiene otro, o falta de recursos, es de quien escribe; también lo que decide SERIALIZABLE (lleva detalle)
+  IF left(v_estado, 2) IN ('53', '55', '57')
+    OR left(v_estado, 2) = '40' AND (v_firme OR v_estado <> '40001' OR v_detalle <> '') THEN
+    RAISE;
+  END IF;
+  INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
     SELECT 'provider_services', 'servicios_proveedor', k._k1::text, jsonb_build_array(k._m1), v_mensaje, v_estado
       FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
-  END;
+  IF p_k1 IS NULL THEN
+    -- alguien cambió el nombre de una columna de la clave
+    INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, motivo, sqlstate)
+    VALUES ('provider_services', 'servicios_proveedor', '*', v_mensaje, v_estado);
+  END IF;
   RETURN NULL;
 END $funcion$;
 
@@ -210,20 +215,23 @@ AS $funcion$
 DECLARE
   v_modos text[]; v_antes text := coalesce(current_setting('migracion.sync', true),
     ''); v_clave text; v_hay boolean := false; v_casa integer := 0;
+  v_filas bigint; v_ya text; v_luego text;
   v_estado text; v_mensaje text; v_detalle text; v_poner jsonb := '{}'; v_f record; v_g record; s public.servicios_proveedor;
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
 BEGIN
   SELECT array_agg(m.modo) INTO v_modos FROM migracion.sincronizacion m
   WHERE m.tabla_destino = 'servicios_proveedor' AND ((m.tabla_origen = 'provider_services'));
-  IF v_modos IS NULL THEN RETURN; END IF;
-  v_clave := CASE p_orden WHEN 'INSERT' THEN p_nueva.id::text ELSE p_vieja.id::text END;
-  IF v_modos && ARRAY['no', 'claves'] THEN
-    INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
-    VALUES ('servicios_proveedor', NULL, v_clave, p_orden, CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END,
-      'apagada', NULL);
-    RETURN;
-  END IF;
+  IF v_modos IS NULL AND v_firme THEN RETURN; END IF;
   BEGIN
+    v_clave := CASE p_orden WHEN 'INSERT' THEN p_nueva.id::text ELSE p_vieja.id::text END;
+    IF v_modos IS NULL OR v_modos && ARRAY['no', 'claves'] THEN
+      -- sin modo: se instaló después de su foto
+      INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
+    VALUES ('servicios_proveedor', NULL, coalesce(v_clave, '*'), p_orden,
+      CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END, CASE WHEN v_modos IS NULL THEN 'aislamiento' ELSE 'apagada' END,
+      NULL);
+      RETURN;
+    END IF;
     s := p_nueva;
     IF v_casa = 0 AND p_orden <> 'INSERT' THEN
       FOR v_vez IN 1 .. 40 LOOP
@@ -247,13 +255,17 @@ BEGIN
     IF EXISTS (SELECT FROM migracion.pendiente p WHERE p.tabla_origen IN ('provider_services')
       AND p.clave = v_clave AND p.motivo <> 'aislamiento') AND coalesce(current_setting('migracion.drenaje', true), '') = '' THEN
       INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
-    VALUES ('servicios_proveedor', NULL, v_clave, p_orden, CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END,
-      'espera a la otra', NULL);
+    VALUES ('servicios_proveedor', NULL, coalesce(v_clave, '*'), p_orden,
+      CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END, 'espera a la otra', NULL);
       RETURN;
     END IF;
     PERFORM set_config('migracion.sync', 'servicios_proveedor:' || pg_trigger_depth(), true);
     IF p_orden = 'DELETE' THEN
       WITH d0 AS (DELETE FROM public.provider_services l WHERE l.id = (p_vieja.id)::uuid) SELECT true INTO v_hay;
+      IF EXISTS (SELECT FROM public.provider_services l WHERE l.id = (p_vieja.id)::uuid)
+        AND NOT EXISTS (SELECT FROM public.servicios_proveedor t WHERE t.id = p_vieja.id) THEN
+        RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = 'un disparador de provider_services no la deja pasar';
+      END IF;
       UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
       WHERE c.tabla_origen IN ('provider_services', 'servicios_proveedor') AND c.clave = v_clave AND c.estado <> 'resuelta';
       DELETE FROM migracion.fusion m
@@ -270,6 +282,8 @@ BEGIN
       PERFORM set_config('migracion.sync', v_antes, true);
       PERFORM migracion.ida_provider_services_servicios_proveedor(array_agg(l.id), array_agg(s.id), true, false)
       FROM public.provider_services l WHERE l.id = (s.id)::uuid HAVING count(*) > 0;
+      IF NOT FOUND THEN RAISE EXCEPTION
+        USING ERRCODE = 'P0001', MESSAGE = 'un disparador de provider_services no la deja pasar'; END IF;
       END IF;
     ELSIF v_casa = 0 THEN
       NULL;  -- la fila legacy ya no está: quien la borró se lleva a esta
@@ -326,6 +340,9 @@ BEGIN
         IF v_poner <> '{}' THEN
           EXECUTE 'UPDATE public.provider_services l SET ' || (SELECT string_agg(format('%I = %s', p.key, p.value), ', ')
             FROM jsonb_each_text(v_poner) p) || ' FROM (SELECT ($2).*) n WHERE l.id = (($1).id)::uuid' USING p_vieja, s;
+          GET DIAGNOSTICS v_filas = ROW_COUNT;
+          IF v_filas = 0 THEN RAISE EXCEPTION
+            USING ERRCODE = 'P0001', MESSAGE = 'un disparador de provider_services no la deja pasar'; END IF;
           SELECT CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AS _entra, f.id, f.proveedor_id,
             f.titulo, f.descripcion, f.categoria, f.precio, f.tipo_precio, f.disponibilidad, f.esta_activo, f.creado_at,
             f.actualizado_at INTO v_g FROM migracion.v_provider_services_servicios_proveedor f JOIN public.provider_services l
@@ -370,6 +387,13 @@ BEGIN
         END IF;
       END IF;
     END IF;
+    -- lo que legacy comprobaría al confirmar se comprueba ya: lo que rechace queda aquí
+    SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', '),
+      string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') FILTER (WHERE c.condeferred) INTO v_ya, v_luego
+    FROM pg_trigger g JOIN pg_constraint c ON c.oid = g.tgconstraint JOIN pg_namespace n ON n.oid = c.connamespace
+    WHERE g.tgrelid IN ('public.provider_services'::regclass) AND g.tgdeferrable AND c.contype <> 't';
+    IF v_ya IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE'; END IF;
+    IF v_luego IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_luego || ' DEFERRED'; END IF;
     PERFORM set_config('migracion.sync', v_antes, true);
   EXCEPTION WHEN OTHERS THEN
     GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
@@ -384,8 +408,8 @@ BEGIN
       DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, motivo = excluded.motivo, columna = NULL;
     ELSE
       INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
-    VALUES ('servicios_proveedor', NULL, v_clave, p_orden, CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END, v_mensaje,
-      v_estado);
+    VALUES ('servicios_proveedor', NULL, coalesce(v_clave, '*'), p_orden,
+      CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END, v_mensaje, v_estado);
     END IF;
   END;
 END $funcion$;
@@ -402,6 +426,7 @@ SET enable_seqscan = off SET plan_cache_mode = force_generic_plan
 SET jit = off
 AS $funcion$
 #variable_conflict use_variable
+DECLARE v_ya text; v_luego text;
 BEGIN
   PERFORM migracion.anotar_escritura('servicios_proveedor');
   IF TG_OP = 'TRUNCATE' THEN
@@ -410,6 +435,13 @@ BEGIN
       DELETE FROM public.provider_services l USING migracion.v_provider_services_servicios_proveedor f
       WHERE l.id = f._k1 AND (CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
         OR f._fusion IS NOT NULL);
+      -- lo que legacy comprobaría al confirmar se comprueba ya: lo que rechace queda aquí
+      SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', '),
+        string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') FILTER (WHERE c.condeferred) INTO v_ya, v_luego
+      FROM pg_trigger g JOIN pg_constraint c ON c.oid = g.tgconstraint JOIN pg_namespace n ON n.oid = c.connamespace
+      WHERE g.tgrelid IN ('public.provider_services'::regclass) AND g.tgdeferrable AND c.contype <> 't';
+      IF v_ya IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE'; END IF;
+      IF v_luego IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_luego || ' DEFERRED'; END IF;
     EXCEPTION WHEN integrity_constraint_violation OR raise_exception OR data_exception THEN
       INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
       VALUES ('servicios_proveedor', '*', '{}', SQLSTATE, 'provider_services no se vacía: ' || SQLERRM, 'sincronizacion')

@@ -23,11 +23,12 @@ DECLARE
 BEGIN
   SELECT s.modo, s.propagacion INTO v_modo, v_tope FROM migracion.sincronizacion s WHERE s.tabla_origen = 'service_requests'
     AND s.tabla_destino = 'solicitudes_servicio';
-  IF v_modo IS NULL OR coalesce(cardinality(p_k1), 0) = 0 THEN RETURN; END IF;
-  IF v_modo <> 'si' THEN
+  IF coalesce(cardinality(p_k1), 0) = 0 OR v_modo IS NULL AND v_firme THEN RETURN; END IF;
+  IF v_modo IS DISTINCT FROM 'si' THEN
+    -- sin modo: se instaló después de su foto
     INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
-    SELECT 'service_requests', 'solicitudes_servicio', k._k1::text, jsonb_build_array(k._m1), 'apagada', NULL
-      FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+    SELECT 'service_requests', 'solicitudes_servicio', k._k1::text, jsonb_build_array(k._m1),
+      CASE WHEN v_modo IS NULL THEN 'aislamiento' ELSE 'apagada' END, NULL FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
     RETURN;
   END IF;
   IF v_firme THEN
@@ -206,19 +207,23 @@ BEGIN
     v_entera := EXISTS (SELECT o.id FROM viejas o EXCEPT SELECT n.id FROM nuevas n);
   END IF;
   IF p_k1 IS NULL THEN RETURN NULL; END IF;
-  BEGIN
-    PERFORM migracion.ida_service_requests_solicitudes_servicio(p_k1, p_m1, v_entera, false);
-  EXCEPTION WHEN OTHERS THEN
-    GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
-    -- lo que retiene otro, o falta de recursos, es de quien escribe; también lo que decide SERIALIZABLE (lleva detalle)
-    IF left(v_estado, 2) IN ('53', '55', '57')
-      OR left(v_estado, 2) = '40' AND (v_firme OR v_estado <> '40001' OR v_detalle <> '') THEN
-      RAISE;
-    END IF;
-    INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+  PERFORM migracion.ida_service_requests_solicitudes_servicio(p_k1, p_m1, v_entera, false);
+  RETURN NULL;
+EXCEPTION WHEN OTHERS THEN
+  GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
+  -- lo que retiene otro, o falta de recursos, es de quien escribe; también lo que decide SERIALIZABLE (lleva detalle)
+  IF left(v_estado, 2) IN ('53', '55', '57')
+    OR left(v_estado, 2) = '40' AND (v_firme OR v_estado <> '40001' OR v_detalle <> '') THEN
+    RAISE;
+  END IF;
+  INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
     SELECT 'service_requests', 'solicitudes_servicio', k._k1::text, jsonb_build_array(k._m1), v_mensaje, v_estado
       FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
-  END;
+  IF p_k1 IS NULL THEN
+    -- alguien cambió el nombre de una columna de la clave
+    INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, motivo, sqlstate)
+    VALUES ('service_requests', 'solicitudes_servicio', '*', v_mensaje, v_estado);
+  END IF;
   RETURN NULL;
 END $funcion$;
 
@@ -244,39 +249,52 @@ BEGIN
     v_valores := v_valores || ARRAY(SELECT q.buscado::text FROM migracion.se_queda q
       WHERE q.tabla = 'solicitudes_servicio' AND q.columna = 'cliente_id' AND q.valor = OLD.id::text);
   END IF;
+  DECLARE h_k1 uuid[]; h_m1 uuid[]; h_tope integer;
   BEGIN
-    DECLARE h_k1 uuid[]; h_m1 uuid[]; h_tope integer;
-    BEGIN
-      SELECT s.propagacion INTO h_tope FROM migracion.sincronizacion s WHERE s.tabla_origen = 'service_requests'
-        AND s.tabla_destino = 'solicitudes_servicio';
-      IF FOUND THEN
-        SELECT array_agg(k._k1), array_agg(k._m1) INTO h_k1, h_m1 FROM (SELECT l.id AS _k1, l.id AS _m1
-          FROM public.service_requests l WHERE l.phone = ANY (v_valores) LIMIT h_tope + 1) k;
-        IF cardinality(h_k1) > h_tope THEN
-          INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+    SELECT s.propagacion INTO h_tope FROM migracion.sincronizacion s WHERE s.tabla_origen = 'service_requests'
+      AND s.tabla_destino = 'solicitudes_servicio';
+    IF FOUND THEN
+      SELECT array_agg(k._k1), array_agg(k._m1) INTO h_k1, h_m1 FROM (SELECT l.id AS _k1, l.id AS _m1
+        FROM public.service_requests l WHERE l.phone = ANY (v_valores) LIMIT h_tope + 1) k;
+      IF cardinality(h_k1) > h_tope THEN
+        INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
     SELECT 'service_requests', 'solicitudes_servicio', k._k1::text, jsonb_build_array(k._m1), 'son demasiadas', NULL
       FROM (SELECT l.id AS _k1, l.id AS _m1 FROM public.service_requests l WHERE l.phone = ANY (v_valores)) k;
-        ELSIF h_k1 IS NOT NULL THEN
-          IF v_firme THEN
-            PERFORM 1 FROM public.service_requests l JOIN unnest(h_k1, h_m1) AS k(_k1, _m1) ON l.id = k._k1 ORDER BY l.id
-              FOR SHARE OF l;
-          END IF;
-          PERFORM migracion.ida_service_requests_solicitudes_servicio(ARRAY[k._k1], ARRAY[k._m1], false, true)
-            FROM unnest(h_k1, h_m1) AS k(_k1, _m1);
+      ELSIF h_k1 IS NOT NULL THEN
+        IF v_firme THEN
+          PERFORM 1 FROM public.service_requests l JOIN unnest(h_k1, h_m1) AS k(_k1, _m1) ON l.id = k._k1 ORDER BY l.id
+            FOR SHARE OF l;
         END IF;
+        PERFORM migracion.ida_service_requests_solicitudes_servicio(ARRAY[k._k1], ARRAY[k._m1], false, true)
+          FROM unnest(h_k1, h_m1) AS k(_k1, _m1);
       END IF;
-    END;
-  EXCEPTION WHEN OTHERS THEN
-    GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
-    -- lo que retiene otro, o falta de recursos, es de quien escribe; también lo que decide SERIALIZABLE (lleva detalle)
-    IF left(v_estado, 2) IN ('53', '55', '57')
-      OR left(v_estado, 2) = '40' AND (v_firme OR v_estado <> '40001' OR v_detalle <> '') THEN
-      RAISE;
+    ELSIF NOT v_firme AND to_regproc('migracion.ida_service_requests_solicitudes_servicio') IS NOT NULL THEN
+      -- se instaló después de su foto
+      INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+    SELECT 'service_requests', 'solicitudes_servicio', k._k1::text, jsonb_build_array(k._m1), 'aislamiento', NULL
+      FROM (SELECT l.id AS _k1, l.id AS _m1 FROM public.service_requests l WHERE l.phone = ANY (v_valores)) k;
     END IF;
+  END;
+  RETURN NULL;
+EXCEPTION WHEN OTHERS THEN
+  GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
+  -- lo que retiene otro, o falta de recursos, es de quien escribe; también lo que decide SERIALIZABLE (lleva detalle)
+  IF left(v_estado, 2) IN ('53', '55', '57')
+    OR left(v_estado, 2) = '40' AND (v_firme OR v_estado <> '40001' OR v_detalle <> '') THEN
+    RAISE;
+  END IF;
+  BEGIN
     INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
     SELECT 'service_requests', 'solicitudes_servicio', k._k1::text, jsonb_build_array(k._m1), v_mensaje, v_estado
       FROM (SELECT l.id AS _k1, l.id AS _m1 FROM public.service_requests l WHERE l.phone = ANY (v_valores)) k;
+  EXCEPTION WHEN OTHERS THEN
+    v_valores := NULL;
   END;
+  IF v_valores IS NULL THEN
+    -- alguien cambió el nombre de una columna por la que se busca
+    INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, motivo, sqlstate)
+    VALUES ('service_requests', 'solicitudes_servicio', '*', v_mensaje, v_estado);
+  END IF;
   RETURN NULL;
 END $funcion$;
 
@@ -291,20 +309,23 @@ AS $funcion$
 DECLARE
   v_modos text[]; v_antes text := coalesce(current_setting('migracion.sync', true),
     ''); v_clave text; v_hay boolean := false; v_casa integer := 0;
+  v_filas bigint; v_ya text; v_luego text;
   v_estado text; v_mensaje text; v_detalle text; v_poner jsonb := '{}'; v_f record; v_g record; s public.solicitudes_servicio;
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
 BEGIN
   SELECT array_agg(m.modo) INTO v_modos FROM migracion.sincronizacion m
   WHERE m.tabla_destino = 'solicitudes_servicio' AND ((m.tabla_origen = 'service_requests'));
-  IF v_modos IS NULL THEN RETURN; END IF;
-  v_clave := CASE p_orden WHEN 'INSERT' THEN p_nueva.id::text ELSE p_vieja.id::text END;
-  IF v_modos && ARRAY['no', 'claves'] THEN
-    INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
-    VALUES ('solicitudes_servicio', NULL, v_clave, p_orden, CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END,
-      'apagada', NULL);
-    RETURN;
-  END IF;
+  IF v_modos IS NULL AND v_firme THEN RETURN; END IF;
   BEGIN
+    v_clave := CASE p_orden WHEN 'INSERT' THEN p_nueva.id::text ELSE p_vieja.id::text END;
+    IF v_modos IS NULL OR v_modos && ARRAY['no', 'claves'] THEN
+      -- sin modo: se instaló después de su foto
+      INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
+    VALUES ('solicitudes_servicio', NULL, coalesce(v_clave, '*'), p_orden,
+      CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END, CASE WHEN v_modos IS NULL THEN 'aislamiento' ELSE 'apagada' END,
+      NULL);
+      RETURN;
+    END IF;
     s := p_nueva;
     IF v_casa = 0 AND p_orden <> 'INSERT' THEN
       FOR v_vez IN 1 .. 40 LOOP
@@ -328,13 +349,17 @@ BEGIN
     IF EXISTS (SELECT FROM migracion.pendiente p WHERE p.tabla_origen IN ('service_requests')
       AND p.clave = v_clave AND p.motivo <> 'aislamiento') AND coalesce(current_setting('migracion.drenaje', true), '') = '' THEN
       INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
-    VALUES ('solicitudes_servicio', NULL, v_clave, p_orden, CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END,
-      'espera a la otra', NULL);
+    VALUES ('solicitudes_servicio', NULL, coalesce(v_clave, '*'), p_orden,
+      CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END, 'espera a la otra', NULL);
       RETURN;
     END IF;
     PERFORM set_config('migracion.sync', 'solicitudes_servicio:' || pg_trigger_depth(), true);
     IF p_orden = 'DELETE' THEN
       WITH d0 AS (DELETE FROM public.service_requests l WHERE l.id = (p_vieja.id)::uuid) SELECT true INTO v_hay;
+      IF EXISTS (SELECT FROM public.service_requests l WHERE l.id = (p_vieja.id)::uuid)
+        AND NOT EXISTS (SELECT FROM public.solicitudes_servicio t WHERE t.id = p_vieja.id) THEN
+        RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = 'un disparador de service_requests no la deja pasar';
+      END IF;
       UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
       WHERE c.tabla_origen IN ('service_requests', 'solicitudes_servicio') AND c.clave = v_clave AND c.estado <> 'resuelta';
       DELETE FROM migracion.fusion m
@@ -366,6 +391,8 @@ BEGIN
       PERFORM set_config('migracion.sync', v_antes, true);
       PERFORM migracion.ida_service_requests_solicitudes_servicio(array_agg(l.id), array_agg(s.id), true, false)
       FROM public.service_requests l WHERE l.id = (s.id)::uuid HAVING count(*) > 0;
+      IF NOT FOUND THEN RAISE EXCEPTION
+        USING ERRCODE = 'P0001', MESSAGE = 'un disparador de service_requests no la deja pasar'; END IF;
       END IF;
     ELSIF v_casa = 0 THEN
       NULL;  -- la fila legacy ya no está: quien la borró se lleva a esta
@@ -439,6 +466,9 @@ BEGIN
         IF v_poner <> '{}' THEN
           EXECUTE 'UPDATE public.service_requests l SET ' || (SELECT string_agg(format('%I = %s', p.key, p.value), ', ')
             FROM jsonb_each_text(v_poner) p) || ' FROM (SELECT ($2).*) n WHERE l.id = (($1).id)::uuid' USING p_vieja, s;
+          GET DIAGNOSTICS v_filas = ROW_COUNT;
+          IF v_filas = 0 THEN RAISE EXCEPTION
+            USING ERRCODE = 'P0001', MESSAGE = 'un disparador de service_requests no la deja pasar'; END IF;
           SELECT CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AS _entra, f.id, f.cliente_id,
             f.telefono, f.tipo_solicitud, f.profesion_solicitada, f.ciudad, f.latitud, f.longitud, f.proveedores_sugeridos,
             f.estado, f.solicitado_at, f.resuelto_at INTO v_g FROM migracion.v_service_requests_solicitudes_servicio f
@@ -496,6 +526,13 @@ BEGIN
         END IF;
       END IF;
     END IF;
+    -- lo que legacy comprobaría al confirmar se comprueba ya: lo que rechace queda aquí
+    SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', '),
+      string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') FILTER (WHERE c.condeferred) INTO v_ya, v_luego
+    FROM pg_trigger g JOIN pg_constraint c ON c.oid = g.tgconstraint JOIN pg_namespace n ON n.oid = c.connamespace
+    WHERE g.tgrelid IN ('public.service_requests'::regclass) AND g.tgdeferrable AND c.contype <> 't';
+    IF v_ya IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE'; END IF;
+    IF v_luego IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_luego || ' DEFERRED'; END IF;
     PERFORM set_config('migracion.sync', v_antes, true);
   EXCEPTION WHEN OTHERS THEN
     GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
@@ -510,8 +547,8 @@ BEGIN
       DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, motivo = excluded.motivo, columna = NULL;
     ELSE
       INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
-    VALUES ('solicitudes_servicio', NULL, v_clave, p_orden, CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END, v_mensaje,
-      v_estado);
+    VALUES ('solicitudes_servicio', NULL, coalesce(v_clave, '*'), p_orden,
+      CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END, v_mensaje, v_estado);
     END IF;
   END;
 END $funcion$;
@@ -528,6 +565,7 @@ SET enable_seqscan = off SET plan_cache_mode = force_generic_plan
 SET jit = off
 AS $funcion$
 #variable_conflict use_variable
+DECLARE v_ya text; v_luego text;
 BEGIN
   PERFORM migracion.anotar_escritura('solicitudes_servicio');
   IF TG_OP = 'TRUNCATE' THEN
@@ -536,6 +574,13 @@ BEGIN
       DELETE FROM public.service_requests l USING migracion.v_service_requests_solicitudes_servicio f
       WHERE l.id = f._k1 AND (CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
         OR f._fusion IS NOT NULL);
+      -- lo que legacy comprobaría al confirmar se comprueba ya: lo que rechace queda aquí
+      SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', '),
+        string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') FILTER (WHERE c.condeferred) INTO v_ya, v_luego
+      FROM pg_trigger g JOIN pg_constraint c ON c.oid = g.tgconstraint JOIN pg_namespace n ON n.oid = c.connamespace
+      WHERE g.tgrelid IN ('public.service_requests'::regclass) AND g.tgdeferrable AND c.contype <> 't';
+      IF v_ya IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE'; END IF;
+      IF v_luego IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_luego || ' DEFERRED'; END IF;
     EXCEPTION WHEN integrity_constraint_violation OR raise_exception OR data_exception THEN
       INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
       VALUES ('solicitudes_servicio', '*', '{}', SQLSTATE, 'service_requests no se vacía: ' || SQLERRM, 'sincronizacion')

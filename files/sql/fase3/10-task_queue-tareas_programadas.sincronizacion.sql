@@ -23,11 +23,12 @@ DECLARE
 BEGIN
   SELECT s.modo, s.propagacion INTO v_modo, v_tope FROM migracion.sincronizacion s WHERE s.tabla_origen = 'task_queue'
     AND s.tabla_destino = 'tareas_programadas';
-  IF v_modo IS NULL OR coalesce(cardinality(p_k1), 0) = 0 THEN RETURN; END IF;
-  IF v_modo <> 'si' THEN
+  IF coalesce(cardinality(p_k1), 0) = 0 OR v_modo IS NULL AND v_firme THEN RETURN; END IF;
+  IF v_modo IS DISTINCT FROM 'si' THEN
+    -- sin modo: se instaló después de su foto
     INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
-    SELECT 'task_queue', 'tareas_programadas', k._k1::text, jsonb_build_array(k._m1), 'apagada', NULL
-      FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+    SELECT 'task_queue', 'tareas_programadas', k._k1::text, jsonb_build_array(k._m1),
+      CASE WHEN v_modo IS NULL THEN 'aislamiento' ELSE 'apagada' END, NULL FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
     RETURN;
   END IF;
   IF v_firme THEN
@@ -175,19 +176,23 @@ BEGIN
     v_entera := EXISTS (SELECT o.id FROM viejas o EXCEPT SELECT n.id FROM nuevas n);
   END IF;
   IF p_k1 IS NULL THEN RETURN NULL; END IF;
-  BEGIN
-    PERFORM migracion.ida_task_queue_tareas_programadas(p_k1, p_m1, v_entera, false);
-  EXCEPTION WHEN OTHERS THEN
-    GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
-    -- lo que retiene otro, o falta de recursos, es de quien escribe; también lo que decide SERIALIZABLE (lleva detalle)
-    IF left(v_estado, 2) IN ('53', '55', '57')
-      OR left(v_estado, 2) = '40' AND (v_firme OR v_estado <> '40001' OR v_detalle <> '') THEN
-      RAISE;
-    END IF;
-    INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+  PERFORM migracion.ida_task_queue_tareas_programadas(p_k1, p_m1, v_entera, false);
+  RETURN NULL;
+EXCEPTION WHEN OTHERS THEN
+  GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
+  -- lo que retiene otro, o falta de recursos, es de quien escribe; también lo que decide SERIALIZABLE (lleva detalle)
+  IF left(v_estado, 2) IN ('53', '55', '57')
+    OR left(v_estado, 2) = '40' AND (v_firme OR v_estado <> '40001' OR v_detalle <> '') THEN
+    RAISE;
+  END IF;
+  INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
     SELECT 'task_queue', 'tareas_programadas', k._k1::text, jsonb_build_array(k._m1), v_mensaje, v_estado
       FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
-  END;
+  IF p_k1 IS NULL THEN
+    -- alguien cambió el nombre de una columna de la clave
+    INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, motivo, sqlstate)
+    VALUES ('task_queue', 'tareas_programadas', '*', v_mensaje, v_estado);
+  END IF;
   RETURN NULL;
 END $funcion$;
 
@@ -202,20 +207,22 @@ AS $funcion$
 DECLARE
   v_modos text[]; v_antes text := coalesce(current_setting('migracion.sync', true),
     ''); v_clave text; v_hay boolean := false; v_casa integer := 0;
+  v_filas bigint; v_ya text; v_luego text;
   v_estado text; v_mensaje text; v_detalle text; v_poner jsonb := '{}'; v_f record; v_g record; s public.tareas_programadas;
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
 BEGIN
   SELECT array_agg(m.modo) INTO v_modos FROM migracion.sincronizacion m
   WHERE m.tabla_destino = 'tareas_programadas' AND ((m.tabla_origen = 'task_queue'));
-  IF v_modos IS NULL THEN RETURN; END IF;
-  v_clave := CASE p_orden WHEN 'INSERT' THEN p_nueva.id::text ELSE p_vieja.id::text END;
-  IF v_modos && ARRAY['no', 'claves'] THEN
-    INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
-    VALUES ('tareas_programadas', NULL, v_clave, p_orden, CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END,
-      'apagada', NULL);
-    RETURN;
-  END IF;
+  IF v_modos IS NULL AND v_firme THEN RETURN; END IF;
   BEGIN
+    v_clave := CASE p_orden WHEN 'INSERT' THEN p_nueva.id::text ELSE p_vieja.id::text END;
+    IF v_modos IS NULL OR v_modos && ARRAY['no', 'claves'] THEN
+      -- sin modo: se instaló después de su foto
+      INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
+    VALUES ('tareas_programadas', NULL, coalesce(v_clave, '*'), p_orden, CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END,
+      CASE WHEN v_modos IS NULL THEN 'aislamiento' ELSE 'apagada' END, NULL);
+      RETURN;
+    END IF;
     s := p_nueva;
     IF v_casa = 0 AND p_orden <> 'INSERT' THEN
       FOR v_vez IN 1 .. 40 LOOP
@@ -239,13 +246,17 @@ BEGIN
     IF EXISTS (SELECT FROM migracion.pendiente p WHERE p.tabla_origen IN ('task_queue')
       AND p.clave = v_clave AND p.motivo <> 'aislamiento') AND coalesce(current_setting('migracion.drenaje', true), '') = '' THEN
       INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
-    VALUES ('tareas_programadas', NULL, v_clave, p_orden, CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END,
+    VALUES ('tareas_programadas', NULL, coalesce(v_clave, '*'), p_orden, CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END,
       'espera a la otra', NULL);
       RETURN;
     END IF;
     PERFORM set_config('migracion.sync', 'tareas_programadas:' || pg_trigger_depth(), true);
     IF p_orden = 'DELETE' THEN
       WITH d0 AS (DELETE FROM public.task_queue l WHERE l.id = (p_vieja.id)::uuid) SELECT true INTO v_hay;
+      IF EXISTS (SELECT FROM public.task_queue l WHERE l.id = (p_vieja.id)::uuid)
+        AND NOT EXISTS (SELECT FROM public.tareas_programadas t WHERE t.id = p_vieja.id) THEN
+        RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = 'un disparador de task_queue no la deja pasar';
+      END IF;
       UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
       WHERE c.tabla_origen IN ('task_queue', 'tareas_programadas') AND c.clave = v_clave AND c.estado <> 'resuelta';
       DELETE FROM migracion.fusion m
@@ -266,6 +277,7 @@ BEGIN
       PERFORM set_config('migracion.sync', v_antes, true);
       PERFORM migracion.ida_task_queue_tareas_programadas(array_agg(l.id), array_agg(s.id), true, false)
       FROM public.task_queue l WHERE l.id = (s.id)::uuid HAVING count(*) > 0;
+      IF NOT FOUND THEN RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = 'un disparador de task_queue no la deja pasar'; END IF;
       END IF;
     ELSIF v_casa = 0 THEN
       NULL;  -- la fila legacy ya no está: quien la borró se lleva a esta
@@ -330,6 +342,9 @@ BEGIN
         IF v_poner <> '{}' THEN
           EXECUTE 'UPDATE public.task_queue l SET ' || (SELECT string_agg(format('%I = %s', p.key, p.value), ', ')
             FROM jsonb_each_text(v_poner) p) || ' FROM (SELECT ($2).*) n WHERE l.id = (($1).id)::uuid' USING p_vieja, s;
+          GET DIAGNOSTICS v_filas = ROW_COUNT;
+          IF v_filas = 0 THEN RAISE EXCEPTION
+            USING ERRCODE = 'P0001', MESSAGE = 'un disparador de task_queue no la deja pasar'; END IF;
           SELECT CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AS _entra, f.id, f.tipo_tarea,
             f.payload, f.estado, f.prioridad, f.programada_at, f.iniciada_at, f.completada_at, f.mensaje_error, f.intentos,
             f.max_intentos, f.creado_at INTO v_g FROM migracion.v_task_queue_tareas_programadas f JOIN public.task_queue l
@@ -377,6 +392,13 @@ BEGIN
         END IF;
       END IF;
     END IF;
+    -- lo que legacy comprobaría al confirmar se comprueba ya: lo que rechace queda aquí
+    SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', '),
+      string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') FILTER (WHERE c.condeferred) INTO v_ya, v_luego
+    FROM pg_trigger g JOIN pg_constraint c ON c.oid = g.tgconstraint JOIN pg_namespace n ON n.oid = c.connamespace
+    WHERE g.tgrelid IN ('public.task_queue'::regclass) AND g.tgdeferrable AND c.contype <> 't';
+    IF v_ya IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE'; END IF;
+    IF v_luego IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_luego || ' DEFERRED'; END IF;
     PERFORM set_config('migracion.sync', v_antes, true);
   EXCEPTION WHEN OTHERS THEN
     GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
@@ -391,8 +413,8 @@ BEGIN
       DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, motivo = excluded.motivo, columna = NULL;
     ELSE
       INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
-    VALUES ('tareas_programadas', NULL, v_clave, p_orden, CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END, v_mensaje,
-      v_estado);
+    VALUES ('tareas_programadas', NULL, coalesce(v_clave, '*'), p_orden, CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END,
+      v_mensaje, v_estado);
     END IF;
   END;
 END $funcion$;
@@ -409,6 +431,7 @@ SET enable_seqscan = off SET plan_cache_mode = force_generic_plan
 SET jit = off
 AS $funcion$
 #variable_conflict use_variable
+DECLARE v_ya text; v_luego text;
 BEGIN
   PERFORM migracion.anotar_escritura('tareas_programadas');
   IF TG_OP = 'TRUNCATE' THEN
@@ -417,6 +440,13 @@ BEGIN
       DELETE FROM public.task_queue l USING migracion.v_task_queue_tareas_programadas f
       WHERE l.id = f._k1 AND (CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
         OR f._fusion IS NOT NULL);
+      -- lo que legacy comprobaría al confirmar se comprueba ya: lo que rechace queda aquí
+      SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', '),
+        string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') FILTER (WHERE c.condeferred) INTO v_ya, v_luego
+      FROM pg_trigger g JOIN pg_constraint c ON c.oid = g.tgconstraint JOIN pg_namespace n ON n.oid = c.connamespace
+      WHERE g.tgrelid IN ('public.task_queue'::regclass) AND g.tgdeferrable AND c.contype <> 't';
+      IF v_ya IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE'; END IF;
+      IF v_luego IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_luego || ' DEFERRED'; END IF;
     EXCEPTION WHEN integrity_constraint_violation OR raise_exception OR data_exception THEN
       INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
       VALUES ('tareas_programadas', '*', '{}', SQLSTATE, 'task_queue no se vacía: ' || SQLERRM, 'sincronizacion')

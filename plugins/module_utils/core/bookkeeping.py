@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-VERSION = 7
+VERSION = 8
 # One number for every operator's session: whoever holds it decides about lease and runs alone.
 LOCK = 7204113525519873
 
@@ -119,6 +119,10 @@ ALTER TABLE migracion.cuarentena ADD COLUMN IF NOT EXISTS lugar tid;
 CREATE INDEX IF NOT EXISTS cuarentena_ilegible ON migracion.cuarentena (tabla_origen) WHERE lugar IS NOT NULL;
 CREATE UNIQUE INDEX IF NOT EXISTS cuarentena_una_abierta
     ON migracion.cuarentena (tabla_origen, clave) WHERE estado <> 'resuelta';
+
+-- quién espera por un valor que otra fila tiene
+CREATE INDEX IF NOT EXISTS cuarentena_repetida ON migracion.cuarentena (tabla_origen)
+    WHERE estado <> 'resuelta' AND sqlstate = '23505';
 
 -- Filas legacy que quedaron dentro de otra.
 CREATE TABLE IF NOT EXISTS migracion.fusion (

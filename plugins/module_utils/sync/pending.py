@@ -13,9 +13,10 @@ from ..core.bookkeeping import BOOKKEEPING
 from ..core.rows.routes import Route, clave_sql, spanish_clave
 from ..core.sqltext import idents, literal
 from ..core.sync.back import back_name
-from ..core.sync.images import DRAINING, both_types, split_clave
+from ..core.sync.freed import freed_name, unique_values
+from ..core.sync.images import DRAINING, WHOLE, both_types, every_row, left, pair_is, split_clave
 from ..core.waits import CLASHES, ROWS
-from ..server.db import Error, execute, fetch_all, fetch_one, transaction
+from ..server.db import Error, execute, fetch_all, fetch_one, run_sql, transaction
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -39,18 +40,42 @@ def waiting_keys(conn: Connection) -> int:
 def drain(conn: Connection, routes: Sequence[Route], run_id: str) -> Drained:
     """Carry every key that waits now. Raises a database error for whatever is no lock that somebody holds."""
     done = Drained()
-    row = fetch_one(conn, f"SELECT max(id) FROM {BOOKKEEPING}.pendiente")
-    last = row[0] if row else None
+    last = _last(conn)
     if last is None:
         return done
+    with transaction(conn):
+        for route in routes:
+            _name_rows(conn, route, last)
+    last = _last(conn) or last
     tables = {r.pair.target: r for r in reversed(routes)}
+    carried = set[str]()
     for target, clave in _keys(conn, list(tables), last):
         _one(done, lambda c, t=target, k=clave: _back(c, tables[t], routes, k, last, run_id, done), conn)
+        carried.add(target)
     pairs = {(r.pair.source, r.pair.target): r for r in routes}
     for source, target, clave in fetch_all(conn, _FORWARD, (last, [s for s, _ in pairs])):
         if (source, target) in pairs:
             _one(done, lambda c, r=pairs[source, target], k=clave: _forth(c, r, k, last), conn)
+            carried.add(target)
+    for target in sorted(carried & {r.pair.target for r in routes if unique_values(r)}):
+        _tried(conn, lambda c, t=target: fetch_one(c, f"SELECT {freed_name(tables[t])}(NULL)"))
     return done
+
+
+def _last(conn: Connection) -> int | None:
+    row = fetch_one(conn, f"SELECT max(id) FROM {BOOKKEEPING}.pendiente")
+    return row[0] if row else None
+
+
+def _name_rows(conn: Connection, route: Route, last: int) -> None:
+    """Put every row's key in place of the pair's whole table, where a write could not say which rows it was."""
+    gone = execute(
+        conn,
+        f"DELETE FROM {BOOKKEEPING}.pendiente p WHERE {pair_is(route, 'p')} AND p.clave = %s AND p.id <= %s",
+        (WHOLE, last),
+    )
+    if gone:
+        run_sql(conn, left(route, every_row(route), literal("la tabla entera")))
 
 
 _FORWARD = f"""SELECT tabla_origen, tabla_destino, clave FROM {BOOKKEEPING}.pendiente
@@ -59,19 +84,28 @@ GROUP BY tabla_origen, tabla_destino, clave ORDER BY min(id)"""
 
 
 def _keys(conn: Connection, tables: list[str], last: int) -> list[tuple[str, str]]:
-    query = f"SELECT tabla_origen, clave FROM {BOOKKEEPING}.pendiente WHERE id <= %s AND tabla_origen = ANY (%s)"
-    return [(r[0], r[1]) for r in fetch_all(conn, f"{query} GROUP BY tabla_origen, clave ORDER BY min(id)", (last, tables))]
+    waiting = f"{BOOKKEEPING}.pendiente WHERE id <= %s AND tabla_origen = ANY (%s) AND clave <> %s"
+    query = f"SELECT tabla_origen, clave FROM {waiting} GROUP BY tabla_origen, clave ORDER BY min(id)"
+    return [(r[0], r[1]) for r in fetch_all(conn, query, (last, tables, WHOLE))]
 
 
 def _one(done: Drained, act: Any, conn: Connection) -> None:
+    if _tried(conn, act):
+        done.carried += 1
+    else:
+        done.held += 1
+
+
+def _tried(conn: Connection, act: Any) -> bool:
+    """Act in a transaction of its own; False where somebody holds what it needs."""
     try:
         with transaction(conn, wait=ROWS):
             act(conn)
-        done.carried += 1
     except Error as error:
         if error.pgcode not in (*CLASHES, "40001"):
             raise
-        done.held += 1
+        return False
+    return True
 
 
 def _back(conn: Connection, route: Route, routes: Sequence[Route], clave: str, last: int, run_id: str, done: Drained) -> None:

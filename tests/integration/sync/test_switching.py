@@ -12,7 +12,7 @@ from tests.support.operator import Operator
 from .conftest import Synced
 
 OURS = "SELECT count(*) FROM pg_trigger WHERE tgname ~ '^(sinc|sigue|vuelta)_' AND NOT tgisinternal"
-FUNCTIONS = "SELECT count(*) FROM pg_proc WHERE proname ~ '^(ida|sinc|sigue|volver|vuelta)_'"
+FUNCTIONS = "SELECT count(*) FROM pg_proc WHERE proname ~ '^(ida|sinc|sigue|volver|vuelta|cede)_'"
 
 
 def test_what_is_written_while_it_is_off_waits_and_is_taken_in(synced: Synced) -> None:

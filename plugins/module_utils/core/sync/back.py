@@ -14,8 +14,9 @@ from ..rows.refusals import accepted
 from ..rows.routes import CarriedColumn, Route, spanish_clave
 from ..rows.staying import due_value
 from ..sqltext import all_of, commented, derived_name, dollar_quoted, ident, idents, literal, qname
+from .deferred import checked_now
 from .followers import children_of
-from .images import DRAINING, MODES, RUN, current_flag, flagged, legacy_row, legacy_row_named, pair_is, passed_on, set_flag
+from .images import DRAINING, MODES, RUN, WHOLE, current_flag, flagged, legacy_row, legacy_row_named, pair_is, passed_on, set_flag
 from .inverse import assignments, goes_back, kept_beside, must_be_found, not_found
 from .staying_back import forget_staying, staying_step
 
@@ -49,18 +50,20 @@ def _body(routes: Sequence[Route], all_routes: Sequence[Route]) -> str:
     installed = " OR ".join(f"(m.tabla_origen = {literal(r.pair.source)})" for r in routes)
     return f"""DECLARE
   v_modos text[]; v_antes text := {current_flag()}; v_clave text; v_hay boolean := false; v_casa integer := 0;
+  v_filas bigint; v_ya text; v_luego text;
   v_estado text; v_mensaje text; v_detalle text; v_poner jsonb := '{{}}'; v_f record; v_g record; s {route.target_table};
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
 BEGIN
   SELECT array_agg(m.modo) INTO v_modos FROM {MODES} m
   WHERE m.tabla_destino = {literal(route.pair.target)} AND ({installed});
-  IF v_modos IS NULL THEN RETURN; END IF;
-  v_clave := CASE p_orden WHEN 'INSERT' THEN {key[1]} ELSE {key[0]} END;
-  IF v_modos && ARRAY['no', 'claves'] THEN
-    {_left(route, "'apagada'")}
-    RETURN;
-  END IF;
+  IF v_modos IS NULL AND v_firme THEN RETURN; END IF;
   BEGIN
+    v_clave := CASE p_orden WHEN 'INSERT' THEN {key[1]} ELSE {key[0]} END;
+    IF v_modos IS NULL OR v_modos && ARRAY['no', 'claves'] THEN
+      -- sin modo: se instaló después de su foto
+      {_left(route, "CASE WHEN v_modos IS NULL THEN 'aislamiento' ELSE 'apagada' END")}
+      RETURN;
+    END IF;
     s := p_nueva;
 {homes}    -- mientras una clave legacy de la fila espera, esta espera con ella
     IF EXISTS (SELECT FROM {BOOKKEEPING}.pendiente p WHERE p.tabla_origen IN ({", ".join(literal(r.pair.source) for r in routes)})
@@ -74,6 +77,7 @@ BEGIN
 {_born(route)}    ELSIF v_casa = 0 THEN
       NULL;  -- la fila legacy ya no está: quien la borró se lleva a esta
 {"".join(_changed(r, n) for n, r in enumerate(routes, 1))}    END IF;
+{checked_now(routes, all_routes, 4)}
     {set_flag("v_antes")}
   EXCEPTION WHEN OTHERS THEN
     GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
@@ -91,7 +95,7 @@ END """
 def _left(route: Route, reason: str, state: str = "NULL") -> str:
     return (
         f"INSERT INTO {BOOKKEEPING}.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)\n"
-        f"    VALUES ({literal(route.pair.target)}, NULL, v_clave, p_orden,"
+        f"    VALUES ({literal(route.pair.target)}, NULL, coalesce(v_clave, {literal(WHOLE)}), p_orden,"
         f" CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END, {reason}, {state});"
     )
 
@@ -169,6 +173,8 @@ def _changed(route: Route, number: int) -> str:
 {staying_step(route, "s")}{steps}        IF v_poner <> '{{}}' THEN
           EXECUTE {begin} || (SELECT string_agg(format('%I = %s', p.key, p.value), ', ')
             FROM jsonb_each_text(v_poner) p) || {end} USING p_vieja, s;
+          GET DIAGNOSTICS v_filas = ROW_COUNT;
+          IF v_filas = 0 THEN {_stopped(route)} END IF;
           {seen} INTO v_g FROM {view} WHERE {new};
           IF NOT FOUND OR NOT v_g._entra OR NOT v_f._entra THEN
             {set_flag("v_antes")}
@@ -234,8 +240,15 @@ def _born(route: Route) -> str:
 {staying_step(route, "s")}      {set_flag("v_antes")}
       PERFORM {route.function("ida")}({keys}, {match}, true, false)
       FROM {route.source_table} l WHERE {_mine(route, "s")} HAVING count(*) > 0;
+      IF NOT FOUND THEN {_stopped(route)} END IF;
       END IF;
 """
+
+
+def _stopped(route: Route) -> str:
+    """Return the error where a trigger of the legacy table let nothing through, or put it under another key."""
+    message = f"un disparador de {route.pair.source} no la deja pasar"
+    return f"RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = {literal(message)};"
 
 
 def _deleted(routes: Sequence[Route], all_routes: Sequence[Route]) -> str:
@@ -249,8 +262,15 @@ def _deleted(routes: Sequence[Route], all_routes: Sequence[Route]) -> str:
         parts.append(f"d{n} AS ({rows})")
     cleared = ", ".join(literal(r.pair.source) for r in routes)
     said = "".join(forget_staying(r) for r in routes)
+    twin = " AND ".join(f"t.{ident(c)} = p_vieja.{ident(c)}" for c in routes[0].table.primary_key)
+    back = f"EXISTS (SELECT FROM {routes[0].target_table} t WHERE {twin})"
+    stays = "".join(
+        f"      IF EXISTS (SELECT FROM {r.source_table} l WHERE {_mine(r, 'p_vieja')}) AND NOT {back} THEN\n"
+        f"        {_stopped(r)}\n      END IF;\n"
+        for r in routes
+    )
     return f"""{steps}      WITH {", ".join(parts)} SELECT true INTO v_hay;
-      UPDATE {BOOKKEEPING}.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
+{stays}      UPDATE {BOOKKEEPING}.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
       WHERE c.tabla_origen IN ({cleared}, {literal(routes[0].pair.target)}) AND c.clave = v_clave AND c.estado <> 'resuelta';
       DELETE FROM {BOOKKEEPING}.fusion m
       WHERE m.tabla_destino = {literal(routes[0].pair.target)} AND m.clave_destino = v_clave;

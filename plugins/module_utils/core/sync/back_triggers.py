@@ -11,6 +11,8 @@ from ..rows.routes import Route
 from ..rows.writers import writer_noted
 from ..sqltext import derived_name, ident, literal, qname
 from .back import back_name
+from .deferred import checked_now
+from .freed import freed_name, spanish_values, unique_values
 from .images import RUN, current_flag, legacy_row
 from .triggers import Trigger, trigger_function
 
@@ -22,32 +24,50 @@ def back_trigger_name(target: str) -> str:
     return qname(BOOKKEEPING, derived_name("vuelta", target))
 
 
-def back_trigger_function(routes: Sequence[Route]) -> str:
+def back_trigger_function(routes: Sequence[Route], all_routes: Sequence[Route]) -> str:
     """Return the statement that makes it."""
     route = routes[0]
     caption = (
         f"Nombra a volver la fila de {ident(route.pair.target)} que un servicio escribió. La llaman los disparadores de la tabla."
     )
-    gone = "".join(_emptied(r) for r in reversed(routes))
-    body = f"""BEGIN
+    gone = "".join(_emptied(r, all_routes) for r in reversed(routes))
+    body = f"""DECLARE v_ya text; v_luego text;
+BEGIN
   {writer_noted(route.pair.target)}
   IF TG_OP = 'TRUNCATE' THEN
     -- lo que legacy no dejaba pasar se queda
-{gone}    RETURN NULL;
+{gone}{_yielded(route, "NULL")}    RETURN NULL;
   END IF;
   PERFORM {back_name(route)}(TG_OP, CASE WHEN TG_OP <> 'INSERT' THEN OLD END, CASE WHEN TG_OP <> 'DELETE' THEN NEW END);
-  RETURN NULL;
+{_freed(route)}  RETURN NULL;
 END """
     return trigger_function(back_trigger_name(route.pair.target), caption, body)
 
 
-def _emptied(route: Route) -> str:
+def _yielded(route: Route, values: str) -> str:
+    return f"    PERFORM {freed_name(route)}({values});\n" if unique_values(route) else ""
+
+
+def _freed(route: Route) -> str:
+    """Return the step that carries whoever was kept out by a unique value which this row had."""
+    if not unique_values(route):
+        return ""
+    values = f"ARRAY[{', '.join(spanish_values(route, 'OLD'))}]"
+    kept = f"ARRAY[{', '.join(spanish_values(route, 'NEW'))}]"
+    return f"""  IF TG_OP = 'DELETE' THEN
+{_yielded(route, values)}  ELSIF TG_OP = 'UPDATE' AND {values} <> {kept} THEN
+{_yielded(route, values)}  END IF;
+"""
+
+
+def _emptied(route: Route, all_routes: Sequence[Route]) -> str:
     """Return the step that empties one legacy table as far as the view takes its rows; where it cannot, an entry says so."""
     passing = f"{accepted('f')} OR f._fusion IS NOT NULL"
     entry = f"{literal(route.pair.target)}, '*', '{{}}', SQLSTATE, {literal(f'{route.pair.source} no se vacía: ')} || SQLERRM"
     return f"""    BEGIN
       DELETE FROM {route.source_table} l USING {route.view} f
       WHERE {legacy_row(route, "l", "f")} AND ({passing});
+{checked_now([route], all_routes, 6)}
     EXCEPTION WHEN integrity_constraint_violation OR raise_exception OR data_exception THEN
       INSERT INTO {BOOKKEEPING}.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
       VALUES ({entry}, {RUN})

@@ -141,6 +141,9 @@ def followers_step(child: Route, condition: str, prefix: str, margin: str, deriv
         "      END IF;",
         _each(child, prefix, derived),
         "    END IF;",
+        f"  ELSIF NOT v_firme AND to_regproc({literal(child.function('ida'))}) IS NOT NULL THEN",
+        "    -- se instaló después de su foto",
+        f"    {left(child, every, literal('aislamiento'))}",
         "  END IF;",
         "END;",
     ]

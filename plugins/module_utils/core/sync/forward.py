@@ -68,9 +68,10 @@ def _body(route: Route, same: Sequence[Route], all_routes: Sequence[Route]) -> s
   v_f record; v_t record;{variables}
 BEGIN
   SELECT s.modo, s.propagacion INTO v_modo, v_tope FROM {MODES} s WHERE {pair_is(route, "s")};
-  IF v_modo IS NULL OR coalesce(cardinality(p_k1), 0) = 0 THEN RETURN; END IF;
-  IF v_modo <> 'si' THEN
-    {left(route, asked(route), "'apagada'")}
+  IF coalesce(cardinality(p_k1), 0) = 0 OR v_modo IS NULL AND v_firme THEN RETURN; END IF;
+  IF v_modo IS DISTINCT FROM 'si' THEN
+    -- sin modo: se instaló después de su foto
+    {left(route, asked(route), "CASE WHEN v_modo IS NULL THEN 'aislamiento' ELSE 'apagada' END")}
     RETURN;
   END IF;
   IF v_firme THEN

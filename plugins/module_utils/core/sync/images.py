@@ -10,12 +10,13 @@ import re
 from ..bookkeeping import BOOKKEEPING, FLAG
 from ..rows.refusals import conversion_of
 from ..rows.routes import Route, clave_sql, joined_key
-from ..sqltext import ident, literal
+from ..sqltext import ident, literal, where_all
 
 # SQLSTATE classes that no row of ours causes, or that somebody else's lock does: they are the service's to see.
 PASSED_ON = ("53", "55", "57")
 MODES = f"{BOOKKEEPING}.sincronizacion"
 DRAINING = "migracion.drenaje"  # the setting of the drain's own transactions: what waits is carried by them
+WHOLE = "*"  # the key that stands for every row of its table
 RUN = "'sincronizacion'"  # what stands for a run where the sync sets a row aside
 SYNC_HEAD = """-- ningún nombre se toma de otro esquema
 SET search_path = pg_catalog, pg_temp
@@ -83,6 +84,25 @@ def image(route: Route, alias: str) -> str:
     return ", ".join(keys)
 
 
+def twin_image(route: Route) -> str:
+    """Return a SELECT of both keys of every Spanish row; the legacy key is the row's own."""
+    carried = [route.carried_as(c.name) for c in route.match]
+    by_source = {c.source.name: c for c in route.carried if not c.rule.lookup}
+    keys = [
+        f"t.{ident(by_source[c.name].target.name)}::{c.type} AS {n}" if c.name in by_source else f"NULL::{c.type} AS {n}"
+        for c, n in zip(route.key, route.key_names, strict=True)
+    ]
+    match = [f"t.{ident(c.target.name)} AS {n}" for c, n in zip(carried, match_names(route), strict=True) if c is not None]
+    return f"SELECT {', '.join(keys + match)} FROM {route.target_table} t"
+
+
+def every_row(route: Route) -> str:
+    """Return rows k of both keys of every row of the pair, on whichever side it is."""
+    known = " AND ".join(f"k.{n} IS NOT NULL" for n in route.key_names)
+    legacy = f"SELECT {image(route, 'l')} FROM {route.source_table} l{where_all(route.where('l'), before=' ')}"
+    return f"({legacy} UNION {twin_image(route)}) k WHERE {known}"
+
+
 def legacy_row(route: Route, alias: str, key: str = "k") -> str:
     """Return the condition that makes ``alias`` the legacy row of the key in ``key``."""
     columns = zip(route.key, route.key_names, strict=True)
@@ -147,6 +167,15 @@ def left(route: Route, rows: str, reason: str, state: str = "NULL") -> str:
         f"INSERT INTO {BOOKKEEPING}.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)\n"
         f"    SELECT {literal(route.pair.source)}, {literal(route.pair.target)}, {legacy_text(route)},"
         f" jsonb_build_array({match}), {reason}, {state} FROM {rows};"
+    )
+
+
+def left_whole(route: Route) -> str:
+    """Return the statement that leaves the whole legacy table for the drain: which rows it was cannot be said any more."""
+    pair = f"{literal(route.pair.source)}, {literal(route.pair.target)}"
+    return (
+        f"INSERT INTO {BOOKKEEPING}.pendiente (tabla_origen, tabla_destino, clave, motivo, sqlstate)\n"
+        f"    VALUES ({pair}, {literal(WHOLE)}, v_mensaje, v_estado);"
     )
 
 

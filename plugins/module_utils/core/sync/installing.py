@@ -13,6 +13,7 @@ from ..sqltext import folded, qname
 from .back import back_function, back_name
 from .back_triggers import back_trigger_function, back_trigger_name, back_triggers
 from .forward import forward_function
+from .freed import freed_function, freed_name, unique_values
 from .triggers import (
     Trigger,
     forward_trigger_function,
@@ -44,16 +45,20 @@ def pair_sync(route: Route, all_routes: Sequence[Route], tables: Sequence[Spanis
     functions = [forward_function(route, all_routes), forward_trigger_function(route, all_routes), *lookup_functions(route)]
     triggers = [*forward_triggers(route), *lookup_triggers(route)]
     if route == routes[0]:
-        functions += [back_function(routes, all_routes), back_trigger_function(routes)]
+        if any(unique_values(r) for r in routes):
+            functions.append(freed_function(routes))
+        functions += [back_function(routes, all_routes), back_trigger_function(routes, all_routes)]
         triggers += back_triggers(route, tables)
-    names = _names(route, route == routes[0])
+    names = _names(route, routes)
     functions.append(f"REVOKE ALL ON FUNCTION {', '.join(names)} FROM PUBLIC")
     return PairSync(tuple(folded(with_reason(f)) for f in functions), tuple(triggers), tuple(names))
 
 
-def _names(route: Route, first: bool) -> list[str]:
+def _names(route: Route, routes: Sequence[Route]) -> list[str]:
     listed = [f"{route.function('ida')}", f"{route.function('sinc')}"]
     listed += [qname(BOOKKEEPING, lookup_function_name(route, n)) for n, _ in lookups_of(route)]
-    if first:
+    if route == routes[0]:
+        if any(unique_values(r) for r in routes):
+            listed.append(freed_name(route))
         listed += [back_name(route), back_trigger_name(route.pair.target)]
     return listed

@@ -15,6 +15,7 @@ from ..rows.routes import CarriedColumn, Route
 from ..rows.writers import writer_noted
 from ..sqltext import all_of, commented, derived_name, dollar_quoted, ident, literal, qname, where_all
 from .followers import followers_step
+from .freed import freed_name, legacy_values, unique_values
 from .images import (
     SYNC_HEAD,
     asked,
@@ -25,9 +26,11 @@ from .images import (
     gathered,
     image,
     left,
+    left_whole,
     match_names,
     pair_is,
     passed_keys,
+    twin_image,
 )
 from .staying_back import chosen_before
 
@@ -62,23 +65,30 @@ def forward_trigger_function(route: Route, all_routes: Sequence[Route]) -> str:
     body = f"""DECLARE
   {variables} v_entera boolean := TG_OP <> 'UPDATE';
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
-  v_estado text; v_mensaje text; v_detalle text;
+  v_estado text; v_mensaje text; v_detalle text;{" v_libres jsonb[];" if unique_values(route) else ""}
 BEGIN
 {counted}  IF TG_OP = 'TRUNCATE' THEN
 {whole}  ELSIF TG_OP = 'INSERT' THEN
     {_rows(route, [_new(route)])}
   ELSIF TG_OP = 'DELETE' THEN
     {_rows(route, [_old(route)])}
-  ELSE
+{_freed(route, "DELETE")}  ELSE
     {_rows(route, [_old(route), _new(route)])}
-{_moved(route)}  END IF;
+{_moved(route)}{_freed(route, "UPDATE")}  END IF;
   IF p_k1 IS NULL THEN RETURN NULL; END IF;
-{_siblings(route)}  BEGIN
-    PERFORM {route.function("ida")}({passed_keys(route)}, v_entera, false);
-{caught(left(route, asked(route), "v_mensaje", "v_estado"), "  ")}  END;
-  RETURN NULL;
+{_siblings(route)}  PERFORM {route.function("ida")}({passed_keys(route)}, v_entera, false);
+{_yielded(route)}  RETURN NULL;
+{caught(_left_or_whole(route), "")}  RETURN NULL;
 END """
     return trigger_function(route.function("sinc"), caption, body)
+
+
+def _left_or_whole(route: Route) -> str:
+    return f"""{left(route, asked(route), "v_mensaje", "v_estado")}
+  IF p_k1 IS NULL THEN
+    -- alguien cambió el nombre de una columna de la clave
+    {left_whole(route)}
+  END IF;"""
 
 
 def trigger_function(name: str, caption: str, body: str) -> str:
@@ -106,15 +116,8 @@ def _rows(route: Route, images: Sequence[tuple[str, str]]) -> str:
 
 
 def _emptied(route: Route) -> str:
-    """Return the step that names every twin whose legacy row is gone with a TRUNCATE; the legacy key is the twin's own."""
-    carried = [route.carried_as(c.name) for c in route.match]
-    by_source = {c.source.name: c for c in route.carried if not c.rule.lookup}
-    keys = [
-        f"t.{ident(by_source[c.name].target.name)}::{c.type} AS {n}" if c.name in by_source else f"NULL::{c.type} AS {n}"
-        for c, n in zip(route.key, route.key_names, strict=True)
-    ]
-    match = [f"t.{ident(c.target.name)} AS {n}" for c, n in zip(carried, match_names(route), strict=True) if c is not None]
-    return f"""    {gathered(route)} FROM (SELECT {", ".join(keys + match)} FROM {route.target_table} t) k;
+    """Return the step that names every twin whose legacy row is gone with a TRUNCATE."""
+    return f"""    {gathered(route)} FROM ({twin_image(route)}) k;
     -- también de lo que no pasaba
     UPDATE {BOOKKEEPING}.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
     WHERE c.tabla_origen = {literal(route.pair.source)} AND c.estado <> 'resuelta'
@@ -131,6 +134,34 @@ def _moved(route: Route) -> str:
     names = dict.fromkeys([*(c.name for c in route.key), *sources, *(c for c, _ in route.pair.where)])
     old, new = (", ".join(f"{a}.{ident(n)}" for n in names) for a in "on")
     return f"    v_entera := EXISTS (SELECT {old} FROM {_old(route)[0]} EXCEPT SELECT {new} FROM {_new(route)[0]});\n"
+
+
+def _freed(route: Route, event: str) -> str:
+    """Return the step that says which unique Spanish values the rows have no more."""
+    if not unique_values(route):
+        return ""
+    old, new = (
+        " UNION ALL ".join(
+            f"SELECT {value} AS v FROM {rows}{where_all(route.where(alias), before=' ')}" for value in legacy_values(route, alias)
+        )
+        for rows, alias in (_old(route), _new(route))
+    )
+    if event == "DELETE":
+        return f"    SELECT array_agg(u.v) INTO v_libres FROM ({old}) u;\n"
+    return f"""    IF v_entera THEN
+      SELECT array_agg(u.v) INTO v_libres FROM (({old}) EXCEPT ({new})) u;
+    END IF;
+"""
+
+
+def _yielded(route: Route) -> str:
+    """Return the step that carries whoever was kept out by a value that is free now."""
+    if not unique_values(route):
+        return ""
+    return f"""  IF v_libres IS NOT NULL OR TG_OP = 'TRUNCATE' THEN
+    PERFORM {freed_name(route)}(v_libres);
+  END IF;
+"""
 
 
 def _siblings(route: Route) -> str:
@@ -196,15 +227,26 @@ def lookup_functions(route: Route) -> Iterator[str]:
 BEGIN
   IF TG_OP <> 'DELETE' THEN v_valores := v_valores || NEW.{column}::{kind}; END IF;
   IF TG_OP <> 'INSERT' THEN v_valores := v_valores || OLD.{column}::{kind}; END IF;
-{chosen_before(route, carried, kind)}  BEGIN
-{followers_step(route, condition, "h", "    ", derived=True)}{caught(left(route, every, "v_mensaje", "v_estado"), "  ")}  END;
-  RETURN NULL;
+{chosen_before(route, carried, kind)}{followers_step(route, condition, "h", "  ", derived=True)}  RETURN NULL;
+{caught(_named_or_whole(route, every), "")}  RETURN NULL;
 END """
         caption = (
             f"Lleva de nuevo las filas de {ident(route.pair.source)} que leen {ident(carried.target.name)} en una fila que"
             f" cambió. La llaman los disparadores de {ident(lookup.table)}."
         )
         yield trigger_function(qname(BOOKKEEPING, lookup_function_name(route, number)), caption, body)
+
+
+def _named_or_whole(route: Route, every: str) -> str:
+    return f"""BEGIN
+    {left(route, every, "v_mensaje", "v_estado")}
+  EXCEPTION WHEN OTHERS THEN
+    v_valores := NULL;
+  END;
+  IF v_valores IS NULL THEN
+    -- alguien cambió el nombre de una columna por la que se busca
+    {left_whole(route)}
+  END IF;"""
 
 
 def lookup_triggers(route: Route) -> Iterator[Trigger]:
