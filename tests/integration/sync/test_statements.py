@@ -186,7 +186,8 @@ MERGES = {
     "legacy": (
         "MERGE INTO customers c USING (SELECT id, phone_number FROM customers WHERE id IN (SELECT id FROM clientes)"
         f" UNION ALL VALUES ('{NEW}8'::uuid, '+78')) n ON n.id = c.id"
-        " WHEN MATCHED AND c.city IS NULL THEN UPDATE SET city = 'Puyo' WHEN NOT MATCHED THEN INSERT (id, phone_number, city) VALUES (n.id, n.phone_number, 'Puyo')",
+        " WHEN MATCHED AND c.city IS NULL THEN UPDATE SET city = 'Puyo'"
+        " WHEN NOT MATCHED THEN INSERT (id, phone_number, city) VALUES (n.id, n.phone_number, 'Puyo')",
         "SELECT count(*), count(*) FILTER (WHERE telefono = '+78') FROM clientes WHERE ciudad = 'Puyo'",
         "SELECT count(*), count(*) FILTER (WHERE phone_number = '+78') FROM customers JOIN clientes USING (id)"
         " WHERE city = 'Puyo'",
