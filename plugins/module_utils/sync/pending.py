@@ -14,7 +14,7 @@ from ..core.rows.routes import Route, clave_sql, spanish_clave
 from ..core.sqltext import idents, literal
 from ..core.sync.back import back_name
 from ..core.sync.freed import freed_name, unique_values
-from ..core.sync.images import DRAINING, WHOLE, both_types, every_row, left, pair_is, split_clave
+from ..core.sync.images import ALL_ROWS, DRAINING, both_types, every_row, left, pair_is, split_clave
 from ..core.waits import CLASHES, ROWS
 from ..server.db import Error, execute, fetch_all, fetch_one, run_sql, transaction
 
@@ -72,7 +72,7 @@ def _name_rows(conn: Connection, route: Route, last: int) -> None:
     gone = execute(
         conn,
         f"DELETE FROM {BOOKKEEPING}.pendiente p WHERE {pair_is(route, 'p')} AND p.clave = %s AND p.id <= %s",
-        (WHOLE, last),
+        (ALL_ROWS, last),
     )
     if gone:
         run_sql(conn, left(route, every_row(route), literal("la tabla entera")))
@@ -86,7 +86,7 @@ GROUP BY tabla_origen, tabla_destino, clave ORDER BY min(id)"""
 def _keys(conn: Connection, tables: list[str], last: int) -> list[tuple[str, str]]:
     waiting = f"{BOOKKEEPING}.pendiente WHERE id <= %s AND tabla_origen = ANY (%s) AND clave <> %s"
     query = f"SELECT tabla_origen, clave FROM {waiting} GROUP BY tabla_origen, clave ORDER BY min(id)"
-    return [(r[0], r[1]) for r in fetch_all(conn, query, (last, tables, WHOLE))]
+    return [(r[0], r[1]) for r in fetch_all(conn, query, (last, tables, ALL_ROWS))]
 
 
 def _one(done: Drained, act: Any, conn: Connection) -> None:

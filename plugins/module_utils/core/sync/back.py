@@ -16,7 +16,19 @@ from ..rows.staying import due_value
 from ..sqltext import all_of, commented, derived_name, dollar_quoted, ident, idents, literal, qname
 from .deferred import checked_now
 from .followers import children_of
-from .images import DRAINING, MODES, RUN, WHOLE, current_flag, flagged, legacy_row, legacy_row_named, pair_is, passed_on, set_flag
+from .images import (
+    ALL_ROWS,
+    DRAINING,
+    MODES,
+    RUN,
+    current_flag,
+    flagged,
+    legacy_row,
+    legacy_row_named,
+    pair_is,
+    passed_on,
+    set_flag,
+)
 from .inverse import assignments, goes_back, kept_beside, must_be_found, not_found
 from .staying_back import forget_staying, staying_step
 
@@ -95,7 +107,7 @@ END """
 def _left(route: Route, reason: str, state: str = "NULL") -> str:
     return (
         f"INSERT INTO {BOOKKEEPING}.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)\n"
-        f"    VALUES ({literal(route.pair.target)}, NULL, coalesce(v_clave, {literal(WHOLE)}), p_orden,"
+        f"    VALUES ({literal(route.pair.target)}, NULL, coalesce(v_clave, {literal(ALL_ROWS)}), p_orden,"
         f" CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END, {reason}, {state});"
     )
 

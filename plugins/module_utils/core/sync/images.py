@@ -16,7 +16,7 @@ from ..sqltext import ident, literal, where_all
 PASSED_ON = ("53", "55", "57")
 MODES = f"{BOOKKEEPING}.sincronizacion"
 DRAINING = "migracion.drenaje"  # the setting of the drain's own transactions: what waits is carried by them
-WHOLE = "*"  # the key that stands for every row of its table
+ALL_ROWS = "*"  # the key that stands for every row of its table
 RUN = "'sincronizacion'"  # what stands for a run where the sync sets a row aside
 SYNC_HEAD = """-- ningún nombre se toma de otro esquema
 SET search_path = pg_catalog, pg_temp
@@ -175,7 +175,7 @@ def left_whole(route: Route) -> str:
     pair = f"{literal(route.pair.source)}, {literal(route.pair.target)}"
     return (
         f"INSERT INTO {BOOKKEEPING}.pendiente (tabla_origen, tabla_destino, clave, motivo, sqlstate)\n"
-        f"    VALUES ({pair}, {literal(WHOLE)}, v_mensaje, v_estado);"
+        f"    VALUES ({pair}, {literal(ALL_ROWS)}, v_mensaje, v_estado);"
     )
 
 
