@@ -9,7 +9,7 @@ VENV_PYTHON := .venv/bin/python
 N ?= $(if $(filter flaky,$(MAKECMDGOALS)),20,$(if $(filter mutants-python,$(MAKECMDGOALS)),300,30))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-down test test-fast test-matrix test-slow test-unit molecule molecule-broken flaky chaos mutants mutants-python bench lint .lint-ansible .lint-others .docker sql lock
+.PHONY: help setup demo demo-down test test-fast test-matrix test-slow test-unit molecule molecule-broken flaky chaos mutants mutants-python interleavings bench lint .lint-ansible .lint-others .docker sql lock
 
 help: ## muestra esta ayuda
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r target text; do printf '%-18s %s\n' "$$target" "$$text"; done
@@ -84,6 +84,10 @@ scenario-%:
 molecule-broken: setup ## la prueba de esas pruebas: con el runbook averiado cada escenario falla, y ninguno deja nada
 	tools/prepare_docker.sh
 	$(VENV_PYTHON) -m pytest $(wildcard molecule/test_*.py)
+
+interleavings: setup ## cada orden de dos y tres transacciones sobre filas relacionadas de los dos lados (hasta 8 h): PART=pairs SEED=7 LIMIT=300 HOURS=2 PLANTED=si; sigue donde quedó (.interleavings/)
+	@$(VENV_PYTHON) -m tests.interleavings $(if $(PART),--part $(PART)) $(if $(SEED),--seed $(SEED)) $(if $(LIMIT),--limit $(LIMIT)) \
+	  $(if $(HOURS),--hours $(HOURS)) $(if $(INSTALLATION),--installation $(INSTALLATION)) $(if $(ONLY),--only '$(ONLY)') $(if $(PLANTED),--planted)
 
 mutants: setup ## fallos puestos adrede en el SQL que lleva y compara filas: quién encuentra cada uno: EVERY=5; sigue donde quedó (.mutants/)
 	@$(VENV_PYTHON) -m tests.mutants $(if $(EVERY),--every $(EVERY))

@@ -44,11 +44,11 @@ def server() -> Iterator[PostgresServer]:
     """The test server, its settings a Supabase's, its files of no value."""
     chosen = os.environ.get("TEST_POSTGRES_BIN")
     with reaped(launch(Path(chosen) if chosen else None, fsync=False)) as running:
-        _make_logins_cheap(running)
+        make_logins_cheap(running)
         yield running
 
 
-def _make_logins_cheap(server: PostgresServer) -> None:
+def make_logins_cheap(server: PostgresServer) -> None:
     """Hash passwords once instead of 4,096 times: most of what a connection costs, and tests make many."""
     with closing(psycopg2.connect(server.url())) as connection, connection.cursor() as cursor:
         if connection.server_version < 160000:

@@ -306,8 +306,9 @@ BEGIN
       IF v_hay THEN v_casa := 1; END IF;
     END IF;
     -- mientras una clave legacy de la fila espera, esta espera con ella
-    IF EXISTS (SELECT FROM migracion.pendiente p WHERE p.tabla_origen IN ('professions')
-      AND p.clave = v_clave AND p.motivo <> 'aislamiento') AND coalesce(current_setting('migracion.drenaje', true), '') = '' THEN
+    IF EXISTS (SELECT FROM migracion.pendiente p WHERE (p.tabla_origen,
+      p.clave) IN (('professions', coalesce((p_vieja.id)::integer::text, (p_nueva.id)::integer::text)))
+      AND p.motivo <> 'aislamiento') AND coalesce(current_setting('migracion.drenaje', true), '') = '' THEN
       INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
     VALUES ('profesiones', NULL, coalesce(v_clave, '*'), p_orden, CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END,
       'espera a la otra', NULL);
@@ -321,13 +322,14 @@ BEGIN
         AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
           AND NOT EXISTS (SELECT FROM public.proveedor_profesiones t WHERE t.proveedor_id = f.proveedor_id
           AND t.profesion_id = f.profesion_id);
-      WITH d0 AS (DELETE FROM public.professions l WHERE l.id = (p_vieja.id)::integer) SELECT true INTO v_hay;
+      WITH d0 AS (DELETE FROM public.professions l WHERE l.id = (p_vieja.id)::integer RETURNING 'professions' AS tabla,
+        l.id::text AS clave)
+      UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
+      WHERE (c.tabla_origen, c.clave) IN (SELECT * FROM d0 UNION ALL SELECT 'profesiones', v_clave) AND c.estado <> 'resuelta';
       IF EXISTS (SELECT FROM public.professions l WHERE l.id = (p_vieja.id)::integer)
         AND NOT EXISTS (SELECT FROM public.profesiones t WHERE t.id = p_vieja.id) THEN
         RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = 'un disparador de professions no la deja pasar';
       END IF;
-      UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
-      WHERE c.tabla_origen IN ('professions', 'profesiones') AND c.clave = v_clave AND c.estado <> 'resuelta';
       DELETE FROM migracion.fusion m
       WHERE m.tabla_destino = 'profesiones' AND m.clave_destino = v_clave;
     ELSIF p_orden = 'INSERT' THEN

@@ -156,7 +156,7 @@ BEGIN
   -- si sigue pasando, o sigue sin pasar, nadie más lo nota
   IF NOT (v_cambia OR v_nace OR NOT v_hecho AND EXISTS (SELECT FROM migracion.cuarentena c, unnest(p_k1, p_m1) AS k(_k1, _m1)
     WHERE c.tabla_origen = 'customers' AND c.estado <> 'resuelta' AND c.clave = k._k1::text)) THEN RETURN; END IF;
-  IF NOT p_entera THEN
+  IF NOT p_entera OR NOT v_hecho THEN
     SELECT array_agg(k._k1), array_agg(k._m1) INTO v_s1_k1, v_s1_m1 FROM (
         SELECT l.id AS _k1, l.id AS _m1 FROM public.users l JOIN public.customers c
           ON l.phone_number = (c.phone_number COLLATE "default") JOIN unnest(p_k1, p_m1) AS k(_k1, _m1) ON c.id = k._k1
@@ -361,8 +361,10 @@ BEGIN
       IF v_hay THEN v_casa := 2; END IF;
     END IF;
     -- mientras una clave legacy de la fila espera, esta espera con ella
-    IF EXISTS (SELECT FROM migracion.pendiente p WHERE p.tabla_origen IN ('customers', 'users')
-      AND p.clave = v_clave AND p.motivo <> 'aislamiento') AND coalesce(current_setting('migracion.drenaje', true), '') = '' THEN
+    IF EXISTS (SELECT FROM migracion.pendiente p WHERE (p.tabla_origen,
+      p.clave) IN (('customers', coalesce((p_vieja.id)::uuid::text, (p_nueva.id)::uuid::text)),
+      ('users', coalesce((p_vieja.id)::uuid::text, (p_nueva.id)::uuid::text)))
+      AND p.motivo <> 'aislamiento') AND coalesce(current_setting('migracion.drenaje', true), '') = '' THEN
       INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
     VALUES ('clientes', NULL, coalesce(v_clave, '*'), p_orden, CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END,
       'espera a la otra', NULL);
@@ -370,12 +372,17 @@ BEGIN
     END IF;
     PERFORM set_config('migracion.sync', 'clientes:' || pg_trigger_depth(), true);
     IF p_orden = 'DELETE' THEN
-      WITH d0 AS (DELETE FROM public.customers l WHERE l.id = (p_vieja.id)::uuid),
-        m1 AS (DELETE FROM public.users l USING migracion.fusion m WHERE l.id = m.clave::uuid AND m.tabla_origen = 'users'
-        AND m.tabla_destino = 'clientes' AND m.clave_destino = v_clave
-        AND NOT (l.id = (p_vieja.id)::uuid AND l.user_type::text = 'client')),
-        d1 AS (DELETE FROM public.users l WHERE l.id = (p_vieja.id)::uuid AND l.user_type::text = 'client') SELECT true
-        INTO v_hay;
+      PERFORM 1 FROM public.users l JOIN migracion.fusion m ON l.id = m.clave::uuid
+      WHERE m.tabla_origen = 'users' AND m.tabla_destino = 'clientes' AND m.clave_destino = v_clave FOR UPDATE OF l;
+      WITH d0 AS (DELETE FROM public.customers l WHERE l.id = (p_vieja.id)::uuid RETURNING 'customers' AS tabla,
+        l.id::text AS clave), m1 AS (DELETE FROM public.users l USING migracion.fusion m WHERE l.id = m.clave::uuid
+        AND m.tabla_origen = 'users' AND m.tabla_destino = 'clientes' AND m.clave_destino = v_clave
+        AND NOT (l.id = (p_vieja.id)::uuid AND l.user_type::text = 'client') RETURNING 'users' AS tabla, l.id::text AS clave),
+        d1 AS (DELETE FROM public.users l WHERE l.id = (p_vieja.id)::uuid
+        AND l.user_type::text = 'client' RETURNING 'users' AS tabla, l.id::text AS clave)
+      UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
+      WHERE (c.tabla_origen, c.clave) IN (SELECT * FROM d0 UNION ALL SELECT * FROM m1 UNION ALL SELECT *
+        FROM d1 UNION ALL SELECT 'clientes', v_clave) AND c.estado <> 'resuelta';
       IF EXISTS (SELECT FROM public.customers l WHERE l.id = (p_vieja.id)::uuid)
         AND NOT EXISTS (SELECT FROM public.clientes t WHERE t.id = p_vieja.id) THEN
         RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = 'un disparador de customers no la deja pasar';
@@ -384,8 +391,6 @@ BEGIN
         AND NOT EXISTS (SELECT FROM public.clientes t WHERE t.id = p_vieja.id) THEN
         RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = 'un disparador de users no la deja pasar';
       END IF;
-      UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
-      WHERE c.tabla_origen IN ('customers', 'users', 'clientes') AND c.clave = v_clave AND c.estado <> 'resuelta';
       DELETE FROM migracion.fusion m
       WHERE m.tabla_destino = 'clientes' AND m.clave_destino = v_clave;
     ELSIF p_orden = 'INSERT' THEN
@@ -450,10 +455,17 @@ BEGIN
           GET DIAGNOSTICS v_filas = ROW_COUNT;
           IF v_filas = 0 THEN RAISE EXCEPTION
             USING ERRCODE = 'P0001', MESSAGE = 'un disparador de customers no la deja pasar'; END IF;
+          IF v_poner ? 'phone_number' THEN
+            PERFORM 1 FROM public.users l JOIN migracion.fusion m ON l.id = m.clave::uuid
+      WHERE m.tabla_origen = 'users' AND m.tabla_destino = 'clientes' AND m.clave_destino = v_clave FOR UPDATE OF l;
+            UPDATE public.users l SET phone_number = (s.telefono)::text FROM migracion.fusion m
+            WHERE l.id = m.clave::uuid AND m.tabla_origen = 'users' AND m.tabla_destino = 'clientes'
+              AND m.clave_destino = v_clave;
+          END IF;
           SELECT CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AS _entra, f.id, f.telefono,
             f.nombre_completo, f.ciudad, f.ciudad_confirmada_at, f.notas, f.tiene_consentimiento, f.creado_at, f.actualizado_at
             INTO v_g FROM migracion.v_customers_clientes f JOIN public.customers l ON l.id = f._k1 WHERE l.id = (s.id)::uuid;
-          IF NOT FOUND OR NOT v_g._entra OR NOT v_f._entra THEN
+          IF NOT FOUND OR NOT v_g._entra OR NOT v_f._entra OR v_poner ? 'phone_number' THEN
             PERFORM set_config('migracion.sync', v_antes, true);
             PERFORM migracion.ida_customers_clientes(array_agg(l.id), array_agg(s.id), true, false)
             FROM public.customers l WHERE l.id = (s.id)::uuid HAVING count(*) > 0;

@@ -348,8 +348,9 @@ BEGIN
       IF v_hay THEN v_casa := 1; END IF;
     END IF;
     -- mientras una clave legacy de la fila espera, esta espera con ella
-    IF EXISTS (SELECT FROM migracion.pendiente p WHERE p.tabla_origen IN ('users')
-      AND p.clave = v_clave AND p.motivo <> 'aislamiento') AND coalesce(current_setting('migracion.drenaje', true), '') = '' THEN
+    IF EXISTS (SELECT FROM migracion.pendiente p WHERE (p.tabla_origen,
+      p.clave) IN (('users', coalesce((p_vieja.id)::uuid::text, (p_nueva.id)::uuid::text)))
+      AND p.motivo <> 'aislamiento') AND coalesce(current_setting('migracion.drenaje', true), '') = '' THEN
       INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
     VALUES ('proveedores', NULL, coalesce(v_clave, '*'), p_orden, CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END,
       'espera a la otra', NULL);
@@ -369,13 +370,13 @@ BEGIN
         AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
           AND NOT EXISTS (SELECT FROM public.servicios_proveedor t WHERE t.id = f.id);
       WITH d0 AS (DELETE FROM public.users l WHERE l.id = (p_vieja.id)::uuid
-        AND (l.user_type::text = 'client') IS NOT TRUE) SELECT true INTO v_hay;
+        AND (l.user_type::text = 'client') IS NOT TRUE RETURNING 'users' AS tabla, l.id::text AS clave)
+      UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
+      WHERE (c.tabla_origen, c.clave) IN (SELECT * FROM d0 UNION ALL SELECT 'proveedores', v_clave) AND c.estado <> 'resuelta';
       IF EXISTS (SELECT FROM public.users l WHERE l.id = (p_vieja.id)::uuid AND (l.user_type::text = 'client') IS NOT TRUE)
         AND NOT EXISTS (SELECT FROM public.proveedores t WHERE t.id = p_vieja.id) THEN
         RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = 'un disparador de users no la deja pasar';
       END IF;
-      UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
-      WHERE c.tabla_origen IN ('users', 'proveedores') AND c.clave = v_clave AND c.estado <> 'resuelta';
       DELETE FROM migracion.fusion m
       WHERE m.tabla_destino = 'proveedores' AND m.clave_destino = v_clave;
     ELSIF p_orden = 'INSERT' THEN

@@ -296,6 +296,12 @@ BEGIN
     copiadas := copiadas + v_mas; rechazadas := rechazadas + v_peor;
     RETURN;
   END IF;
+  -- quien tiene su valor lo confirmó mientras se le esperaba, y la vista ya no la deja pasar: eso se anota
+  IF v_estado = '23505' AND NOT EXISTS (SELECT FROM migracion.v_users_proveedores f WHERE f._lugar = ANY (p_lugar)
+    AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END) THEN
+    SELECT r.copiadas, r.rechazadas INTO copiadas, rechazadas FROM migracion.llevar_users_proveedores(p_k1, p_run) r;
+    RETURN;
+  END IF;
   -- que falte el padre no es culpa de la fila: la prueba lo dice y la reparación trae a los dos
   IF v_estado = '23503' THEN RETURN; END IF;
   -- ni que una fila en español retenga un valor que ya no es suyo, porque aún no puede salir ni cambiar

@@ -291,8 +291,10 @@ BEGIN
       IF v_hay THEN v_casa := 1; END IF;
     END IF;
     -- mientras una clave legacy de la fila espera, esta espera con ella
-    IF EXISTS (SELECT FROM migracion.pendiente p WHERE p.tabla_origen IN ('provider_professions')
-      AND p.clave = v_clave AND p.motivo <> 'aislamiento') AND coalesce(current_setting('migracion.drenaje', true), '') = '' THEN
+    IF EXISTS (SELECT FROM migracion.pendiente p WHERE (p.tabla_origen,
+      p.clave) IN (('provider_professions', coalesce((p_vieja.proveedor_id)::uuid::text || '|' || (p_vieja.profesion_id)::integer::text,
+      (p_nueva.proveedor_id)::uuid::text || '|' || (p_nueva.profesion_id)::integer::text)))
+      AND p.motivo <> 'aislamiento') AND coalesce(current_setting('migracion.drenaje', true), '') = '' THEN
       INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
     VALUES ('proveedor_profesiones', NULL, coalesce(v_clave, '*'), p_orden,
       CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END, 'espera a la otra', NULL);
@@ -301,14 +303,25 @@ BEGIN
     PERFORM set_config('migracion.sync', 'proveedor_profesiones:' || pg_trigger_depth(), true);
     IF p_orden = 'DELETE' THEN
       WITH d0 AS (DELETE FROM public.provider_professions l WHERE l.provider_id = (p_vieja.proveedor_id)::uuid
-        AND l.profession_id = (p_vieja.profesion_id)::integer) SELECT true INTO v_hay;
+        AND l.profession_id = (p_vieja.profesion_id)::integer
+        AND NOT (l.provider_id IS DISTINCT FROM (p_vieja.proveedor_id)::uuid
+          AND NOT EXISTS (SELECT FROM public.proveedores t WHERE t.id = p_vieja.proveedor_id))
+        AND NOT (l.profession_id IS DISTINCT FROM (p_vieja.profesion_id)::integer
+          AND NOT EXISTS (SELECT FROM public.profesiones t
+          WHERE t.id = p_vieja.profesion_id)) RETURNING 'provider_professions' AS tabla,
+          l.provider_id::text || '|' || l.profession_id::text AS clave)
+      UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
+      WHERE (c.tabla_origen, c.clave) IN (SELECT * FROM d0 UNION ALL SELECT 'proveedor_profesiones', v_clave)
+        AND c.estado <> 'resuelta';
       IF EXISTS (SELECT FROM public.provider_professions l WHERE l.provider_id = (p_vieja.proveedor_id)::uuid
-        AND l.profession_id = (p_vieja.profesion_id)::integer) AND NOT EXISTS (SELECT FROM public.proveedor_profesiones t
-        WHERE t.id = p_vieja.id) THEN
+        AND l.profession_id = (p_vieja.profesion_id)::integer
+        AND NOT (l.provider_id IS DISTINCT FROM (p_vieja.proveedor_id)::uuid
+          AND NOT EXISTS (SELECT FROM public.proveedores t WHERE t.id = p_vieja.proveedor_id))
+        AND NOT (l.profession_id IS DISTINCT FROM (p_vieja.profesion_id)::integer
+          AND NOT EXISTS (SELECT FROM public.profesiones t WHERE t.id = p_vieja.profesion_id)))
+          AND NOT EXISTS (SELECT FROM public.proveedor_profesiones t WHERE t.id = p_vieja.id) THEN
         RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = 'un disparador de provider_professions no la deja pasar';
       END IF;
-      UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
-      WHERE c.tabla_origen IN ('provider_professions', 'proveedor_profesiones') AND c.clave = v_clave AND c.estado <> 'resuelta';
       DELETE FROM migracion.fusion m
       WHERE m.tabla_destino = 'proveedor_profesiones' AND m.clave_destino = v_clave;
     ELSIF p_orden = 'INSERT' THEN

@@ -252,8 +252,9 @@ BEGIN
       IF v_hay THEN v_casa := 1; END IF;
     END IF;
     -- mientras una clave legacy de la fila espera, esta espera con ella
-    IF EXISTS (SELECT FROM migracion.pendiente p WHERE p.tabla_origen IN ('provider_services')
-      AND p.clave = v_clave AND p.motivo <> 'aislamiento') AND coalesce(current_setting('migracion.drenaje', true), '') = '' THEN
+    IF EXISTS (SELECT FROM migracion.pendiente p WHERE (p.tabla_origen,
+      p.clave) IN (('provider_services', coalesce((p_vieja.id)::uuid::text, (p_nueva.id)::uuid::text)))
+      AND p.motivo <> 'aislamiento') AND coalesce(current_setting('migracion.drenaje', true), '') = '' THEN
       INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
     VALUES ('servicios_proveedor', NULL, coalesce(v_clave, '*'), p_orden,
       CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END, 'espera a la otra', NULL);
@@ -261,13 +262,19 @@ BEGIN
     END IF;
     PERFORM set_config('migracion.sync', 'servicios_proveedor:' || pg_trigger_depth(), true);
     IF p_orden = 'DELETE' THEN
-      WITH d0 AS (DELETE FROM public.provider_services l WHERE l.id = (p_vieja.id)::uuid) SELECT true INTO v_hay;
-      IF EXISTS (SELECT FROM public.provider_services l WHERE l.id = (p_vieja.id)::uuid)
-        AND NOT EXISTS (SELECT FROM public.servicios_proveedor t WHERE t.id = p_vieja.id) THEN
+      WITH d0 AS (DELETE FROM public.provider_services l WHERE l.id = (p_vieja.id)::uuid
+        AND NOT (l.provider_id IS DISTINCT FROM (p_vieja.proveedor_id)::uuid
+          AND NOT EXISTS (SELECT FROM public.proveedores t
+          WHERE t.id = p_vieja.proveedor_id)) RETURNING 'provider_services' AS tabla, l.id::text AS clave)
+      UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
+      WHERE (c.tabla_origen, c.clave) IN (SELECT * FROM d0 UNION ALL SELECT 'servicios_proveedor', v_clave)
+        AND c.estado <> 'resuelta';
+      IF EXISTS (SELECT FROM public.provider_services l WHERE l.id = (p_vieja.id)::uuid
+        AND NOT (l.provider_id IS DISTINCT FROM (p_vieja.proveedor_id)::uuid
+          AND NOT EXISTS (SELECT FROM public.proveedores t WHERE t.id = p_vieja.proveedor_id)))
+          AND NOT EXISTS (SELECT FROM public.servicios_proveedor t WHERE t.id = p_vieja.id) THEN
         RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = 'un disparador de provider_services no la deja pasar';
       END IF;
-      UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
-      WHERE c.tabla_origen IN ('provider_services', 'servicios_proveedor') AND c.clave = v_clave AND c.estado <> 'resuelta';
       DELETE FROM migracion.fusion m
       WHERE m.tabla_destino = 'servicios_proveedor' AND m.clave_destino = v_clave;
     ELSIF p_orden = 'INSERT' THEN

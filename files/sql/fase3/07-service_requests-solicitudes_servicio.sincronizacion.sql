@@ -33,6 +33,9 @@ BEGIN
   END IF;
   IF v_firme THEN
     -- primero lo que la vista lee y quien escribe no tiene; cada bloqueo espera, y la sentencia siguiente lee lo confirmado
+    PERFORM pg_advisory_xact_lock_shared(hashtext('clientes.telefono'), v.n) FROM (SELECT DISTINCT hashtext(x.v::text) & 255 AS n
+      FROM (SELECT DISTINCT l.phone FROM public.service_requests l WHERE l.id = ANY (p_k1)) x(v) WHERE x.v IS NOT NULL
+        ORDER BY 1 OFFSET 0) v;
     PERFORM 1 FROM public.solicitudes_servicio t WHERE t.id = ANY (p_m1) ORDER BY t.id FOR NO KEY UPDATE OF t;
   ELSE
     -- lo que su foto no ve lo mira el drenaje
@@ -245,36 +248,38 @@ DECLARE
 BEGIN
   IF TG_OP <> 'DELETE' THEN v_valores := v_valores || NEW.telefono::text; END IF;
   IF TG_OP <> 'INSERT' THEN v_valores := v_valores || OLD.telefono::text; END IF;
+  PERFORM pg_advisory_xact_lock(hashtext('clientes.telefono'), v.n) FROM (SELECT DISTINCT hashtext(x.v::text) & 255 AS n
+      FROM unnest(v_valores) x(v) WHERE x.v IS NOT NULL ORDER BY 1 OFFSET 0) v;
   IF TG_OP = 'DELETE' THEN
     v_valores := v_valores || ARRAY(SELECT q.buscado::text FROM migracion.se_queda q
       WHERE q.tabla = 'solicitudes_servicio' AND q.columna = 'cliente_id' AND q.valor = OLD.id::text);
   END IF;
-  DECLARE h_k1 uuid[]; h_m1 uuid[]; h_tope integer;
-  BEGIN
-    SELECT s.propagacion INTO h_tope FROM migracion.sincronizacion s WHERE s.tabla_origen = 'service_requests'
-      AND s.tabla_destino = 'solicitudes_servicio';
-    IF FOUND THEN
-      SELECT array_agg(k._k1), array_agg(k._m1) INTO h_k1, h_m1 FROM (SELECT l.id AS _k1, l.id AS _m1
-        FROM public.service_requests l WHERE l.phone = ANY (v_valores) LIMIT h_tope + 1) k;
-      IF cardinality(h_k1) > h_tope THEN
-        INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+    DECLARE h_k1 uuid[]; h_m1 uuid[]; h_tope integer;
+    BEGIN
+      SELECT s.propagacion INTO h_tope FROM migracion.sincronizacion s WHERE s.tabla_origen = 'service_requests'
+        AND s.tabla_destino = 'solicitudes_servicio';
+      IF FOUND THEN
+        SELECT array_agg(k._k1), array_agg(k._m1) INTO h_k1, h_m1 FROM (SELECT l.id AS _k1, l.id AS _m1
+          FROM public.service_requests l WHERE l.phone = ANY (v_valores) LIMIT h_tope + 1) k;
+        IF cardinality(h_k1) > h_tope THEN
+          INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
     SELECT 'service_requests', 'solicitudes_servicio', k._k1::text, jsonb_build_array(k._m1), 'son demasiadas', NULL
       FROM (SELECT l.id AS _k1, l.id AS _m1 FROM public.service_requests l WHERE l.phone = ANY (v_valores)) k;
-      ELSIF h_k1 IS NOT NULL THEN
-        IF v_firme THEN
-          PERFORM 1 FROM public.service_requests l JOIN unnest(h_k1, h_m1) AS k(_k1, _m1) ON l.id = k._k1 ORDER BY l.id
-            FOR SHARE OF l;
+        ELSIF h_k1 IS NOT NULL THEN
+          IF v_firme THEN
+            PERFORM 1 FROM public.service_requests l JOIN unnest(h_k1, h_m1) AS k(_k1, _m1) ON l.id = k._k1 ORDER BY l.id
+              FOR SHARE OF l;
+          END IF;
+          PERFORM migracion.ida_service_requests_solicitudes_servicio(ARRAY[k._k1], ARRAY[k._m1], false, true)
+            FROM unnest(h_k1, h_m1) AS k(_k1, _m1);
         END IF;
-        PERFORM migracion.ida_service_requests_solicitudes_servicio(ARRAY[k._k1], ARRAY[k._m1], false, true)
-          FROM unnest(h_k1, h_m1) AS k(_k1, _m1);
-      END IF;
-    ELSIF NOT v_firme AND to_regproc('migracion.ida_service_requests_solicitudes_servicio') IS NOT NULL THEN
-      -- se instaló después de su foto
-      INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+      ELSIF NOT v_firme AND to_regproc('migracion.ida_service_requests_solicitudes_servicio') IS NOT NULL THEN
+        -- se instaló después de su foto
+        INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
     SELECT 'service_requests', 'solicitudes_servicio', k._k1::text, jsonb_build_array(k._m1), 'aislamiento', NULL
       FROM (SELECT l.id AS _k1, l.id AS _m1 FROM public.service_requests l WHERE l.phone = ANY (v_valores)) k;
-    END IF;
-  END;
+      END IF;
+    END;
   RETURN NULL;
 EXCEPTION WHEN OTHERS THEN
   GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
@@ -346,8 +351,9 @@ BEGIN
       IF v_hay THEN v_casa := 1; END IF;
     END IF;
     -- mientras una clave legacy de la fila espera, esta espera con ella
-    IF EXISTS (SELECT FROM migracion.pendiente p WHERE p.tabla_origen IN ('service_requests')
-      AND p.clave = v_clave AND p.motivo <> 'aislamiento') AND coalesce(current_setting('migracion.drenaje', true), '') = '' THEN
+    IF EXISTS (SELECT FROM migracion.pendiente p WHERE (p.tabla_origen,
+      p.clave) IN (('service_requests', coalesce((p_vieja.id)::uuid::text, (p_nueva.id)::uuid::text)))
+      AND p.motivo <> 'aislamiento') AND coalesce(current_setting('migracion.drenaje', true), '') = '' THEN
       INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
     VALUES ('solicitudes_servicio', NULL, coalesce(v_clave, '*'), p_orden,
       CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END, 'espera a la otra', NULL);
@@ -355,13 +361,15 @@ BEGIN
     END IF;
     PERFORM set_config('migracion.sync', 'solicitudes_servicio:' || pg_trigger_depth(), true);
     IF p_orden = 'DELETE' THEN
-      WITH d0 AS (DELETE FROM public.service_requests l WHERE l.id = (p_vieja.id)::uuid) SELECT true INTO v_hay;
+      WITH d0 AS (DELETE FROM public.service_requests l WHERE l.id = (p_vieja.id)::uuid RETURNING 'service_requests' AS tabla,
+        l.id::text AS clave)
+      UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
+      WHERE (c.tabla_origen, c.clave) IN (SELECT * FROM d0 UNION ALL SELECT 'solicitudes_servicio', v_clave)
+        AND c.estado <> 'resuelta';
       IF EXISTS (SELECT FROM public.service_requests l WHERE l.id = (p_vieja.id)::uuid)
         AND NOT EXISTS (SELECT FROM public.solicitudes_servicio t WHERE t.id = p_vieja.id) THEN
         RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = 'un disparador de service_requests no la deja pasar';
       END IF;
-      UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
-      WHERE c.tabla_origen IN ('service_requests', 'solicitudes_servicio') AND c.clave = v_clave AND c.estado <> 'resuelta';
       DELETE FROM migracion.fusion m
       WHERE m.tabla_destino = 'solicitudes_servicio' AND m.clave_destino = v_clave;
       DELETE FROM migracion.se_queda q WHERE q.tabla = 'solicitudes_servicio' AND q.clave = v_clave;

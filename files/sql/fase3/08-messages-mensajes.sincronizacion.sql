@@ -224,30 +224,30 @@ DECLARE
 BEGIN
   IF TG_OP <> 'DELETE' THEN v_valores := v_valores || NEW.id::uuid; END IF;
   IF TG_OP <> 'INSERT' THEN v_valores := v_valores || OLD.id::uuid; END IF;
-  DECLARE h_k1 uuid[]; h_m1 uuid[]; h_tope integer;
-  BEGIN
-    SELECT s.propagacion INTO h_tope FROM migracion.sincronizacion s WHERE s.tabla_origen = 'messages'
-      AND s.tabla_destino = 'mensajes';
-    IF FOUND THEN
-      SELECT array_agg(k._k1), array_agg(k._m1) INTO h_k1, h_m1 FROM (SELECT l.id AS _k1, l.id AS _m1 FROM public.messages l
-        WHERE l.user_id = ANY (v_valores) LIMIT h_tope + 1) k;
-      IF cardinality(h_k1) > h_tope THEN
-        INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+    DECLARE h_k1 uuid[]; h_m1 uuid[]; h_tope integer;
+    BEGIN
+      SELECT s.propagacion INTO h_tope FROM migracion.sincronizacion s WHERE s.tabla_origen = 'messages'
+        AND s.tabla_destino = 'mensajes';
+      IF FOUND THEN
+        SELECT array_agg(k._k1), array_agg(k._m1) INTO h_k1, h_m1 FROM (SELECT l.id AS _k1, l.id AS _m1 FROM public.messages l
+          WHERE l.user_id = ANY (v_valores) LIMIT h_tope + 1) k;
+        IF cardinality(h_k1) > h_tope THEN
+          INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
     SELECT 'messages', 'mensajes', k._k1::text, jsonb_build_array(k._m1), 'son demasiadas', NULL
       FROM (SELECT l.id AS _k1, l.id AS _m1 FROM public.messages l WHERE l.user_id = ANY (v_valores)) k;
-      ELSIF h_k1 IS NOT NULL THEN
-        IF v_firme THEN
-          PERFORM 1 FROM public.messages l JOIN unnest(h_k1, h_m1) AS k(_k1, _m1) ON l.id = k._k1 ORDER BY l.id FOR SHARE OF l;
+        ELSIF h_k1 IS NOT NULL THEN
+          IF v_firme THEN
+            PERFORM 1 FROM public.messages l JOIN unnest(h_k1, h_m1) AS k(_k1, _m1) ON l.id = k._k1 ORDER BY l.id FOR SHARE OF l;
+          END IF;
+          PERFORM migracion.ida_messages_mensajes(ARRAY[k._k1], ARRAY[k._m1], false, true) FROM unnest(h_k1, h_m1) AS k(_k1, _m1);
         END IF;
-        PERFORM migracion.ida_messages_mensajes(ARRAY[k._k1], ARRAY[k._m1], false, true) FROM unnest(h_k1, h_m1) AS k(_k1, _m1);
-      END IF;
-    ELSIF NOT v_firme AND to_regproc('migracion.ida_messages_mensajes') IS NOT NULL THEN
-      -- se instaló después de su foto
-      INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+      ELSIF NOT v_firme AND to_regproc('migracion.ida_messages_mensajes') IS NOT NULL THEN
+        -- se instaló después de su foto
+        INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
     SELECT 'messages', 'mensajes', k._k1::text, jsonb_build_array(k._m1), 'aislamiento', NULL
       FROM (SELECT l.id AS _k1, l.id AS _m1 FROM public.messages l WHERE l.user_id = ANY (v_valores)) k;
-    END IF;
-  END;
+      END IF;
+    END;
   RETURN NULL;
 EXCEPTION WHEN OTHERS THEN
   GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
@@ -318,22 +318,30 @@ BEGIN
       IF v_hay THEN v_casa := 1; END IF;
     END IF;
     -- mientras una clave legacy de la fila espera, esta espera con ella
-    IF EXISTS (SELECT FROM migracion.pendiente p WHERE p.tabla_origen IN ('messages')
-      AND p.clave = v_clave AND p.motivo <> 'aislamiento') AND coalesce(current_setting('migracion.drenaje', true), '') = '' THEN
+    IF EXISTS (SELECT FROM migracion.pendiente p WHERE (p.tabla_origen,
+      p.clave) IN (('messages', coalesce((p_vieja.id)::uuid::text, (p_nueva.id)::uuid::text)))
+      AND p.motivo <> 'aislamiento') AND coalesce(current_setting('migracion.drenaje', true), '') = '' THEN
       INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
     VALUES ('mensajes', NULL, coalesce(v_clave, '*'), p_orden, CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END,
       'espera a la otra', NULL);
       RETURN;
     END IF;
+    IF p_orden = 'INSERT' OR p_orden = 'UPDATE' AND p_vieja.telefono IS DISTINCT FROM p_nueva.telefono THEN
+      LOOP
+        PERFORM 1 FROM public.users x WHERE x.phone_number = (p_nueva.telefono)::text FOR KEY SHARE;
+        EXIT WHEN FOUND OR NOT EXISTS (SELECT FROM public.users x WHERE x.phone_number = (p_nueva.telefono)::text);
+      END LOOP;
+    END IF;
     PERFORM set_config('migracion.sync', 'mensajes:' || pg_trigger_depth(), true);
     IF p_orden = 'DELETE' THEN
-      WITH d0 AS (DELETE FROM public.messages l WHERE l.id = (p_vieja.id)::uuid) SELECT true INTO v_hay;
+      WITH d0 AS (DELETE FROM public.messages l WHERE l.id = (p_vieja.id)::uuid RETURNING 'messages' AS tabla,
+        l.id::text AS clave)
+      UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
+      WHERE (c.tabla_origen, c.clave) IN (SELECT * FROM d0 UNION ALL SELECT 'mensajes', v_clave) AND c.estado <> 'resuelta';
       IF EXISTS (SELECT FROM public.messages l WHERE l.id = (p_vieja.id)::uuid)
         AND NOT EXISTS (SELECT FROM public.mensajes t WHERE t.id = p_vieja.id) THEN
         RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = 'un disparador de messages no la deja pasar';
       END IF;
-      UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
-      WHERE c.tabla_origen IN ('messages', 'mensajes') AND c.clave = v_clave AND c.estado <> 'resuelta';
       DELETE FROM migracion.fusion m
       WHERE m.tabla_destino = 'mensajes' AND m.clave_destino = v_clave;
     ELSIF p_orden = 'INSERT' THEN

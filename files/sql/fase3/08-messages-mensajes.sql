@@ -178,6 +178,12 @@ BEGIN
     copiadas := copiadas + v_mas; rechazadas := rechazadas + v_peor;
     RETURN;
   END IF;
+  -- quien tiene su valor lo confirmó mientras se le esperaba, y la vista ya no la deja pasar: eso se anota
+  IF v_estado = '23505' AND NOT EXISTS (SELECT FROM migracion.v_messages_mensajes f WHERE f._lugar = ANY (p_lugar)
+    AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END) THEN
+    SELECT r.copiadas, r.rechazadas INTO copiadas, rechazadas FROM migracion.llevar_messages_mensajes(p_k1, p_run) r;
+    RETURN;
+  END IF;
   -- que falte el padre no es culpa de la fila: la prueba lo dice y la reparación trae a los dos
   IF v_estado = '23503' THEN RETURN; END IF;
   INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)

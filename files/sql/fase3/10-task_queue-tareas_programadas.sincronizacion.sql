@@ -243,8 +243,9 @@ BEGIN
       IF v_hay THEN v_casa := 1; END IF;
     END IF;
     -- mientras una clave legacy de la fila espera, esta espera con ella
-    IF EXISTS (SELECT FROM migracion.pendiente p WHERE p.tabla_origen IN ('task_queue')
-      AND p.clave = v_clave AND p.motivo <> 'aislamiento') AND coalesce(current_setting('migracion.drenaje', true), '') = '' THEN
+    IF EXISTS (SELECT FROM migracion.pendiente p WHERE (p.tabla_origen,
+      p.clave) IN (('task_queue', coalesce((p_vieja.id)::uuid::text, (p_nueva.id)::uuid::text)))
+      AND p.motivo <> 'aislamiento') AND coalesce(current_setting('migracion.drenaje', true), '') = '' THEN
       INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
     VALUES ('tareas_programadas', NULL, coalesce(v_clave, '*'), p_orden, CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END,
       'espera a la otra', NULL);
@@ -252,13 +253,15 @@ BEGIN
     END IF;
     PERFORM set_config('migracion.sync', 'tareas_programadas:' || pg_trigger_depth(), true);
     IF p_orden = 'DELETE' THEN
-      WITH d0 AS (DELETE FROM public.task_queue l WHERE l.id = (p_vieja.id)::uuid) SELECT true INTO v_hay;
+      WITH d0 AS (DELETE FROM public.task_queue l WHERE l.id = (p_vieja.id)::uuid RETURNING 'task_queue' AS tabla,
+        l.id::text AS clave)
+      UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
+      WHERE (c.tabla_origen, c.clave) IN (SELECT * FROM d0 UNION ALL SELECT 'tareas_programadas', v_clave)
+        AND c.estado <> 'resuelta';
       IF EXISTS (SELECT FROM public.task_queue l WHERE l.id = (p_vieja.id)::uuid)
         AND NOT EXISTS (SELECT FROM public.tareas_programadas t WHERE t.id = p_vieja.id) THEN
         RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = 'un disparador de task_queue no la deja pasar';
       END IF;
-      UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
-      WHERE c.tabla_origen IN ('task_queue', 'tareas_programadas') AND c.clave = v_clave AND c.estado <> 'resuelta';
       DELETE FROM migracion.fusion m
       WHERE m.tabla_destino = 'tareas_programadas' AND m.clave_destino = v_clave;
     ELSIF p_orden = 'INSERT' THEN

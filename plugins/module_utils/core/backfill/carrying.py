@@ -90,6 +90,11 @@ BEGIN
   IF cardinality(p{keys[0]}) > 1 THEN{_halving(route)}
     RETURN;
   END IF;
+  -- quien tiene su valor lo confirmó mientras se le esperaba, y la vista ya no la deja pasar: eso se anota
+  IF v_estado = '23505' AND NOT EXISTS (SELECT FROM {route.view} f WHERE {_alone(route)}) THEN
+    SELECT r.copiadas, r.rechazadas INTO copiadas, rechazadas FROM {route.function("llevar")}({passed(keys)}, p_run) r;
+    RETURN;
+  END IF;
   -- que falte el padre no es culpa de la fila: la prueba lo dice y la reparación trae a los dos
   IF v_estado = '23503'{holds_placeholder(route, routes)} THEN RETURN; END IF;
 {_without_its_entry(route, routes)}{_value_withheld(route, routes)}{_quarantine_alone(route, routes)}

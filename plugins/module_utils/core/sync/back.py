@@ -13,24 +13,22 @@ from ..bookkeeping import BOOKKEEPING
 from ..rows.refusals import accepted
 from ..rows.routes import CarriedColumn, Route, spanish_clave
 from ..rows.staying import due_value
-from ..sqltext import all_of, commented, derived_name, dollar_quoted, ident, idents, literal, qname
+from ..sqltext import commented, derived_name, dollar_quoted, ident, idents, literal, qname
+from .back_removing import may_merge_now, merged_follow, not_let_through, removal_step
 from .deferred import checked_now
-from .followers import children_of
-from .images import (
-    ALL_ROWS,
-    DRAINING,
-    MODES,
-    RUN,
-    current_flag,
-    flagged,
-    legacy_row,
-    legacy_row_named,
-    pair_is,
-    passed_on,
-    set_flag,
+from .images import ALL_ROWS, DRAINING, MODES, RUN, current_flag, flagged, legacy_row, passed_on, set_flag
+from .inverse import (
+    assignments,
+    goes_back,
+    kept_beside,
+    legacy_clave,
+    legacy_key,
+    legacy_place,
+    lookup_locks,
+    must_be_found,
+    not_found,
 )
-from .inverse import assignments, goes_back, kept_beside, must_be_found, not_found
-from .staying_back import forget_staying, staying_step
+from .staying_back import staying_step
 
 GIVE_WAY_TRIES, GIVE_WAY_SECONDS = 40, 0.005  # how often, and after how long each time, a legacy row that is held is asked for
 
@@ -59,6 +57,9 @@ def _body(routes: Sequence[Route], all_routes: Sequence[Route]) -> str:
     route = routes[0]
     homes = "".join(_home(r) for r in routes)
     key = spanish_clave(route, "p_vieja"), spanish_clave(route, "p_nueva")
+    waiting = ", ".join(
+        f"({literal(r.pair.source)}, coalesce({legacy_clave(r, 'p_vieja')}, {legacy_clave(r, 'p_nueva')}))" for r in routes
+    )
     installed = " OR ".join(f"(m.tabla_origen = {literal(r.pair.source)})" for r in routes)
     return f"""DECLARE
   v_modos text[]; v_antes text := {current_flag()}; v_clave text; v_hay boolean := false; v_casa integer := 0;
@@ -78,17 +79,17 @@ BEGIN
     END IF;
     s := p_nueva;
 {homes}    -- mientras una clave legacy de la fila espera, esta espera con ella
-    IF EXISTS (SELECT FROM {BOOKKEEPING}.pendiente p WHERE p.tabla_origen IN ({", ".join(literal(r.pair.source) for r in routes)})
-      AND p.clave = v_clave AND p.motivo <> 'aislamiento') AND coalesce(current_setting({literal(DRAINING)}, true), '') = '' THEN
+    IF EXISTS (SELECT FROM {BOOKKEEPING}.pendiente p WHERE (p.tabla_origen, p.clave) IN ({waiting})
+      AND p.motivo <> 'aislamiento') AND coalesce(current_setting({literal(DRAINING)}, true), '') = '' THEN
       {_left(route, "'espera a la otra'")}
       RETURN;
     END IF;
-    {set_flag(flagged(route))}
+{lookup_locks(route)}    {set_flag(flagged(route))}
     IF p_orden = 'DELETE' THEN
-{_deleted(routes, all_routes)}    ELSIF p_orden = 'INSERT' THEN
+{removal_step(routes, all_routes)}    ELSIF p_orden = 'INSERT' THEN
 {_born(route)}    ELSIF v_casa = 0 THEN
       NULL;  -- la fila legacy ya no está: quien la borró se lleva a esta
-{"".join(_changed(r, n) for n, r in enumerate(routes, 1))}    END IF;
+{"".join(_changed(r, n, routes) for n, r in enumerate(routes, 1))}    END IF;
 {checked_now(routes, all_routes, 4)}
     {set_flag("v_antes")}
   EXCEPTION WHEN OTHERS THEN
@@ -120,24 +121,12 @@ def _quarantined(route: Route) -> str:
       DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, motivo = excluded.motivo, columna = NULL;"""
 
 
-def legacy_key(route: Route, row: str) -> list[tuple[str, str]]:
-    """Return by legacy column the expression over a Spanish row by which its legacy row is found."""
-    by_target = {c.target.name: c for c in route.carried if c.rule.lookup is None}
-    names = route.table.primary_key if all(n in by_target for n in route.table.primary_key) else route.pair.match
-    return [(by_target[n].source.name, f"({row}.{ident(n)})::{by_target[n].source.type}") for n in names]
-
-
-def _mine(route: Route, row: str, alias: str = "l") -> str:
-    found = " AND ".join(f"{alias}.{ident(name)} = {value}" for name, value in legacy_key(route, row))
-    return all_of(found, route.where(alias))
-
-
 def _home(route: Route) -> str:
     """Return the step that finds and locks the legacy row: asked for again and again while somebody holds it, then waited for.
 
     Who holds it and waits for us will never let go: this side gives way, since legacy code repeats nothing.
     """
-    place = f"{route.source_table} l WHERE {_mine(route, 'p_vieja')}"
+    place = f"{route.source_table} l WHERE {legacy_place(route, 'p_vieja')}"
     number = len(route.earlier) + 1
     gives_way = f"otra transacción tiene la fila de {route.pair.source} y espera a esta; repita la suya"
     blocked = "EXISTS (SELECT FROM pg_locks w WHERE NOT w.granted AND pg_backend_pid() = ANY (pg_blocking_pids(w.pid)))"
@@ -161,14 +150,14 @@ def _home(route: Route) -> str:
 """
 
 
-def _changed(route: Route, number: int) -> str:
+def _changed(route: Route, number: int, routes: Sequence[Route]) -> str:
     """Return the branch that writes what this statement changed into the legacy row, where the row lives here."""
     steps = "".join(_column(route, c) for c in route.carried if goes_back(c))
     columns = route.columns
     keyed = " AND ".join(f"l.{ident(n)} = {v}" for n, v in legacy_key(route, "($1)"))
     view = f"{route.view} f JOIN {route.source_table} l ON {legacy_row(route, 'l', 'f')}"
     seen = f"SELECT {accepted('f')} AS _entra, {idents(columns, 'f.')}"
-    old, new = _mine(route, "p_vieja"), _mine(route, "s")
+    old, new = legacy_place(route, "p_vieja"), legacy_place(route, "s")
     moved = {c: f"v_g.{ident(c)}::text IS DISTINCT FROM v_f.{ident(c)}::text" for c in columns}
     due = {c: due_value(route, c, "s", "v_g") for c in columns}
     differs = " OR ".join(f"{m} AND {due[c]}::text IS DISTINCT FROM s.{ident(c)}::text" for c, m in moved.items())
@@ -186,9 +175,9 @@ def _changed(route: Route, number: int) -> str:
           EXECUTE {begin} || (SELECT string_agg(format('%I = %s', p.key, p.value), ', ')
             FROM jsonb_each_text(v_poner) p) || {end} USING p_vieja, s;
           GET DIAGNOSTICS v_filas = ROW_COUNT;
-          IF v_filas = 0 THEN {_stopped(route)} END IF;
-          {seen} INTO v_g FROM {view} WHERE {new};
-          IF NOT FOUND OR NOT v_g._entra OR NOT v_f._entra THEN
+          IF v_filas = 0 THEN {not_let_through(route)} END IF;
+{merged_follow(route, routes)}          {seen} INTO v_g FROM {view} WHERE {new};
+          IF NOT FOUND OR NOT v_g._entra OR NOT v_f._entra{may_merge_now(route, routes)} THEN
             {set_flag("v_antes")}
             PERFORM {route.function("ida")}({keys}, {match}, true, false)
             FROM {route.source_table} l WHERE {new} HAVING count(*) > 0;
@@ -251,73 +240,7 @@ def _born(route: Route) -> str:
 {refused}      INSERT INTO {route.source_table} ({idents(values)}) VALUES ({", ".join(values.values())});
 {staying_step(route, "s")}      {set_flag("v_antes")}
       PERFORM {route.function("ida")}({keys}, {match}, true, false)
-      FROM {route.source_table} l WHERE {_mine(route, "s")} HAVING count(*) > 0;
-      IF NOT FOUND THEN {_stopped(route)} END IF;
+      FROM {route.source_table} l WHERE {legacy_place(route, "s")} HAVING count(*) > 0;
+      IF NOT FOUND THEN {not_let_through(route)} END IF;
       END IF;
 """
-
-
-def _stopped(route: Route) -> str:
-    """Return the error where a trigger of the legacy table let nothing through, or put it under another key."""
-    message = f"un disparador de {route.pair.source} no la deja pasar"
-    return f"RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = {literal(message)};"
-
-
-def _deleted(routes: Sequence[Route], all_routes: Sequence[Route]) -> str:
-    """Return the step that deletes the legacy rows of a Spanish one: first the children whose twins fell with it."""
-    steps = "".join(_fallen_children(r, all_routes) for r in routes)
-    parts = []
-    for n, route in enumerate(routes):
-        rows = f"DELETE FROM {route.source_table} l WHERE {_all_of_one(route)}"
-        if route.earlier:
-            parts.append(f"m{n} AS ({_merged_rows(route)})")
-        parts.append(f"d{n} AS ({rows})")
-    cleared = ", ".join(literal(r.pair.source) for r in routes)
-    said = "".join(forget_staying(r) for r in routes)
-    twin = " AND ".join(f"t.{ident(c)} = p_vieja.{ident(c)}" for c in routes[0].table.primary_key)
-    back = f"EXISTS (SELECT FROM {routes[0].target_table} t WHERE {twin})"
-    stays = "".join(
-        f"      IF EXISTS (SELECT FROM {r.source_table} l WHERE {_mine(r, 'p_vieja')}) AND NOT {back} THEN\n"
-        f"        {_stopped(r)}\n      END IF;\n"
-        for r in routes
-    )
-    return f"""{steps}      WITH {", ".join(parts)} SELECT true INTO v_hay;
-{stays}      UPDATE {BOOKKEEPING}.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
-      WHERE c.tabla_origen IN ({cleared}, {literal(routes[0].pair.target)}) AND c.clave = v_clave AND c.estado <> 'resuelta';
-      DELETE FROM {BOOKKEEPING}.fusion m
-      WHERE m.tabla_destino = {literal(routes[0].pair.target)} AND m.clave_destino = v_clave;
-{said}"""
-
-
-def _merged_rows(route: Route) -> str:
-    """Return the statement that deletes the legacy rows which live in this Spanish row without having its key."""
-    return (
-        f"DELETE FROM {route.source_table} l USING {BOOKKEEPING}.fusion m"
-        f" WHERE {legacy_row_named(route, 'l', 'm.clave')} AND {pair_is(route, 'm')}"
-        f" AND m.clave_destino = v_clave AND NOT ({_mine(route, 'p_vieja')})"
-    )
-
-
-def _all_of_one(route: Route) -> str:
-    """Return the condition of every legacy row that is this Spanish row: with duplicates all that meet in its match."""
-    if not route.pair.duplicates:
-        return _mine(route, "p_vieja")
-    by_target = {c.target.name: c for c in route.carried}
-    return " AND ".join(
-        f"l.{ident(by_target[m].source.name)} = (p_vieja.{ident(m)})::{by_target[m].source.type}" for m in route.pair.match
-    )
-
-
-def _fallen_children(route: Route, all_routes: Sequence[Route]) -> str:
-    steps = ""
-    for child, key in children_of(route, all_routes):
-        carried = child.carried_as(key.column)
-        if carried is None:
-            continue
-        twin = " AND ".join(f"t.{ident(m)} = f.{ident(m)}" for m in child.pair.match)
-        steps += f"""      DELETE FROM {child.source_table} l USING {child.view} f
-      WHERE {legacy_row(child, "l", "f")}
-        AND l.{ident(carried.source.name)} = (p_vieja.{ident(key.references)})::{carried.source.type}
-        AND {accepted("f")} AND NOT EXISTS (SELECT FROM {child.target_table} t WHERE {twin});
-"""
-    return steps

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from ..bookkeeping import BOOKKEEPING
 from ..mapping.types import ForeignKey
-from ..rows.routes import Route, equals
+from ..rows.routes import CarriedColumn, Route, equals
 from ..rows.values import TEXT_TYPES
 from ..sqltext import all_of, ident, idents, literal, where_all
 from .images import (
@@ -93,6 +93,27 @@ def partners_step(partners: Sequence[Route]) -> str:
         f"  IF v_s{n}_k1 IS NOT NULL AND EXISTS (SELECT FROM {MODES} s WHERE {pair_is(other, 's')}) THEN\n"
         f"    PERFORM {other.function('ida')}({passed_keys(other, f'v_s{n}')}, true, false);\n  END IF;\n"
         for n, other in enumerate(partners, 1)
+    )
+
+
+def looked_up_locks(route: Route, mine: str) -> list[str]:
+    """Return the locks of values that rows l of the condition look up in a Spanish table by something that is no key of legacy:
+    who writes such a value there and who looks it up see one another, also where neither's row is there yet."""
+    steps = []
+    for carried in (c for c in route.carried if c.spanish):
+        if (by := route.carried_as(carried.lookup.by)) is not None:
+            values = f"SELECT DISTINCT l.{ident(by.source.name)} FROM {route.source_table} l WHERE {mine}"
+            steps.append(f"    {value_lock(carried, f'({values})', shared=True)}\n")
+    return steps
+
+
+def value_lock(carried: CarriedColumn, values: str, *, shared: bool) -> str:
+    """Return the lock of values that are looked up, some 250 for all of them: a transaction may write any number of rows."""
+    function = f"pg_advisory_xact_lock{'_shared' if shared else ''}"
+    place = literal(f"{carried.lookup.table}.{carried.lookup.column}")
+    return (
+        f"PERFORM {function}(hashtext({place}), v.n) FROM (SELECT DISTINCT hashtext(x.v::text) & 255 AS n\n"
+        f"      FROM {values} x(v) WHERE x.v IS NOT NULL ORDER BY 1 OFFSET 0) v;"
     )
 
 

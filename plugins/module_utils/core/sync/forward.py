@@ -17,7 +17,15 @@ from ..rows.row_locks import parent_locks
 from ..rows.set_aside import CARRIED
 from ..rows.staying import differs_from_due, due_value
 from ..sqltext import commented, dollar_quoted, ident, idents, literal
-from .followers import children_step, partner_keys, partner_locks, partners_of, partners_step, rival_locks
+from .followers import (
+    children_step,
+    looked_up_locks,
+    partner_keys,
+    partner_locks,
+    partners_of,
+    partners_step,
+    rival_locks,
+)
 from .images import (
     MODES,
     RUN,
@@ -60,7 +68,8 @@ def _body(route: Route, same: Sequence[Route], all_routes: Sequence[Route]) -> s
     variables = "".join(f"\n  {declared(r, f'v_s{n}')}" for n, r in enumerate(partners, 1))
     children = children_step(route, all_routes)
     late = "".join(f"    {partner_keys(route, other, f'v_s{n}')}\n" for n, other in enumerate(partners, 1))
-    found_late = late and f"  IF NOT p_entera THEN\n{late}  END IF;\n"
+    # also who came while the row's own value was waited for
+    found_late = late and f"  IF NOT p_entera OR NOT v_hecho THEN\n{late}  END IF;\n"
     return f"""DECLARE
   v_modo text; v_tope integer; v_antes text := {current_flag()};
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
@@ -98,7 +107,8 @@ def _locks(route: Route, partners: Sequence[Route]) -> str:
     )
     if len(route.key) == 1:
         mine = f"l.{ident(route.key[0].name)} = ANY (p_k1)"
-    steps = [f"    PERFORM {lock};\n" for lock in parent_locks(route, mine)]
+    steps = looked_up_locks(route, mine)
+    steps += [f"    PERFORM {lock};\n" for lock in parent_locks(route, mine)]
     steps += rival_locks(route)
     found = "".join(
         f"      {partner_keys(route, other, f'v_s{n}')}\n{partner_locks(other, f'v_s{n}')}" for n, other in enumerate(partners, 1)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ..mapping.types import ColumnRule
-from ..rows.routes import CarriedColumn, Route
+from ..rows.routes import CarriedColumn, Route, joined_key
 from ..rows.values import TEXT_TYPES
-from ..sqltext import ident, literal, qname
+from ..sqltext import all_of, ident, literal, qname
 
 
 def goes_back(carried: CarriedColumn) -> bool:
@@ -111,3 +111,45 @@ def kept_beside(route: Route, carried: CarriedColumn, row: str) -> dict[str, str
 def must_be_found(carried: CarriedColumn) -> bool:
     """Return whether the value is nowhere in legacy but in the row it is looked up in: without that row it cannot go back."""
     return carried.rule.lookup is not None and not carried.spanish and not carried.rule.json_keys
+
+
+def legacy_key(route: Route, row: str) -> list[tuple[str, str]]:
+    """Return by legacy column the expression over a Spanish row by which its legacy row is found."""
+    by_target = {c.target.name: c for c in route.carried if c.rule.lookup is None}
+    names = route.table.primary_key if all(n in by_target for n in route.table.primary_key) else route.pair.match
+    return [(by_target[n].source.name, f"({row}.{ident(n)})::{by_target[n].source.type}") for n in names]
+
+
+def legacy_place(route: Route, row: str, alias: str = "l") -> str:
+    """Return the condition that makes ``alias`` the legacy row of the Spanish row ``row``."""
+    found = " AND ".join(f"{alias}.{ident(name)} = {value}" for name, value in legacy_key(route, row))
+    return all_of(found, route.where(alias))
+
+
+def legacy_clave(route: Route, row: str) -> str:
+    """Return the legacy key of the Spanish row ``row`` as one text, NULL where the Spanish row does not have all of it."""
+    by_source = {c.source.name: c for c in route.carried if c.rule.lookup is None}
+    if not all(c.name in by_source for c in route.key):
+        return "NULL"
+    return joined_key([(f"({row}.{ident(by_source[c.name].target.name)})::{c.type}", c.base) for c in route.key])
+
+
+def lookup_locks(route: Route) -> str:
+    """Return the steps that hold the legacy rows in which values of the Spanish row p_nueva are looked up.
+
+    They are found by what is no key: who has the value when the lock is there is asked for again until somebody is held.
+    """
+    steps = ""
+    for carried in (c for c in route.carried if c.rule.lookup is not None and not c.spanish):
+        lookup, name = carried.lookup, ident(carried.target.name)
+        found = (
+            f"FROM {qname(route.schema, lookup.table)} x WHERE x.{ident(lookup.take)} = (p_nueva.{name})::{carried.source.type}"
+        )
+        steps += f"""    IF p_orden = 'INSERT' OR p_orden = 'UPDATE' AND p_vieja.{name} IS DISTINCT FROM p_nueva.{name} THEN
+      LOOP
+        PERFORM 1 {found} FOR KEY SHARE;
+        EXIT WHEN FOUND OR NOT EXISTS (SELECT {found});
+      END LOOP;
+    END IF;
+"""
+    return steps

@@ -14,7 +14,7 @@ from ..bookkeeping import BOOKKEEPING
 from ..rows.routes import CarriedColumn, Route
 from ..rows.writers import writer_noted
 from ..sqltext import all_of, commented, derived_name, dollar_quoted, ident, literal, qname, where_all
-from .followers import followers_step
+from .followers import followers_step, value_lock
 from .freed import freed_name, legacy_values, unique_values
 from .images import (
     SYNC_HEAD,
@@ -221,13 +221,15 @@ def lookup_functions(route: Route) -> Iterator[str]:
         column = ident(lookup.column)
         condition = f"{named} = ANY (v_valores)"
         every = f"(SELECT {image(route, 'l')} FROM {route.source_table} l WHERE {all_of(condition, route.where('l'))}) k"
+        followed = followers_step(route, condition, "h", "    ", derived=True)
+        locks = f"  {value_lock(carried, 'unnest(v_valores)', shared=False)}\n" if carried.spanish else ""
         body = f"""DECLARE
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
   v_valores {kind}[]; v_estado text; v_mensaje text; v_detalle text;
 BEGIN
   IF TG_OP <> 'DELETE' THEN v_valores := v_valores || NEW.{column}::{kind}; END IF;
   IF TG_OP <> 'INSERT' THEN v_valores := v_valores || OLD.{column}::{kind}; END IF;
-{chosen_before(route, carried, kind)}{followers_step(route, condition, "h", "  ", derived=True)}  RETURN NULL;
+{locks}{chosen_before(route, carried, kind)}{followed}  RETURN NULL;
 {caught(_named_or_whole(route, every), "")}  RETURN NULL;
 END """
         caption = (
