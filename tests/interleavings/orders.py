@@ -58,7 +58,9 @@ class _Held:
 
 
 def _texts(scenario: Scenario) -> dict[str, str]:
-    return {f"{name}{n}": step.sql for name, s in scenario.sessions.items() for n, step in enumerate(s.steps, 1)}
+    """Return each step's statement, and where it is held up: it waits for others according to how far it has come."""
+    found = scenario.sessions.items()
+    return {f"{name}{n}": f"{step.sql} {s.pause}" for name, s in found for n, step in enumerate(s.steps, 1)}
 
 
 def steps_in(scenario: Scenario) -> dict[str, list[str]]:

@@ -127,7 +127,10 @@ def commands_of_the_hooks() -> list[str]:
     ("place", "at_least"),
     [
         ("readme", {"demo", "demo-down", "test", "setup"}),
-        ("workflow", {"test-slow", "test-matrix", "molecule-broken", "chaos", "flaky", "mutants", "mutants-python"}),
+        (
+            "workflow",
+            {"test-slow", "test-matrix", "molecule-broken", "chaos", "flaky", "mutants", "mutants-python", "interleavings"},
+        ),
         ("hooks", {"lint", "test-unit"}),
     ],
 )
