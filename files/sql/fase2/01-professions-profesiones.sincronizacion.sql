@@ -306,8 +306,9 @@ BEGIN
       IF v_hay THEN v_casa := 1; END IF;
     END IF;
     -- mientras una clave legacy de la fila espera, esta espera con ella
-    IF EXISTS (SELECT FROM migracion.pendiente p WHERE (p.tabla_origen,
-      p.clave) IN (('professions', coalesce((p_vieja.id)::integer::text, (p_nueva.id)::integer::text)))
+    IF EXISTS (SELECT FROM migracion.pendiente p WHERE (p.tabla_origen = 'professions' AND p.clave IN (
+        (p_vieja.id)::integer::text,
+        (p_nueva.id)::integer::text))
       AND p.motivo <> 'aislamiento') AND coalesce(current_setting('migracion.drenaje', true), '') = '' THEN
       INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
     VALUES ('profesiones', NULL, coalesce(v_clave, '*'), p_orden, CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END,

@@ -361,9 +361,12 @@ BEGIN
       IF v_hay THEN v_casa := 2; END IF;
     END IF;
     -- mientras una clave legacy de la fila espera, esta espera con ella
-    IF EXISTS (SELECT FROM migracion.pendiente p WHERE (p.tabla_origen,
-      p.clave) IN (('customers', coalesce((p_vieja.id)::uuid::text, (p_nueva.id)::uuid::text)),
-      ('users', coalesce((p_vieja.id)::uuid::text, (p_nueva.id)::uuid::text)))
+    IF EXISTS (SELECT FROM migracion.pendiente p WHERE (p.tabla_origen = 'customers' AND p.clave IN (
+        (p_vieja.id)::uuid::text,
+        (p_nueva.id)::uuid::text)
+      OR p.tabla_origen = 'users' AND p.clave IN (
+        (p_vieja.id)::uuid::text,
+        (p_nueva.id)::uuid::text))
       AND p.motivo <> 'aislamiento') AND coalesce(current_setting('migracion.drenaje', true), '') = '' THEN
       INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
     VALUES ('clientes', NULL, coalesce(v_clave, '*'), p_orden, CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END,

@@ -291,9 +291,9 @@ BEGIN
       IF v_hay THEN v_casa := 1; END IF;
     END IF;
     -- mientras una clave legacy de la fila espera, esta espera con ella
-    IF EXISTS (SELECT FROM migracion.pendiente p WHERE (p.tabla_origen,
-      p.clave) IN (('provider_professions', coalesce((p_vieja.proveedor_id)::uuid::text || '|' || (p_vieja.profesion_id)::integer::text,
-      (p_nueva.proveedor_id)::uuid::text || '|' || (p_nueva.profesion_id)::integer::text)))
+    IF EXISTS (SELECT FROM migracion.pendiente p WHERE (p.tabla_origen = 'provider_professions' AND p.clave IN (
+        (p_vieja.proveedor_id)::uuid::text || '|' || (p_vieja.profesion_id)::integer::text,
+        (p_nueva.proveedor_id)::uuid::text || '|' || (p_nueva.profesion_id)::integer::text))
       AND p.motivo <> 'aislamiento') AND coalesce(current_setting('migracion.drenaje', true), '') = '' THEN
       INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
     VALUES ('proveedor_profesiones', NULL, coalesce(v_clave, '*'), p_orden,

@@ -252,8 +252,9 @@ BEGIN
       IF v_hay THEN v_casa := 1; END IF;
     END IF;
     -- mientras una clave legacy de la fila espera, esta espera con ella
-    IF EXISTS (SELECT FROM migracion.pendiente p WHERE (p.tabla_origen,
-      p.clave) IN (('provider_services', coalesce((p_vieja.id)::uuid::text, (p_nueva.id)::uuid::text)))
+    IF EXISTS (SELECT FROM migracion.pendiente p WHERE (p.tabla_origen = 'provider_services' AND p.clave IN (
+        (p_vieja.id)::uuid::text,
+        (p_nueva.id)::uuid::text))
       AND p.motivo <> 'aislamiento') AND coalesce(current_setting('migracion.drenaje', true), '') = '' THEN
       INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
     VALUES ('servicios_proveedor', NULL, coalesce(v_clave, '*'), p_orden,

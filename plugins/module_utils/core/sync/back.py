@@ -57,8 +57,10 @@ def _body(routes: Sequence[Route], all_routes: Sequence[Route]) -> str:
     route = routes[0]
     homes = "".join(_home(r) for r in routes)
     key = spanish_clave(route, "p_vieja"), spanish_clave(route, "p_nueva")
-    waiting = ", ".join(
-        f"({literal(r.pair.source)}, coalesce({legacy_clave(r, 'p_vieja')}, {legacy_clave(r, 'p_nueva')}))" for r in routes
+    waiting = "\n      OR ".join(
+        f"p.tabla_origen = {literal(r.pair.source)} AND p.clave IN (\n        {legacy_clave(r, 'p_vieja')},\n"
+        f"        {legacy_clave(r, 'p_nueva')})"
+        for r in routes
     )
     installed = " OR ".join(f"(m.tabla_origen = {literal(r.pair.source)})" for r in routes)
     return f"""DECLARE
@@ -79,7 +81,7 @@ BEGIN
     END IF;
     s := p_nueva;
 {homes}    -- mientras una clave legacy de la fila espera, esta espera con ella
-    IF EXISTS (SELECT FROM {BOOKKEEPING}.pendiente p WHERE (p.tabla_origen, p.clave) IN ({waiting})
+    IF EXISTS (SELECT FROM {BOOKKEEPING}.pendiente p WHERE ({waiting})
       AND p.motivo <> 'aislamiento') AND coalesce(current_setting({literal(DRAINING)}, true), '') = '' THEN
       {_left(route, "'espera a la otra'")}
       RETURN;
