@@ -57,11 +57,6 @@ def _body(routes: Sequence[Route], all_routes: Sequence[Route]) -> str:
     route = routes[0]
     homes = "".join(_home(r) for r in routes)
     key = spanish_clave(route, "p_vieja"), spanish_clave(route, "p_nueva")
-    waiting = "\n      OR ".join(
-        f"p.tabla_origen = {literal(r.pair.source)} AND p.clave IN (\n        {legacy_clave(r, 'p_vieja')},\n"
-        f"        {legacy_clave(r, 'p_nueva')})"
-        for r in routes
-    )
     installed = " OR ".join(f"(m.tabla_origen = {literal(r.pair.source)})" for r in routes)
     return f"""DECLARE
   v_modos text[]; v_antes text := {current_flag()}; v_clave text; v_hay boolean := false; v_casa integer := 0;
@@ -81,7 +76,7 @@ BEGIN
     END IF;
     s := p_nueva;
 {homes}    -- mientras una clave legacy de la fila espera, esta espera con ella
-    IF EXISTS (SELECT FROM {BOOKKEEPING}.pendiente p WHERE ({waiting})
+    IF EXISTS (SELECT FROM {BOOKKEEPING}.pendiente p WHERE ({_waiting(routes)})
       AND p.motivo <> 'aislamiento') AND coalesce(current_setting({literal(DRAINING)}, true), '') = '' THEN
       {_left(route, "'espera a la otra'")}
       RETURN;
@@ -105,6 +100,15 @@ BEGIN
     END IF;
   END;
 END """
+
+
+def _waiting(routes: Sequence[Route]) -> str:
+    """Return whether p is a legacy key of the row, as it was or as it is."""
+    return "\n      OR ".join(
+        f"p.tabla_origen = {literal(r.pair.source)} AND p.clave IN (\n        {legacy_clave(r, 'p_vieja')},\n"
+        f"        {legacy_clave(r, 'p_nueva')})"
+        for r in routes
+    )
 
 
 def _left(route: Route, reason: str, state: str = "NULL") -> str:
