@@ -243,6 +243,29 @@ def test_rows_merge_by_a_unique_column_that_they_bring() -> None:
     assert f"{key}: «correo» {sentence}; existen: apodo" in found
 
 
+def test_a_row_is_taken_over_only_where_who_it_was_has_a_place_to_go_on_in() -> None:
+    text = GARAGE.replace("        lema: motto", "        lema: mail").replace(
+        "otherwise: true", "otherwise: true\n      takes_over: lema"
+    )
+    assert pair(load_mapping(text, "x"), "people", "talleres").takes_over == "lema"
+    key, new = "pairs.people.talleres.takes_over", "otherwise: true\n      takes_over: lema"
+    refused("otherwise: true", new, key, "ningún otro par de «people» con merge_by lleva la misma columna legada", "takes_over")
+    optional = GARAGE.replace("lema: motto", "lema: {from: motto, optional: true}")
+    cars.refused("otherwise: true", new, key, "«lema» no tiene regla", "takes_over", optional)
+    new = "subphase: 2.1\n      takes_over: correo"
+    refused("subphase: 2.1", new, "pairs.owners.duenos.takes_over", "ningún otro par de «owners»", "takes_over")
+
+
+def test_births_fill_what_no_spanish_column_does() -> None:
+    text = GARAGE.replace("duplicates: true", "duplicates: true\n      births: {channel: 5, tags: []}")
+    assert pair(load_mapping(text, "x"), "visits", "visitas").births == (("channel", "5"), ("tags", "[]"))
+    key, new = f"{VISIT}.births", "duplicates: true\n      births: {%s: a}"
+    refused("duplicates: true", new % "done_at", f"{key}.done_at", "«done_at» la llena ya «hecha_at»", "births")
+    refused("duplicates: true", new % "person", f"{key}.person", "«person» la llena ya «correo»", "births")
+    new = "otherwise: true\n      births: {kind: a}"
+    refused("otherwise: true", new, "pairs.people.talleres.births.kind", "«kind» la llena ya «where»", "births")
+
+
 def test_pairs_of_one_spanish_table_recognise_rows_alike() -> None:
     key = "pairs.people.duenos.match"
     new = "{kind: owner}\n      match: correo"

@@ -383,14 +383,80 @@ BEGIN
     ELSIF p_orden = 'INSERT' THEN
       SELECT t.* INTO s FROM public.proveedores t WHERE t.id = p_nueva.id;
       IF FOUND THEN
-      INSERT INTO public.users (user_type, id, phone_number, name, email, business_name, business_description, address, city,
-        country, latitude, longitude, status, has_consent, created_at, updated_at) VALUES ('provider', (s.id)::uuid,
-        (s.telefono)::text, (s.nombre)::text, (s.email)::text, (s.nombre_empresa)::text, (s.descripcion_empresa)::text,
-        (s.direccion)::text, (s.ciudad)::text, (s.pais)::text, (s.latitud)::numeric, (s.longitud)::numeric,
-        (CASE s.estado WHEN 'activo' THEN 'active' WHEN 'inactivo' THEN 'inactive' WHEN 'suspendido' THEN 'suspended'
-        WHEN 'verificacion_pendiente' THEN 'pending' ELSE s.estado::text END)::text, (s.tiene_consentimiento)::boolean,
-        (s.creado_at AT TIME ZONE 'UTC')::timestamp with time zone,
-        (s.actualizado_at AT TIME ZONE 'UTC')::timestamp with time zone);
+      -- quien vive en users como clientes y se registra aquí: su fila legacy pasa a ser esta
+      DECLARE v_clave_de uuid; v_de public.clientes; v_tope integer;
+      BEGIN
+      SELECT l.id INTO v_clave_de FROM public.users l WHERE l.phone_number = ((s.telefono)::text COLLATE "default")
+        AND l.user_type::text = 'client';
+      IF FOUND THEN
+        -- primero su fila en español, como todo lo que vuelve
+        SELECT t.* INTO v_de FROM public.clientes t WHERE t.id = v_clave_de FOR NO KEY UPDATE;
+        FOR v_vez IN 1 .. 40 LOOP
+          PERFORM 1 FROM public.users l WHERE l.id = v_clave_de AND l.phone_number = ((s.telefono)::text COLLATE "default")
+            AND l.user_type::text = 'client' FOR UPDATE OF l SKIP LOCKED;
+          v_hay := FOUND;
+          EXIT WHEN v_hay OR NOT EXISTS (SELECT FROM public.users l WHERE l.id = v_clave_de
+            AND l.phone_number = ((s.telefono)::text COLLATE "default") AND l.user_type::text = 'client');
+          PERFORM pg_sleep(0.005);
+        END LOOP;
+        IF NOT v_hay AND EXISTS (SELECT FROM pg_locks w WHERE NOT w.granted AND pg_backend_pid() = ANY (pg_blocking_pids(w.pid)))
+          THEN
+          RAISE EXCEPTION USING ERRCODE = '40001',
+            MESSAGE = 'otra transacción tiene la fila de users y espera a esta; repita la suya';
+        END IF;
+        IF NOT v_hay THEN
+          PERFORM 1 FROM public.users l WHERE l.id = v_clave_de AND l.phone_number = ((s.telefono)::text COLLATE "default")
+            AND l.user_type::text = 'client' FOR UPDATE OF l;
+          v_hay := FOUND;
+        END IF;
+        IF v_hay THEN
+          SELECT m.propagacion INTO v_tope FROM migracion.sincronizacion m WHERE m.tabla_origen = 'users'
+            AND m.tabla_destino = 'proveedores';
+          IF coalesce(current_setting('migracion.drenaje', true), '') = ''
+            AND (SELECT count(*) FROM (SELECT FROM (SELECT FROM public.provider_professions l
+              WHERE l.provider_id = v_clave_de UNION ALL SELECT FROM public.provider_services l
+              WHERE l.provider_id = v_clave_de UNION ALL SELECT FROM public.messages l
+              WHERE l.user_id = v_clave_de UNION ALL SELECT FROM public.sessions l WHERE l.user_id = v_clave_de) x
+              LIMIT v_tope + 1) y) > v_tope THEN
+            INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
+    VALUES ('proveedores', NULL, v_clave, p_orden, CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END,
+      'son demasiadas', NULL);
+            PERFORM set_config('migracion.sync', v_antes, true);
+            RETURN;
+          END IF;
+          WITH queda AS (INSERT INTO public.customers (id, phone_number, full_name, city, city_confirmed_at, notes, has_consent,
+            created_at, updated_at) SELECT (v_de.id)::uuid, (v_de.telefono)::text, (v_de.nombre_completo)::text,
+            (v_de.ciudad)::text, (v_de.ciudad_confirmada_at AT TIME ZONE 'UTC')::timestamp with time zone, (v_de.notas)::jsonb,
+            (v_de.tiene_consentimiento)::boolean, (v_de.creado_at AT TIME ZONE 'UTC')::timestamp with time zone,
+            (v_de.actualizado_at AT TIME ZONE 'UTC')::timestamp with time zone
+            WHERE v_de.id IS NOT NULL AND NOT EXISTS (SELECT FROM public.customers c WHERE c.id = (v_de.id)::uuid)),
+            pasa AS (UPDATE public.users l SET user_type = 'provider', id = (s.id)::uuid, phone_number = (s.telefono)::text,
+              name = (s.nombre)::text, email = (s.email)::text, business_name = (s.nombre_empresa)::text,
+              business_description = (s.descripcion_empresa)::text, address = (s.direccion)::text, city = (s.ciudad)::text,
+              country = (s.pais)::text, latitude = (s.latitud)::numeric, longitude = (s.longitud)::numeric,
+              status = (CASE s.estado WHEN 'activo' THEN 'active' WHEN 'inactivo' THEN 'inactive' WHEN 'suspendido'
+              THEN 'suspended' WHEN 'verificacion_pendiente' THEN 'pending' ELSE s.estado::text END)::text,
+              has_consent = (s.tiene_consentimiento)::boolean,
+              created_at = (s.creado_at AT TIME ZONE 'UTC')::timestamp with time zone,
+              updated_at = (s.actualizado_at AT TIME ZONE 'UTC')::timestamp with time zone WHERE l.id = v_clave_de),
+            sigue1 AS (UPDATE public.provider_professions l SET provider_id = (s.id)::uuid WHERE l.provider_id = v_clave_de),
+            sigue2 AS (UPDATE public.provider_services l SET provider_id = (s.id)::uuid WHERE l.provider_id = v_clave_de),
+            sigue3 AS (UPDATE public.messages l SET user_id = (s.id)::uuid WHERE l.user_id = v_clave_de),
+            sigue4 AS (UPDATE public.sessions l SET user_id = (s.id)::uuid WHERE l.user_id = v_clave_de)
+          SELECT 1 INTO v_casa;
+        END IF;
+      END IF;
+      END;
+      IF v_casa = 0 THEN
+        INSERT INTO public.users (user_type, id, phone_number, name, email, business_name, business_description, address, city,
+          country, latitude, longitude, status, has_consent, created_at, updated_at) VALUES ('provider', (s.id)::uuid,
+          (s.telefono)::text, (s.nombre)::text, (s.email)::text, (s.nombre_empresa)::text, (s.descripcion_empresa)::text,
+          (s.direccion)::text, (s.ciudad)::text, (s.pais)::text, (s.latitud)::numeric, (s.longitud)::numeric,
+          (CASE s.estado WHEN 'activo' THEN 'active' WHEN 'inactivo' THEN 'inactive' WHEN 'suspendido' THEN 'suspended'
+          WHEN 'verificacion_pendiente' THEN 'pending' ELSE s.estado::text END)::text, (s.tiene_consentimiento)::boolean,
+          (s.creado_at AT TIME ZONE 'UTC')::timestamp with time zone,
+          (s.actualizado_at AT TIME ZONE 'UTC')::timestamp with time zone);
+      END IF;
       PERFORM set_config('migracion.sync', v_antes, true);
       PERFORM migracion.ida_users_proveedores(array_agg(l.id), array_agg(s.id), true, false)
       FROM public.users l WHERE l.id = (s.id)::uuid AND (l.user_type::text = 'client') IS NOT TRUE HAVING count(*) > 0;

@@ -125,6 +125,23 @@ _PAIR = Record(
             "merge_by",
             Text("A row whose value of this unique column an earlier pair's row has is merged into that one.", name=True),
         ),
+        Field(
+            "takes_over",
+            Text(
+                "A row born on the Spanish side whose value of this unique column a row of another pair of the legacy table has"
+                " takes that row over; who it was goes on in the table of that pair's first one.",
+                name=True,
+            ),
+        ),
+        Field(
+            "births",
+            Names(
+                "What the twin of a row born on the Spanish side gets in legacy columns that no Spanish one fills.",
+                Value("The value."),
+                "una columna recibe un solo valor",
+                filled=True,
+            ),
+        ),
         Field("duplicates", Flag("Rows that meet in match are merged into the one with the lowest key.")),
     ),
 )

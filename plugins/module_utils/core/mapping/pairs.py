@@ -95,12 +95,15 @@ def _pair(source: str, entry: Entry, table: SpanishTable, phase: str, zone: str 
         otherwise=entry.get("otherwise").is_true(),
         merge_by=entry.get("merge_by").text or None,
         duplicates=entry.get("duplicates").is_true(),
+        takes_over=entry.get("takes_over").text or None,
+        births=tuple((column, value.text) for column, value in entry.get("births").fields.items()),
     )
     if columns:
         _check_sources(entry, rules, problems)
         _check_obligatory(entry, table, rules, problems)
         _check_match(entry, match, table, rules, problems)
         _check_merge(entry, pair, table, problems)
+        _check_births(entry, pair, rules, problems)
     if pair.otherwise and "where" not in entry.fields:
         problems.add(entry.get("otherwise"), "sin where todas las filas son ya de este par: no queda ninguna para otherwise")
     return pair
@@ -226,6 +229,16 @@ def _check_merge(entry: Entry, pair: Pair, table: SpanishTable, problems: Proble
         problems.add(place, f"«{pair.merge_by}» no tiene regla {_STEADY}")
 
 
+def _check_births(entry: Entry, pair: Pair, rules: Sequence[ColumnRule], problems: Problems) -> None:
+    """Refuse a value for a legacy column that a Spanish one, or the pair's own condition, fills."""
+    filled = {source: rule.target for rule in filter(_goes_back, rules) for source in rule.sources}
+    filled |= {rule.lookup.by: rule.target for rule in rules if rule.lookup is not None}
+    filled |= {column: "where" for column, _ in pair.where}
+    for column, value in entry.get("births").fields.items():
+        if column in filled:
+            problems.add(value, f"«{column}» la llena ya «{filled[column]}»")
+
+
 def _check_lookups(
     entry: Entry, pair: Pair, known: Mapping[str, SpanishTable], legacy: tuple[str, ...], problems: Problems
 ) -> None:
@@ -286,6 +299,8 @@ def _check_division(pairs: list[_Written], problems: Problems) -> None:
                 line = earlier.entry.line
                 sentence = f"una fila puede ser de este par y del de «{earlier.pair.target}» (línea {line})"
                 problems.add(later.entry.get("where"), f"{sentence}: sus where deben dar a una columna valores distintos")
+    for written in pairs:
+        _check_taking_over(written, pairs, problems)
     takers = [w for w in pairs if w.pair.otherwise]
     for later in takers[1:]:
         sentence = f"«{takers[0].pair.target}» (línea {takers[0].entry.line}) recoge ya las filas que no son de ningún par"
@@ -294,6 +309,20 @@ def _check_division(pairs: list[_Written], problems: Problems) -> None:
     if divided and not takers:
         sentence = "las demás filas no serían de ningún par y se perderían en silencio"
         problems.add(divided[0].entry.get("where"), f"{sentence}: ponga otherwise: true en un par de «{divided[0].pair.source}»")
+
+
+def _check_taking_over(written: _Written, pairs: list[_Written], problems: Problems) -> None:
+    """Refuse to take rows over where no other pair has them, or where who they were would have no place to go on in."""
+    name = written.pair.takes_over
+    if name is None:
+        return
+    place, own = written.entry.get("takes_over"), {rule.target: rule for rule in written.pair.columns if _goes_back(rule)}
+    givers = [w for w in pairs if w is not written and w.pair.merge_by is not None]
+    if name not in own or own[name].optional:
+        problems.add(place, f"«{name}» no tiene regla {_STEADY}")
+    elif not any(rule.sources == own[name].sources for w in givers for rule in w.pair.columns):
+        sentence = f"ningún otro par de «{written.pair.source}» con merge_by lleva la misma columna legada"
+        problems.add(place, f"{sentence}: quien era no tendría dónde seguir")
 
 
 def _check_priority(pairs: list[_Written], problems: Problems) -> None:

@@ -100,7 +100,9 @@ class Pair:
     ``where``: legacy column and the value that makes a row belong here. ``otherwise``: rows of the legacy table that
     belong to none of its pairs come here too, only to be refused by name. ``merge_by``: a row whose value of this
     Spanish column an earlier pair's row already has is merged into that one. ``duplicates``: rows that meet in ``match``
-    are merged into the one with the lowest key instead of being impossible.
+    are merged into the one with the lowest key instead of being impossible. ``takes_over``: a row born on the Spanish side whose
+    value of this column a row of another pair of the legacy table has takes that row over. ``births``: legacy column and the
+    value that the twin of a row born on the Spanish side gets there.
     """
 
     source: str
@@ -114,6 +116,8 @@ class Pair:
     otherwise: bool = False
     merge_by: str | None = None
     duplicates: bool = False
+    takes_over: str | None = None
+    births: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)

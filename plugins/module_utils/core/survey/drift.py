@@ -45,6 +45,9 @@ def _pair_drift(mapping: TableMapping, catalogue: Catalogue, pair: Pair, legacy:
     table = next(t for t in mapping.tables if t.name == pair.target)
     targets = {c.name: c for c in spanish_columns(mapping, catalogue, table)}
     yield from _merge_drift(mapping, catalogue, pair)
+    for name, _ in pair.births:
+        if name not in {c.name for c in legacy.columns}:
+            yield Drift(f"falta la columna {pair.source}.{name}, a la que births da un valor.", pair)
     for rule in pair.columns:
         if rule.lookup is not None:
             yield from _lookup_drift(mapping, catalogue, pair, rule, legacy)

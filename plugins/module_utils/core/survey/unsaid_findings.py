@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from ..catalogue import Catalogue, Relation
 from ..mapping.types import ColumnRule, Pair, TableMapping
 from ..rows.routes import source_of, spanish_columns
-from .findings import Finding
+from .findings import NOTICE, Finding
 
-NOT_IN_LEGACY, SPANISH_ONLY = "lo que legacy no dice", "solo en español"
+NOT_IN_LEGACY, SPANISH_ONLY, BORN = "lo que legacy no dice", "solo en español", "filas que nacen en español"
 
 
 def unsaid_findings(mapping: TableMapping, catalogue: Catalogue) -> list[Finding]:
-    """All is well with them: the mapping has decided it, and whoever approves it should have read it."""
+    """All is well with what the mapping has decided, and whoever approves it should have read it. Of rows that are born on the
+    Spanish side a legacy column that nothing fills is named: each of them would be quarantined."""
     found: list[Finding] = []
     for pair in mapping.pairs:
         legacy = catalogue.relation(pair.source)
@@ -27,7 +28,26 @@ def unsaid_findings(mapping: TableMapping, catalogue: Catalogue) -> list[Finding
         if only := _spanish_only(mapping, catalogue, pair, legacy):
             value = f"{pair.target}: {', '.join(only)}, en filas de {pair.source}"
             found.append(Finding(SPANISH_ONLY, value, "no vuelven, y la prueba no las compara"))
+        if pair.target not in {p.target for p in mapping.pairs[: mapping.pairs.index(pair)]}:
+            found += _born(pair, legacy)
     return found
+
+
+def _born(pair: Pair, legacy: Relation) -> Iterator[Finding]:
+    filled = {source.name for rule in pair.columns if (source := source_of(rule, legacy)) is not None}
+    filled |= {rule.lookup.by for rule in pair.columns if rule.lookup is not None} | {name for name, _ in pair.where}
+    declared = dict(pair.births)
+    for name, value in declared.items():
+        yield Finding(BORN, f"{pair.source}.{name}, de las de {pair.target}", f"nace como {value}")
+    for column in legacy.columns:
+        filler = column.default or column.sequence or column.identity or column.name in filled | declared.keys()
+        if column.not_null and not filler:
+            note = (
+                f"Lo que nazca en {pair.target} no tendría fila legacy e iría a cuarentena. En el mapeo, en pairs, {pair.source},"
+                f" {pair.target}: «births: {{{column.name}: …}}»."
+            )
+            value = f"{pair.source}.{column.name} es obligatoria y nada la llena"
+            yield Finding(BORN, value, "un valor en el mapeo", NOTICE, note=note)
 
 
 def _of_rule(mapping: TableMapping, pair: Pair, rule: ColumnRule, legacy: Relation) -> Iterator[tuple[str, str]]:

@@ -15,8 +15,10 @@ from ..rows.routes import CarriedColumn, Route, spanish_clave
 from ..rows.staying import due_value
 from ..sqltext import commented, derived_name, dollar_quoted, ident, idents, literal, qname
 from .back_removing import may_merge_now, merged_follow, not_let_through, removal_step
+from .births import born_step, found_nowhere
 from .deferred import checked_now
-from .images import ALL_ROWS, DRAINING, MODES, RUN, current_flag, flagged, legacy_row, passed_on, set_flag
+from .homes import home_step
+from .images import DRAINING, MODES, RUN, current_flag, flagged, legacy_row, passed_on, set_flag
 from .inverse import (
     assignments,
     goes_back,
@@ -25,12 +27,10 @@ from .inverse import (
     legacy_key,
     legacy_place,
     lookup_locks,
-    must_be_found,
     not_found,
 )
+from .pending_rows import spanish_left
 from .staying_back import staying_step
-
-GIVE_WAY_TRIES, GIVE_WAY_SECONDS = 40, 0.005  # how often, and after how long each time, a legacy row that is held is asked for
 
 
 def back_name(route: Route) -> str:
@@ -55,7 +55,7 @@ AS """
 
 def _body(routes: Sequence[Route], all_routes: Sequence[Route]) -> str:
     route = routes[0]
-    homes = "".join(_home(r) for r in routes)
+    homes = "".join(home_step(r) for r in routes)
     key = spanish_clave(route, "p_vieja"), spanish_clave(route, "p_nueva")
     installed = " OR ".join(f"(m.tabla_origen = {literal(r.pair.source)})" for r in routes)
     return f"""DECLARE
@@ -71,20 +71,20 @@ BEGIN
     v_clave := CASE p_orden WHEN 'INSERT' THEN {key[1]} ELSE {key[0]} END;
     IF v_modos IS NULL OR v_modos && ARRAY['no', 'claves'] THEN
       -- sin modo: se instaló después de su foto
-      {_left(route, "CASE WHEN v_modos IS NULL THEN 'aislamiento' ELSE 'apagada' END")}
+      {spanish_left(route, "CASE WHEN v_modos IS NULL THEN 'aislamiento' ELSE 'apagada' END")}
       RETURN;
     END IF;
     s := p_nueva;
 {homes}    -- mientras una clave legacy de la fila espera, esta espera con ella
     IF EXISTS (SELECT FROM {BOOKKEEPING}.pendiente p WHERE ({_waiting(routes)})
       AND p.motivo <> 'aislamiento') AND coalesce(current_setting({literal(DRAINING)}, true), '') = '' THEN
-      {_left(route, "'espera a la otra'")}
+      {spanish_left(route, "'espera a la otra'")}
       RETURN;
     END IF;
 {lookup_locks(route)}    {set_flag(flagged(route))}
     IF p_orden = 'DELETE' THEN
 {removal_step(routes, all_routes)}    ELSIF p_orden = 'INSERT' THEN
-{_born(route)}    ELSIF v_casa = 0 THEN
+{born_step(route, all_routes)}    ELSIF v_casa = 0 THEN
       NULL;  -- la fila legacy ya no está: quien la borró se lleva a esta
 {"".join(_changed(r, n, routes) for n, r in enumerate(routes, 1))}    END IF;
 {checked_now(routes, all_routes, 4)}
@@ -96,7 +96,7 @@ BEGIN
     ELSIF left(v_estado, 2) IN ('22', '23', '54') OR v_estado = 'P0001' THEN
       {_quarantined(route)}
     ELSE
-      {_left(route, "v_mensaje", "v_estado")}
+      {spanish_left(route, "v_mensaje", "v_estado")}
     END IF;
   END;
 END """
@@ -111,49 +111,12 @@ def _waiting(routes: Sequence[Route]) -> str:
     )
 
 
-def _left(route: Route, reason: str, state: str = "NULL") -> str:
-    return (
-        f"INSERT INTO {BOOKKEEPING}.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)\n"
-        f"    VALUES ({literal(route.pair.target)}, NULL, coalesce(v_clave, {literal(ALL_ROWS)}), p_orden,"
-        f" CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END, {reason}, {state});"
-    )
-
-
 def _quarantined(route: Route) -> str:
     return f"""INSERT INTO {BOOKKEEPING}.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
       VALUES ({literal(route.pair.target)}, v_clave, to_jsonb(CASE p_orden WHEN 'DELETE' THEN p_vieja ELSE p_nueva END), v_estado,
         'legacy la rechaza: ' || v_mensaje, {RUN})
       ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
       DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, motivo = excluded.motivo, columna = NULL;"""
-
-
-def _home(route: Route) -> str:
-    """Return the step that finds and locks the legacy row: asked for again and again while somebody holds it, then waited for.
-
-    Who holds it and waits for us will never let go: this side gives way, since legacy code repeats nothing.
-    """
-    place = f"{route.source_table} l WHERE {legacy_place(route, 'p_vieja')}"
-    number = len(route.earlier) + 1
-    gives_way = f"otra transacción tiene la fila de {route.pair.source} y espera a esta; repita la suya"
-    blocked = "EXISTS (SELECT FROM pg_locks w WHERE NOT w.granted AND pg_backend_pid() = ANY (pg_blocking_pids(w.pid)))"
-    return f"""    IF v_casa = 0 AND p_orden <> 'INSERT' THEN
-      FOR v_vez IN 1 .. {GIVE_WAY_TRIES} LOOP
-        PERFORM 1 FROM {place} FOR NO KEY UPDATE OF l SKIP LOCKED;
-        v_hay := FOUND;
-        EXIT WHEN v_hay OR NOT EXISTS (SELECT FROM {place});
-        PERFORM pg_sleep({GIVE_WAY_SECONDS});
-      END LOOP;
-      IF NOT v_hay AND {blocked} THEN
-        RAISE EXCEPTION USING ERRCODE = '40001',
-          MESSAGE = {literal(gives_way)};
-      END IF;
-      IF NOT v_hay THEN
-        PERFORM 1 FROM {place} FOR NO KEY UPDATE OF l;
-        v_hay := FOUND;
-      END IF;
-      IF v_hay THEN v_casa := {number}; END IF;
-    END IF;
-"""
 
 
 def _changed(route: Route, number: int, routes: Sequence[Route]) -> str:
@@ -206,47 +169,9 @@ def _column(route: Route, carried: CarriedColumn) -> str:
     if carried.rule.lookup is not None:
         kept = kept_beside(route, carried, "n")
         more = ", ".join(f"{literal(c).strip()}, {literal(e).strip()}" for c, e in kept.items())
-        then = f"v_poner := v_poner || jsonb_build_object({more});" if kept else _nowhere(carried)
+        then = f"v_poner := v_poner || jsonb_build_object({more});" if kept else found_nowhere(carried)
         beside = f"\n          IF {not_found(route, carried, 's')} THEN {then} END IF;"
     return f"""        IF {changed} THEN
           v_poner := v_poner || jsonb_build_object({said});{beside}
         END IF;
-"""
-
-
-def _nowhere(carried: CarriedColumn) -> str:
-    message = f"ninguna fila de {carried.lookup.table} tiene ese {carried.lookup.take}"
-    return f"RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = {literal(message)};"
-
-
-def _born(route: Route) -> str:
-    """Return the step that gives a row born on the Spanish side its legacy twin."""
-    values: dict[str, str] = dict(route.pair.where)
-    values = {name: literal(value).strip() for name, value in values.items()}
-    kept: dict[str, str] = {}
-    refused = ""
-    presence = [c for c in route.carried if c.rule.present is not None or c.rule.absent is not None]
-    for carried in [*(c for c in route.carried if c not in presence), *presence]:
-        if not goes_back(carried):
-            continue
-        for name, value in assignments(route, carried, "s").items():
-            values[name] = value.replace(f"nullif(l.{ident(name)}::text, '')::{carried.source.type}, ", "")
-        if carried.rule.lookup is not None:
-            beside = kept_beside(route, carried, "s")
-            kept |= {n: f"CASE WHEN {not_found(route, carried, 's')} THEN {v} ELSE %s END" for n, v in beside.items()}
-        if must_be_found(carried):
-            refused += f"      IF {not_found(route, carried, 's')} THEN {_nowhere(carried)} END IF;\n"
-    for name, value in kept.items():
-        values[name] = value.replace("%s", values.get(name, "NULL"))
-    keys = ", ".join(f"array_agg(l.{ident(c.name)})" for c in route.key)
-    match = ", ".join(f"array_agg(s.{ident(c.name)})" for c in route.match)
-    twin = " AND ".join(f"t.{ident(c)} = p_nueva.{ident(c)}" for c in route.table.primary_key)
-    return f"""      SELECT t.* INTO s FROM {route.target_table} t WHERE {twin};
-      IF FOUND THEN
-{refused}      INSERT INTO {route.source_table} ({idents(values)}) VALUES ({", ".join(values.values())});
-{staying_step(route, "s")}      {set_flag("v_antes")}
-      PERFORM {route.function("ida")}({keys}, {match}, true, false)
-      FROM {route.source_table} l WHERE {legacy_place(route, "s")} HAVING count(*) > 0;
-      IF NOT FOUND THEN {not_let_through(route)} END IF;
-      END IF;
 """
