@@ -439,10 +439,14 @@ BEGIN
               has_consent = (s.tiene_consentimiento)::boolean,
               created_at = (s.creado_at AT TIME ZONE 'UTC')::timestamp with time zone,
               updated_at = (s.actualizado_at AT TIME ZONE 'UTC')::timestamp with time zone WHERE l.id = v_clave_de),
-            sigue1 AS (UPDATE public.provider_professions l SET provider_id = (s.id)::uuid WHERE l.provider_id = v_clave_de),
-            sigue2 AS (UPDATE public.provider_services l SET provider_id = (s.id)::uuid WHERE l.provider_id = v_clave_de),
-            sigue3 AS (UPDATE public.messages l SET user_id = (s.id)::uuid WHERE l.user_id = v_clave_de),
-            sigue4 AS (UPDATE public.sessions l SET user_id = (s.id)::uuid WHERE l.user_id = v_clave_de)
+            sigue1 AS (UPDATE public.provider_professions l SET provider_id = (s.id)::uuid FROM public.provider_professions x
+              WHERE l.provider_id = x.provider_id AND l.profession_id = x.profession_id AND x.provider_id = v_clave_de),
+            sigue2 AS (UPDATE public.provider_services l SET provider_id = (s.id)::uuid FROM public.provider_services x
+              WHERE l.id = x.id AND x.provider_id = v_clave_de),
+            sigue3 AS (UPDATE public.messages l SET user_id = (s.id)::uuid FROM public.messages x WHERE l.id = x.id
+              AND x.user_id = v_clave_de),
+            sigue4 AS (UPDATE public.sessions l SET user_id = (s.id)::uuid FROM public.sessions x WHERE l.id = x.id
+              AND x.user_id = v_clave_de)
           SELECT 1 INTO v_casa;
         END IF;
       END IF;

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
+from .between_pairs import STEADY, Subphases, WrittenPair, check_division, check_order, check_priority, goes_back_as_it_is
 from .column_types import TEXTS, TIMESTAMPS, family
 from .document import Entry, Problems, nearest_or_all
 from .spanish_tables import check_reference, refusal, value_of, zone_of
 from .types import ColumnRule, Lookup, Pair, SpanishColumn, SpanishTable
-
-Subphases = tuple[tuple[str, tuple[str, ...]], ...]
 
 # What a key of a rule makes meaningless.
 _EXCLUDED = {
@@ -18,15 +16,6 @@ _EXCLUDED = {
     "lookup": ("values", "text_key", "optional", "se_queda"),
     "json_keys": ("values", "text_key"),
 }
-_STEADY = "(que no sea opcional ni lleve lookup, json_keys o present)"
-
-
-@dataclass(frozen=True)
-class _Written:
-    """A pair and the place where it stands."""
-
-    pair: Pair
-    entry: Entry
 
 
 def build_subphases(root: Entry, problems: Problems) -> Subphases:
@@ -50,7 +39,7 @@ def build_pairs(
     known = {table.name: table for table in tables}
     legacy = tuple(dict.fromkeys([*root.fields, *(table.twin for table in tables)]))
     phases = {part: phase for phase, parts in subphases for part in parts}
-    written: list[_Written] = []
+    written: list[WrittenPair] = []
     for source, targets in root.fields.items():
         if source in known:
             problems.add(targets, f"«{source}» es una tabla española: a la izquierda va la tabla legada")
@@ -64,12 +53,12 @@ def build_pairs(
             phase = phases.get(subphase.text, "")
             pair = _pair(source, entry, known[target], phase, zone, problems)
             _check_lookups(entry, pair, known, legacy, problems)
-            written.append(_Written(pair, entry))
+            written.append(WrittenPair(pair, entry))
     for source in root.fields:
-        _check_division([w for w in written if w.pair.source == source], problems)
+        check_division([w for w in written if w.pair.source == source], problems)
     for table in tables:
-        _check_priority([w for w in written if w.pair.target == table.name], problems)
-    _check_order(written, known, subphases, problems)
+        check_priority([w for w in written if w.pair.target == table.name], problems)
+    check_order(written, known, subphases, problems)
     return tuple(w.pair for w in written)
 
 
@@ -172,21 +161,16 @@ def _check_combination(column: SpanishColumn, rule: ColumnRule, entry: Entry, pr
         problems.add(entry.get("json_keys"), f"json_keys es para columnas de texto, y {column.name} es {column.type}")
 
 
-def _goes_back(rule: ColumnRule) -> bool:
-    """Tell whether the Spanish value is ever written to the legacy column."""
-    return rule.lookup is None and not rule.json_keys and rule.present is None
-
-
 def _steady(rules: Sequence[ColumnRule]) -> set[str]:
     """Return the Spanish columns that each row brings itself, in every installation."""
-    return {rule.target for rule in rules if _goes_back(rule) and not rule.optional}
+    return {rule.target for rule in rules if goes_back_as_it_is(rule) and not rule.optional}
 
 
 def _check_sources(entry: Entry, rules: list[ColumnRule], problems: Problems) -> None:
     """Refuse one legacy column in two places: the way back would not know which Spanish column to believe."""
     written = entry.get("columns")
     taken: dict[str, str] = {}
-    for rule in filter(_goes_back, rules):
+    for rule in filter(goes_back_as_it_is, rules):
         for source in rule.sources:
             if source in taken:
                 line = written.get(taken[source]).line
@@ -210,7 +194,7 @@ def _check_match(entry: Entry, match: tuple[str, ...], table: SpanishTable, rule
     place = entry.get("match")
     for name in match:
         if name not in _steady(rules):
-            problems.add(place, f"las filas se reconocen por «{name}», que no tiene regla {_STEADY}")
+            problems.add(place, f"las filas se reconocen por «{name}», que no tiene regla {STEADY}")
     keys = [key for key in (table.primary_key, *table.unique) if key]
     if match and keys and set(match) not in [set(key) for key in keys]:
         shown = " o ".join(f"({', '.join(key)})" for key in keys)
@@ -226,12 +210,12 @@ def _check_merge(entry: Entry, pair: Pair, table: SpanishTable, problems: Proble
         sentence = f"«{pair.merge_by}» no es, además de match, única por sí sola en «{table.name}»"
         problems.add(place, f"{sentence}{nearest_or_all(pair.merge_by, keys)}")
     elif pair.merge_by not in _steady(pair.columns):
-        problems.add(place, f"«{pair.merge_by}» no tiene regla {_STEADY}")
+        problems.add(place, f"«{pair.merge_by}» no tiene regla {STEADY}")
 
 
 def _check_births(entry: Entry, pair: Pair, rules: Sequence[ColumnRule], problems: Problems) -> None:
     """Refuse a value for a legacy column that a Spanish one, or the pair's own condition, fills."""
-    filled = {source: rule.target for rule in filter(_goes_back, rules) for source in rule.sources}
+    filled = {source: rule.target for rule in filter(goes_back_as_it_is, rules) for source in rule.sources}
     filled |= {rule.lookup.by: rule.target for rule in rules if rule.lookup is not None}
     filled |= {column: "where" for column, _ in pair.where}
     for column, value in entry.get("births").fields.items():
@@ -286,70 +270,3 @@ def _check_take(place: Entry, target: SpanishColumn, parent: SpanishTable, probl
         problems.add(place, f"la columna «{place.text}» es opcional: no está en todas las instalaciones")
     elif taken.type and target.type and taken.type != target.type:
         problems.add(place, f"«{target.name}» es {target.type} y «{parent.name}.{place.text}» es {taken.type}")
-
-
-def _check_division(pairs: list[_Written], problems: Problems) -> None:
-    """Refuse what leaves a row of a legacy table to two of its pairs, or to none: each row is accounted for once."""
-    for number, later in enumerate(pairs):
-        for earlier in pairs[:number]:
-            if any("where" in w.entry.fields and not w.pair.where for w in (earlier, later)):
-                continue  # noted already
-            first, second = dict(earlier.pair.where), dict(later.pair.where)
-            if not any(column in first and first[column] != value for column, value in second.items()):
-                line = earlier.entry.line
-                sentence = f"una fila puede ser de este par y del de «{earlier.pair.target}» (línea {line})"
-                problems.add(later.entry.get("where"), f"{sentence}: sus where deben dar a una columna valores distintos")
-    for written in pairs:
-        _check_taking_over(written, pairs, problems)
-    takers = [w for w in pairs if w.pair.otherwise]
-    for later in takers[1:]:
-        sentence = f"«{takers[0].pair.target}» (línea {takers[0].entry.line}) recoge ya las filas que no son de ningún par"
-        problems.add(later.entry.get("otherwise"), sentence)
-    divided = [w for w in pairs if w.pair.where]
-    if divided and not takers:
-        sentence = "las demás filas no serían de ningún par y se perderían en silencio"
-        problems.add(divided[0].entry.get("where"), f"{sentence}: ponga otherwise: true en un par de «{divided[0].pair.source}»")
-
-
-def _check_taking_over(written: _Written, pairs: list[_Written], problems: Problems) -> None:
-    """Refuse to take rows over where no other pair has them, or where who they were would have no place to go on in."""
-    name = written.pair.takes_over
-    if name is None:
-        return
-    place, own = written.entry.get("takes_over"), {rule.target: rule for rule in written.pair.columns if _goes_back(rule)}
-    givers = [w for w in pairs if w is not written and w.pair.merge_by is not None]
-    if name not in own or own[name].optional:
-        problems.add(place, f"«{name}» no tiene regla {_STEADY}")
-    elif not any(rule.sources == own[name].sources for w in givers for rule in w.pair.columns):
-        sentence = f"ningún otro par de «{written.pair.source}» con merge_by lleva la misma columna legada"
-        problems.add(place, f"{sentence}: quien era no tendría dónde seguir")
-
-
-def _check_priority(pairs: list[_Written], problems: Problems) -> None:
-    """Check the pairs that lead to one Spanish table, in the file's order."""
-    for number, written in enumerate(pairs):
-        first = pairs[0]
-        if number == 0 and written.pair.merge_by is not None:
-            sentence = f"es el primer par de «{written.pair.target}»: no hay filas anteriores con las que fusionar"
-            problems.add(written.entry.get("merge_by"), sentence)
-        if set(written.pair.match) != set(first.pair.match):
-            shown = ", ".join(first.pair.match)
-            sentence = f"en «{first.pair.source}» (línea {first.entry.line}) las filas se reconocen por ({shown})"
-            problems.add(written.entry.get("match"), f"{sentence}; aquí debe ser lo mismo")
-
-
-def _check_order(written: list[_Written], known: Mapping[str, SpanishTable], subphases: Subphases, problems: Problems) -> None:
-    """Refuse a pair that is copied before the rows which its own refer to, or which have priority over its own."""
-    parts = [part for _, group in sorted(subphases) for part in group]
-    placed = [w for w in written if w.pair.subphase in parts]
-    order = sorted(placed, key=lambda w: parts.index(w.pair.subphase))  # stable: the file's order within a part
-    for number, child in enumerate(placed):
-        carried = {rule.target for rule in child.pair.columns}
-        parents = {key.table for key in known[child.pair.target].foreign_keys if key.column in carried}
-        parents |= {rule.lookup.table for rule in child.pair.columns if rule.lookup is not None}
-        for place, parent in enumerate(placed):
-            needed = parent.pair.target in parents or (parent.pair.target == child.pair.target and place < number)
-            if needed and order.index(parent) > order.index(child):
-                sentence = f"necesita antes las filas de «{parent.pair.source}» → «{parent.pair.target}»"
-                where = f"línea {parent.entry.line}, subfase {parent.pair.subphase}"
-                problems.add(child.entry.get("subphase"), f"{sentence} ({where}), que se copian después")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from ..mapping.types import Lookup
 from ..rows.routes import Route, equals
-from ..sqltext import all_of, ident, idents, literal, qname
+from ..sqltext import all_of, ident, idents, literal
 from .homes import polite_lock
 from .images import DRAINING, MODES, pair_is, set_flag
 from .pending_rows import spanish_left
@@ -44,7 +44,8 @@ def _from(route: Route, other: Route, all_routes: Sequence[Route], values: Value
     place = f"{route.source_table} l WHERE l.{ident(key.name)} = v_clave_de AND {mine}"
     twin = f"{other.target_table} t WHERE t.{ident(other.pair.match[0])} = v_clave_de"
     follow = list(_followers(route, all_routes))
-    rows = " UNION ALL ".join(f"SELECT FROM {t} l WHERE l.{ident(c)} = v_clave_de" for t, c in follow) or "SELECT WHERE false"
+    named = [f"SELECT FROM {r.source_table} l WHERE l.{ident(column)} = v_clave_de" for r, column in follow]
+    rows = " UNION ALL ".join(named) or "SELECT WHERE false"
     caption = f"quien vive en {route.pair.source} como {other.pair.target} y se registra aquí: su fila legacy pasa a ser esta"
     return f"""      -- {caption}
       DECLARE v_clave_de {key.type}; v_de {other.target_table}; v_tope integer;
@@ -69,7 +70,7 @@ def _from(route: Route, other: Route, all_routes: Sequence[Route], values: Value
 """
 
 
-def _statement(route: Route, home: Route, follow: Sequence[tuple[str, str]], values: Values) -> str:
+def _statement(route: Route, home: Route, follow: Sequence[tuple[Route, str]], values: Values) -> str:
     """Return the parts of the one statement: foreign keys are asked when it ends."""
     key, written, lives = route.key[0], values(route, "s"), values(home, "v_de")
     update = ", ".join(f"{ident(c)} = {v}" for c, v in written.items())
@@ -80,23 +81,25 @@ def _statement(route: Route, home: Route, follow: Sequence[tuple[str, str]], val
         f"            WHERE v_de.{ident(born)} IS NOT NULL AND NOT EXISTS (SELECT FROM {home.source_table} c WHERE {there}))",
         f"pasa AS (UPDATE {route.source_table} l SET {update} WHERE l.{ident(key.name)} = v_clave_de)",
     ]
-    parts += [
-        f"sigue{n} AS (UPDATE {table} l SET {ident(column)} = {written[key.name]} WHERE l.{ident(column)} = v_clave_de)"
-        for n, (table, column) in enumerate(follow, 1)
-    ]
+    for n, (child, column) in enumerate(follow, 1):
+        same = " AND ".join(f"l.{ident(c.name)} = x.{ident(c.name)}" for c in child.key)
+        parts.append(
+            f"sigue{n} AS (UPDATE {child.source_table} l SET {ident(column)} = {written[key.name]}"
+            f" FROM {child.source_table} x WHERE {same} AND x.{ident(column)} = v_clave_de)"
+        )
     return ",\n            ".join(parts)
 
 
-def _followers(route: Route, all_routes: Sequence[Route]) -> Iterator[tuple[str, str]]:
-    """Yield table, qualified, and column of what names a row of the legacy table by its key, as the mapping reads it."""
-    found: dict[tuple[str, str], None] = {}
+def _followers(route: Route, all_routes: Sequence[Route]) -> Iterator[tuple[Route, str]]:
+    """Yield a pair of the table and the column of what names a row of the legacy table by its key, as the mapping reads it."""
+    found: dict[tuple[str, str], Route] = {}
     for child in all_routes:
         lookups: list[Lookup] = [c.lookup for c in child.carried if c.rule.lookup is not None and not c.spanish]
-        found |= {
-            (child.pair.source, x.by): None for x in lookups if (x.table, x.column) == (route.pair.source, route.key[0].name)
-        }
+        for x in lookups:
+            if (x.table, x.column) == (route.pair.source, route.key[0].name):
+                found[child.pair.source, x.by] = child
         for foreign, parents in child.parents:
             carried, named = child.carried_as(foreign.column), route.carried_as(foreign.references)
             if route in parents and carried is not None and named is not None and named.source.name == route.key[0].name:
-                found[child.pair.source, carried.source.name] = None
-    yield from ((qname(route.schema, table), column) for table, column in found)
+                found[child.pair.source, carried.source.name] = child
+    yield from ((child, column) for (_, column), child in found.items())
