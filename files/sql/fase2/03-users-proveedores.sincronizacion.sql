@@ -419,7 +419,7 @@ BEGIN
               WHERE l.user_id = v_clave_de UNION ALL SELECT FROM public.sessions l WHERE l.user_id = v_clave_de) x
               LIMIT v_tope + 1) y) > v_tope THEN
             INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
-    VALUES ('proveedores', NULL, v_clave, p_orden, CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END,
+    VALUES ('proveedores', NULL, coalesce(v_clave, '*'), p_orden, CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END,
       'son demasiadas', NULL);
             PERFORM set_config('migracion.sync', v_antes, true);
             RETURN;
