@@ -39,7 +39,7 @@ _MERGED = _LOCK.format(r"users l JOIN migracion\.fusion")
 _HELD = _LOCK.format("users x") + r"\s*EXIT WHEN FOUND"
 _FLAG = r"PERFORM set_config\('migracion\.sync', '\w+:' \|\| [^;]*;"
 MISTAKES = [
-    Mistake("no way back", "volver_", r"IF v_modos IS NULL THEN RETURN; END IF;", "RETURN;"),
+    Mistake("no way back", "volver_", r"v_clave := CASE p_orden", r"RETURN; \g<0>"),
     Mistake("a twin that is there is not written", "ida_", r"UPDATE public\.\w+ t SET [^;]*;", "NULL;"),
     Mistake("no fan-out", "sigue_", r"v_valores := v_valores \|\| (NEW|OLD)\.\w+::\w+;", "NULL;"),
     Mistake("every differing column is written back", "volver_", _CHANGED, "", only="weird|raro|healed|suspendido|P3"),

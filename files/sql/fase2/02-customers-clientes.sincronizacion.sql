@@ -380,9 +380,11 @@ BEGIN
       WITH d0 AS (DELETE FROM public.customers l WHERE l.id = (p_vieja.id)::uuid RETURNING 'customers' AS tabla,
         l.id::text AS clave), m1 AS (DELETE FROM public.users l USING migracion.fusion m WHERE l.id = m.clave::uuid
         AND m.tabla_origen = 'users' AND m.tabla_destino = 'clientes' AND m.clave_destino = v_clave
-        AND NOT (l.id = (p_vieja.id)::uuid AND l.user_type::text = 'client') RETURNING 'users' AS tabla, l.id::text AS clave),
-        d1 AS (DELETE FROM public.users l WHERE l.id = (p_vieja.id)::uuid
-        AND l.user_type::text = 'client' RETURNING 'users' AS tabla, l.id::text AS clave)
+        AND NOT (l.id = (p_vieja.id)::uuid AND l.user_type::text = 'client')
+        AND (EXISTS (SELECT FROM public.customers c WHERE c.id = (p_vieja.id)::uuid
+          AND c.phone_number = l.phone_number)) RETURNING 'users' AS tabla, l.id::text AS clave),
+          d1 AS (DELETE FROM public.users l WHERE l.id = (p_vieja.id)::uuid
+          AND l.user_type::text = 'client' RETURNING 'users' AS tabla, l.id::text AS clave)
       UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
       WHERE (c.tabla_origen, c.clave) IN (SELECT * FROM d0 UNION ALL SELECT * FROM m1 UNION ALL SELECT *
         FROM d1 UNION ALL SELECT 'clientes', v_clave) AND c.estado <> 'resuelta';
@@ -394,6 +396,10 @@ BEGIN
         AND NOT EXISTS (SELECT FROM public.clientes t WHERE t.id = p_vieja.id) THEN
         RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = 'un disparador de users no la deja pasar';
       END IF;
+      PERFORM set_config('migracion.sync', v_antes, true);
+      PERFORM migracion.ida_users_clientes(array_agg(k._k1), array_agg(k._m1), true, false)
+      FROM (SELECT l.id AS _k1, l.id AS _m1 FROM public.users l JOIN migracion.fusion m ON l.id = m.clave::uuid
+        WHERE m.tabla_origen = 'users' AND m.tabla_destino = 'clientes' AND m.clave_destino = v_clave) k HAVING count(*) > 0;
       DELETE FROM migracion.fusion m
       WHERE m.tabla_destino = 'clientes' AND m.clave_destino = v_clave;
     ELSIF p_orden = 'INSERT' THEN
@@ -462,8 +468,8 @@ BEGIN
             PERFORM 1 FROM public.users l JOIN migracion.fusion m ON l.id = m.clave::uuid
       WHERE m.tabla_origen = 'users' AND m.tabla_destino = 'clientes' AND m.clave_destino = v_clave FOR UPDATE OF l;
             UPDATE public.users l SET phone_number = (s.telefono)::text FROM migracion.fusion m
-            WHERE l.id = m.clave::uuid AND m.tabla_origen = 'users' AND m.tabla_destino = 'clientes'
-              AND m.clave_destino = v_clave;
+            WHERE l.id = m.clave::uuid AND m.tabla_origen = 'users' AND m.tabla_destino = 'clientes' AND m.clave_destino = v_clave
+              AND l.phone_number = (v_f.telefono)::text;
           END IF;
           SELECT CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AS _entra, f.id, f.telefono,
             f.nombre_completo, f.ciudad, f.ciudad_confirmada_at, f.notas, f.tiene_consentimiento, f.creado_at, f.actualizado_at

@@ -118,3 +118,16 @@ def test_a_message_to_a_phone_whose_user_goes_meanwhile_stays(synced: Synced) ->
         pass
     assert synced.database.query("SELECT user_id, metadata ->> 'phone' FROM messages WHERE content = 'tarde'") == [(None, phone)]
     synced.settled()
+
+
+@pytest.mark.parametrize("spanish", ["UPDATE clientes SET telefono = '+402'", "DELETE FROM clientes"])
+def test_who_was_parted_in_an_old_snapshot_is_not_taken_along(synced: Synced, spanish: str) -> None:
+    winner, loser = synced.database.query(MERGED)[0]
+    phone = synced.value(f"SELECT phone_number FROM users WHERE id = '{loser}'")
+    synced.write(f"DELETE FROM consents WHERE user_id = '{winner}'")
+    parted = f"UPDATE customers SET phone_number = '+401' WHERE id = '{winner}'"
+    synced.write("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", parted)
+    synced.write(f"{spanish} WHERE id = '{winner}'")
+    assert synced.database.query(f"SELECT phone_number FROM users WHERE id = '{loser}'") == [(phone,)]
+    synced.jobs.drain()
+    synced.settled()

@@ -9,7 +9,7 @@ from ..rows.refusals import accepted
 from ..rows.routes import Route, clave_sql
 from ..sqltext import ident, literal
 from .followers import children_of, partners_of
-from .images import legacy_row, legacy_row_named, pair_is
+from .images import both_names, image, legacy_row, legacy_row_named, pair_is, set_flag
 from .inverse import assignments, legacy_place
 from .staying_back import forget_staying
 
@@ -37,7 +37,8 @@ def merged_follow(route: Route, routes: Sequence[Route]) -> str:
         steps += f"""          IF v_poner ? {literal(mine.source.name)} THEN
       {_merged_lock(other).rstrip()}
             UPDATE {other.source_table} l SET {ident(theirs.source.name)} = {value} FROM {BOOKKEEPING}.fusion m
-            WHERE {legacy_row_named(other, "l", "m.clave")} AND {pair_is(other, "m")} AND m.clave_destino = v_clave;
+            WHERE {legacy_row_named(other, "l", "m.clave")} AND {pair_is(other, "m")} AND m.clave_destino = v_clave
+              AND l.{ident(theirs.source.name)} = (v_f.{ident(mine.target.name)})::{theirs.source.type};
           END IF;
 """
     return steps
@@ -67,7 +68,7 @@ def removal_step(routes: Sequence[Route], all_routes: Sequence[Route]) -> str:
     return f"""{locks}{steps}      WITH {", ".join(parts)}
       UPDATE {BOOKKEEPING}.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
       WHERE (c.tabla_origen, c.clave) IN ({rows} UNION ALL {here}) AND c.estado <> 'resuelta';
-{stays}      DELETE FROM {BOOKKEEPING}.fusion m
+{stays}{"".join(_left_behind(r) for r in routes if r.earlier)}      DELETE FROM {BOOKKEEPING}.fusion m
       WHERE m.tabla_destino = {literal(routes[0].pair.target)} AND m.clave_destino = v_clave;
 {said}"""
 
@@ -81,11 +82,31 @@ def _merged_lock(route: Route) -> str:
 
 
 def _merged_rows(route: Route) -> str:
-    """Return the statement that deletes the legacy rows which live in this Spanish row without having its key."""
+    """Return the statement that deletes the legacy rows which live in this Spanish row without having its key.
+
+    Who has another value to be merged by has left it, though a drain may not have noted that yet.
+    """
+    still = []
+    for other in route.earlier:
+        mine, theirs = route.carried_as(str(route.pair.merge_by)), other.carried_as(str(route.pair.merge_by))
+        if mine is not None and theirs is not None:
+            same = f"c.{ident(theirs.source.name)} = l.{ident(mine.source.name)}"
+            still.append(f"EXISTS (SELECT FROM {other.source_table} c WHERE {legacy_place(other, 'p_vieja', 'c')} AND {same})")
     return (
         f"DELETE FROM {route.source_table} l USING {BOOKKEEPING}.fusion m"
         f" WHERE {legacy_row_named(route, 'l', 'm.clave')} AND {pair_is(route, 'm')}"
-        f" AND m.clave_destino = v_clave AND NOT ({legacy_place(route, 'p_vieja')})"
+        f" AND m.clave_destino = v_clave AND NOT ({legacy_place(route, 'p_vieja')})\n        AND ({' OR '.join(still)})"
+    )
+
+
+def _left_behind(route: Route) -> str:
+    """Return the step that carries who was noted as merged into the row that is gone, and is still there."""
+    noted = f"{BOOKKEEPING}.fusion m ON {legacy_row_named(route, 'l', 'm.clave')}"
+    rows = f"{route.source_table} l JOIN {noted} WHERE {pair_is(route, 'm')} AND m.clave_destino = v_clave"
+    arrays = ", ".join(f"array_agg(k.{n})" for n in both_names(route))
+    return (
+        f"      {set_flag('v_antes')}\n      PERFORM {route.function('ida')}({arrays}, true, false)\n"
+        f"      FROM (SELECT {image(route, 'l')} FROM {rows}) k HAVING count(*) > 0;\n"
     )
 
 
