@@ -46,7 +46,8 @@ _PROVIDER = "user_type = 'provider'"
 def _moved(name: str) -> tuple[str, ...]:
     """A client's new phone is his in both tables; where legacy has it already it is refused."""
     users = f"WITH u AS (UPDATE users SET phone_number = '402' WHERE {_MERGED} c.id = '{{{name}}}'))"
-    return (f"{users} UPDATE customers SET phone_number = '402' WHERE id = '{{{name}}}' AND {_FITS}", "SELECT 1")
+    both = f"{users} UPDATE customers SET phone_number = '402' WHERE id = '{{{name}}}'"
+    return (f"{both} AND {_FITS}", both, "SELECT 1")
 
 
 _CUSTOMERS = [
@@ -72,6 +73,7 @@ _CUSTOMERS = [
         "K2 C2",
         "UPDATE clientes SET nombre_completo = 'Otro' WHERE id = '{K2}'",
         f"UPDATE customers SET full_name = 'Otro' WHERE id = '{{K2}}' AND {_FITS}",
+        "UPDATE customers SET full_name = 'Otro' WHERE id = '{K2}'",  # nobody else has the phone: it is retained
     ),
     _spanish("K1 toma 402", "K1 101 402 R1", "UPDATE clientes SET telefono = '402' WHERE id = '{K1}'", *_moved("K1")),
     _spanish("K2 toma 402", "K2 102 402 C2", "UPDATE clientes SET telefono = '402' WHERE id = '{K2}'", *_moved("K2")),
@@ -80,6 +82,7 @@ _CUSTOMERS = [
         "K2 102 C2",
         "DELETE FROM clientes WHERE id = '{K2}'",
         f"WITH u AS (DELETE FROM users WHERE {_MERGED} c.id = '{{K2}}')) DELETE FROM customers WHERE id = '{{K2}}' AND {_FITS}",
+        f"DELETE FROM customers WHERE id = '{{K2}}' AND NOT {_FITS}",  # retained
     ),
     _spanish("K3 fuera", "K3 103", "DELETE FROM clientes WHERE id = '{K3}'", "DELETE FROM customers WHERE id = '{K3}'"),
     _spanish(
