@@ -9,7 +9,7 @@ VENV_PYTHON := .venv/bin/python
 N ?= $(if $(filter flaky,$(MAKECMDGOALS)),20,$(if $(filter mutants-python,$(MAKECMDGOALS)),300,30))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-down test test-fast test-matrix test-slow test-unit molecule molecule-broken flaky chaos mutants mutants-python interleavings bench lint .lint-ansible .lint-others .docker sql lock
+.PHONY: help setup demo demo-down test test-fast test-matrix test-slow test-unit molecule molecule-broken flaky chaos mutants mutants-python interleavings sweep bench lint .lint-ansible .lint-others .docker sql lock
 
 help: ## muestra esta ayuda
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r target text; do printf '%-18s %s\n' "$$target" "$$text"; done
@@ -95,6 +95,9 @@ mutants: setup ## fallos puestos adrede en el SQL que lleva y compara filas: qui
 mutants-python: setup ## fallos puestos adrede en el Python del runbook: cuáles encuentran sus pruebas: N=300 PIECE=1/7; sigue donde quedó (.mutants/)
 	@$(call ready,$(PACKAGES))
 	@$(VENV_PYTHON) -m tests.mutants.python --count $(N) $(if $(PIECE),--piece $(PIECE))
+
+sweep: setup ## corta cada orden antes y después de cada sentencia y la repite (horas): EVERY=10 solo junto a algunos COMMIT; sigue donde quedó (.sweep/)
+	@$(VENV_PYTHON) -m tests.sweep $(if $(EVERY),--every $(EVERY))
 
 ROWS ?= 5000
 bench: setup ## mide copia y prueba contra el SQL del plan: ROWS=200000 clientes (un millón de mensajes) ROUNDS=5; deja .bench/

@@ -26,6 +26,7 @@ from .named import commands_in
 
 Job = Callable[[dict[str, Any], bool], dict[str, Any]]
 SAME = ("-i", "demo")
+CONTROLLER = {"host": "portatil", "pid": 1, "operator": "ana", "process": {}}
 DIRECTIONS = {"all": "aplicar", "verify": "verificar", "rollback": "revertir"}
 OPERATIONS = {"all": "status", "estado": "status", "cuarentena": "quarantine", "apartada": "set_aside", "parar": "stop"}
 COPYING: dict[str, list[Job]] = {
@@ -77,6 +78,7 @@ class Operator:
     backup_dir: Path
     mapping: Path = TINKUBOT
     site: dict[str, Any] = field(default_factory=dict)
+    dead_run: str = ""  # the run whose process is known to be dead
 
     def run(self, command: str | Sequence[str]) -> Said:
         """A command as it was printed: to its end, with its summary, whatever it is."""
@@ -158,7 +160,7 @@ class Operator:
             "failure": {},
             "switch": settings.pop("sincronizacion", ""),
             "prevails": settings.pop("manda", ""),
-            "controller": {"host": "portatil", "pid": 1, "operator": "ana", "process": {}, "command": command},
+            "controller": {**CONTROLLER, "command": command, "dead_run": self.dead_run},
             **settings,
         }
 

@@ -175,8 +175,11 @@ CREATE TABLE IF NOT EXISTS migracion.sincronizacion (
     fase text NOT NULL,
     run_id text NOT NULL,
     desde timestamptz NOT NULL DEFAULT now(),
+    -- sus disparadores faltaban, y lo que se escribió entonces no está aún igualado
+    faltaba boolean NOT NULL DEFAULT false,
     PRIMARY KEY (tabla_origen, tabla_destino)
 );
+ALTER TABLE migracion.sincronizacion ADD COLUMN IF NOT EXISTS faltaba boolean NOT NULL DEFAULT false;
 
 -- Quién escribe qué tabla desde que sus disparadores están; varias filas de uno, si escribió en varias sesiones a la vez.
 CREATE TABLE IF NOT EXISTS migracion.escritura (

@@ -27,7 +27,7 @@ from ..proof.ties import completed
 from ..schema.routines import install_approved, install_under_lease
 from ..schema.shape import require_shape
 from ..server import db
-from ..sync.modes import ON_AGAIN, modes_here, require_on, switch_off, switch_on, wait_for_older
+from ..sync.modes import ON_AGAIN, modes_here, note_passed_by, require_on, switch_off, switch_on, wait_for_older
 from ..sync.pending import Drained, drain, waiting_keys
 from ..sync.switching import Standing, install, standing_sync, take_away_legacy
 
@@ -175,9 +175,9 @@ def _put_back(context: Context, gone: Sequence[Route], spanish: bool) -> dict[st
         lines = prevailing_lines(prove(conn, installed, every), spanish, check=True)
         return {"lines": [f"Sincronización: se repondría en {names}", *lines], "changed": True}
     with _leased(context):
+        note_passed_by(conn, [(r.pair.source, r.pair.target) for r in gone])
         install_under_lease(context)
         made = install(context, gone)
-        switch_on(conn)
         wait_for_older(conn)
         differed = prove(conn, installed, every)
         lines = [
@@ -190,6 +190,7 @@ def _put_back(context: Context, gone: Sequence[Route], spanish: bool) -> dict[st
             watch = Watch(context.run_id, context.settings)
             mending = Mender(watch, context.database_url, context.settings.batch_rows)
             legacy_prevails(conn, installed, every, mending)
+        switch_on(conn)
         lines += _drained_lines(context, drain(conn, every, context.run_id))
         left = prove(conn, installed, every)
     detail = {"modo": "repuesta", "pares": len(gone), "manda": SIDES[spanish], "disparadores": len(made)}

@@ -16,6 +16,7 @@ from ..core.rows.set_aside import CARRIED
 from ..core.words import number
 from ..ledger import lease
 from ..server.db import execute, fetch_one, transaction
+from ..sync.modes import note_settled
 from .repair import Mender, repair
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ def legacy_prevails(conn: Connection, routes: Sequence[Route], all_routes: Seque
     fetch_one(conn, "SELECT set_config(%s, %s, false)", (CARRIED, json.dumps(tables)))
     keep_twins(conn, routes, all_routes, mending.watch.run_id)
     repair(conn, routes, all_routes, mending, lambda _: None)
+    with transaction(conn):
+        lease.fence(conn, mending.watch.run_id)
+        note_settled(conn)
 
 
 def keep_twins(conn: Connection, routes: Sequence[Route], all_routes: Sequence[Route], run_id: str) -> int:
@@ -51,6 +55,7 @@ def spanish_prevails(conn: Connection, routes: Sequence[Route], all_routes: Sequ
             execute(conn, prevailing.spanish_keys_sql(route, fill))
         for route in routes:
             execute(conn, prevailing.legacy_keys_sql(route, filling(route.pair.target, all_routes)))
+        note_settled(conn)
 
 
 def prevailing_lines(accounts: Sequence[Account], spanish: bool, check: bool) -> list[str]:

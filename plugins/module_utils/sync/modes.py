@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..core.bookkeeping import BOOKKEEPING
@@ -45,6 +46,26 @@ def switch_on(conn: Connection) -> int:
     return switched
 
 
+def passed_by(conn: Connection) -> set[tuple[str, str]]:
+    """Return the pairs whose triggers were gone, where what was written meanwhile is not settled yet."""
+    if not modes_here(conn):
+        return set()
+    return set(fetch_all(conn, f"SELECT tabla_origen, tabla_destino FROM {MODES} WHERE faltaba"))
+
+
+def note_passed_by(conn: Connection, pairs: Sequence[tuple[str, str]]) -> None:
+    """Before their triggers are put back: keep on record that they were gone; every pair leaves keys until that is settled."""
+    with transaction(conn):
+        for pair in pairs:
+            execute(conn, f"UPDATE {MODES} m SET faltaba = true WHERE (tabla_origen, tabla_destino) = (%s, %s)", pair)
+        execute(conn, SWITCH_OFF)
+
+
+def note_settled(conn: Connection) -> None:
+    """In the transaction that leaves nothing more to settle."""
+    execute(conn, f"UPDATE {MODES} m SET faltaba = false WHERE m.faltaba")
+
+
 def wait_for_older(conn: Connection) -> None:
     """Wait until every transaction that is open now in this database, prepared ones too, has ended.
 
@@ -55,7 +76,7 @@ def wait_for_older(conn: Connection) -> None:
     while left := open_now & {row[0] for row in fetch_all(conn, _OPEN)}:
         if time.monotonic() > until:
             raise MigrationError(
-                f"la sincronización está encendida, pero {number(len(left))} transacciones que la vieron apagada siguen abiertas",
+                f"{number(len(left))} transacciones que no vieron encendida la sincronización siguen abiertas",
                 left=COMMITTED_STAYS,
                 move="Cuando terminen, la misma orden toma lo que dejaron.",
                 code="waiting",

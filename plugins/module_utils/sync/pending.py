@@ -1,6 +1,6 @@
 """The drain: keys that the sync left behind are carried, the Spanish side's before the legacy side's, each by itself.
 
-A key stays where it cannot be carried yet; it is tried once in a drain.
+A key stays where it cannot be carried yet.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from ..server.db import Error, execute, fetch_all, fetch_one, run_sql, transacti
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
+PASSES = 5  # of one drain: services go on leaving keys meanwhile
+
 
 @dataclass
 class Drained:
@@ -38,11 +40,23 @@ def waiting_keys(conn: Connection) -> int:
 
 
 def drain(conn: Connection, routes: Sequence[Route], run_id: str) -> Drained:
-    """Carry every key that waits now. Raises a database error for whatever is no lock that somebody holds."""
+    """Carry every key that waits now, and those that this leaves: rows that follow another wait while their own key does.
+
+    Raises a database error for whatever is no lock that somebody holds.
+    """
     done = Drained()
+    for _ in range(PASSES):
+        before = done.carried
+        _carry_once(conn, routes, run_id, done)
+        if done.carried == before or not waiting_keys(conn):
+            break
+    return done
+
+
+def _carry_once(conn: Connection, routes: Sequence[Route], run_id: str, done: Drained) -> None:
     last = _last(conn)
     if last is None:
-        return done
+        return
     with transaction(conn):
         for route in routes:
             _name_rows(conn, route, last)
@@ -59,7 +73,6 @@ def drain(conn: Connection, routes: Sequence[Route], run_id: str) -> Drained:
             carried.add(target)
     for target in sorted(carried & {r.pair.target for r in routes if unique_values(r)}):
         _tried(conn, lambda c, t=target: fetch_one(c, f"SELECT {freed_name(tables[t])}(NULL)"))
-    return done
 
 
 def _last(conn: Connection) -> int | None:

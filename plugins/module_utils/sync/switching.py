@@ -24,7 +24,7 @@ from ..core.sync.installing import PairSync, pair_sync
 from ..core.sync.triggers import Trigger
 from ..core.waits import NEW_TRIGGER
 from ..server.db import execute, fetch_all, fetch_one, run_sql, transaction, with_lock_retries
-from .modes import modes_here
+from .modes import modes_here, passed_by
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -32,11 +32,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Standing:
-    """What there is of a pair's sync. ``mode``: '' where it is not installed; ``missing``: triggers that are not there, or not
-    as they should be; ``disabled``: those that somebody switched off."""
+    """What there is of a pair's sync. ``mode``: '' where it is not installed; ``unsettled``: writes passed it by once;
+    ``missing``: triggers that are not there, or not as they should be; ``disabled``: those that somebody switched off."""
 
     route: Route
     mode: str
+    unsettled: bool
     missing: tuple[Trigger, ...]
     disabled: tuple[Trigger, ...]
     functions: bool
@@ -44,18 +45,20 @@ class Standing:
     @property
     def whole(self) -> bool:
         """Whether it is there as it would be installed now."""
-        return bool(self.mode) and self.functions and not self.missing and not self.disabled
+        return bool(self.mode) and self.functions and not self.gone
 
     @property
     def gone(self) -> bool:
         """Whether it was installed and writes may have passed it by since."""
-        return bool(self.mode) and bool(self.missing or self.disabled)
+        return bool(self.mode) and bool(self.missing or self.disabled or self.unsettled)
 
     @property
     def lacking(self) -> str:
         """In words what it lacks, '' where it lacks nothing."""
         triggers = [f"{t.name} en {t.table}" for t in (*self.missing, *self.disabled)]
         what = f"faltan o están desactivados {', '.join(triggers)}" if triggers else "sus funciones no son las aprobadas"
+        if self.unsettled and not triggers:
+            what = "faltaba, y lo escrito entonces no se ha igualado todavía"
         return "" if self.whole else f"{self.route.pair.source} → {self.route.pair.target}: {what}"
 
 
@@ -68,7 +71,7 @@ def standing_sync(
     conn: Connection, routes: Sequence[Route], all_routes: Sequence[Route], tables: Sequence[SpanishTable]
 ) -> list[Standing]:
     """Return what there is of each pair's sync; ``tables``: all Spanish ones."""
-    modes = modes_here(conn)
+    modes, open_pairs = modes_here(conn), passed_by(conn)
     found: dict[tuple[str, str], tuple[str, str]] = {}
     for table, name, enabled, stamp in fetch_all(conn, _TRIGGERS):
         found[table, name] = (enabled, stamp)
@@ -79,7 +82,8 @@ def standing_sync(
         missing = tuple(t for t, seen in there if seen is None or seen[1] != sha256(t.statement))
         disabled = tuple(t for t, seen in there if seen is not None and seen[0] != "O" and t not in missing)
         mode = modes.get((route.pair.source, route.pair.target), "")
-        states.append(Standing(route, mode, missing, disabled, _functions_stamp(conn, route) == _fingerprint(sync)))
+        unsettled = (route.pair.source, route.pair.target) in open_pairs
+        states.append(Standing(route, mode, unsettled, missing, disabled, _functions_stamp(conn, route) == _fingerprint(sync)))
     return states
 
 

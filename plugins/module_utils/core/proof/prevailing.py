@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ..bookkeeping import BOOKKEEPING
 from ..rows.routes import Route, spanish_clave
-from ..sqltext import ident, literal
+from ..sqltext import ident, literal, where_all
 from ..sync.images import image, left, legacy_row, seen_row
 from .comparison import DIFFERENT, MISSING, REFUSED, UNMERGED, classified_sql
 from .surplus import surplus_sql
@@ -16,7 +16,10 @@ REASON = literal("la sincronización faltaba")
 
 def twins_kept_sql(route: Route, fill: Sequence[Route]) -> str:
     """Return the INSERT that keeps, under the run of its parameter, the Spanish rows that differ from the pair's legacy rows."""
-    kept = f"{literal(route.pair.target)}, {spanish_clave(route, 't')}, to_jsonb(t.*)\n{_beside(route, fill)}"
+    target, clave = literal(route.pair.target), spanish_clave(route, "t")
+    again = f"a.tabla = {target} AND a.clave = {clave} AND a.fila = to_jsonb(t.*)"
+    new = f"NOT EXISTS (SELECT FROM {BOOKKEEPING}.apartada a WHERE {again})"
+    kept = f"{target}, {clave}, to_jsonb(t.*)\n{_beside(route, fill, new)}"
     return f"INSERT INTO {BOOKKEEPING}.apartada (run_id, tabla, clave, fila)\nSELECT %s, {kept.replace('%', '%%')}"
 
 
@@ -26,13 +29,12 @@ def spanish_keys_sql(route: Route, fill: Sequence[Route]) -> str:
     return _spanish_key(route, "'UPDATE'", f"to_jsonb(t.*) || jsonb_build_object({said})", _beside(route, fill))
 
 
-def _beside(route: Route, fill: Sequence[Route]) -> str:
-    """Return the FROM of legacy rows whose Spanish row (t) says something else than they do (f)."""
+def _beside(route: Route, fill: Sequence[Route], also: str = "true") -> str:
+    """Return the FROM of legacy rows whose Spanish row (t) says something else than they do (f), where that holds too."""
     match = " AND ".join(f"t.{ident(m)} = f.{ident(m)}" for m in route.pair.match)
-    return (
-        f"FROM ({classified_sql(route, fill)}) x JOIN {route.view} f ON {seen_row(route, 'f', 'x')}\n"
-        f"JOIN {route.target_table} t ON {match} WHERE x.estado = {literal(DIFFERENT)} OR x.retenida"
-    )
+    rows = f"FROM ({classified_sql(route, fill)}) x JOIN {route.view} f ON {seen_row(route, 'f', 'x')}\n"
+    different = f"(x.estado = {literal(DIFFERENT)} OR x.retenida)"
+    return f"{rows}JOIN {route.target_table} t ON {match}{where_all(different, also, before=' ')}"
 
 
 def born_keys_sql(fill: Sequence[Route]) -> str:
