@@ -68,10 +68,26 @@ BEGIN
         IF v_nace THEN
           BEGIN
             PERFORM set_config('migracion.sync', 'profesiones:' || pg_trigger_depth(), true);
-            INSERT INTO public.profesiones (id, nombre, especialidad, categoria, esta_activo, creado_at,
+            INSERT INTO public.profesiones AS t (id, nombre, especialidad, categoria, esta_activo, creado_at,
               actualizado_at) VALUES (v_f.id, v_f.nombre, v_f.especialidad, v_f.categoria, v_f.esta_activo, v_f.creado_at,
-              v_f.actualizado_at);
+              v_f.actualizado_at)
+            RETURNING true AS _esta, t.id, t.nombre, t.especialidad, t.categoria, t.esta_activo, t.creado_at, t.actualizado_at
+              INTO v_t;
             PERFORM set_config('migracion.sync', v_antes, true);
+            IF v_t._esta IS NULL THEN
+              INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+                SELECT 'professions', 'profesiones', k._k1::text, jsonb_build_array(k._m1),
+                  'un disparador de profesiones no la deja pasar', NULL FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+            ELSIF ROW(v_t.id, v_t.nombre, v_t.especialidad, v_t.categoria, v_t.esta_activo, v_t.creado_at,
+              v_t.actualizado_at)::record *<> ROW(v_f.id, v_f.nombre, v_f.especialidad, v_f.categoria, v_f.esta_activo,
+              v_f.creado_at, v_f.actualizado_at)::record THEN
+              -- un disparador de la tabla escribió otra cosa: eso vuelve
+              PERFORM migracion.volver_profesiones('UPDATE', jsonb_populate_record(t,
+                jsonb_build_object('id', v_f.id, 'nombre', v_f.nombre, 'especialidad', v_f.especialidad,
+                'categoria', v_f.categoria, 'esta_activo', v_f.esta_activo, 'creado_at', v_f.creado_at,
+                'actualizado_at', v_f.actualizado_at)), t)
+              FROM public.profesiones t WHERE t.id = p_m1[1];
+            END IF;
           EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
             v_hecho := false; v_nace := false;
           END;
@@ -82,9 +98,23 @@ BEGIN
             BEGIN
               PERFORM set_config('migracion.sync', 'profesiones:' || pg_trigger_depth(), true);
               UPDATE public.profesiones t SET nombre = v_f.nombre, especialidad = v_f.especialidad, categoria = v_f.categoria,
-                esta_activo = v_f.esta_activo, creado_at = v_f.creado_at, actualizado_at = v_f.actualizado_at
-                WHERE t.id = p_m1[1];
+                esta_activo = v_f.esta_activo, creado_at = v_f.creado_at, actualizado_at = v_f.actualizado_at WHERE t.id = p_m1[1]
+              RETURNING true AS _esta, t.id, t.nombre, t.especialidad, t.categoria, t.esta_activo, t.creado_at, t.actualizado_at
+                INTO v_t;
               PERFORM set_config('migracion.sync', v_antes, true);
+              IF v_t._esta IS NULL THEN
+                INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+                  SELECT 'professions', 'profesiones', k._k1::text, jsonb_build_array(k._m1),
+                    'un disparador de profesiones no la deja pasar', NULL FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+              ELSIF ROW(v_t.nombre, v_t.especialidad, v_t.categoria, v_t.esta_activo, v_t.creado_at,
+                v_t.actualizado_at)::record *<> ROW(v_f.nombre, v_f.especialidad, v_f.categoria, v_f.esta_activo, v_f.creado_at,
+                v_f.actualizado_at)::record THEN
+                -- un disparador de la tabla escribió otra cosa: eso vuelve
+                PERFORM migracion.volver_profesiones('UPDATE', jsonb_populate_record(t,
+                  jsonb_build_object('nombre', v_f.nombre, 'especialidad', v_f.especialidad, 'categoria', v_f.categoria,
+                  'esta_activo', v_f.esta_activo, 'creado_at', v_f.creado_at, 'actualizado_at', v_f.actualizado_at)), t)
+                FROM public.profesiones t WHERE t.id = p_m1[1];
+              END IF;
             EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
               v_hecho := false;
             END;
@@ -128,6 +158,13 @@ BEGIN
       AND NOT EXISTS (SELECT FROM migracion.cuarentena c WHERE c.tabla_origen = 'professions' AND c.estado <> 'resuelta'
       AND c.clave = f._clave);
       PERFORM set_config('migracion.sync', v_antes, true);
+    END IF;
+    IF cardinality(p_k1) > 1 AND EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = 'public.profesiones'::regclass
+      AND NOT g.tgisinternal AND g.tgfoid <> 'migracion.tocar_actualizado'::regproc
+      AND g.tgtype & 3 = 3 AND g.tgenabled <> 'D') THEN
+      -- un disparador de un servicio puede haber escrito otra cosa: se mira una a una
+      PERFORM migracion.ida_professions_profesiones(ARRAY[k._k1], ARRAY[k._m1], false, p_derivadas)
+        FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
     END IF;
   -- si sigue pasando, o sigue sin pasar, nadie más lo nota
   IF NOT (v_cambia OR v_nace OR NOT v_hecho AND EXISTS (SELECT FROM migracion.cuarentena c, unnest(p_k1, p_m1) AS k(_k1, _m1)
@@ -413,7 +450,21 @@ BEGIN
               WHEN v_g.esta_activo::text IS DISTINCT FROM v_f.esta_activo::text THEN v_g.esta_activo ELSE t.esta_activo END,
               creado_at = CASE WHEN v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text THEN v_g.creado_at
               ELSE t.creado_at END, actualizado_at = CASE WHEN v_g.actualizado_at::text IS DISTINCT FROM v_f.actualizado_at::text
-              THEN v_g.actualizado_at ELSE t.actualizado_at END WHERE t.id = s.id;
+              THEN v_g.actualizado_at ELSE t.actualizado_at END WHERE t.id = s.id RETURNING t.* INTO s;
+            IF v_g.id::text IS DISTINCT FROM v_f.id::text AND v_g.id::text IS DISTINCT FROM s.id::text
+              OR v_g.nombre::text IS DISTINCT FROM v_f.nombre::text AND v_g.nombre::text IS DISTINCT FROM s.nombre::text
+              OR v_g.especialidad::text IS DISTINCT FROM v_f.especialidad::text
+              AND v_g.especialidad::text IS DISTINCT FROM s.especialidad::text
+              OR v_g.categoria::text IS DISTINCT FROM v_f.categoria::text
+              AND v_g.categoria::text IS DISTINCT FROM s.categoria::text
+              OR v_g.esta_activo::text IS DISTINCT FROM v_f.esta_activo::text
+              AND v_g.esta_activo::text IS DISTINCT FROM s.esta_activo::text
+              OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text
+              AND v_g.creado_at::text IS DISTINCT FROM s.creado_at::text
+              OR v_g.actualizado_at::text IS DISTINCT FROM v_f.actualizado_at::text
+              AND v_g.actualizado_at::text IS DISTINCT FROM s.actualizado_at::text THEN
+              RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = 'los disparadores de las dos tablas no se ponen de acuerdo';
+            END IF;
           END IF;
         END IF;
       END IF;

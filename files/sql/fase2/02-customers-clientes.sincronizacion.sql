@@ -84,10 +84,28 @@ BEGIN
         IF v_nace THEN
           BEGIN
             PERFORM set_config('migracion.sync', 'clientes:' || pg_trigger_depth(), true);
-            INSERT INTO public.clientes (id, telefono, nombre_completo, ciudad, ciudad_confirmada_at, notas, tiene_consentimiento,
-              creado_at, actualizado_at) VALUES (v_f.id, v_f.telefono, v_f.nombre_completo, v_f.ciudad, v_f.ciudad_confirmada_at,
-              v_f.notas, v_f.tiene_consentimiento, v_f.creado_at, v_f.actualizado_at);
+            INSERT INTO public.clientes AS t (id, telefono, nombre_completo, ciudad, ciudad_confirmada_at, notas,
+              tiene_consentimiento, creado_at, actualizado_at) VALUES (v_f.id, v_f.telefono, v_f.nombre_completo, v_f.ciudad,
+              v_f.ciudad_confirmada_at, v_f.notas, v_f.tiene_consentimiento, v_f.creado_at, v_f.actualizado_at)
+            RETURNING true AS _esta, t.id, t.telefono, t.nombre_completo, t.ciudad, t.ciudad_confirmada_at, t.notas,
+              t.tiene_consentimiento, t.creado_at, t.actualizado_at INTO v_t;
             PERFORM set_config('migracion.sync', v_antes, true);
+            IF v_t._esta IS NULL THEN
+              INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+                SELECT 'customers', 'clientes', k._k1::text, jsonb_build_array(k._m1),
+                  'un disparador de clientes no la deja pasar', NULL FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+            ELSIF ROW(v_t.id, v_t.telefono, v_t.nombre_completo, v_t.ciudad, v_t.ciudad_confirmada_at, v_t.notas,
+              v_t.tiene_consentimiento, v_t.creado_at, v_t.actualizado_at)::record *<> ROW(v_f.id, v_f.telefono,
+              v_f.nombre_completo, v_f.ciudad, v_f.ciudad_confirmada_at, v_f.notas, v_f.tiene_consentimiento, v_f.creado_at,
+              v_f.actualizado_at)::record THEN
+              -- un disparador de la tabla escribió otra cosa: eso vuelve
+              PERFORM migracion.volver_clientes('UPDATE', jsonb_populate_record(t,
+                jsonb_build_object('id', v_f.id, 'telefono', v_f.telefono, 'nombre_completo', v_f.nombre_completo,
+                'ciudad', v_f.ciudad, 'ciudad_confirmada_at', v_f.ciudad_confirmada_at, 'notas', v_f.notas,
+                'tiene_consentimiento', v_f.tiene_consentimiento, 'creado_at', v_f.creado_at,
+                'actualizado_at', v_f.actualizado_at)), t)
+              FROM public.clientes t WHERE t.id = p_m1[1];
+            END IF;
           EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
             v_hecho := false; v_nace := false;
           END;
@@ -100,8 +118,26 @@ BEGIN
               UPDATE public.clientes t SET telefono = v_f.telefono, nombre_completo = v_f.nombre_completo, ciudad = v_f.ciudad,
                 ciudad_confirmada_at = v_f.ciudad_confirmada_at, notas = v_f.notas,
                 tiene_consentimiento = v_f.tiene_consentimiento, creado_at = v_f.creado_at, actualizado_at = v_f.actualizado_at
-                WHERE t.id = p_m1[1];
+                WHERE t.id = p_m1[1]
+              RETURNING true AS _esta, t.id, t.telefono, t.nombre_completo, t.ciudad, t.ciudad_confirmada_at, t.notas,
+                t.tiene_consentimiento, t.creado_at, t.actualizado_at INTO v_t;
               PERFORM set_config('migracion.sync', v_antes, true);
+              IF v_t._esta IS NULL THEN
+                INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+                  SELECT 'customers', 'clientes', k._k1::text, jsonb_build_array(k._m1),
+                    'un disparador de clientes no la deja pasar', NULL FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+              ELSIF ROW(v_t.telefono, v_t.nombre_completo, v_t.ciudad, v_t.ciudad_confirmada_at, v_t.notas,
+                v_t.tiene_consentimiento, v_t.creado_at, v_t.actualizado_at)::record *<> ROW(v_f.telefono, v_f.nombre_completo,
+                v_f.ciudad, v_f.ciudad_confirmada_at, v_f.notas, v_f.tiene_consentimiento, v_f.creado_at,
+                v_f.actualizado_at)::record THEN
+                -- un disparador de la tabla escribió otra cosa: eso vuelve
+                PERFORM migracion.volver_clientes('UPDATE', jsonb_populate_record(t,
+                  jsonb_build_object('telefono', v_f.telefono, 'nombre_completo', v_f.nombre_completo, 'ciudad', v_f.ciudad,
+                  'ciudad_confirmada_at', v_f.ciudad_confirmada_at, 'notas', v_f.notas,
+                  'tiene_consentimiento', v_f.tiene_consentimiento, 'creado_at', v_f.creado_at,
+                  'actualizado_at', v_f.actualizado_at)), t)
+                FROM public.clientes t WHERE t.id = p_m1[1];
+              END IF;
             EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
               v_hecho := false;
             END;
@@ -152,6 +188,13 @@ BEGIN
       AND NOT EXISTS (SELECT FROM migracion.cuarentena c WHERE c.tabla_origen = 'customers' AND c.estado <> 'resuelta'
       AND c.clave = f._clave);
       PERFORM set_config('migracion.sync', v_antes, true);
+    END IF;
+    IF cardinality(p_k1) > 1 AND EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = 'public.clientes'::regclass
+      AND NOT g.tgisinternal AND g.tgfoid <> 'migracion.tocar_actualizado'::regproc
+      AND g.tgtype & 3 = 3 AND g.tgenabled <> 'D') THEN
+      -- un disparador de un servicio puede haber escrito otra cosa: se mira una a una
+      PERFORM migracion.ida_customers_clientes(ARRAY[k._k1], ARRAY[k._m1], false, p_derivadas)
+        FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
     END IF;
   -- si sigue pasando, o sigue sin pasar, nadie más lo nota
   IF NOT (v_cambia OR v_nace OR NOT v_hecho AND EXISTS (SELECT FROM migracion.cuarentena c, unnest(p_k1, p_m1) AS k(_k1, _m1)
@@ -504,7 +547,23 @@ BEGIN
               THEN v_g.tiene_consentimiento ELSE t.tiene_consentimiento END,
               creado_at = CASE WHEN v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text THEN v_g.creado_at
               ELSE t.creado_at END, actualizado_at = CASE WHEN v_g.actualizado_at::text IS DISTINCT FROM v_f.actualizado_at::text
-              THEN v_g.actualizado_at ELSE t.actualizado_at END WHERE t.id = s.id;
+              THEN v_g.actualizado_at ELSE t.actualizado_at END WHERE t.id = s.id RETURNING t.* INTO s;
+            IF v_g.id::text IS DISTINCT FROM v_f.id::text AND v_g.id::text IS DISTINCT FROM s.id::text
+              OR v_g.telefono::text IS DISTINCT FROM v_f.telefono::text AND v_g.telefono::text IS DISTINCT FROM s.telefono::text
+              OR v_g.nombre_completo::text IS DISTINCT FROM v_f.nombre_completo::text
+              AND v_g.nombre_completo::text IS DISTINCT FROM s.nombre_completo::text
+              OR v_g.ciudad::text IS DISTINCT FROM v_f.ciudad::text AND v_g.ciudad::text IS DISTINCT FROM s.ciudad::text
+              OR v_g.ciudad_confirmada_at::text IS DISTINCT FROM v_f.ciudad_confirmada_at::text
+              AND v_g.ciudad_confirmada_at::text IS DISTINCT FROM s.ciudad_confirmada_at::text
+              OR v_g.notas::text IS DISTINCT FROM v_f.notas::text AND v_g.notas::text IS DISTINCT FROM s.notas::text
+              OR v_g.tiene_consentimiento::text IS DISTINCT FROM v_f.tiene_consentimiento::text
+              AND v_g.tiene_consentimiento::text IS DISTINCT FROM s.tiene_consentimiento::text
+              OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text
+              AND v_g.creado_at::text IS DISTINCT FROM s.creado_at::text
+              OR v_g.actualizado_at::text IS DISTINCT FROM v_f.actualizado_at::text
+              AND v_g.actualizado_at::text IS DISTINCT FROM s.actualizado_at::text THEN
+              RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = 'los disparadores de las dos tablas no se ponen de acuerdo';
+            END IF;
           END IF;
         END IF;
       END IF;
@@ -582,7 +641,21 @@ BEGIN
               THEN v_g.tiene_consentimiento ELSE t.tiene_consentimiento END,
               creado_at = CASE WHEN v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text THEN v_g.creado_at
               ELSE t.creado_at END, actualizado_at = CASE WHEN v_g.actualizado_at::text IS DISTINCT FROM v_f.actualizado_at::text
-              THEN v_g.actualizado_at ELSE t.actualizado_at END WHERE t.id = s.id;
+              THEN v_g.actualizado_at ELSE t.actualizado_at END WHERE t.id = s.id RETURNING t.* INTO s;
+            IF v_g.id::text IS DISTINCT FROM v_f.id::text AND v_g.id::text IS DISTINCT FROM s.id::text
+              OR v_g.telefono::text IS DISTINCT FROM v_f.telefono::text AND v_g.telefono::text IS DISTINCT FROM s.telefono::text
+              OR v_g.nombre_completo::text IS DISTINCT FROM v_f.nombre_completo::text
+              AND v_g.nombre_completo::text IS DISTINCT FROM s.nombre_completo::text
+              OR v_g.ciudad::text IS DISTINCT FROM v_f.ciudad::text AND v_g.ciudad::text IS DISTINCT FROM s.ciudad::text
+              OR v_g.estado::text IS DISTINCT FROM v_f.estado::text AND v_g.estado::text IS DISTINCT FROM s.estado::text
+              OR v_g.tiene_consentimiento::text IS DISTINCT FROM v_f.tiene_consentimiento::text
+              AND v_g.tiene_consentimiento::text IS DISTINCT FROM s.tiene_consentimiento::text
+              OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text
+              AND v_g.creado_at::text IS DISTINCT FROM s.creado_at::text
+              OR v_g.actualizado_at::text IS DISTINCT FROM v_f.actualizado_at::text
+              AND v_g.actualizado_at::text IS DISTINCT FROM s.actualizado_at::text THEN
+              RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = 'los disparadores de las dos tablas no se ponen de acuerdo';
+            END IF;
           END IF;
         END IF;
       END IF;

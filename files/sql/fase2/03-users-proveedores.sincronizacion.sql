@@ -70,11 +70,31 @@ BEGIN
         IF v_nace THEN
           BEGIN
             PERFORM set_config('migracion.sync', 'proveedores:' || pg_trigger_depth(), true);
-            INSERT INTO public.proveedores (id, telefono, nombre, email, nombre_empresa, descripcion_empresa, direccion, ciudad,
-              pais, latitud, longitud, estado, tiene_consentimiento, creado_at, actualizado_at) VALUES (v_f.id, v_f.telefono,
-              v_f.nombre, v_f.email, v_f.nombre_empresa, v_f.descripcion_empresa, v_f.direccion, v_f.ciudad, v_f.pais,
-              v_f.latitud, v_f.longitud, v_f.estado, v_f.tiene_consentimiento, v_f.creado_at, v_f.actualizado_at);
+            INSERT INTO public.proveedores AS t (id, telefono, nombre, email, nombre_empresa, descripcion_empresa, direccion,
+              ciudad, pais, latitud, longitud, estado, tiene_consentimiento, creado_at, actualizado_at) VALUES (v_f.id,
+              v_f.telefono, v_f.nombre, v_f.email, v_f.nombre_empresa, v_f.descripcion_empresa, v_f.direccion, v_f.ciudad,
+              v_f.pais, v_f.latitud, v_f.longitud, v_f.estado, v_f.tiene_consentimiento, v_f.creado_at, v_f.actualizado_at)
+            RETURNING true AS _esta, t.id, t.telefono, t.nombre, t.email, t.nombre_empresa, t.descripcion_empresa, t.direccion,
+              t.ciudad, t.pais, t.latitud, t.longitud, t.estado, t.tiene_consentimiento, t.creado_at, t.actualizado_at INTO v_t;
             PERFORM set_config('migracion.sync', v_antes, true);
+            IF v_t._esta IS NULL THEN
+              INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+                SELECT 'users', 'proveedores', k._k1::text, jsonb_build_array(k._m1),
+                  'un disparador de proveedores no la deja pasar', NULL FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+            ELSIF ROW(v_t.id, v_t.telefono, v_t.nombre, v_t.email, v_t.nombre_empresa, v_t.descripcion_empresa, v_t.direccion,
+              v_t.ciudad, v_t.pais, v_t.latitud, v_t.longitud, v_t.estado, v_t.tiene_consentimiento, v_t.creado_at,
+              v_t.actualizado_at)::record *<> ROW(v_f.id, v_f.telefono, v_f.nombre, v_f.email, v_f.nombre_empresa,
+              v_f.descripcion_empresa, v_f.direccion, v_f.ciudad, v_f.pais, v_f.latitud, v_f.longitud, v_f.estado,
+              v_f.tiene_consentimiento, v_f.creado_at, v_f.actualizado_at)::record THEN
+              -- un disparador de la tabla escribió otra cosa: eso vuelve
+              PERFORM migracion.volver_proveedores('UPDATE', jsonb_populate_record(t,
+                jsonb_build_object('id', v_f.id, 'telefono', v_f.telefono, 'nombre', v_f.nombre, 'email', v_f.email,
+                'nombre_empresa', v_f.nombre_empresa, 'descripcion_empresa', v_f.descripcion_empresa, 'direccion', v_f.direccion,
+                'ciudad', v_f.ciudad, 'pais', v_f.pais, 'latitud', v_f.latitud, 'longitud', v_f.longitud, 'estado', v_f.estado,
+                'tiene_consentimiento', v_f.tiene_consentimiento, 'creado_at', v_f.creado_at,
+                'actualizado_at', v_f.actualizado_at)), t)
+              FROM public.proveedores t WHERE t.id = p_m1[1];
+            END IF;
           EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
             v_hecho := false; v_nace := false;
           END;
@@ -90,8 +110,28 @@ BEGIN
                 nombre_empresa = v_f.nombre_empresa, descripcion_empresa = v_f.descripcion_empresa, direccion = v_f.direccion,
                 ciudad = v_f.ciudad, pais = v_f.pais, latitud = v_f.latitud, longitud = v_f.longitud, estado = v_f.estado,
                 tiene_consentimiento = v_f.tiene_consentimiento, creado_at = v_f.creado_at, actualizado_at = v_f.actualizado_at
-                WHERE t.id = p_m1[1];
+                WHERE t.id = p_m1[1]
+              RETURNING true AS _esta, t.id, t.telefono, t.nombre, t.email, t.nombre_empresa, t.descripcion_empresa, t.direccion,
+                t.ciudad, t.pais, t.latitud, t.longitud, t.estado, t.tiene_consentimiento, t.creado_at, t.actualizado_at INTO v_t;
               PERFORM set_config('migracion.sync', v_antes, true);
+              IF v_t._esta IS NULL THEN
+                INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+                  SELECT 'users', 'proveedores', k._k1::text, jsonb_build_array(k._m1),
+                    'un disparador de proveedores no la deja pasar', NULL FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+              ELSIF ROW(v_t.telefono, v_t.nombre, v_t.email, v_t.nombre_empresa, v_t.descripcion_empresa, v_t.direccion,
+                v_t.ciudad, v_t.pais, v_t.latitud, v_t.longitud, v_t.estado, v_t.tiene_consentimiento, v_t.creado_at,
+                v_t.actualizado_at)::record *<> ROW(v_f.telefono, v_f.nombre, v_f.email, v_f.nombre_empresa,
+                v_f.descripcion_empresa, v_f.direccion, v_f.ciudad, v_f.pais, v_f.latitud, v_f.longitud, v_f.estado,
+                v_f.tiene_consentimiento, v_f.creado_at, v_f.actualizado_at)::record THEN
+                -- un disparador de la tabla escribió otra cosa: eso vuelve
+                PERFORM migracion.volver_proveedores('UPDATE', jsonb_populate_record(t,
+                  jsonb_build_object('telefono', v_f.telefono, 'nombre', v_f.nombre, 'email', v_f.email,
+                  'nombre_empresa', v_f.nombre_empresa, 'descripcion_empresa', v_f.descripcion_empresa,
+                  'direccion', v_f.direccion, 'ciudad', v_f.ciudad, 'pais', v_f.pais, 'latitud', v_f.latitud,
+                  'longitud', v_f.longitud, 'estado', v_f.estado, 'tiene_consentimiento', v_f.tiene_consentimiento,
+                  'creado_at', v_f.creado_at, 'actualizado_at', v_f.actualizado_at)), t)
+                FROM public.proveedores t WHERE t.id = p_m1[1];
+              END IF;
             EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
               v_hecho := false;
             END;
@@ -136,6 +176,13 @@ BEGIN
       AND NOT EXISTS (SELECT FROM migracion.cuarentena c WHERE c.tabla_origen = 'users' AND c.estado <> 'resuelta'
       AND c.clave = f._clave);
       PERFORM set_config('migracion.sync', v_antes, true);
+    END IF;
+    IF cardinality(p_k1) > 1 AND EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = 'public.proveedores'::regclass
+      AND NOT g.tgisinternal AND g.tgfoid <> 'migracion.tocar_actualizado'::regproc
+      AND g.tgtype & 3 = 3 AND g.tgenabled <> 'D') THEN
+      -- un disparador de un servicio puede haber escrito otra cosa: se mira una a una
+      PERFORM migracion.ida_users_proveedores(ARRAY[k._k1], ARRAY[k._m1], false, p_derivadas)
+        FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
     END IF;
   -- si sigue pasando, o sigue sin pasar, nadie más lo nota
   IF NOT (v_cambia OR v_nace OR NOT v_hecho AND EXISTS (SELECT FROM migracion.cuarentena c, unnest(p_k1, p_m1) AS k(_k1, _m1)
@@ -583,7 +630,30 @@ BEGIN
               ELSE t.tiene_consentimiento END, creado_at = CASE WHEN v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text
               THEN v_g.creado_at ELSE t.creado_at END, actualizado_at = CASE
               WHEN v_g.actualizado_at::text IS DISTINCT FROM v_f.actualizado_at::text THEN v_g.actualizado_at
-              ELSE t.actualizado_at END WHERE t.id = s.id;
+              ELSE t.actualizado_at END WHERE t.id = s.id RETURNING t.* INTO s;
+            IF v_g.id::text IS DISTINCT FROM v_f.id::text AND v_g.id::text IS DISTINCT FROM s.id::text
+              OR v_g.telefono::text IS DISTINCT FROM v_f.telefono::text AND v_g.telefono::text IS DISTINCT FROM s.telefono::text
+              OR v_g.nombre::text IS DISTINCT FROM v_f.nombre::text AND v_g.nombre::text IS DISTINCT FROM s.nombre::text
+              OR v_g.email::text IS DISTINCT FROM v_f.email::text AND v_g.email::text IS DISTINCT FROM s.email::text
+              OR v_g.nombre_empresa::text IS DISTINCT FROM v_f.nombre_empresa::text
+              AND v_g.nombre_empresa::text IS DISTINCT FROM s.nombre_empresa::text
+              OR v_g.descripcion_empresa::text IS DISTINCT FROM v_f.descripcion_empresa::text
+              AND v_g.descripcion_empresa::text IS DISTINCT FROM s.descripcion_empresa::text
+              OR v_g.direccion::text IS DISTINCT FROM v_f.direccion::text
+              AND v_g.direccion::text IS DISTINCT FROM s.direccion::text OR v_g.ciudad::text IS DISTINCT FROM v_f.ciudad::text
+              AND v_g.ciudad::text IS DISTINCT FROM s.ciudad::text OR v_g.pais::text IS DISTINCT FROM v_f.pais::text
+              AND v_g.pais::text IS DISTINCT FROM s.pais::text OR v_g.latitud::text IS DISTINCT FROM v_f.latitud::text
+              AND v_g.latitud::text IS DISTINCT FROM s.latitud::text OR v_g.longitud::text IS DISTINCT FROM v_f.longitud::text
+              AND v_g.longitud::text IS DISTINCT FROM s.longitud::text OR v_g.estado::text IS DISTINCT FROM v_f.estado::text
+              AND v_g.estado::text IS DISTINCT FROM s.estado::text
+              OR v_g.tiene_consentimiento::text IS DISTINCT FROM v_f.tiene_consentimiento::text
+              AND v_g.tiene_consentimiento::text IS DISTINCT FROM s.tiene_consentimiento::text
+              OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text
+              AND v_g.creado_at::text IS DISTINCT FROM s.creado_at::text
+              OR v_g.actualizado_at::text IS DISTINCT FROM v_f.actualizado_at::text
+              AND v_g.actualizado_at::text IS DISTINCT FROM s.actualizado_at::text THEN
+              RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = 'los disparadores de las dos tablas no se ponen de acuerdo';
+            END IF;
           END IF;
         END IF;
       END IF;

@@ -78,10 +78,30 @@ BEGIN
         IF v_nace THEN
           BEGIN
             PERFORM set_config('migracion.sync', 'proveedor_profesiones:' || pg_trigger_depth(), true);
-            INSERT INTO public.proveedor_profesiones (proveedor_id, profesion_id, especialidad, anos_experiencia, certificaciones,
-              es_principal, estado_verificacion, creado_at) VALUES (v_f.proveedor_id, v_f.profesion_id, v_f.especialidad,
-              v_f.anos_experiencia, v_f.certificaciones, v_f.es_principal, v_f.estado_verificacion, v_f.creado_at);
+            INSERT INTO public.proveedor_profesiones AS t (proveedor_id, profesion_id, especialidad, anos_experiencia,
+              certificaciones, es_principal, estado_verificacion, creado_at) VALUES (v_f.proveedor_id, v_f.profesion_id,
+              v_f.especialidad, v_f.anos_experiencia, v_f.certificaciones, v_f.es_principal, v_f.estado_verificacion,
+              v_f.creado_at)
+            RETURNING true AS _esta, t.proveedor_id, t.profesion_id, t.especialidad, t.anos_experiencia, t.certificaciones,
+              t.es_principal, t.estado_verificacion, t.creado_at, t.id INTO v_t;
             PERFORM set_config('migracion.sync', v_antes, true);
+            IF v_t._esta IS NULL THEN
+              INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+                SELECT 'provider_professions', 'proveedor_profesiones', k._k1::text || '|' || k._k2::text,
+                  jsonb_build_array(k._m1, k._m2), 'un disparador de proveedor_profesiones no la deja pasar', NULL
+                  FROM unnest(p_k1, p_k2, p_m1, p_m2) AS k(_k1, _k2, _m1, _m2);
+            ELSIF ROW(v_t.proveedor_id, v_t.profesion_id, v_t.especialidad, v_t.anos_experiencia, v_t.certificaciones,
+              v_t.es_principal, v_t.estado_verificacion, v_t.creado_at)::record *<> ROW(v_f.proveedor_id, v_f.profesion_id,
+              v_f.especialidad, v_f.anos_experiencia, v_f.certificaciones, v_f.es_principal, v_f.estado_verificacion,
+              v_f.creado_at)::record THEN
+              -- un disparador de la tabla escribió otra cosa: eso vuelve
+              PERFORM migracion.volver_proveedor_profesiones('UPDATE', jsonb_populate_record(t,
+                jsonb_build_object('proveedor_id', v_f.proveedor_id, 'profesion_id', v_f.profesion_id,
+                'especialidad', v_f.especialidad, 'anos_experiencia', v_f.anos_experiencia,
+                'certificaciones', v_f.certificaciones, 'es_principal', v_f.es_principal,
+                'estado_verificacion', v_f.estado_verificacion, 'creado_at', v_f.creado_at)), t)
+              FROM public.proveedor_profesiones t WHERE t.proveedor_id = p_m1[1] AND t.profesion_id = p_m2[1];
+            END IF;
           EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
             v_hecho := false; v_nace := false;
           END;
@@ -94,8 +114,25 @@ BEGIN
               UPDATE public.proveedor_profesiones t SET especialidad = v_f.especialidad, anos_experiencia = v_f.anos_experiencia,
                 certificaciones = v_f.certificaciones, es_principal = v_f.es_principal,
                 estado_verificacion = v_f.estado_verificacion, creado_at = v_f.creado_at WHERE t.proveedor_id = p_m1[1]
-                AND t.profesion_id = p_m2[1];
+                AND t.profesion_id = p_m2[1]
+              RETURNING true AS _esta, t.proveedor_id, t.profesion_id, t.especialidad, t.anos_experiencia, t.certificaciones,
+                t.es_principal, t.estado_verificacion, t.creado_at, t.id INTO v_t;
               PERFORM set_config('migracion.sync', v_antes, true);
+              IF v_t._esta IS NULL THEN
+                INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+                  SELECT 'provider_professions', 'proveedor_profesiones', k._k1::text || '|' || k._k2::text,
+                    jsonb_build_array(k._m1, k._m2), 'un disparador de proveedor_profesiones no la deja pasar', NULL
+                    FROM unnest(p_k1, p_k2, p_m1, p_m2) AS k(_k1, _k2, _m1, _m2);
+              ELSIF ROW(v_t.especialidad, v_t.anos_experiencia, v_t.certificaciones, v_t.es_principal, v_t.estado_verificacion,
+                v_t.creado_at)::record *<> ROW(v_f.especialidad, v_f.anos_experiencia, v_f.certificaciones, v_f.es_principal,
+                v_f.estado_verificacion, v_f.creado_at)::record THEN
+                -- un disparador de la tabla escribió otra cosa: eso vuelve
+                PERFORM migracion.volver_proveedor_profesiones('UPDATE', jsonb_populate_record(t,
+                  jsonb_build_object('especialidad', v_f.especialidad, 'anos_experiencia', v_f.anos_experiencia,
+                  'certificaciones', v_f.certificaciones, 'es_principal', v_f.es_principal,
+                  'estado_verificacion', v_f.estado_verificacion, 'creado_at', v_f.creado_at)), t)
+                FROM public.proveedor_profesiones t WHERE t.proveedor_id = p_m1[1] AND t.profesion_id = p_m2[1];
+              END IF;
             EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
               v_hecho := false;
             END;
@@ -162,6 +199,13 @@ BEGIN
       AND t.profesion_id = f.profesion_id) AND NOT EXISTS (SELECT FROM migracion.cuarentena c
       WHERE c.tabla_origen = 'provider_professions' AND c.estado <> 'resuelta' AND c.clave = f._clave);
       PERFORM set_config('migracion.sync', v_antes, true);
+    END IF;
+    IF cardinality(p_k1) > 1 AND EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = 'public.proveedor_profesiones'::regclass
+      AND NOT g.tgisinternal AND g.tgfoid <> 'migracion.tocar_actualizado'::regproc
+      AND g.tgtype & 3 = 3 AND g.tgenabled <> 'D') THEN
+      -- un disparador de un servicio puede haber escrito otra cosa: se mira una a una
+      PERFORM migracion.ida_provider_professions_proveedor_profesiones(ARRAY[k._k1], ARRAY[k._k2], ARRAY[k._m1], ARRAY[k._m2],
+        false, p_derivadas) FROM unnest(p_k1, p_k2, p_m1, p_m2) AS k(_k1, _k2, _m1, _m2);
     END IF;
   -- si sigue pasando, o sigue sin pasar, nadie más lo nota
   IF NOT (v_cambia OR v_nace OR NOT v_hecho AND EXISTS (SELECT FROM migracion.cuarentena c,
@@ -432,7 +476,25 @@ BEGIN
               estado_verificacion = CASE WHEN v_g.estado_verificacion::text IS DISTINCT FROM v_f.estado_verificacion::text
               THEN v_g.estado_verificacion ELSE t.estado_verificacion END,
               creado_at = CASE WHEN v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text THEN v_g.creado_at
-              ELSE t.creado_at END WHERE t.id = s.id;
+              ELSE t.creado_at END WHERE t.id = s.id RETURNING t.* INTO s;
+            IF v_g.proveedor_id::text IS DISTINCT FROM v_f.proveedor_id::text
+              AND v_g.proveedor_id::text IS DISTINCT FROM s.proveedor_id::text
+              OR v_g.profesion_id::text IS DISTINCT FROM v_f.profesion_id::text
+              AND v_g.profesion_id::text IS DISTINCT FROM s.profesion_id::text
+              OR v_g.especialidad::text IS DISTINCT FROM v_f.especialidad::text
+              AND v_g.especialidad::text IS DISTINCT FROM s.especialidad::text
+              OR v_g.anos_experiencia::text IS DISTINCT FROM v_f.anos_experiencia::text
+              AND v_g.anos_experiencia::text IS DISTINCT FROM s.anos_experiencia::text
+              OR v_g.certificaciones::text IS DISTINCT FROM v_f.certificaciones::text
+              AND v_g.certificaciones::text IS DISTINCT FROM s.certificaciones::text
+              OR v_g.es_principal::text IS DISTINCT FROM v_f.es_principal::text
+              AND v_g.es_principal::text IS DISTINCT FROM s.es_principal::text
+              OR v_g.estado_verificacion::text IS DISTINCT FROM v_f.estado_verificacion::text
+              AND v_g.estado_verificacion::text IS DISTINCT FROM s.estado_verificacion::text
+              OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text
+              AND v_g.creado_at::text IS DISTINCT FROM s.creado_at::text THEN
+              RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = 'los disparadores de las dos tablas no se ponen de acuerdo';
+            END IF;
           END IF;
         END IF;
       END IF;

@@ -71,11 +71,29 @@ BEGIN
         IF v_nace THEN
           BEGIN
             PERFORM set_config('migracion.sync', 'servicios_proveedor:' || pg_trigger_depth(), true);
-            INSERT INTO public.servicios_proveedor (id, proveedor_id, titulo, descripcion, categoria, precio, tipo_precio,
+            INSERT INTO public.servicios_proveedor AS t (id, proveedor_id, titulo, descripcion, categoria, precio, tipo_precio,
               disponibilidad, esta_activo, creado_at, actualizado_at) VALUES (v_f.id, v_f.proveedor_id, v_f.titulo,
               v_f.descripcion, v_f.categoria, v_f.precio, v_f.tipo_precio, v_f.disponibilidad, v_f.esta_activo, v_f.creado_at,
-              v_f.actualizado_at);
+              v_f.actualizado_at)
+            RETURNING true AS _esta, t.id, t.proveedor_id, t.titulo, t.descripcion, t.categoria, t.precio, t.tipo_precio,
+              t.disponibilidad, t.esta_activo, t.creado_at, t.actualizado_at INTO v_t;
             PERFORM set_config('migracion.sync', v_antes, true);
+            IF v_t._esta IS NULL THEN
+              INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+                SELECT 'provider_services', 'servicios_proveedor', k._k1::text, jsonb_build_array(k._m1),
+                  'un disparador de servicios_proveedor no la deja pasar', NULL FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+            ELSIF ROW(v_t.id, v_t.proveedor_id, v_t.titulo, v_t.descripcion, v_t.categoria, v_t.precio, v_t.tipo_precio,
+              v_t.disponibilidad, v_t.esta_activo, v_t.creado_at, v_t.actualizado_at)::record *<> ROW(v_f.id, v_f.proveedor_id,
+              v_f.titulo, v_f.descripcion, v_f.categoria, v_f.precio, v_f.tipo_precio, v_f.disponibilidad, v_f.esta_activo,
+              v_f.creado_at, v_f.actualizado_at)::record THEN
+              -- un disparador de la tabla escribió otra cosa: eso vuelve
+              PERFORM migracion.volver_servicios_proveedor('UPDATE', jsonb_populate_record(t,
+                jsonb_build_object('id', v_f.id, 'proveedor_id', v_f.proveedor_id, 'titulo', v_f.titulo,
+                'descripcion', v_f.descripcion, 'categoria', v_f.categoria, 'precio', v_f.precio, 'tipo_precio', v_f.tipo_precio,
+                'disponibilidad', v_f.disponibilidad, 'esta_activo', v_f.esta_activo, 'creado_at', v_f.creado_at,
+                'actualizado_at', v_f.actualizado_at)), t)
+              FROM public.servicios_proveedor t WHERE t.id = p_m1[1];
+            END IF;
           EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
             v_hecho := false; v_nace := false;
           END;
@@ -89,8 +107,26 @@ BEGIN
               UPDATE public.servicios_proveedor t SET proveedor_id = v_f.proveedor_id, titulo = v_f.titulo,
                 descripcion = v_f.descripcion, categoria = v_f.categoria, precio = v_f.precio, tipo_precio = v_f.tipo_precio,
                 disponibilidad = v_f.disponibilidad, esta_activo = v_f.esta_activo, creado_at = v_f.creado_at,
-                actualizado_at = v_f.actualizado_at WHERE t.id = p_m1[1];
+                actualizado_at = v_f.actualizado_at WHERE t.id = p_m1[1]
+              RETURNING true AS _esta, t.id, t.proveedor_id, t.titulo, t.descripcion, t.categoria, t.precio, t.tipo_precio,
+                t.disponibilidad, t.esta_activo, t.creado_at, t.actualizado_at INTO v_t;
               PERFORM set_config('migracion.sync', v_antes, true);
+              IF v_t._esta IS NULL THEN
+                INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+                  SELECT 'provider_services', 'servicios_proveedor', k._k1::text, jsonb_build_array(k._m1),
+                    'un disparador de servicios_proveedor no la deja pasar', NULL FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+              ELSIF ROW(v_t.proveedor_id, v_t.titulo, v_t.descripcion, v_t.categoria, v_t.precio, v_t.tipo_precio,
+                v_t.disponibilidad, v_t.esta_activo, v_t.creado_at, v_t.actualizado_at)::record *<> ROW(v_f.proveedor_id,
+                v_f.titulo, v_f.descripcion, v_f.categoria, v_f.precio, v_f.tipo_precio, v_f.disponibilidad, v_f.esta_activo,
+                v_f.creado_at, v_f.actualizado_at)::record THEN
+                -- un disparador de la tabla escribió otra cosa: eso vuelve
+                PERFORM migracion.volver_servicios_proveedor('UPDATE', jsonb_populate_record(t,
+                  jsonb_build_object('proveedor_id', v_f.proveedor_id, 'titulo', v_f.titulo, 'descripcion', v_f.descripcion,
+                  'categoria', v_f.categoria, 'precio', v_f.precio, 'tipo_precio', v_f.tipo_precio,
+                  'disponibilidad', v_f.disponibilidad, 'esta_activo', v_f.esta_activo, 'creado_at', v_f.creado_at,
+                  'actualizado_at', v_f.actualizado_at)), t)
+                FROM public.servicios_proveedor t WHERE t.id = p_m1[1];
+              END IF;
             EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
               v_hecho := false;
             END;
@@ -142,6 +178,13 @@ BEGIN
       AND NOT EXISTS (SELECT FROM migracion.cuarentena c WHERE c.tabla_origen = 'provider_services' AND c.estado <> 'resuelta'
       AND c.clave = f._clave);
       PERFORM set_config('migracion.sync', v_antes, true);
+    END IF;
+    IF cardinality(p_k1) > 1 AND EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = 'public.servicios_proveedor'::regclass
+      AND NOT g.tgisinternal AND g.tgfoid <> 'migracion.tocar_actualizado'::regproc
+      AND g.tgtype & 3 = 3 AND g.tgenabled <> 'D') THEN
+      -- un disparador de un servicio puede haber escrito otra cosa: se mira una a una
+      PERFORM migracion.ida_provider_services_servicios_proveedor(ARRAY[k._k1], ARRAY[k._m1], false, p_derivadas)
+        FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
     END IF;
   -- si sigue pasando, o sigue sin pasar, nadie más lo nota
   IF NOT (v_cambia OR v_nace OR NOT v_hecho AND EXISTS (SELECT FROM migracion.cuarentena c, unnest(p_k1, p_m1) AS k(_k1, _m1)
@@ -390,7 +433,27 @@ BEGIN
               THEN v_g.esta_activo ELSE t.esta_activo END, creado_at = CASE
               WHEN v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text THEN v_g.creado_at ELSE t.creado_at END,
               actualizado_at = CASE WHEN v_g.actualizado_at::text IS DISTINCT FROM v_f.actualizado_at::text
-              THEN v_g.actualizado_at ELSE t.actualizado_at END WHERE t.id = s.id;
+              THEN v_g.actualizado_at ELSE t.actualizado_at END WHERE t.id = s.id RETURNING t.* INTO s;
+            IF v_g.id::text IS DISTINCT FROM v_f.id::text AND v_g.id::text IS DISTINCT FROM s.id::text
+              OR v_g.proveedor_id::text IS DISTINCT FROM v_f.proveedor_id::text
+              AND v_g.proveedor_id::text IS DISTINCT FROM s.proveedor_id::text
+              OR v_g.titulo::text IS DISTINCT FROM v_f.titulo::text AND v_g.titulo::text IS DISTINCT FROM s.titulo::text
+              OR v_g.descripcion::text IS DISTINCT FROM v_f.descripcion::text
+              AND v_g.descripcion::text IS DISTINCT FROM s.descripcion::text
+              OR v_g.categoria::text IS DISTINCT FROM v_f.categoria::text
+              AND v_g.categoria::text IS DISTINCT FROM s.categoria::text OR v_g.precio::text IS DISTINCT FROM v_f.precio::text
+              AND v_g.precio::text IS DISTINCT FROM s.precio::text OR v_g.tipo_precio::text IS DISTINCT FROM v_f.tipo_precio::text
+              AND v_g.tipo_precio::text IS DISTINCT FROM s.tipo_precio::text
+              OR v_g.disponibilidad::text IS DISTINCT FROM v_f.disponibilidad::text
+              AND v_g.disponibilidad::text IS DISTINCT FROM s.disponibilidad::text
+              OR v_g.esta_activo::text IS DISTINCT FROM v_f.esta_activo::text
+              AND v_g.esta_activo::text IS DISTINCT FROM s.esta_activo::text
+              OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text
+              AND v_g.creado_at::text IS DISTINCT FROM s.creado_at::text
+              OR v_g.actualizado_at::text IS DISTINCT FROM v_f.actualizado_at::text
+              AND v_g.actualizado_at::text IS DISTINCT FROM s.actualizado_at::text THEN
+              RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = 'los disparadores de las dos tablas no se ponen de acuerdo';
+            END IF;
           END IF;
         END IF;
       END IF;

@@ -72,11 +72,34 @@ BEGIN
         IF v_nace THEN
           BEGIN
             PERFORM set_config('migracion.sync', 'solicitudes_servicio:' || pg_trigger_depth(), true);
-            INSERT INTO public.solicitudes_servicio (id, cliente_id, telefono, tipo_solicitud, profesion_solicitada, ciudad,
+            INSERT INTO public.solicitudes_servicio AS t (id, cliente_id, telefono, tipo_solicitud, profesion_solicitada, ciudad,
               latitud, longitud, proveedores_sugeridos, estado, solicitado_at, resuelto_at) VALUES (v_f.id, v_f.cliente_id,
               v_f.telefono, v_f.tipo_solicitud, v_f.profesion_solicitada, v_f.ciudad, v_f.latitud, v_f.longitud,
-              v_f.proveedores_sugeridos, v_f.estado, v_f.solicitado_at, v_f.resuelto_at);
+              v_f.proveedores_sugeridos, v_f.estado, v_f.solicitado_at, v_f.resuelto_at)
+            RETURNING true AS _esta, t.id, t.cliente_id, t.telefono, t.tipo_solicitud, t.profesion_solicitada, t.ciudad,
+              t.latitud, t.longitud, t.proveedores_sugeridos, t.estado, t.solicitado_at, t.resuelto_at INTO v_t;
             PERFORM set_config('migracion.sync', v_antes, true);
+            IF v_t._esta IS NULL THEN
+              INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+                SELECT 'service_requests', 'solicitudes_servicio', k._k1::text, jsonb_build_array(k._m1),
+                  'un disparador de solicitudes_servicio no la deja pasar', NULL FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+            ELSIF ROW(v_t.id, v_t.cliente_id, v_t.telefono, v_t.tipo_solicitud, v_t.profesion_solicitada, v_t.ciudad, v_t.latitud,
+              v_t.longitud, v_t.proveedores_sugeridos, v_t.estado, v_t.solicitado_at, v_t.resuelto_at)::record *<> ROW(v_f.id,
+              (CASE WHEN v_t.cliente_id IS DISTINCT FROM v_f.cliente_id
+              AND EXISTS (SELECT FROM migracion.se_queda q WHERE q.tabla = 'solicitudes_servicio' AND q.clave = v_t.id::text
+              AND q.columna = 'cliente_id' AND q.valor IS NOT DISTINCT FROM v_t.cliente_id::text
+              AND q.buscado IS NOT DISTINCT FROM v_f.telefono::text) THEN v_t.cliente_id ELSE v_f.cliente_id END), v_f.telefono,
+              v_f.tipo_solicitud, v_f.profesion_solicitada, v_f.ciudad, v_f.latitud, v_f.longitud, v_f.proveedores_sugeridos,
+              (CASE WHEN v_t.estado IN ('en_progreso', 'cancelada') AND v_f.estado = 'pendiente' THEN v_t.estado
+              ELSE v_f.estado END), v_f.solicitado_at, v_f.resuelto_at)::record THEN
+              -- un disparador de la tabla escribió otra cosa: eso vuelve
+              PERFORM migracion.volver_solicitudes_servicio('UPDATE', jsonb_populate_record(t,
+                jsonb_build_object('id', v_f.id, 'telefono', v_f.telefono, 'tipo_solicitud', v_f.tipo_solicitud,
+                'profesion_solicitada', v_f.profesion_solicitada, 'ciudad', v_f.ciudad, 'latitud', v_f.latitud,
+                'longitud', v_f.longitud, 'proveedores_sugeridos', v_f.proveedores_sugeridos, 'solicitado_at', v_f.solicitado_at,
+                'resuelto_at', v_f.resuelto_at)), t)
+              FROM public.solicitudes_servicio t WHERE t.id = p_m1[1];
+            END IF;
           EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
             v_hecho := false; v_nace := false;
           END;
@@ -92,8 +115,23 @@ BEGIN
                   AND EXISTS (SELECT FROM migracion.se_queda q WHERE q.tabla = 'solicitudes_servicio' AND q.clave = t.id::text
                   AND q.columna = 'cliente_id' AND q.valor IS NOT DISTINCT FROM t.cliente_id::text
                   AND q.buscado IS NOT DISTINCT FROM v_f.telefono::text) THEN t.cliente_id ELSE v_f.cliente_id END)
-                  WHERE t.id = p_m1[1];
+                  WHERE t.id = p_m1[1]
+                RETURNING true AS _esta, t.id, t.cliente_id, t.telefono, t.tipo_solicitud, t.profesion_solicitada, t.ciudad,
+                  t.latitud, t.longitud, t.proveedores_sugeridos, t.estado, t.solicitado_at, t.resuelto_at INTO v_t;
                 PERFORM set_config('migracion.sync', v_antes, true);
+                IF v_t._esta IS NULL THEN
+                  INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+                    SELECT 'service_requests', 'solicitudes_servicio', k._k1::text, jsonb_build_array(k._m1),
+                      'un disparador de solicitudes_servicio no la deja pasar', NULL FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+                ELSIF ROW(v_t.cliente_id)::record *<> ROW((CASE WHEN v_t.cliente_id IS DISTINCT FROM v_f.cliente_id
+                  AND EXISTS (SELECT FROM migracion.se_queda q WHERE q.tabla = 'solicitudes_servicio' AND q.clave = v_t.id::text
+                  AND q.columna = 'cliente_id' AND q.valor IS NOT DISTINCT FROM v_t.cliente_id::text
+                  AND q.buscado IS NOT DISTINCT FROM v_f.telefono::text) THEN v_t.cliente_id ELSE v_f.cliente_id END))::record
+                  THEN
+                  -- un disparador de la tabla escribió otra cosa: eso vuelve
+                  PERFORM migracion.volver_solicitudes_servicio('UPDATE', jsonb_populate_record(t, jsonb_build_object()), t)
+                  FROM public.solicitudes_servicio t WHERE t.id = p_m1[1];
+                END IF;
               EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
                 v_hecho := false;
               END;
@@ -118,8 +156,31 @@ BEGIN
                   ciudad = v_f.ciudad, latitud = v_f.latitud, longitud = v_f.longitud,
                   proveedores_sugeridos = v_f.proveedores_sugeridos,
                   estado = (CASE WHEN t.estado IN ('en_progreso', 'cancelada') AND v_f.estado = 'pendiente' THEN t.estado
-                  ELSE v_f.estado END), solicitado_at = v_f.solicitado_at, resuelto_at = v_f.resuelto_at WHERE t.id = p_m1[1];
+                  ELSE v_f.estado END), solicitado_at = v_f.solicitado_at, resuelto_at = v_f.resuelto_at WHERE t.id = p_m1[1]
+                RETURNING true AS _esta, t.id, t.cliente_id, t.telefono, t.tipo_solicitud, t.profesion_solicitada, t.ciudad,
+                  t.latitud, t.longitud, t.proveedores_sugeridos, t.estado, t.solicitado_at, t.resuelto_at INTO v_t;
                 PERFORM set_config('migracion.sync', v_antes, true);
+                IF v_t._esta IS NULL THEN
+                  INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+                    SELECT 'service_requests', 'solicitudes_servicio', k._k1::text, jsonb_build_array(k._m1),
+                      'un disparador de solicitudes_servicio no la deja pasar', NULL FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+                ELSIF ROW(v_t.cliente_id, v_t.telefono, v_t.tipo_solicitud, v_t.profesion_solicitada, v_t.ciudad, v_t.latitud,
+                  v_t.longitud, v_t.proveedores_sugeridos, v_t.estado, v_t.solicitado_at,
+                  v_t.resuelto_at)::record *<> ROW((CASE WHEN v_t.cliente_id IS DISTINCT FROM v_f.cliente_id
+                  AND EXISTS (SELECT FROM migracion.se_queda q WHERE q.tabla = 'solicitudes_servicio' AND q.clave = v_t.id::text
+                  AND q.columna = 'cliente_id' AND q.valor IS NOT DISTINCT FROM v_t.cliente_id::text
+                  AND q.buscado IS NOT DISTINCT FROM v_f.telefono::text) THEN v_t.cliente_id ELSE v_f.cliente_id END),
+                  v_f.telefono, v_f.tipo_solicitud, v_f.profesion_solicitada, v_f.ciudad, v_f.latitud, v_f.longitud,
+                  v_f.proveedores_sugeridos, (CASE WHEN v_t.estado IN ('en_progreso', 'cancelada') AND v_f.estado = 'pendiente'
+                  THEN v_t.estado ELSE v_f.estado END), v_f.solicitado_at, v_f.resuelto_at)::record THEN
+                  -- un disparador de la tabla escribió otra cosa: eso vuelve
+                  PERFORM migracion.volver_solicitudes_servicio('UPDATE', jsonb_populate_record(t,
+                    jsonb_build_object('telefono', v_f.telefono, 'tipo_solicitud', v_f.tipo_solicitud,
+                    'profesion_solicitada', v_f.profesion_solicitada, 'ciudad', v_f.ciudad, 'latitud', v_f.latitud,
+                    'longitud', v_f.longitud, 'proveedores_sugeridos', v_f.proveedores_sugeridos,
+                    'solicitado_at', v_f.solicitado_at, 'resuelto_at', v_f.resuelto_at)), t)
+                  FROM public.solicitudes_servicio t WHERE t.id = p_m1[1];
+                END IF;
               EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
                 v_hecho := false;
               END;
@@ -168,6 +229,13 @@ BEGIN
       AND NOT EXISTS (SELECT FROM migracion.cuarentena c WHERE c.tabla_origen = 'service_requests' AND c.estado <> 'resuelta'
       AND c.clave = f._clave);
       PERFORM set_config('migracion.sync', v_antes, true);
+    END IF;
+    IF cardinality(p_k1) > 1 AND EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = 'public.solicitudes_servicio'::regclass
+      AND NOT g.tgisinternal AND g.tgfoid <> 'migracion.tocar_actualizado'::regproc
+      AND g.tgtype & 3 = 3 AND g.tgenabled <> 'D') THEN
+      -- un disparador de un servicio puede haber escrito otra cosa: se mira una a una
+      PERFORM migracion.ida_service_requests_solicitudes_servicio(ARRAY[k._k1], ARRAY[k._m1], false, p_derivadas)
+        FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
     END IF;
   -- si sigue pasando, o sigue sin pasar, nadie más lo nota
   IF NOT (v_cambia OR v_nace OR NOT v_hecho AND EXISTS (SELECT FROM migracion.cuarentena c, unnest(p_k1, p_m1) AS k(_k1, _m1)
@@ -530,7 +598,33 @@ BEGIN
               ELSE v_g.estado END) ELSE t.estado END, solicitado_at = CASE
               WHEN v_g.solicitado_at::text IS DISTINCT FROM v_f.solicitado_at::text THEN v_g.solicitado_at
               ELSE t.solicitado_at END, resuelto_at = CASE WHEN v_g.resuelto_at::text IS DISTINCT FROM v_f.resuelto_at::text
-              THEN v_g.resuelto_at ELSE t.resuelto_at END WHERE t.id = s.id;
+              THEN v_g.resuelto_at ELSE t.resuelto_at END WHERE t.id = s.id RETURNING t.* INTO s;
+            IF v_g.id::text IS DISTINCT FROM v_f.id::text AND v_g.id::text IS DISTINCT FROM s.id::text
+              OR v_g.cliente_id::text IS DISTINCT FROM v_f.cliente_id::text
+              AND (CASE WHEN s.cliente_id IS DISTINCT FROM v_g.cliente_id
+              AND EXISTS (SELECT FROM migracion.se_queda q WHERE q.tabla = 'solicitudes_servicio' AND q.clave = s.id::text
+              AND q.columna = 'cliente_id' AND q.valor IS NOT DISTINCT FROM s.cliente_id::text
+              AND q.buscado IS NOT DISTINCT FROM v_g.telefono::text) THEN s.cliente_id
+              ELSE v_g.cliente_id END)::text IS DISTINCT FROM s.cliente_id::text
+              OR v_g.telefono::text IS DISTINCT FROM v_f.telefono::text AND v_g.telefono::text IS DISTINCT FROM s.telefono::text
+              OR v_g.tipo_solicitud::text IS DISTINCT FROM v_f.tipo_solicitud::text
+              AND v_g.tipo_solicitud::text IS DISTINCT FROM s.tipo_solicitud::text
+              OR v_g.profesion_solicitada::text IS DISTINCT FROM v_f.profesion_solicitada::text
+              AND v_g.profesion_solicitada::text IS DISTINCT FROM s.profesion_solicitada::text
+              OR v_g.ciudad::text IS DISTINCT FROM v_f.ciudad::text AND v_g.ciudad::text IS DISTINCT FROM s.ciudad::text
+              OR v_g.latitud::text IS DISTINCT FROM v_f.latitud::text AND v_g.latitud::text IS DISTINCT FROM s.latitud::text
+              OR v_g.longitud::text IS DISTINCT FROM v_f.longitud::text AND v_g.longitud::text IS DISTINCT FROM s.longitud::text
+              OR v_g.proveedores_sugeridos::text IS DISTINCT FROM v_f.proveedores_sugeridos::text
+              AND v_g.proveedores_sugeridos::text IS DISTINCT FROM s.proveedores_sugeridos::text
+              OR v_g.estado::text IS DISTINCT FROM v_f.estado::text
+              AND (CASE WHEN s.estado IN ('en_progreso', 'cancelada') AND v_g.estado = 'pendiente' THEN s.estado
+              ELSE v_g.estado END)::text IS DISTINCT FROM s.estado::text
+              OR v_g.solicitado_at::text IS DISTINCT FROM v_f.solicitado_at::text
+              AND v_g.solicitado_at::text IS DISTINCT FROM s.solicitado_at::text
+              OR v_g.resuelto_at::text IS DISTINCT FROM v_f.resuelto_at::text
+              AND v_g.resuelto_at::text IS DISTINCT FROM s.resuelto_at::text THEN
+              RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = 'los disparadores de las dos tablas no se ponen de acuerdo';
+            END IF;
           END IF;
         END IF;
       END IF;

@@ -70,11 +70,29 @@ BEGIN
         IF v_nace THEN
           BEGIN
             PERFORM set_config('migracion.sync', 'mensajes:' || pg_trigger_depth(), true);
-            INSERT INTO public.mensajes (id, conversacion_id, telefono, tipo_mensaje, contenido, url_media, tipo_media,
+            INSERT INTO public.mensajes AS t (id, conversacion_id, telefono, tipo_mensaje, contenido, url_media, tipo_media,
               respuesta_ia, estado_procesamiento, metadata, creado_at) VALUES (v_f.id, v_f.conversacion_id, v_f.telefono,
               v_f.tipo_mensaje, v_f.contenido, v_f.url_media, v_f.tipo_media, v_f.respuesta_ia, v_f.estado_procesamiento,
-              v_f.metadata, v_f.creado_at);
+              v_f.metadata, v_f.creado_at)
+            RETURNING true AS _esta, t.id, t.conversacion_id, t.telefono, t.tipo_mensaje, t.contenido, t.url_media, t.tipo_media,
+              t.respuesta_ia, t.estado_procesamiento, t.metadata, t.creado_at INTO v_t;
             PERFORM set_config('migracion.sync', v_antes, true);
+            IF v_t._esta IS NULL THEN
+              INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+                SELECT 'messages', 'mensajes', k._k1::text, jsonb_build_array(k._m1),
+                  'un disparador de mensajes no la deja pasar', NULL FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+            ELSIF ROW(v_t.id, v_t.conversacion_id, v_t.telefono, v_t.tipo_mensaje, v_t.contenido, v_t.url_media, v_t.tipo_media,
+              v_t.respuesta_ia, v_t.estado_procesamiento, v_t.metadata, v_t.creado_at)::record *<> ROW(v_f.id,
+              v_f.conversacion_id, v_f.telefono, v_f.tipo_mensaje, v_f.contenido, v_f.url_media, v_f.tipo_media, v_f.respuesta_ia,
+              v_f.estado_procesamiento, v_f.metadata, v_f.creado_at)::record THEN
+              -- un disparador de la tabla escribió otra cosa: eso vuelve
+              PERFORM migracion.volver_mensajes('UPDATE', jsonb_populate_record(t,
+                jsonb_build_object('id', v_f.id, 'conversacion_id', v_f.conversacion_id, 'telefono', v_f.telefono,
+                'tipo_mensaje', v_f.tipo_mensaje, 'contenido', v_f.contenido, 'url_media', v_f.url_media,
+                'tipo_media', v_f.tipo_media, 'respuesta_ia', v_f.respuesta_ia, 'estado_procesamiento', v_f.estado_procesamiento,
+                'metadata', v_f.metadata, 'creado_at', v_f.creado_at)), t)
+              FROM public.mensajes t WHERE t.id = p_m1[1];
+            END IF;
           EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
             v_hecho := false; v_nace := false;
           END;
@@ -83,8 +101,20 @@ BEGIN
             IF ROW(v_t.telefono)::record *<> ROW(v_f.telefono)::record THEN
               BEGIN
                 PERFORM set_config('migracion.sync', 'mensajes:' || pg_trigger_depth(), true);
-                UPDATE public.mensajes t SET telefono = v_f.telefono WHERE t.id = p_m1[1];
+                UPDATE public.mensajes t SET telefono = v_f.telefono WHERE t.id = p_m1[1]
+                RETURNING true AS _esta, t.id, t.conversacion_id, t.telefono, t.tipo_mensaje, t.contenido, t.url_media,
+                  t.tipo_media, t.respuesta_ia, t.estado_procesamiento, t.metadata, t.creado_at INTO v_t;
                 PERFORM set_config('migracion.sync', v_antes, true);
+                IF v_t._esta IS NULL THEN
+                  INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+                    SELECT 'messages', 'mensajes', k._k1::text, jsonb_build_array(k._m1),
+                      'un disparador de mensajes no la deja pasar', NULL FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+                ELSIF ROW(v_t.telefono)::record *<> ROW(v_f.telefono)::record THEN
+                  -- un disparador de la tabla escribió otra cosa: eso vuelve
+                  PERFORM migracion.volver_mensajes('UPDATE', jsonb_populate_record(t,
+                    jsonb_build_object('telefono', v_f.telefono)), t)
+                  FROM public.mensajes t WHERE t.id = p_m1[1];
+                END IF;
               EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
                 v_hecho := false;
               END;
@@ -99,8 +129,26 @@ BEGIN
                 UPDATE public.mensajes t SET conversacion_id = v_f.conversacion_id, telefono = v_f.telefono,
                   tipo_mensaje = v_f.tipo_mensaje, contenido = v_f.contenido, url_media = v_f.url_media,
                   tipo_media = v_f.tipo_media, respuesta_ia = v_f.respuesta_ia, estado_procesamiento = v_f.estado_procesamiento,
-                  metadata = v_f.metadata, creado_at = v_f.creado_at WHERE t.id = p_m1[1];
+                  metadata = v_f.metadata, creado_at = v_f.creado_at WHERE t.id = p_m1[1]
+                RETURNING true AS _esta, t.id, t.conversacion_id, t.telefono, t.tipo_mensaje, t.contenido, t.url_media,
+                  t.tipo_media, t.respuesta_ia, t.estado_procesamiento, t.metadata, t.creado_at INTO v_t;
                 PERFORM set_config('migracion.sync', v_antes, true);
+                IF v_t._esta IS NULL THEN
+                  INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+                    SELECT 'messages', 'mensajes', k._k1::text, jsonb_build_array(k._m1),
+                      'un disparador de mensajes no la deja pasar', NULL FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+                ELSIF ROW(v_t.conversacion_id, v_t.telefono, v_t.tipo_mensaje, v_t.contenido, v_t.url_media, v_t.tipo_media,
+                  v_t.respuesta_ia, v_t.estado_procesamiento, v_t.metadata, v_t.creado_at)::record *<> ROW(v_f.conversacion_id,
+                  v_f.telefono, v_f.tipo_mensaje, v_f.contenido, v_f.url_media, v_f.tipo_media, v_f.respuesta_ia,
+                  v_f.estado_procesamiento, v_f.metadata, v_f.creado_at)::record THEN
+                  -- un disparador de la tabla escribió otra cosa: eso vuelve
+                  PERFORM migracion.volver_mensajes('UPDATE', jsonb_populate_record(t,
+                    jsonb_build_object('conversacion_id', v_f.conversacion_id, 'telefono', v_f.telefono,
+                    'tipo_mensaje', v_f.tipo_mensaje, 'contenido', v_f.contenido, 'url_media', v_f.url_media,
+                    'tipo_media', v_f.tipo_media, 'respuesta_ia', v_f.respuesta_ia,
+                    'estado_procesamiento', v_f.estado_procesamiento, 'metadata', v_f.metadata, 'creado_at', v_f.creado_at)), t)
+                  FROM public.mensajes t WHERE t.id = p_m1[1];
+                END IF;
               EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
                 v_hecho := false;
               END;
@@ -145,6 +193,13 @@ BEGIN
       AND NOT EXISTS (SELECT FROM migracion.cuarentena c WHERE c.tabla_origen = 'messages' AND c.estado <> 'resuelta'
       AND c.clave = f._clave);
       PERFORM set_config('migracion.sync', v_antes, true);
+    END IF;
+    IF cardinality(p_k1) > 1 AND EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = 'public.mensajes'::regclass
+      AND NOT g.tgisinternal AND g.tgfoid <> 'migracion.tocar_actualizado'::regproc
+      AND g.tgtype & 3 = 3 AND g.tgenabled <> 'D') THEN
+      -- un disparador de un servicio puede haber escrito otra cosa: se mira una a una
+      PERFORM migracion.ida_messages_mensajes(ARRAY[k._k1], ARRAY[k._m1], false, p_derivadas)
+        FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
     END IF;
   -- si sigue pasando, o sigue sin pasar, nadie más lo nota
   IF NOT (v_cambia OR v_nace OR NOT v_hecho AND EXISTS (SELECT FROM migracion.cuarentena c, unnest(p_k1, p_m1) AS k(_k1, _m1)
@@ -470,7 +525,28 @@ BEGIN
               ELSE t.estado_procesamiento END, metadata = CASE WHEN v_g.metadata::text IS DISTINCT FROM v_f.metadata::text
               THEN v_g.metadata ELSE t.metadata END, creado_at = CASE
               WHEN v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text THEN v_g.creado_at ELSE t.creado_at END
-              WHERE t.id = s.id;
+              WHERE t.id = s.id RETURNING t.* INTO s;
+            IF v_g.id::text IS DISTINCT FROM v_f.id::text AND v_g.id::text IS DISTINCT FROM s.id::text
+              OR v_g.conversacion_id::text IS DISTINCT FROM v_f.conversacion_id::text
+              AND v_g.conversacion_id::text IS DISTINCT FROM s.conversacion_id::text
+              OR v_g.telefono::text IS DISTINCT FROM v_f.telefono::text AND v_g.telefono::text IS DISTINCT FROM s.telefono::text
+              OR v_g.tipo_mensaje::text IS DISTINCT FROM v_f.tipo_mensaje::text
+              AND v_g.tipo_mensaje::text IS DISTINCT FROM s.tipo_mensaje::text
+              OR v_g.contenido::text IS DISTINCT FROM v_f.contenido::text
+              AND v_g.contenido::text IS DISTINCT FROM s.contenido::text
+              OR v_g.url_media::text IS DISTINCT FROM v_f.url_media::text
+              AND v_g.url_media::text IS DISTINCT FROM s.url_media::text
+              OR v_g.tipo_media::text IS DISTINCT FROM v_f.tipo_media::text
+              AND v_g.tipo_media::text IS DISTINCT FROM s.tipo_media::text
+              OR v_g.respuesta_ia::text IS DISTINCT FROM v_f.respuesta_ia::text
+              AND v_g.respuesta_ia::text IS DISTINCT FROM s.respuesta_ia::text
+              OR v_g.estado_procesamiento::text IS DISTINCT FROM v_f.estado_procesamiento::text
+              AND v_g.estado_procesamiento::text IS DISTINCT FROM s.estado_procesamiento::text
+              OR v_g.metadata::text IS DISTINCT FROM v_f.metadata::text AND v_g.metadata::text IS DISTINCT FROM s.metadata::text
+              OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text
+              AND v_g.creado_at::text IS DISTINCT FROM s.creado_at::text THEN
+              RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = 'los disparadores de las dos tablas no se ponen de acuerdo';
+            END IF;
           END IF;
         END IF;
       END IF;

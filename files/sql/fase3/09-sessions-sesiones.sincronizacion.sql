@@ -70,10 +70,26 @@ BEGIN
         IF v_nace THEN
           BEGIN
             PERFORM set_config('migracion.sync', 'sesiones:' || pg_trigger_depth(), true);
-            INSERT INTO public.sesiones (id, telefono, id_sesion, estado, codigo_qr, datos_sesion, expira_at, ultima_actividad,
-              creado_at) VALUES (v_f.id, v_f.telefono, v_f.id_sesion, v_f.estado, v_f.codigo_qr, v_f.datos_sesion, v_f.expira_at,
-              v_f.ultima_actividad, v_f.creado_at);
+            INSERT INTO public.sesiones AS t (id, telefono, id_sesion, estado, codigo_qr, datos_sesion, expira_at,
+              ultima_actividad, creado_at) VALUES (v_f.id, v_f.telefono, v_f.id_sesion, v_f.estado, v_f.codigo_qr,
+              v_f.datos_sesion, v_f.expira_at, v_f.ultima_actividad, v_f.creado_at)
+            RETURNING true AS _esta, t.id, t.telefono, t.id_sesion, t.estado, t.codigo_qr, t.datos_sesion, t.expira_at,
+              t.ultima_actividad, t.creado_at INTO v_t;
             PERFORM set_config('migracion.sync', v_antes, true);
+            IF v_t._esta IS NULL THEN
+              INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+                SELECT 'sessions', 'sesiones', k._k1::text, jsonb_build_array(k._m1),
+                  'un disparador de sesiones no la deja pasar', NULL FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+            ELSIF ROW(v_t.id, v_t.telefono, v_t.id_sesion, v_t.estado, v_t.codigo_qr, v_t.datos_sesion, v_t.expira_at,
+              v_t.ultima_actividad, v_t.creado_at)::record *<> ROW(v_f.id, v_f.telefono, v_f.id_sesion, v_f.estado, v_f.codigo_qr,
+              v_f.datos_sesion, v_f.expira_at, v_f.ultima_actividad, v_f.creado_at)::record THEN
+              -- un disparador de la tabla escribió otra cosa: eso vuelve
+              PERFORM migracion.volver_sesiones('UPDATE', jsonb_populate_record(t,
+                jsonb_build_object('id', v_f.id, 'telefono', v_f.telefono, 'id_sesion', v_f.id_sesion, 'estado', v_f.estado,
+                'codigo_qr', v_f.codigo_qr, 'datos_sesion', v_f.datos_sesion, 'expira_at', v_f.expira_at,
+                'ultima_actividad', v_f.ultima_actividad, 'creado_at', v_f.creado_at)), t)
+              FROM public.sesiones t WHERE t.id = p_m1[1];
+            END IF;
           EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
             v_hecho := false; v_nace := false;
           END;
@@ -82,8 +98,20 @@ BEGIN
             IF ROW(v_t.telefono)::record *<> ROW(v_f.telefono)::record THEN
               BEGIN
                 PERFORM set_config('migracion.sync', 'sesiones:' || pg_trigger_depth(), true);
-                UPDATE public.sesiones t SET telefono = v_f.telefono WHERE t.id = p_m1[1];
+                UPDATE public.sesiones t SET telefono = v_f.telefono WHERE t.id = p_m1[1]
+                RETURNING true AS _esta, t.id, t.telefono, t.id_sesion, t.estado, t.codigo_qr, t.datos_sesion, t.expira_at,
+                  t.ultima_actividad, t.creado_at INTO v_t;
                 PERFORM set_config('migracion.sync', v_antes, true);
+                IF v_t._esta IS NULL THEN
+                  INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+                    SELECT 'sessions', 'sesiones', k._k1::text, jsonb_build_array(k._m1),
+                      'un disparador de sesiones no la deja pasar', NULL FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+                ELSIF ROW(v_t.telefono)::record *<> ROW(v_f.telefono)::record THEN
+                  -- un disparador de la tabla escribió otra cosa: eso vuelve
+                  PERFORM migracion.volver_sesiones('UPDATE', jsonb_populate_record(t,
+                    jsonb_build_object('telefono', v_f.telefono)), t)
+                  FROM public.sesiones t WHERE t.id = p_m1[1];
+                END IF;
               EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
                 v_hecho := false;
               END;
@@ -96,8 +124,24 @@ BEGIN
                 PERFORM set_config('migracion.sync', 'sesiones:' || pg_trigger_depth(), true);
                 UPDATE public.sesiones t SET telefono = v_f.telefono, id_sesion = v_f.id_sesion, estado = v_f.estado,
                   codigo_qr = v_f.codigo_qr, datos_sesion = v_f.datos_sesion, expira_at = v_f.expira_at,
-                  ultima_actividad = v_f.ultima_actividad, creado_at = v_f.creado_at WHERE t.id = p_m1[1];
+                  ultima_actividad = v_f.ultima_actividad, creado_at = v_f.creado_at WHERE t.id = p_m1[1]
+                RETURNING true AS _esta, t.id, t.telefono, t.id_sesion, t.estado, t.codigo_qr, t.datos_sesion, t.expira_at,
+                  t.ultima_actividad, t.creado_at INTO v_t;
                 PERFORM set_config('migracion.sync', v_antes, true);
+                IF v_t._esta IS NULL THEN
+                  INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+                    SELECT 'sessions', 'sesiones', k._k1::text, jsonb_build_array(k._m1),
+                      'un disparador de sesiones no la deja pasar', NULL FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+                ELSIF ROW(v_t.telefono, v_t.id_sesion, v_t.estado, v_t.codigo_qr, v_t.datos_sesion, v_t.expira_at,
+                  v_t.ultima_actividad, v_t.creado_at)::record *<> ROW(v_f.telefono, v_f.id_sesion, v_f.estado, v_f.codigo_qr,
+                  v_f.datos_sesion, v_f.expira_at, v_f.ultima_actividad, v_f.creado_at)::record THEN
+                  -- un disparador de la tabla escribió otra cosa: eso vuelve
+                  PERFORM migracion.volver_sesiones('UPDATE', jsonb_populate_record(t,
+                    jsonb_build_object('telefono', v_f.telefono, 'id_sesion', v_f.id_sesion, 'estado', v_f.estado,
+                    'codigo_qr', v_f.codigo_qr, 'datos_sesion', v_f.datos_sesion, 'expira_at', v_f.expira_at,
+                    'ultima_actividad', v_f.ultima_actividad, 'creado_at', v_f.creado_at)), t)
+                  FROM public.sesiones t WHERE t.id = p_m1[1];
+                END IF;
               EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
                 v_hecho := false;
               END;
@@ -142,6 +186,13 @@ BEGIN
       AND NOT EXISTS (SELECT FROM migracion.cuarentena c WHERE c.tabla_origen = 'sessions' AND c.estado <> 'resuelta'
       AND c.clave = f._clave);
       PERFORM set_config('migracion.sync', v_antes, true);
+    END IF;
+    IF cardinality(p_k1) > 1 AND EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = 'public.sesiones'::regclass
+      AND NOT g.tgisinternal AND g.tgfoid <> 'migracion.tocar_actualizado'::regproc
+      AND g.tgtype & 3 = 3 AND g.tgenabled <> 'D') THEN
+      -- un disparador de un servicio puede haber escrito otra cosa: se mira una a una
+      PERFORM migracion.ida_sessions_sesiones(ARRAY[k._k1], ARRAY[k._m1], false, p_derivadas)
+        FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
     END IF;
   -- si sigue pasando, o sigue sin pasar, nadie más lo nota
   IF NOT (v_cambia OR v_nace OR NOT v_hecho AND EXISTS (SELECT FROM migracion.cuarentena c, unnest(p_k1, p_m1) AS k(_k1, _m1)
@@ -443,7 +494,23 @@ BEGIN
               ultima_actividad = CASE WHEN v_g.ultima_actividad::text IS DISTINCT FROM v_f.ultima_actividad::text
               THEN v_g.ultima_actividad ELSE t.ultima_actividad END,
               creado_at = CASE WHEN v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text THEN v_g.creado_at
-              ELSE t.creado_at END WHERE t.id = s.id;
+              ELSE t.creado_at END WHERE t.id = s.id RETURNING t.* INTO s;
+            IF v_g.id::text IS DISTINCT FROM v_f.id::text AND v_g.id::text IS DISTINCT FROM s.id::text
+              OR v_g.telefono::text IS DISTINCT FROM v_f.telefono::text AND v_g.telefono::text IS DISTINCT FROM s.telefono::text
+              OR v_g.id_sesion::text IS DISTINCT FROM v_f.id_sesion::text
+              AND v_g.id_sesion::text IS DISTINCT FROM s.id_sesion::text OR v_g.estado::text IS DISTINCT FROM v_f.estado::text
+              AND v_g.estado::text IS DISTINCT FROM s.estado::text OR v_g.codigo_qr::text IS DISTINCT FROM v_f.codigo_qr::text
+              AND v_g.codigo_qr::text IS DISTINCT FROM s.codigo_qr::text
+              OR v_g.datos_sesion::text IS DISTINCT FROM v_f.datos_sesion::text
+              AND v_g.datos_sesion::text IS DISTINCT FROM s.datos_sesion::text
+              OR v_g.expira_at::text IS DISTINCT FROM v_f.expira_at::text
+              AND v_g.expira_at::text IS DISTINCT FROM s.expira_at::text
+              OR v_g.ultima_actividad::text IS DISTINCT FROM v_f.ultima_actividad::text
+              AND v_g.ultima_actividad::text IS DISTINCT FROM s.ultima_actividad::text
+              OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text
+              AND v_g.creado_at::text IS DISTINCT FROM s.creado_at::text THEN
+              RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = 'los disparadores de las dos tablas no se ponen de acuerdo';
+            END IF;
           END IF;
         END IF;
       END IF;

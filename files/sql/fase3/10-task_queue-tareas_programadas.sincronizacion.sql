@@ -69,11 +69,29 @@ BEGIN
         IF v_nace THEN
           BEGIN
             PERFORM set_config('migracion.sync', 'tareas_programadas:' || pg_trigger_depth(), true);
-            INSERT INTO public.tareas_programadas (id, tipo_tarea, payload, estado, prioridad, programada_at, iniciada_at,
+            INSERT INTO public.tareas_programadas AS t (id, tipo_tarea, payload, estado, prioridad, programada_at, iniciada_at,
               completada_at, mensaje_error, intentos, max_intentos, creado_at) VALUES (v_f.id, v_f.tipo_tarea, v_f.payload,
               v_f.estado, v_f.prioridad, v_f.programada_at, v_f.iniciada_at, v_f.completada_at, v_f.mensaje_error, v_f.intentos,
-              v_f.max_intentos, v_f.creado_at);
+              v_f.max_intentos, v_f.creado_at)
+            RETURNING true AS _esta, t.id, t.tipo_tarea, t.payload, t.estado, t.prioridad, t.programada_at, t.iniciada_at,
+              t.completada_at, t.mensaje_error, t.intentos, t.max_intentos, t.creado_at INTO v_t;
             PERFORM set_config('migracion.sync', v_antes, true);
+            IF v_t._esta IS NULL THEN
+              INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+                SELECT 'task_queue', 'tareas_programadas', k._k1::text, jsonb_build_array(k._m1),
+                  'un disparador de tareas_programadas no la deja pasar', NULL FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+            ELSIF ROW(v_t.id, v_t.tipo_tarea, v_t.payload, v_t.estado, v_t.prioridad, v_t.programada_at, v_t.iniciada_at,
+              v_t.completada_at, v_t.mensaje_error, v_t.intentos, v_t.max_intentos, v_t.creado_at)::record *<> ROW(v_f.id,
+              v_f.tipo_tarea, v_f.payload, v_f.estado, v_f.prioridad, v_f.programada_at, v_f.iniciada_at, v_f.completada_at,
+              v_f.mensaje_error, v_f.intentos, v_f.max_intentos, v_f.creado_at)::record THEN
+              -- un disparador de la tabla escribió otra cosa: eso vuelve
+              PERFORM migracion.volver_tareas_programadas('UPDATE', jsonb_populate_record(t,
+                jsonb_build_object('id', v_f.id, 'tipo_tarea', v_f.tipo_tarea, 'payload', v_f.payload, 'estado', v_f.estado,
+                'prioridad', v_f.prioridad, 'programada_at', v_f.programada_at, 'iniciada_at', v_f.iniciada_at,
+                'completada_at', v_f.completada_at, 'mensaje_error', v_f.mensaje_error, 'intentos', v_f.intentos,
+                'max_intentos', v_f.max_intentos, 'creado_at', v_f.creado_at)), t)
+              FROM public.tareas_programadas t WHERE t.id = p_m1[1];
+            END IF;
           EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
             v_hecho := false; v_nace := false;
           END;
@@ -87,8 +105,26 @@ BEGIN
               UPDATE public.tareas_programadas t SET tipo_tarea = v_f.tipo_tarea, payload = v_f.payload, estado = v_f.estado,
                 prioridad = v_f.prioridad, programada_at = v_f.programada_at, iniciada_at = v_f.iniciada_at,
                 completada_at = v_f.completada_at, mensaje_error = v_f.mensaje_error, intentos = v_f.intentos,
-                max_intentos = v_f.max_intentos, creado_at = v_f.creado_at WHERE t.id = p_m1[1];
+                max_intentos = v_f.max_intentos, creado_at = v_f.creado_at WHERE t.id = p_m1[1]
+              RETURNING true AS _esta, t.id, t.tipo_tarea, t.payload, t.estado, t.prioridad, t.programada_at, t.iniciada_at,
+                t.completada_at, t.mensaje_error, t.intentos, t.max_intentos, t.creado_at INTO v_t;
               PERFORM set_config('migracion.sync', v_antes, true);
+              IF v_t._esta IS NULL THEN
+                INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+                  SELECT 'task_queue', 'tareas_programadas', k._k1::text, jsonb_build_array(k._m1),
+                    'un disparador de tareas_programadas no la deja pasar', NULL FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+              ELSIF ROW(v_t.tipo_tarea, v_t.payload, v_t.estado, v_t.prioridad, v_t.programada_at, v_t.iniciada_at,
+                v_t.completada_at, v_t.mensaje_error, v_t.intentos, v_t.max_intentos,
+                v_t.creado_at)::record *<> ROW(v_f.tipo_tarea, v_f.payload, v_f.estado, v_f.prioridad, v_f.programada_at,
+                v_f.iniciada_at, v_f.completada_at, v_f.mensaje_error, v_f.intentos, v_f.max_intentos, v_f.creado_at)::record THEN
+                -- un disparador de la tabla escribió otra cosa: eso vuelve
+                PERFORM migracion.volver_tareas_programadas('UPDATE', jsonb_populate_record(t,
+                  jsonb_build_object('tipo_tarea', v_f.tipo_tarea, 'payload', v_f.payload, 'estado', v_f.estado,
+                  'prioridad', v_f.prioridad, 'programada_at', v_f.programada_at, 'iniciada_at', v_f.iniciada_at,
+                  'completada_at', v_f.completada_at, 'mensaje_error', v_f.mensaje_error, 'intentos', v_f.intentos,
+                  'max_intentos', v_f.max_intentos, 'creado_at', v_f.creado_at)), t)
+                FROM public.tareas_programadas t WHERE t.id = p_m1[1];
+              END IF;
             EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
               v_hecho := false;
             END;
@@ -134,6 +170,13 @@ BEGIN
       AND NOT EXISTS (SELECT FROM migracion.cuarentena c WHERE c.tabla_origen = 'task_queue' AND c.estado <> 'resuelta'
       AND c.clave = f._clave);
       PERFORM set_config('migracion.sync', v_antes, true);
+    END IF;
+    IF cardinality(p_k1) > 1 AND EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = 'public.tareas_programadas'::regclass
+      AND NOT g.tgisinternal AND g.tgfoid <> 'migracion.tocar_actualizado'::regproc
+      AND g.tgtype & 3 = 3 AND g.tgenabled <> 'D') THEN
+      -- un disparador de un servicio puede haber escrito otra cosa: se mira una a una
+      PERFORM migracion.ida_task_queue_tareas_programadas(ARRAY[k._k1], ARRAY[k._m1], false, p_derivadas)
+        FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
     END IF;
   -- si sigue pasando, o sigue sin pasar, nadie más lo nota
   IF NOT (v_cambia OR v_nace OR NOT v_hecho AND EXISTS (SELECT FROM migracion.cuarentena c, unnest(p_k1, p_m1) AS k(_k1, _m1)
@@ -391,7 +434,28 @@ BEGIN
               WHEN v_g.intentos::text IS DISTINCT FROM v_f.intentos::text THEN v_g.intentos ELSE t.intentos END,
               max_intentos = CASE WHEN v_g.max_intentos::text IS DISTINCT FROM v_f.max_intentos::text THEN v_g.max_intentos
               ELSE t.max_intentos END, creado_at = CASE WHEN v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text
-              THEN v_g.creado_at ELSE t.creado_at END WHERE t.id = s.id;
+              THEN v_g.creado_at ELSE t.creado_at END WHERE t.id = s.id RETURNING t.* INTO s;
+            IF v_g.id::text IS DISTINCT FROM v_f.id::text AND v_g.id::text IS DISTINCT FROM s.id::text
+              OR v_g.tipo_tarea::text IS DISTINCT FROM v_f.tipo_tarea::text
+              AND v_g.tipo_tarea::text IS DISTINCT FROM s.tipo_tarea::text OR v_g.payload::text IS DISTINCT FROM v_f.payload::text
+              AND v_g.payload::text IS DISTINCT FROM s.payload::text OR v_g.estado::text IS DISTINCT FROM v_f.estado::text
+              AND v_g.estado::text IS DISTINCT FROM s.estado::text OR v_g.prioridad::text IS DISTINCT FROM v_f.prioridad::text
+              AND v_g.prioridad::text IS DISTINCT FROM s.prioridad::text
+              OR v_g.programada_at::text IS DISTINCT FROM v_f.programada_at::text
+              AND v_g.programada_at::text IS DISTINCT FROM s.programada_at::text
+              OR v_g.iniciada_at::text IS DISTINCT FROM v_f.iniciada_at::text
+              AND v_g.iniciada_at::text IS DISTINCT FROM s.iniciada_at::text
+              OR v_g.completada_at::text IS DISTINCT FROM v_f.completada_at::text
+              AND v_g.completada_at::text IS DISTINCT FROM s.completada_at::text
+              OR v_g.mensaje_error::text IS DISTINCT FROM v_f.mensaje_error::text
+              AND v_g.mensaje_error::text IS DISTINCT FROM s.mensaje_error::text
+              OR v_g.intentos::text IS DISTINCT FROM v_f.intentos::text AND v_g.intentos::text IS DISTINCT FROM s.intentos::text
+              OR v_g.max_intentos::text IS DISTINCT FROM v_f.max_intentos::text
+              AND v_g.max_intentos::text IS DISTINCT FROM s.max_intentos::text
+              OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text
+              AND v_g.creado_at::text IS DISTINCT FROM s.creado_at::text THEN
+              RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = 'los disparadores de las dos tablas no se ponen de acuerdo';
+            END IF;
           END IF;
         END IF;
       END IF;

@@ -152,7 +152,10 @@ def _changed(route: Route, number: int, routes: Sequence[Route]) -> str:
             FROM {route.source_table} l WHERE {new} HAVING count(*) > 0;
           ELSIF v_g._entra AND ({differs}) THEN
             -- un disparador de la tabla legacy cambió algo más: eso vuelve aquí
-            UPDATE {route.target_table} t SET {update} WHERE {twin};
+            UPDATE {route.target_table} t SET {update} WHERE {twin} RETURNING t.* INTO s;
+            IF {differs} THEN
+              RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = 'los disparadores de las dos tablas no se ponen de acuerdo';
+            END IF;
           END IF;
         END IF;
       END IF;

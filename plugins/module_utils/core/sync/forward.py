@@ -45,6 +45,7 @@ from .images import (
     twin_row,
     twin_text,
 )
+from .rewritten import as_written, each_as_written
 
 
 def forward_function(route: Route, all_routes: Sequence[Route]) -> str:
@@ -90,7 +91,7 @@ BEGIN
     {left(route, asked(route), "'aislamiento'")}
   END IF;
 {_other_side_waits(route)}  v_cambia := v_cambia OR {_open_entries(route)};
-{_alone(route)}{_together(route, all_routes)}  -- si sigue pasando, o sigue sin pasar, nadie más lo nota
+{_alone(route)}{_together(route, all_routes)}{each_as_written(route)}  -- si sigue pasando, o sigue sin pasar, nadie más lo nota
   IF NOT (v_cambia OR v_nace OR NOT v_hecho AND {_open_entries(route)}) THEN RETURN; END IF;
 {found_late}{partners_step(partners)}{children}END """
 
@@ -173,9 +174,10 @@ def _alone(route: Route) -> str:
         IF v_nace THEN
           BEGIN
             {set_flag(flagged(route))}
-            INSERT INTO {route.target_table} ({idents(columns)}) VALUES ({idents(columns, "v_f.")});
+            INSERT INTO {route.target_table} AS t ({idents(columns)}) VALUES ({idents(columns, "v_f.")})
+            RETURNING true AS _esta, {idents(read, "t.")} INTO v_t;
             {set_flag("v_antes")}
-          EXCEPTION WHEN {_CAUGHT} THEN
+{_indent(as_written(route, columns, twin), 12)}          EXCEPTION WHEN {_CAUGHT} THEN
             v_hecho := false; v_nace := false;
           END;
         ELSE
@@ -191,13 +193,15 @@ _CAUGHT = "data_exception OR integrity_constraint_violation OR program_limit_exc
 def _updates(route: Route, columns: Sequence[str], twin: str, margin: str) -> str:
     if not columns:
         return f"{margin}NULL;\n"
+    read = dict.fromkeys((*route.columns, *route.table.primary_key))
     values = ", ".join(f"{ident(c)} = {due_value(route, c, 't', 'v_f')}" for c in columns)
     return f"""{margin}IF {differs_from_due(route, columns, "v_t", "v_f")} THEN
 {margin}  BEGIN
 {margin}    {set_flag(flagged(route))}
-{margin}    UPDATE {route.target_table} t SET {values} WHERE {twin};
+{margin}    UPDATE {route.target_table} t SET {values} WHERE {twin}
+{margin}    RETURNING true AS _esta, {idents(read, "t.")} INTO v_t;
 {margin}    {set_flag("v_antes")}
-{margin}  EXCEPTION WHEN {_CAUGHT} THEN
+{_indent(as_written(route, columns, twin), len(margin) + 4)}{margin}  EXCEPTION WHEN {_CAUGHT} THEN
 {margin}    v_hecho := false;
 {margin}  END;
 {margin}END IF;
