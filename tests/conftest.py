@@ -43,7 +43,8 @@ for _number, _default in ((signal.SIGINT, signal.default_int_handler), (signal.S
 def server() -> Iterator[PostgresServer]:
     """The test server, its settings a Supabase's, its files of no value."""
     chosen = os.environ.get("TEST_POSTGRES_BIN")
-    with reaped(launch(Path(chosen) if chosen else None, fsync=False)) as running:
+    settings = {"max_prepared_transactions": "5"}
+    with reaped(launch(Path(chosen) if chosen else None, fsync=False, settings=settings)) as running:
         make_logins_cheap(running)
         yield running
 

@@ -416,6 +416,21 @@ BEGIN
       'espera a la otra', NULL);
       RETURN;
     END IF;
+    SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', '),
+      string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') FILTER (WHERE c.condeferred) INTO v_ya, v_luego
+    FROM pg_trigger g JOIN pg_constraint c ON c.oid = g.tgconstraint JOIN pg_namespace n ON n.oid = c.connamespace
+    WHERE g.tgrelid IN ('public.customers'::regclass, 'public.users'::regclass) AND g.tgdeferrable AND c.contype <> 't';
+    IF v_ya IS NOT NULL THEN
+      BEGIN
+        IF v_ya IS NOT NULL THEN
+          -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí
+          EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
+          IF v_luego IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_luego || ' DEFERRED'; END IF;
+        END IF;
+      EXCEPTION WHEN integrity_constraint_violation THEN
+        v_ya := NULL;  -- el servicio debe algo todavía: se comprueba cuando confirme
+      END;
+    END IF;
     PERFORM set_config('migracion.sync', 'clientes:' || pg_trigger_depth(), true);
     IF p_orden = 'DELETE' THEN
       PERFORM 1 FROM public.users l JOIN migracion.fusion m ON l.id = m.clave::uuid
@@ -660,13 +675,11 @@ BEGIN
         END IF;
       END IF;
     END IF;
-    -- lo que legacy comprobaría al confirmar se comprueba ya: lo que rechace queda aquí
-    SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', '),
-      string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') FILTER (WHERE c.condeferred) INTO v_ya, v_luego
-    FROM pg_trigger g JOIN pg_constraint c ON c.oid = g.tgconstraint JOIN pg_namespace n ON n.oid = c.connamespace
-    WHERE g.tgrelid IN ('public.customers'::regclass, 'public.users'::regclass) AND g.tgdeferrable AND c.contype <> 't';
-    IF v_ya IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE'; END IF;
-    IF v_luego IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_luego || ' DEFERRED'; END IF;
+    IF v_ya IS NOT NULL THEN
+      -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí
+      EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
+      IF v_luego IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_luego || ' DEFERRED'; END IF;
+    END IF;
     PERFORM set_config('migracion.sync', v_antes, true);
   EXCEPTION WHEN OTHERS THEN
     GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
@@ -705,32 +718,58 @@ BEGIN
   IF TG_OP = 'TRUNCATE' THEN
     -- lo que legacy no dejaba pasar se queda
     BEGIN
-      DELETE FROM public.users l USING migracion.v_users_clientes f
-      WHERE l.id = f._k1 AND (CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
-        OR f._fusion IS NOT NULL);
-      -- lo que legacy comprobaría al confirmar se comprueba ya: lo que rechace queda aquí
       SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', '),
         string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') FILTER (WHERE c.condeferred) INTO v_ya, v_luego
       FROM pg_trigger g JOIN pg_constraint c ON c.oid = g.tgconstraint JOIN pg_namespace n ON n.oid = c.connamespace
       WHERE g.tgrelid IN ('public.users'::regclass) AND g.tgdeferrable AND c.contype <> 't';
-      IF v_ya IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE'; END IF;
-      IF v_luego IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_luego || ' DEFERRED'; END IF;
+      IF v_ya IS NOT NULL THEN
+        BEGIN
+          IF v_ya IS NOT NULL THEN
+            -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí
+            EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
+            IF v_luego IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_luego || ' DEFERRED'; END IF;
+          END IF;
+        EXCEPTION WHEN integrity_constraint_violation THEN
+          v_ya := NULL;  -- el servicio debe algo todavía: se comprueba cuando confirme
+        END;
+      END IF;
+      DELETE FROM public.users l USING migracion.v_users_clientes f
+      WHERE l.id = f._k1 AND (CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
+        OR f._fusion IS NOT NULL);
+      IF v_ya IS NOT NULL THEN
+        -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí
+        EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
+        IF v_luego IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_luego || ' DEFERRED'; END IF;
+      END IF;
     EXCEPTION WHEN integrity_constraint_violation OR raise_exception OR data_exception THEN
       INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
       VALUES ('clientes', '*', '{}', SQLSTATE, 'users no se vacía: ' || SQLERRM, 'sincronizacion')
       ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta' DO UPDATE SET motivo = excluded.motivo;
     END;
     BEGIN
-      DELETE FROM public.customers l USING migracion.v_customers_clientes f
-      WHERE l.id = f._k1 AND (CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
-        OR f._fusion IS NOT NULL);
-      -- lo que legacy comprobaría al confirmar se comprueba ya: lo que rechace queda aquí
       SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', '),
         string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') FILTER (WHERE c.condeferred) INTO v_ya, v_luego
       FROM pg_trigger g JOIN pg_constraint c ON c.oid = g.tgconstraint JOIN pg_namespace n ON n.oid = c.connamespace
       WHERE g.tgrelid IN ('public.customers'::regclass) AND g.tgdeferrable AND c.contype <> 't';
-      IF v_ya IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE'; END IF;
-      IF v_luego IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_luego || ' DEFERRED'; END IF;
+      IF v_ya IS NOT NULL THEN
+        BEGIN
+          IF v_ya IS NOT NULL THEN
+            -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí
+            EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
+            IF v_luego IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_luego || ' DEFERRED'; END IF;
+          END IF;
+        EXCEPTION WHEN integrity_constraint_violation THEN
+          v_ya := NULL;  -- el servicio debe algo todavía: se comprueba cuando confirme
+        END;
+      END IF;
+      DELETE FROM public.customers l USING migracion.v_customers_clientes f
+      WHERE l.id = f._k1 AND (CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
+        OR f._fusion IS NOT NULL);
+      IF v_ya IS NOT NULL THEN
+        -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí
+        EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
+        IF v_luego IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_luego || ' DEFERRED'; END IF;
+      END IF;
     EXCEPTION WHEN integrity_constraint_violation OR raise_exception OR data_exception THEN
       INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
       VALUES ('clientes', '*', '{}', SQLSTATE, 'customers no se vacía: ' || SQLERRM, 'sincronizacion')

@@ -428,6 +428,21 @@ BEGIN
       CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END, 'espera a la otra', NULL);
       RETURN;
     END IF;
+    SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', '),
+      string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') FILTER (WHERE c.condeferred) INTO v_ya, v_luego
+    FROM pg_trigger g JOIN pg_constraint c ON c.oid = g.tgconstraint JOIN pg_namespace n ON n.oid = c.connamespace
+    WHERE g.tgrelid IN ('public.service_requests'::regclass) AND g.tgdeferrable AND c.contype <> 't';
+    IF v_ya IS NOT NULL THEN
+      BEGIN
+        IF v_ya IS NOT NULL THEN
+          -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí
+          EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
+          IF v_luego IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_luego || ' DEFERRED'; END IF;
+        END IF;
+      EXCEPTION WHEN integrity_constraint_violation THEN
+        v_ya := NULL;  -- el servicio debe algo todavía: se comprueba cuando confirme
+      END;
+    END IF;
     PERFORM set_config('migracion.sync', 'solicitudes_servicio:' || pg_trigger_depth(), true);
     IF p_orden = 'DELETE' THEN
       WITH d0 AS (DELETE FROM public.service_requests l WHERE l.id = (p_vieja.id)::uuid RETURNING 'service_requests' AS tabla,
@@ -629,13 +644,11 @@ BEGIN
         END IF;
       END IF;
     END IF;
-    -- lo que legacy comprobaría al confirmar se comprueba ya: lo que rechace queda aquí
-    SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', '),
-      string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') FILTER (WHERE c.condeferred) INTO v_ya, v_luego
-    FROM pg_trigger g JOIN pg_constraint c ON c.oid = g.tgconstraint JOIN pg_namespace n ON n.oid = c.connamespace
-    WHERE g.tgrelid IN ('public.service_requests'::regclass) AND g.tgdeferrable AND c.contype <> 't';
-    IF v_ya IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE'; END IF;
-    IF v_luego IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_luego || ' DEFERRED'; END IF;
+    IF v_ya IS NOT NULL THEN
+      -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí
+      EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
+      IF v_luego IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_luego || ' DEFERRED'; END IF;
+    END IF;
     PERFORM set_config('migracion.sync', v_antes, true);
   EXCEPTION WHEN OTHERS THEN
     GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
@@ -674,16 +687,29 @@ BEGIN
   IF TG_OP = 'TRUNCATE' THEN
     -- lo que legacy no dejaba pasar se queda
     BEGIN
-      DELETE FROM public.service_requests l USING migracion.v_service_requests_solicitudes_servicio f
-      WHERE l.id = f._k1 AND (CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
-        OR f._fusion IS NOT NULL);
-      -- lo que legacy comprobaría al confirmar se comprueba ya: lo que rechace queda aquí
       SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', '),
         string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') FILTER (WHERE c.condeferred) INTO v_ya, v_luego
       FROM pg_trigger g JOIN pg_constraint c ON c.oid = g.tgconstraint JOIN pg_namespace n ON n.oid = c.connamespace
       WHERE g.tgrelid IN ('public.service_requests'::regclass) AND g.tgdeferrable AND c.contype <> 't';
-      IF v_ya IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE'; END IF;
-      IF v_luego IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_luego || ' DEFERRED'; END IF;
+      IF v_ya IS NOT NULL THEN
+        BEGIN
+          IF v_ya IS NOT NULL THEN
+            -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí
+            EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
+            IF v_luego IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_luego || ' DEFERRED'; END IF;
+          END IF;
+        EXCEPTION WHEN integrity_constraint_violation THEN
+          v_ya := NULL;  -- el servicio debe algo todavía: se comprueba cuando confirme
+        END;
+      END IF;
+      DELETE FROM public.service_requests l USING migracion.v_service_requests_solicitudes_servicio f
+      WHERE l.id = f._k1 AND (CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
+        OR f._fusion IS NOT NULL);
+      IF v_ya IS NOT NULL THEN
+        -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí
+        EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
+        IF v_luego IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_luego || ' DEFERRED'; END IF;
+      END IF;
     EXCEPTION WHEN integrity_constraint_violation OR raise_exception OR data_exception THEN
       INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
       VALUES ('solicitudes_servicio', '*', '{}', SQLSTATE, 'service_requests no se vacía: ' || SQLERRM, 'sincronizacion')

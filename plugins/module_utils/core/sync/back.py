@@ -16,7 +16,7 @@ from ..rows.staying import due_value
 from ..sqltext import commented, derived_name, dollar_quoted, ident, idents, literal, qname
 from .back_removing import may_merge_now, merged_follow, not_let_through, removal_step
 from .births import born_step, found_nowhere
-from .deferred import checked_now
+from .deferred import checked_now, deferred_found
 from .homes import home_step
 from .images import DRAINING, MODES, RUN, current_flag, flagged, legacy_row, passed_on, set_flag
 from .inverse import (
@@ -81,13 +81,14 @@ BEGIN
       {spanish_left(route, "'espera a la otra'")}
       RETURN;
     END IF;
-{lookup_locks(route)}    {set_flag(flagged(route))}
+{lookup_locks(route)}{deferred_found(routes, all_routes, 4)}
+    {set_flag(flagged(route))}
     IF p_orden = 'DELETE' THEN
 {removal_step(routes, all_routes)}    ELSIF p_orden = 'INSERT' THEN
 {born_step(route, all_routes)}    ELSIF v_casa = 0 THEN
       NULL;  -- la fila legacy ya no está: quien la borró se lleva a esta
 {"".join(_changed(r, n, routes) for n, r in enumerate(routes, 1))}    END IF;
-{checked_now(routes, all_routes, 4)}
+{checked_now(4)}
     {set_flag("v_antes")}
   EXCEPTION WHEN OTHERS THEN
     GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;

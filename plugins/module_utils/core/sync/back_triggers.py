@@ -11,7 +11,7 @@ from ..rows.routes import Route
 from ..rows.writers import writer_noted
 from ..sqltext import derived_name, ident, literal, qname
 from .back import back_name
-from .deferred import checked_now
+from .deferred import checked_now, deferred_found
 from .freed import freed_name, spanish_values, unique_values
 from .images import RUN, current_flag, legacy_row
 from .triggers import Trigger, trigger_function
@@ -65,9 +65,10 @@ def _emptied(route: Route, all_routes: Sequence[Route]) -> str:
     passing = f"{accepted('f')} OR f._fusion IS NOT NULL"
     entry = f"{literal(route.pair.target)}, '*', '{{}}', SQLSTATE, {literal(f'{route.pair.source} no se vacía: ')} || SQLERRM"
     return f"""    BEGIN
+{deferred_found([route], all_routes, 6)}
       DELETE FROM {route.source_table} l USING {route.view} f
       WHERE {legacy_row(route, "l", "f")} AND ({passing});
-{checked_now([route], all_routes, 6)}
+{checked_now(6)}
     EXCEPTION WHEN integrity_constraint_violation OR raise_exception OR data_exception THEN
       INSERT INTO {BOOKKEEPING}.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
       VALUES ({entry}, {RUN})

@@ -9,18 +9,33 @@ from ..sqltext import indented, literal
 from .followers import children_of
 
 
-def checked_now(routes: Sequence[Route], all_routes: Sequence[Route], margin: int) -> str:
-    """Return the step that checks now what deferred constraints of these pairs' legacy tables would check at COMMIT.
+def deferred_found(routes: Sequence[Route], all_routes: Sequence[Route], margin: int) -> str:
+    """Return the step that finds, in v_ya and v_luego, the deferrable constraints of these pairs' legacy tables.
 
-    Triggers that a service deferred itself are left: they may hold only when all of its statements have run.
+    It stands before anything is written: where the service itself owes a row yet, they are left for its COMMIT. So are triggers
+    that a service deferred: they may hold only when all of its statements have run.
     """
     tables = dict.fromkeys(r.source_table for r in (*routes, *(c for r in routes for c, _ in children_of(r, all_routes))))
     listed = ", ".join(f"{literal(t)}::regclass" for t in tables)
-    step = f"""-- lo que legacy comprobaría al confirmar se comprueba ya: lo que rechace queda aquí
-SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', '),
+    step = f"""SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', '),
   string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') FILTER (WHERE c.condeferred) INTO v_ya, v_luego
 FROM pg_trigger g JOIN pg_constraint c ON c.oid = g.tgconstraint JOIN pg_namespace n ON n.oid = c.connamespace
 WHERE g.tgrelid IN ({listed}) AND g.tgdeferrable AND c.contype <> 't';
-IF v_ya IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE'; END IF;
-IF v_luego IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_luego || ' DEFERRED'; END IF;"""
+IF v_ya IS NOT NULL THEN
+  BEGIN
+{checked_now(4)}
+  EXCEPTION WHEN integrity_constraint_violation THEN
+    v_ya := NULL;  -- el servicio debe algo todavía: se comprueba cuando confirme
+  END;
+END IF;"""
+    return indented(step, margin)
+
+
+def checked_now(margin: int) -> str:
+    """Return the step that checks now, and not at COMMIT, what was written under these constraints."""
+    step = """IF v_ya IS NOT NULL THEN
+  -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí
+  EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
+  IF v_luego IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_luego || ' DEFERRED'; END IF;
+END IF;"""
     return indented(step, margin)
