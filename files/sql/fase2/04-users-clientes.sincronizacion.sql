@@ -63,7 +63,7 @@ BEGIN
         AND NOT EXISTS (SELECT FROM migracion.fusion m WHERE m.tabla_origen = 'users' AND m.tabla_destino = 'clientes'
           AND m.clave = v_f._clave)
         AND NOT EXISTS (SELECT FROM migracion.cuarentena c, unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE c.tabla_origen = 'clientes'
-          AND c.estado <> 'resuelta' AND c.clave = k._m1::text) THEN
+          AND c.estado <> 'resuelta' AND c.sobrescrita_at IS NULL AND c.clave = k._m1::text) THEN
         SELECT true AS _esta, t.id, t.telefono, t.nombre_completo, t.ciudad, t.estado, t.tiene_consentimiento, t.creado_at,
           t.actualizado_at INTO v_t FROM public.clientes t WHERE t.id = p_m1[1];
         v_hecho := true; v_nace := v_t._esta IS NULL;
@@ -160,6 +160,18 @@ BEGIN
       DELETE FROM migracion.fusion m USING unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE m.tabla_origen = 'users'
         AND m.tabla_destino = 'clientes' AND m.clave = k._k1::text
         AND NOT EXISTS (SELECT FROM migracion.v_users_clientes f WHERE f._k1 = k._k1 AND f._fusion IS NOT NULL);
+      UPDATE migracion.cuarentena c SET sobrescrita_at = now()
+      FROM unnest(p_k1, p_m1) AS k(_k1, _m1) JOIN migracion.v_users_clientes f ON f._k1 = k._k1
+      WHERE c.tabla_origen = 'clientes' AND c.estado <> 'resuelta' AND c.clave = k._m1::text AND c.sobrescrita_at IS NULL
+        AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
+        AND EXISTS (SELECT FROM public.clientes t WHERE t.id = k._m1
+        AND NOT (ROW(t.telefono, t.nombre_completo, t.ciudad, t.estado, t.tiene_consentimiento, t.creado_at,
+        t.actualizado_at)::record *<> ROW(f.telefono, f.nombre_completo, f.ciudad, f.estado, f.tiene_consentimiento, f.creado_at,
+        f.actualizado_at)::record));
+      UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
+      FROM unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE c.tabla_origen = 'clientes' AND c.estado <> 'resuelta'
+        AND c.clave = k._m1::text AND NOT EXISTS (SELECT FROM public.clientes t WHERE t.id = k._m1)
+        AND NOT EXISTS (SELECT FROM public.users l WHERE l.id = k._k1);
       -- la vista la deja pasar y no está: falta su padre todavía
       INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
     SELECT 'users', 'clientes', k._k1::text, jsonb_build_array(k._m1), 'falta la fila de la que depende', NULL

@@ -334,6 +334,9 @@ BEGIN
       END IF;
       IF v_hay THEN v_casa := 1; END IF;
     END IF;
+    IF p_orden = 'UPDATE' AND v_casa = 0 AND EXISTS (SELECT FROM migracion.cuarentena c
+      WHERE c.tabla_origen = 'proveedor_profesiones' AND c.clave = v_clave AND c.estado <> 'resuelta')
+      THEN p_orden := 'INSERT'; END IF;
     -- mientras una clave legacy de la fila espera, esta espera con ella
     IF EXISTS (SELECT FROM migracion.pendiente p WHERE (p.tabla_origen = 'provider_professions' AND p.clave IN (
         (p_vieja.proveedor_id)::uuid::text || '|' || (p_vieja.profesion_id)::integer::text,
@@ -519,6 +522,67 @@ BEGIN
       EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
       IF v_luego IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_luego || ' DEFERRED'; END IF;
     END IF;
+    UPDATE migracion.cuarentena c SET
+      columnas = ARRAY(SELECT x FROM unnest(c.columnas) x WHERE x <> ALL (array_remove(ARRAY[CASE WHEN p_orden <> 'UPDATE'
+        OR p_vieja.proveedor_id::text IS DISTINCT FROM p_nueva.proveedor_id::text THEN 'proveedor_id' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.profesion_id::text IS DISTINCT FROM p_nueva.profesion_id::text
+        THEN 'profesion_id' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.especialidad::text IS DISTINCT FROM p_nueva.especialidad::text
+        THEN 'especialidad' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.anos_experiencia::text IS DISTINCT FROM p_nueva.anos_experiencia::text
+        THEN 'anos_experiencia' END, CASE WHEN p_orden <> 'UPDATE'
+        OR p_vieja.certificaciones::text IS DISTINCT FROM p_nueva.certificaciones::text THEN 'certificaciones' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.es_principal::text IS DISTINCT FROM p_nueva.es_principal::text
+        THEN 'es_principal' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.estado_verificacion::text IS DISTINCT FROM p_nueva.estado_verificacion::text
+        THEN 'estado_verificacion' END, CASE WHEN p_orden <> 'UPDATE'
+        OR p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text THEN 'creado_at' END]::text[], NULL))),
+      estado = CASE WHEN c.columnas <@ (array_remove(ARRAY[CASE WHEN p_orden <> 'UPDATE'
+        OR p_vieja.proveedor_id::text IS DISTINCT FROM p_nueva.proveedor_id::text THEN 'proveedor_id' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.profesion_id::text IS DISTINCT FROM p_nueva.profesion_id::text
+        THEN 'profesion_id' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.especialidad::text IS DISTINCT FROM p_nueva.especialidad::text
+        THEN 'especialidad' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.anos_experiencia::text IS DISTINCT FROM p_nueva.anos_experiencia::text
+        THEN 'anos_experiencia' END, CASE WHEN p_orden <> 'UPDATE'
+        OR p_vieja.certificaciones::text IS DISTINCT FROM p_nueva.certificaciones::text THEN 'certificaciones' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.es_principal::text IS DISTINCT FROM p_nueva.es_principal::text
+        THEN 'es_principal' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.estado_verificacion::text IS DISTINCT FROM p_nueva.estado_verificacion::text
+        THEN 'estado_verificacion' END, CASE WHEN p_orden <> 'UPDATE'
+        OR p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text THEN 'creado_at' END]::text[], NULL)) THEN 'resuelta'
+        ELSE c.estado END,
+      resuelta_at = CASE WHEN c.columnas <@ (array_remove(ARRAY[CASE WHEN p_orden <> 'UPDATE'
+        OR p_vieja.proveedor_id::text IS DISTINCT FROM p_nueva.proveedor_id::text THEN 'proveedor_id' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.profesion_id::text IS DISTINCT FROM p_nueva.profesion_id::text
+        THEN 'profesion_id' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.especialidad::text IS DISTINCT FROM p_nueva.especialidad::text
+        THEN 'especialidad' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.anos_experiencia::text IS DISTINCT FROM p_nueva.anos_experiencia::text
+        THEN 'anos_experiencia' END, CASE WHEN p_orden <> 'UPDATE'
+        OR p_vieja.certificaciones::text IS DISTINCT FROM p_nueva.certificaciones::text THEN 'certificaciones' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.es_principal::text IS DISTINCT FROM p_nueva.es_principal::text
+        THEN 'es_principal' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.estado_verificacion::text IS DISTINCT FROM p_nueva.estado_verificacion::text
+        THEN 'estado_verificacion' END, CASE WHEN p_orden <> 'UPDATE'
+        OR p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text THEN 'creado_at' END]::text[], NULL)) THEN now() END,
+      resolucion = CASE WHEN c.columnas <@ (array_remove(ARRAY[CASE WHEN p_orden <> 'UPDATE'
+        OR p_vieja.proveedor_id::text IS DISTINCT FROM p_nueva.proveedor_id::text THEN 'proveedor_id' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.profesion_id::text IS DISTINCT FROM p_nueva.profesion_id::text
+        THEN 'profesion_id' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.especialidad::text IS DISTINCT FROM p_nueva.especialidad::text
+        THEN 'especialidad' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.anos_experiencia::text IS DISTINCT FROM p_nueva.anos_experiencia::text
+        THEN 'anos_experiencia' END, CASE WHEN p_orden <> 'UPDATE'
+        OR p_vieja.certificaciones::text IS DISTINCT FROM p_nueva.certificaciones::text THEN 'certificaciones' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.es_principal::text IS DISTINCT FROM p_nueva.es_principal::text
+        THEN 'es_principal' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.estado_verificacion::text IS DISTINCT FROM p_nueva.estado_verificacion::text
+        THEN 'estado_verificacion' END, CASE WHEN p_orden <> 'UPDATE'
+        OR p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text THEN 'creado_at' END]::text[], NULL))
+        THEN 'legacy tomó lo escrito después' END
+    WHERE c.tabla_origen = 'proveedor_profesiones' AND c.clave = v_clave AND c.estado <> 'resuelta'
+      AND p_orden <> 'DELETE' AND c.columnas IS NOT NULL;
     PERFORM set_config('migracion.sync', v_antes, true);
   EXCEPTION WHEN OTHERS THEN
     GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
@@ -526,11 +590,28 @@ BEGIN
       OR left(v_estado, 2) = '40' AND (v_firme OR v_estado <> '40001' OR v_detalle <> '') THEN
       RAISE;
     ELSIF left(v_estado, 2) IN ('22', '23', '54') OR v_estado = 'P0001' THEN
-      INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
+      INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen, columnas)
       VALUES ('proveedor_profesiones', v_clave, to_jsonb(CASE p_orden WHEN 'DELETE' THEN p_vieja ELSE p_nueva END), v_estado,
-        'legacy la rechaza: ' || v_mensaje, 'sincronizacion')
+        'legacy la rechaza: ' || v_mensaje, 'sincronizacion', array_remove(ARRAY[CASE WHEN p_orden <> 'UPDATE'
+          OR p_vieja.proveedor_id::text IS DISTINCT FROM p_nueva.proveedor_id::text THEN 'proveedor_id' END,
+          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.profesion_id::text IS DISTINCT FROM p_nueva.profesion_id::text
+          THEN 'profesion_id' END,
+          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.especialidad::text IS DISTINCT FROM p_nueva.especialidad::text
+          THEN 'especialidad' END,
+          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.anos_experiencia::text IS DISTINCT FROM p_nueva.anos_experiencia::text
+          THEN 'anos_experiencia' END, CASE WHEN p_orden <> 'UPDATE'
+          OR p_vieja.certificaciones::text IS DISTINCT FROM p_nueva.certificaciones::text THEN 'certificaciones' END,
+          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.es_principal::text IS DISTINCT FROM p_nueva.es_principal::text
+          THEN 'es_principal' END,
+          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.estado_verificacion::text IS DISTINCT FROM p_nueva.estado_verificacion::text
+          THEN 'estado_verificacion' END, CASE WHEN p_orden <> 'UPDATE'
+          OR p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text THEN 'creado_at' END]::text[], NULL))
       ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
-      DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, motivo = excluded.motivo, columna = NULL;
+      DO UPDATE SET fila = excluded.fila || CASE WHEN c.sobrescrita_at IS NULL THEN '{}' ELSE (
+          SELECT coalesce(jsonb_object_agg(x, c.fila -> x), '{}') FROM unnest(c.columnas) x
+          WHERE x <> ALL (excluded.columnas)) END,
+        sqlstate = excluded.sqlstate, motivo = excluded.motivo, columna = NULL, sobrescrita_at = NULL,
+        columnas = ARRAY(SELECT x FROM unnest(c.columnas) x UNION SELECT x FROM unnest(excluded.columnas) x ORDER BY 1);
     ELSE
       INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
     VALUES ('proveedor_profesiones', NULL, coalesce(v_clave, '*'), p_orden,

@@ -63,7 +63,8 @@ BEGIN
         AND NOT EXISTS (SELECT FROM migracion.fusion m WHERE m.tabla_origen = 'provider_services'
           AND m.tabla_destino = 'servicios_proveedor' AND m.clave = v_f._clave)
         AND NOT EXISTS (SELECT FROM migracion.cuarentena c, unnest(p_k1, p_m1) AS k(_k1, _m1)
-          WHERE c.tabla_origen = 'servicios_proveedor' AND c.estado <> 'resuelta' AND c.clave = k._m1::text) THEN
+          WHERE c.tabla_origen = 'servicios_proveedor' AND c.estado <> 'resuelta' AND c.sobrescrita_at IS NULL
+          AND c.clave = k._m1::text) THEN
         SELECT true AS _esta, t.id, t.proveedor_id, t.titulo, t.descripcion, t.categoria, t.precio, t.tipo_precio,
           t.disponibilidad, t.esta_activo, t.creado_at, t.actualizado_at INTO v_t FROM public.servicios_proveedor t
           WHERE t.id = p_m1[1];
@@ -168,6 +169,18 @@ BEGIN
         AND m.tabla_destino = 'servicios_proveedor' AND m.clave = k._k1::text
         AND NOT EXISTS (SELECT FROM migracion.v_provider_services_servicios_proveedor f WHERE f._k1 = k._k1
           AND f._fusion IS NOT NULL);
+      UPDATE migracion.cuarentena c SET sobrescrita_at = now()
+      FROM unnest(p_k1, p_m1) AS k(_k1, _m1) JOIN migracion.v_provider_services_servicios_proveedor f ON f._k1 = k._k1
+      WHERE c.tabla_origen = 'servicios_proveedor' AND c.estado <> 'resuelta' AND c.clave = k._m1::text
+        AND c.sobrescrita_at IS NULL AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
+        AND EXISTS (SELECT FROM public.servicios_proveedor t WHERE t.id = k._m1
+        AND NOT (ROW(t.proveedor_id, t.titulo, t.descripcion, t.categoria, t.precio, t.tipo_precio, t.disponibilidad,
+        t.esta_activo, t.creado_at, t.actualizado_at)::record *<> ROW(f.proveedor_id, f.titulo, f.descripcion, f.categoria,
+        f.precio, f.tipo_precio, f.disponibilidad, f.esta_activo, f.creado_at, f.actualizado_at)::record));
+      UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
+      FROM unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE c.tabla_origen = 'servicios_proveedor' AND c.estado <> 'resuelta'
+        AND c.clave = k._m1::text AND NOT EXISTS (SELECT FROM public.servicios_proveedor t WHERE t.id = k._m1)
+        AND NOT EXISTS (SELECT FROM public.provider_services l WHERE l.id = k._k1);
       -- la vista la deja pasar y no está: falta su padre todavía
       INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
     SELECT 'provider_services', 'servicios_proveedor', k._k1::text, jsonb_build_array(k._m1),
@@ -294,6 +307,9 @@ BEGIN
       END IF;
       IF v_hay THEN v_casa := 1; END IF;
     END IF;
+    IF p_orden = 'UPDATE' AND v_casa = 0 AND EXISTS (SELECT FROM migracion.cuarentena c
+      WHERE c.tabla_origen = 'servicios_proveedor' AND c.clave = v_clave AND c.estado <> 'resuelta')
+      THEN p_orden := 'INSERT'; END IF;
     -- mientras una clave legacy de la fila espera, esta espera con ella
     IF EXISTS (SELECT FROM migracion.pendiente p WHERE (p.tabla_origen = 'provider_services' AND p.clave IN (
         (p_vieja.id)::uuid::text,
@@ -478,6 +494,65 @@ BEGIN
       EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
       IF v_luego IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_luego || ' DEFERRED'; END IF;
     END IF;
+    UPDATE migracion.cuarentena c SET
+      columnas = ARRAY(SELECT x FROM unnest(c.columnas) x WHERE x <> ALL (array_remove(ARRAY[CASE WHEN p_orden <> 'UPDATE'
+        OR p_vieja.id::text IS DISTINCT FROM p_nueva.id::text THEN 'id' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.proveedor_id::text IS DISTINCT FROM p_nueva.proveedor_id::text
+        THEN 'proveedor_id' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.titulo::text IS DISTINCT FROM p_nueva.titulo::text
+        THEN 'titulo' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.descripcion::text IS DISTINCT FROM p_nueva.descripcion::text
+        THEN 'descripcion' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.categoria::text IS DISTINCT FROM p_nueva.categoria::text
+        THEN 'categoria' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.precio::text IS DISTINCT FROM p_nueva.precio::text
+        THEN 'precio' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.tipo_precio::text IS DISTINCT FROM p_nueva.tipo_precio::text
+        THEN 'tipo_precio' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.disponibilidad::text IS DISTINCT FROM p_nueva.disponibilidad::text
+        THEN 'disponibilidad' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.esta_activo::text IS DISTINCT FROM p_nueva.esta_activo::text
+        THEN 'esta_activo' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text
+        THEN 'creado_at' END]::text[], NULL))),
+      estado = CASE WHEN c.columnas <@ (array_remove(ARRAY[CASE WHEN p_orden <> 'UPDATE'
+        OR p_vieja.id::text IS DISTINCT FROM p_nueva.id::text THEN 'id' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.proveedor_id::text IS DISTINCT FROM p_nueva.proveedor_id::text
+        THEN 'proveedor_id' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.titulo::text IS DISTINCT FROM p_nueva.titulo::text
+        THEN 'titulo' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.descripcion::text IS DISTINCT FROM p_nueva.descripcion::text
+        THEN 'descripcion' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.categoria::text IS DISTINCT FROM p_nueva.categoria::text
+        THEN 'categoria' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.precio::text IS DISTINCT FROM p_nueva.precio::text
+        THEN 'precio' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.tipo_precio::text IS DISTINCT FROM p_nueva.tipo_precio::text
+        THEN 'tipo_precio' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.disponibilidad::text IS DISTINCT FROM p_nueva.disponibilidad::text
+        THEN 'disponibilidad' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.esta_activo::text IS DISTINCT FROM p_nueva.esta_activo::text
+        THEN 'esta_activo' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text
+        THEN 'creado_at' END]::text[], NULL)) THEN 'resuelta' ELSE c.estado END,
+      resuelta_at = CASE WHEN c.columnas <@ (array_remove(ARRAY[CASE WHEN p_orden <> 'UPDATE'
+        OR p_vieja.id::text IS DISTINCT FROM p_nueva.id::text THEN 'id' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.proveedor_id::text IS DISTINCT FROM p_nueva.proveedor_id::text
+        THEN 'proveedor_id' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.titulo::text IS DISTINCT FROM p_nueva.titulo::text
+        THEN 'titulo' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.descripcion::text IS DISTINCT FROM p_nueva.descripcion::text
+        THEN 'descripcion' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.categoria::text IS DISTINCT FROM p_nueva.categoria::text
+        THEN 'categoria' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.precio::text IS DISTINCT FROM p_nueva.precio::text
+        THEN 'precio' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.tipo_precio::text IS DISTINCT FROM p_nueva.tipo_precio::text
+        THEN 'tipo_precio' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.disponibilidad::text IS DISTINCT FROM p_nueva.disponibilidad::text
+        THEN 'disponibilidad' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.esta_activo::text IS DISTINCT FROM p_nueva.esta_activo::text
+        THEN 'esta_activo' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text
+        THEN 'creado_at' END]::text[], NULL)) THEN now() END,
+      resolucion = CASE WHEN c.columnas <@ (array_remove(ARRAY[CASE WHEN p_orden <> 'UPDATE'
+        OR p_vieja.id::text IS DISTINCT FROM p_nueva.id::text THEN 'id' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.proveedor_id::text IS DISTINCT FROM p_nueva.proveedor_id::text
+        THEN 'proveedor_id' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.titulo::text IS DISTINCT FROM p_nueva.titulo::text
+        THEN 'titulo' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.descripcion::text IS DISTINCT FROM p_nueva.descripcion::text
+        THEN 'descripcion' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.categoria::text IS DISTINCT FROM p_nueva.categoria::text
+        THEN 'categoria' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.precio::text IS DISTINCT FROM p_nueva.precio::text
+        THEN 'precio' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.tipo_precio::text IS DISTINCT FROM p_nueva.tipo_precio::text
+        THEN 'tipo_precio' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.disponibilidad::text IS DISTINCT FROM p_nueva.disponibilidad::text
+        THEN 'disponibilidad' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.esta_activo::text IS DISTINCT FROM p_nueva.esta_activo::text
+        THEN 'esta_activo' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text
+        THEN 'creado_at' END]::text[], NULL)) THEN 'legacy tomó lo escrito después' END
+    WHERE c.tabla_origen = 'servicios_proveedor' AND c.clave = v_clave AND c.estado <> 'resuelta'
+      AND p_orden <> 'DELETE' AND c.columnas IS NOT NULL;
     PERFORM set_config('migracion.sync', v_antes, true);
   EXCEPTION WHEN OTHERS THEN
     GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
@@ -485,11 +560,29 @@ BEGIN
       OR left(v_estado, 2) = '40' AND (v_firme OR v_estado <> '40001' OR v_detalle <> '') THEN
       RAISE;
     ELSIF left(v_estado, 2) IN ('22', '23', '54') OR v_estado = 'P0001' THEN
-      INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
+      INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen, columnas)
       VALUES ('servicios_proveedor', v_clave, to_jsonb(CASE p_orden WHEN 'DELETE' THEN p_vieja ELSE p_nueva END), v_estado,
-        'legacy la rechaza: ' || v_mensaje, 'sincronizacion')
+        'legacy la rechaza: ' || v_mensaje, 'sincronizacion', array_remove(ARRAY[CASE WHEN p_orden <> 'UPDATE'
+          OR p_vieja.id::text IS DISTINCT FROM p_nueva.id::text THEN 'id' END,
+          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.proveedor_id::text IS DISTINCT FROM p_nueva.proveedor_id::text
+          THEN 'proveedor_id' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.titulo::text IS DISTINCT FROM p_nueva.titulo::text
+          THEN 'titulo' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.descripcion::text IS DISTINCT FROM p_nueva.descripcion::text
+          THEN 'descripcion' END,
+          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.categoria::text IS DISTINCT FROM p_nueva.categoria::text THEN 'categoria' END,
+          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.precio::text IS DISTINCT FROM p_nueva.precio::text THEN 'precio' END,
+          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.tipo_precio::text IS DISTINCT FROM p_nueva.tipo_precio::text
+          THEN 'tipo_precio' END,
+          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.disponibilidad::text IS DISTINCT FROM p_nueva.disponibilidad::text
+          THEN 'disponibilidad' END, CASE WHEN p_orden <> 'UPDATE'
+          OR p_vieja.esta_activo::text IS DISTINCT FROM p_nueva.esta_activo::text THEN 'esta_activo' END,
+          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text
+          THEN 'creado_at' END]::text[], NULL))
       ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
-      DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, motivo = excluded.motivo, columna = NULL;
+      DO UPDATE SET fila = excluded.fila || CASE WHEN c.sobrescrita_at IS NULL THEN '{}' ELSE (
+          SELECT coalesce(jsonb_object_agg(x, c.fila -> x), '{}') FROM unnest(c.columnas) x
+          WHERE x <> ALL (excluded.columnas)) END,
+        sqlstate = excluded.sqlstate, motivo = excluded.motivo, columna = NULL, sobrescrita_at = NULL,
+        columnas = ARRAY(SELECT x FROM unnest(c.columnas) x UNION SELECT x FROM unnest(excluded.columnas) x ORDER BY 1);
     ELSE
       INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
     VALUES ('servicios_proveedor', NULL, coalesce(v_clave, '*'), p_orden,

@@ -64,7 +64,8 @@ BEGIN
         AND NOT EXISTS (SELECT FROM migracion.fusion m WHERE m.tabla_origen = 'service_requests'
           AND m.tabla_destino = 'solicitudes_servicio' AND m.clave = v_f._clave)
         AND NOT EXISTS (SELECT FROM migracion.cuarentena c, unnest(p_k1, p_m1) AS k(_k1, _m1)
-          WHERE c.tabla_origen = 'solicitudes_servicio' AND c.estado <> 'resuelta' AND c.clave = k._m1::text) THEN
+          WHERE c.tabla_origen = 'solicitudes_servicio' AND c.estado <> 'resuelta' AND c.sobrescrita_at IS NULL
+          AND c.clave = k._m1::text) THEN
         SELECT true AS _esta, t.id, t.cliente_id, t.telefono, t.tipo_solicitud, t.profesion_solicitada, t.ciudad, t.latitud,
           t.longitud, t.proveedores_sugeridos, t.estado, t.solicitado_at, t.resuelto_at INTO v_t
           FROM public.solicitudes_servicio t WHERE t.id = p_m1[1];
@@ -219,6 +220,23 @@ BEGIN
         AND m.tabla_destino = 'solicitudes_servicio' AND m.clave = k._k1::text
         AND NOT EXISTS (SELECT FROM migracion.v_service_requests_solicitudes_servicio f WHERE f._k1 = k._k1
           AND f._fusion IS NOT NULL);
+      UPDATE migracion.cuarentena c SET sobrescrita_at = now()
+      FROM unnest(p_k1, p_m1) AS k(_k1, _m1) JOIN migracion.v_service_requests_solicitudes_servicio f ON f._k1 = k._k1
+      WHERE c.tabla_origen = 'solicitudes_servicio' AND c.estado <> 'resuelta' AND c.clave = k._m1::text
+        AND c.sobrescrita_at IS NULL AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
+        AND EXISTS (SELECT FROM public.solicitudes_servicio t WHERE t.id = k._m1
+        AND NOT (ROW(t.cliente_id, t.telefono, t.tipo_solicitud, t.profesion_solicitada, t.ciudad, t.latitud, t.longitud,
+        t.proveedores_sugeridos, t.estado, t.solicitado_at, t.resuelto_at)::record *<> ROW((CASE
+        WHEN t.cliente_id IS DISTINCT FROM f.cliente_id AND EXISTS (SELECT FROM migracion.se_queda q
+        WHERE q.tabla = 'solicitudes_servicio' AND q.clave = t.id::text AND q.columna = 'cliente_id'
+        AND q.valor IS NOT DISTINCT FROM t.cliente_id::text AND q.buscado IS NOT DISTINCT FROM f.telefono::text) THEN t.cliente_id
+        ELSE f.cliente_id END), f.telefono, f.tipo_solicitud, f.profesion_solicitada, f.ciudad, f.latitud, f.longitud,
+        f.proveedores_sugeridos, (CASE WHEN t.estado IN ('en_progreso', 'cancelada') AND f.estado = 'pendiente' THEN t.estado
+        ELSE f.estado END), f.solicitado_at, f.resuelto_at)::record));
+      UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
+      FROM unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE c.tabla_origen = 'solicitudes_servicio' AND c.estado <> 'resuelta'
+        AND c.clave = k._m1::text AND NOT EXISTS (SELECT FROM public.solicitudes_servicio t WHERE t.id = k._m1)
+        AND NOT EXISTS (SELECT FROM public.service_requests l WHERE l.id = k._k1);
       -- la vista la deja pasar y no está: falta su padre todavía
       INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
     SELECT 'service_requests', 'solicitudes_servicio', k._k1::text, jsonb_build_array(k._m1),
@@ -418,6 +436,9 @@ BEGIN
       END IF;
       IF v_hay THEN v_casa := 1; END IF;
     END IF;
+    IF p_orden = 'UPDATE' AND v_casa = 0 AND EXISTS (SELECT FROM migracion.cuarentena c
+      WHERE c.tabla_origen = 'solicitudes_servicio' AND c.clave = v_clave AND c.estado <> 'resuelta')
+      THEN p_orden := 'INSERT'; END IF;
     -- mientras una clave legacy de la fila espera, esta espera con ella
     IF EXISTS (SELECT FROM migracion.pendiente p WHERE (p.tabla_origen = 'service_requests' AND p.clave IN (
         (p_vieja.id)::uuid::text,
@@ -649,6 +670,81 @@ BEGIN
       EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
       IF v_luego IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_luego || ' DEFERRED'; END IF;
     END IF;
+    UPDATE migracion.cuarentena c SET
+      columnas = ARRAY(SELECT x FROM unnest(c.columnas) x WHERE x <> ALL (array_remove(ARRAY[CASE WHEN p_orden <> 'UPDATE'
+        OR p_vieja.id::text IS DISTINCT FROM p_nueva.id::text THEN 'id' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.cliente_id::text IS DISTINCT FROM p_nueva.cliente_id::text THEN 'cliente_id' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.telefono::text IS DISTINCT FROM p_nueva.telefono::text THEN 'telefono' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.tipo_solicitud::text IS DISTINCT FROM p_nueva.tipo_solicitud::text
+        THEN 'tipo_solicitud' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.profesion_solicitada::text IS DISTINCT FROM p_nueva.profesion_solicitada::text
+        THEN 'profesion_solicitada' END, CASE WHEN p_orden <> 'UPDATE'
+        OR p_vieja.ciudad::text IS DISTINCT FROM p_nueva.ciudad::text THEN 'ciudad' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.latitud::text IS DISTINCT FROM p_nueva.latitud::text THEN 'latitud' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.longitud::text IS DISTINCT FROM p_nueva.longitud::text THEN 'longitud' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.proveedores_sugeridos::text IS DISTINCT FROM p_nueva.proveedores_sugeridos::text
+        THEN 'proveedores_sugeridos' END, CASE WHEN p_orden <> 'UPDATE'
+        OR p_vieja.estado::text IS DISTINCT FROM p_nueva.estado::text THEN 'estado' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.solicitado_at::text IS DISTINCT FROM p_nueva.solicitado_at::text
+        THEN 'solicitado_at' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.resuelto_at::text IS DISTINCT FROM p_nueva.resuelto_at::text
+        THEN 'resuelto_at' END]::text[], NULL))),
+      estado = CASE WHEN c.columnas <@ (array_remove(ARRAY[CASE WHEN p_orden <> 'UPDATE'
+        OR p_vieja.id::text IS DISTINCT FROM p_nueva.id::text THEN 'id' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.cliente_id::text IS DISTINCT FROM p_nueva.cliente_id::text THEN 'cliente_id' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.telefono::text IS DISTINCT FROM p_nueva.telefono::text THEN 'telefono' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.tipo_solicitud::text IS DISTINCT FROM p_nueva.tipo_solicitud::text
+        THEN 'tipo_solicitud' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.profesion_solicitada::text IS DISTINCT FROM p_nueva.profesion_solicitada::text
+        THEN 'profesion_solicitada' END, CASE WHEN p_orden <> 'UPDATE'
+        OR p_vieja.ciudad::text IS DISTINCT FROM p_nueva.ciudad::text THEN 'ciudad' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.latitud::text IS DISTINCT FROM p_nueva.latitud::text THEN 'latitud' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.longitud::text IS DISTINCT FROM p_nueva.longitud::text THEN 'longitud' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.proveedores_sugeridos::text IS DISTINCT FROM p_nueva.proveedores_sugeridos::text
+        THEN 'proveedores_sugeridos' END, CASE WHEN p_orden <> 'UPDATE'
+        OR p_vieja.estado::text IS DISTINCT FROM p_nueva.estado::text THEN 'estado' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.solicitado_at::text IS DISTINCT FROM p_nueva.solicitado_at::text
+        THEN 'solicitado_at' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.resuelto_at::text IS DISTINCT FROM p_nueva.resuelto_at::text
+        THEN 'resuelto_at' END]::text[], NULL)) THEN 'resuelta' ELSE c.estado END,
+      resuelta_at = CASE WHEN c.columnas <@ (array_remove(ARRAY[CASE WHEN p_orden <> 'UPDATE'
+        OR p_vieja.id::text IS DISTINCT FROM p_nueva.id::text THEN 'id' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.cliente_id::text IS DISTINCT FROM p_nueva.cliente_id::text THEN 'cliente_id' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.telefono::text IS DISTINCT FROM p_nueva.telefono::text THEN 'telefono' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.tipo_solicitud::text IS DISTINCT FROM p_nueva.tipo_solicitud::text
+        THEN 'tipo_solicitud' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.profesion_solicitada::text IS DISTINCT FROM p_nueva.profesion_solicitada::text
+        THEN 'profesion_solicitada' END, CASE WHEN p_orden <> 'UPDATE'
+        OR p_vieja.ciudad::text IS DISTINCT FROM p_nueva.ciudad::text THEN 'ciudad' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.latitud::text IS DISTINCT FROM p_nueva.latitud::text THEN 'latitud' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.longitud::text IS DISTINCT FROM p_nueva.longitud::text THEN 'longitud' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.proveedores_sugeridos::text IS DISTINCT FROM p_nueva.proveedores_sugeridos::text
+        THEN 'proveedores_sugeridos' END, CASE WHEN p_orden <> 'UPDATE'
+        OR p_vieja.estado::text IS DISTINCT FROM p_nueva.estado::text THEN 'estado' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.solicitado_at::text IS DISTINCT FROM p_nueva.solicitado_at::text
+        THEN 'solicitado_at' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.resuelto_at::text IS DISTINCT FROM p_nueva.resuelto_at::text
+        THEN 'resuelto_at' END]::text[], NULL)) THEN now() END,
+      resolucion = CASE WHEN c.columnas <@ (array_remove(ARRAY[CASE WHEN p_orden <> 'UPDATE'
+        OR p_vieja.id::text IS DISTINCT FROM p_nueva.id::text THEN 'id' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.cliente_id::text IS DISTINCT FROM p_nueva.cliente_id::text THEN 'cliente_id' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.telefono::text IS DISTINCT FROM p_nueva.telefono::text THEN 'telefono' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.tipo_solicitud::text IS DISTINCT FROM p_nueva.tipo_solicitud::text
+        THEN 'tipo_solicitud' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.profesion_solicitada::text IS DISTINCT FROM p_nueva.profesion_solicitada::text
+        THEN 'profesion_solicitada' END, CASE WHEN p_orden <> 'UPDATE'
+        OR p_vieja.ciudad::text IS DISTINCT FROM p_nueva.ciudad::text THEN 'ciudad' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.latitud::text IS DISTINCT FROM p_nueva.latitud::text THEN 'latitud' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.longitud::text IS DISTINCT FROM p_nueva.longitud::text THEN 'longitud' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.proveedores_sugeridos::text IS DISTINCT FROM p_nueva.proveedores_sugeridos::text
+        THEN 'proveedores_sugeridos' END, CASE WHEN p_orden <> 'UPDATE'
+        OR p_vieja.estado::text IS DISTINCT FROM p_nueva.estado::text THEN 'estado' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.solicitado_at::text IS DISTINCT FROM p_nueva.solicitado_at::text
+        THEN 'solicitado_at' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.resuelto_at::text IS DISTINCT FROM p_nueva.resuelto_at::text
+        THEN 'resuelto_at' END]::text[], NULL)) THEN 'legacy tomó lo escrito después' END
+    WHERE c.tabla_origen = 'solicitudes_servicio' AND c.clave = v_clave AND c.estado <> 'resuelta'
+      AND p_orden <> 'DELETE' AND c.columnas IS NOT NULL;
     PERFORM set_config('migracion.sync', v_antes, true);
   EXCEPTION WHEN OTHERS THEN
     GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
@@ -656,11 +752,34 @@ BEGIN
       OR left(v_estado, 2) = '40' AND (v_firme OR v_estado <> '40001' OR v_detalle <> '') THEN
       RAISE;
     ELSIF left(v_estado, 2) IN ('22', '23', '54') OR v_estado = 'P0001' THEN
-      INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
+      INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen, columnas)
       VALUES ('solicitudes_servicio', v_clave, to_jsonb(CASE p_orden WHEN 'DELETE' THEN p_vieja ELSE p_nueva END), v_estado,
-        'legacy la rechaza: ' || v_mensaje, 'sincronizacion')
+        'legacy la rechaza: ' || v_mensaje, 'sincronizacion', array_remove(ARRAY[CASE WHEN p_orden <> 'UPDATE'
+          OR p_vieja.id::text IS DISTINCT FROM p_nueva.id::text THEN 'id' END,
+          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.cliente_id::text IS DISTINCT FROM p_nueva.cliente_id::text
+          THEN 'cliente_id' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.telefono::text IS DISTINCT FROM p_nueva.telefono::text
+          THEN 'telefono' END,
+          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.tipo_solicitud::text IS DISTINCT FROM p_nueva.tipo_solicitud::text
+          THEN 'tipo_solicitud' END, CASE WHEN p_orden <> 'UPDATE'
+          OR p_vieja.profesion_solicitada::text IS DISTINCT FROM p_nueva.profesion_solicitada::text
+          THEN 'profesion_solicitada' END, CASE WHEN p_orden <> 'UPDATE'
+          OR p_vieja.ciudad::text IS DISTINCT FROM p_nueva.ciudad::text THEN 'ciudad' END,
+          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.latitud::text IS DISTINCT FROM p_nueva.latitud::text THEN 'latitud' END,
+          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.longitud::text IS DISTINCT FROM p_nueva.longitud::text THEN 'longitud' END,
+          CASE WHEN p_orden <> 'UPDATE'
+          OR p_vieja.proveedores_sugeridos::text IS DISTINCT FROM p_nueva.proveedores_sugeridos::text
+          THEN 'proveedores_sugeridos' END, CASE WHEN p_orden <> 'UPDATE'
+          OR p_vieja.estado::text IS DISTINCT FROM p_nueva.estado::text THEN 'estado' END,
+          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.solicitado_at::text IS DISTINCT FROM p_nueva.solicitado_at::text
+          THEN 'solicitado_at' END,
+          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.resuelto_at::text IS DISTINCT FROM p_nueva.resuelto_at::text
+          THEN 'resuelto_at' END]::text[], NULL))
       ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
-      DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, motivo = excluded.motivo, columna = NULL;
+      DO UPDATE SET fila = excluded.fila || CASE WHEN c.sobrescrita_at IS NULL THEN '{}' ELSE (
+          SELECT coalesce(jsonb_object_agg(x, c.fila -> x), '{}') FROM unnest(c.columnas) x
+          WHERE x <> ALL (excluded.columnas)) END,
+        sqlstate = excluded.sqlstate, motivo = excluded.motivo, columna = NULL, sobrescrita_at = NULL,
+        columnas = ARRAY(SELECT x FROM unnest(c.columnas) x UNION SELECT x FROM unnest(excluded.columnas) x ORDER BY 1);
     ELSE
       INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
     VALUES ('solicitudes_servicio', NULL, coalesce(v_clave, '*'), p_orden,

@@ -63,7 +63,7 @@ BEGIN
         AND NOT EXISTS (SELECT FROM migracion.fusion m WHERE m.tabla_origen = 'sessions' AND m.tabla_destino = 'sesiones'
           AND m.clave = v_f._clave)
         AND NOT EXISTS (SELECT FROM migracion.cuarentena c, unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE c.tabla_origen = 'sesiones'
-          AND c.estado <> 'resuelta' AND c.clave = k._m1::text) THEN
+          AND c.estado <> 'resuelta' AND c.sobrescrita_at IS NULL AND c.clave = k._m1::text) THEN
         SELECT true AS _esta, t.id, t.telefono, t.id_sesion, t.estado, t.codigo_qr, t.datos_sesion, t.expira_at,
           t.ultima_actividad, t.creado_at INTO v_t FROM public.sesiones t WHERE t.id = p_m1[1];
         v_hecho := true; v_nace := v_t._esta IS NULL;
@@ -177,6 +177,18 @@ BEGIN
       DELETE FROM migracion.fusion m USING unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE m.tabla_origen = 'sessions'
         AND m.tabla_destino = 'sesiones' AND m.clave = k._k1::text
         AND NOT EXISTS (SELECT FROM migracion.v_sessions_sesiones f WHERE f._k1 = k._k1 AND f._fusion IS NOT NULL);
+      UPDATE migracion.cuarentena c SET sobrescrita_at = now()
+      FROM unnest(p_k1, p_m1) AS k(_k1, _m1) JOIN migracion.v_sessions_sesiones f ON f._k1 = k._k1
+      WHERE c.tabla_origen = 'sesiones' AND c.estado <> 'resuelta' AND c.clave = k._m1::text AND c.sobrescrita_at IS NULL
+        AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
+        AND EXISTS (SELECT FROM public.sesiones t WHERE t.id = k._m1
+        AND NOT (ROW(t.telefono, t.id_sesion, t.estado, t.codigo_qr, t.datos_sesion, t.expira_at, t.ultima_actividad,
+        t.creado_at)::record *<> ROW(f.telefono, f.id_sesion, f.estado, f.codigo_qr, f.datos_sesion, f.expira_at,
+        f.ultima_actividad, f.creado_at)::record));
+      UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
+      FROM unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE c.tabla_origen = 'sesiones' AND c.estado <> 'resuelta'
+        AND c.clave = k._m1::text AND NOT EXISTS (SELECT FROM public.sesiones t WHERE t.id = k._m1)
+        AND NOT EXISTS (SELECT FROM public.sessions l WHERE l.id = k._k1);
       -- la vista la deja pasar y no está: falta su padre todavía
       INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
     SELECT 'sessions', 'sesiones', k._k1::text, jsonb_build_array(k._m1), 'falta la fila de la que depende', NULL
@@ -365,6 +377,8 @@ BEGIN
       END IF;
       IF v_hay THEN v_casa := 1; END IF;
     END IF;
+    IF p_orden = 'UPDATE' AND v_casa = 0 AND EXISTS (SELECT FROM migracion.cuarentena c WHERE c.tabla_origen = 'sesiones'
+      AND c.clave = v_clave AND c.estado <> 'resuelta') THEN p_orden := 'INSERT'; END IF;
     -- mientras una clave legacy de la fila espera, esta espera con ella
     IF EXISTS (SELECT FROM migracion.pendiente p WHERE (p.tabla_origen = 'sessions' AND p.clave IN (
         (p_vieja.id)::uuid::text,
@@ -535,6 +549,59 @@ BEGIN
       EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
       IF v_luego IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_luego || ' DEFERRED'; END IF;
     END IF;
+    UPDATE migracion.cuarentena c SET
+      columnas = ARRAY(SELECT x FROM unnest(c.columnas) x WHERE x <> ALL (array_remove(ARRAY[CASE WHEN p_orden <> 'UPDATE'
+        OR p_vieja.id::text IS DISTINCT FROM p_nueva.id::text THEN 'id' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.telefono::text IS DISTINCT FROM p_nueva.telefono::text THEN 'telefono' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.id_sesion::text IS DISTINCT FROM p_nueva.id_sesion::text THEN 'id_sesion' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.estado::text IS DISTINCT FROM p_nueva.estado::text THEN 'estado' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.codigo_qr::text IS DISTINCT FROM p_nueva.codigo_qr::text THEN 'codigo_qr' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.datos_sesion::text IS DISTINCT FROM p_nueva.datos_sesion::text
+        THEN 'datos_sesion' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.expira_at::text IS DISTINCT FROM p_nueva.expira_at::text
+        THEN 'expira_at' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.ultima_actividad::text IS DISTINCT FROM p_nueva.ultima_actividad::text
+        THEN 'ultima_actividad' END, CASE WHEN p_orden <> 'UPDATE'
+        OR p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text THEN 'creado_at' END]::text[], NULL))),
+      estado = CASE WHEN c.columnas <@ (array_remove(ARRAY[CASE WHEN p_orden <> 'UPDATE'
+        OR p_vieja.id::text IS DISTINCT FROM p_nueva.id::text THEN 'id' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.telefono::text IS DISTINCT FROM p_nueva.telefono::text THEN 'telefono' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.id_sesion::text IS DISTINCT FROM p_nueva.id_sesion::text THEN 'id_sesion' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.estado::text IS DISTINCT FROM p_nueva.estado::text THEN 'estado' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.codigo_qr::text IS DISTINCT FROM p_nueva.codigo_qr::text THEN 'codigo_qr' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.datos_sesion::text IS DISTINCT FROM p_nueva.datos_sesion::text
+        THEN 'datos_sesion' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.expira_at::text IS DISTINCT FROM p_nueva.expira_at::text
+        THEN 'expira_at' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.ultima_actividad::text IS DISTINCT FROM p_nueva.ultima_actividad::text
+        THEN 'ultima_actividad' END, CASE WHEN p_orden <> 'UPDATE'
+        OR p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text THEN 'creado_at' END]::text[], NULL)) THEN 'resuelta'
+        ELSE c.estado END,
+      resuelta_at = CASE WHEN c.columnas <@ (array_remove(ARRAY[CASE WHEN p_orden <> 'UPDATE'
+        OR p_vieja.id::text IS DISTINCT FROM p_nueva.id::text THEN 'id' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.telefono::text IS DISTINCT FROM p_nueva.telefono::text THEN 'telefono' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.id_sesion::text IS DISTINCT FROM p_nueva.id_sesion::text THEN 'id_sesion' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.estado::text IS DISTINCT FROM p_nueva.estado::text THEN 'estado' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.codigo_qr::text IS DISTINCT FROM p_nueva.codigo_qr::text THEN 'codigo_qr' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.datos_sesion::text IS DISTINCT FROM p_nueva.datos_sesion::text
+        THEN 'datos_sesion' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.expira_at::text IS DISTINCT FROM p_nueva.expira_at::text
+        THEN 'expira_at' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.ultima_actividad::text IS DISTINCT FROM p_nueva.ultima_actividad::text
+        THEN 'ultima_actividad' END, CASE WHEN p_orden <> 'UPDATE'
+        OR p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text THEN 'creado_at' END]::text[], NULL)) THEN now() END,
+      resolucion = CASE WHEN c.columnas <@ (array_remove(ARRAY[CASE WHEN p_orden <> 'UPDATE'
+        OR p_vieja.id::text IS DISTINCT FROM p_nueva.id::text THEN 'id' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.telefono::text IS DISTINCT FROM p_nueva.telefono::text THEN 'telefono' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.id_sesion::text IS DISTINCT FROM p_nueva.id_sesion::text THEN 'id_sesion' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.estado::text IS DISTINCT FROM p_nueva.estado::text THEN 'estado' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.codigo_qr::text IS DISTINCT FROM p_nueva.codigo_qr::text THEN 'codigo_qr' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.datos_sesion::text IS DISTINCT FROM p_nueva.datos_sesion::text
+        THEN 'datos_sesion' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.expira_at::text IS DISTINCT FROM p_nueva.expira_at::text
+        THEN 'expira_at' END,
+        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.ultima_actividad::text IS DISTINCT FROM p_nueva.ultima_actividad::text
+        THEN 'ultima_actividad' END, CASE WHEN p_orden <> 'UPDATE'
+        OR p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text THEN 'creado_at' END]::text[], NULL))
+        THEN 'legacy tomó lo escrito después' END
+    WHERE c.tabla_origen = 'sesiones' AND c.clave = v_clave AND c.estado <> 'resuelta'
+      AND p_orden <> 'DELETE' AND c.columnas IS NOT NULL;
     PERFORM set_config('migracion.sync', v_antes, true);
   EXCEPTION WHEN OTHERS THEN
     GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
@@ -542,11 +609,26 @@ BEGIN
       OR left(v_estado, 2) = '40' AND (v_firme OR v_estado <> '40001' OR v_detalle <> '') THEN
       RAISE;
     ELSIF left(v_estado, 2) IN ('22', '23', '54') OR v_estado = 'P0001' THEN
-      INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
+      INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen, columnas)
       VALUES ('sesiones', v_clave, to_jsonb(CASE p_orden WHEN 'DELETE' THEN p_vieja ELSE p_nueva END), v_estado,
-        'legacy la rechaza: ' || v_mensaje, 'sincronizacion')
+        'legacy la rechaza: ' || v_mensaje, 'sincronizacion', array_remove(ARRAY[CASE WHEN p_orden <> 'UPDATE'
+          OR p_vieja.id::text IS DISTINCT FROM p_nueva.id::text THEN 'id' END,
+          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.telefono::text IS DISTINCT FROM p_nueva.telefono::text THEN 'telefono' END,
+          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.id_sesion::text IS DISTINCT FROM p_nueva.id_sesion::text THEN 'id_sesion' END,
+          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.estado::text IS DISTINCT FROM p_nueva.estado::text THEN 'estado' END,
+          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.codigo_qr::text IS DISTINCT FROM p_nueva.codigo_qr::text THEN 'codigo_qr' END,
+          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.datos_sesion::text IS DISTINCT FROM p_nueva.datos_sesion::text
+          THEN 'datos_sesion' END,
+          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.expira_at::text IS DISTINCT FROM p_nueva.expira_at::text THEN 'expira_at' END,
+          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.ultima_actividad::text IS DISTINCT FROM p_nueva.ultima_actividad::text
+          THEN 'ultima_actividad' END, CASE WHEN p_orden <> 'UPDATE'
+          OR p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text THEN 'creado_at' END]::text[], NULL))
       ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
-      DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, motivo = excluded.motivo, columna = NULL;
+      DO UPDATE SET fila = excluded.fila || CASE WHEN c.sobrescrita_at IS NULL THEN '{}' ELSE (
+          SELECT coalesce(jsonb_object_agg(x, c.fila -> x), '{}') FROM unnest(c.columnas) x
+          WHERE x <> ALL (excluded.columnas)) END,
+        sqlstate = excluded.sqlstate, motivo = excluded.motivo, columna = NULL, sobrescrita_at = NULL,
+        columnas = ARRAY(SELECT x FROM unnest(c.columnas) x UNION SELECT x FROM unnest(excluded.columnas) x ORDER BY 1);
     ELSE
       INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
     VALUES ('sesiones', NULL, coalesce(v_clave, '*'), p_orden, CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END,

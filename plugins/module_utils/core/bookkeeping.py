@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-VERSION = 8
+VERSION = 9
 # One number for every operator's session: whoever holds it decides about lease and runs alone.
 LOCK = 7204113525519873
 
@@ -109,13 +109,18 @@ CREATE TABLE IF NOT EXISTS migracion.cuarentena (
     dispensa jsonb,
     -- de una fila que no se puede leer: en qué tabla y en qué lugar está
     tabla oid,
-    lugar tid
+    lugar tid,
+    -- de una fila en español: las columnas que legacy no tomó, y cuándo las sobrescribió lo escrito allí
+    columnas text[],
+    sobrescrita_at timestamptz
 );
 -- para contabilidades que hizo una versión anterior
 ALTER TABLE migracion.cuarentena ADD COLUMN IF NOT EXISTS columna text;
 ALTER TABLE migracion.cuarentena ADD COLUMN IF NOT EXISTS dispensa jsonb;
 ALTER TABLE migracion.cuarentena ADD COLUMN IF NOT EXISTS tabla oid;
 ALTER TABLE migracion.cuarentena ADD COLUMN IF NOT EXISTS lugar tid;
+ALTER TABLE migracion.cuarentena ADD COLUMN IF NOT EXISTS columnas text[];
+ALTER TABLE migracion.cuarentena ADD COLUMN IF NOT EXISTS sobrescrita_at timestamptz;
 CREATE INDEX IF NOT EXISTS cuarentena_ilegible ON migracion.cuarentena (tabla_origen) WHERE lugar IS NOT NULL;
 CREATE UNIQUE INDEX IF NOT EXISTS cuarentena_una_abierta
     ON migracion.cuarentena (tabla_origen, clave) WHERE estado <> 'resuelta';

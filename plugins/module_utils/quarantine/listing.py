@@ -110,7 +110,9 @@ def _rows(conn: Connection, reason: Reason, routes: Sequence[Route]) -> list[tup
         conn,
         "SELECT c.clave, ARRAY(SELECT c.fila ->> k FROM unnest(%s::text[]) WITH ORDINALITY u(k, n) ORDER BY n),"
         " ARRAY(SELECT left(c.fila ->> k, %s) FROM unnest(%s::text[]) WITH ORDINALITY u(k, n) ORDER BY n),"
-        f" left((c.fila - %s::text[])::text, %s) {OPEN} AND c.tabla_origen = %s AND {reason_is(reason).replace('%', '%%')}"
+        " left((c.fila - %s::text[])::text, %s), coalesce(' (legacy la sobrescribió el '"
+        " || to_char(c.sobrescrita_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI') || ' UTC)', '')"
+        f" {OPEN} AND c.tabla_origen = %s AND {reason_is(reason).replace('%', '%%')}"
         " AND coalesce(c.sqlstate, '') = %s AND coalesce(c.columna, '') = %s ORDER BY c.id LIMIT %s",
         (
             key,
@@ -125,8 +127,8 @@ def _rows(conn: Connection, reason: Reason, routes: Sequence[Route]) -> list[tup
         ),
     )
     if reason.text.endswith(DAMAGED_ROW):
-        return [(clave, values, ", ".join(f"{c} = (no se puede leer)" for c in columns)) for clave, values, _, _ in found]
-    return [(clave, values, _shown(columns, parts, row)) for clave, values, parts, row in found]
+        return [(clave, values, ", ".join(f"{c} = (no se puede leer)" for c in columns)) for clave, values, _, _, _ in found]
+    return [(clave, values, _shown(columns, parts, row) + over) for clave, values, parts, row, over in found]
 
 
 def _shown(columns: Sequence[str], values: Sequence[str | None], row: str) -> str:

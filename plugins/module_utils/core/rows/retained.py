@@ -93,13 +93,15 @@ def retained_beside(route: Route, fill: Sequence[Route], alias: str) -> str:
 def entry_here(route: Route, alias: str) -> str:
     """Return a subselect of the reason for which the Spanish row with the key of ``alias`` is in quarantine on its own side.
 
+    What a legacy write has overwritten is no reason any more: the row is what legacy says.
+
     ``alias``: a row of the Spanish table, or of a forward SELECT that carries its primary key; else there is none.
     """
     if alias == "f" and not all(route.carried_as(name) for name in route.table.primary_key):
         return "NULL::text"
     return (
         f"(SELECT h.motivo FROM {BOOKKEEPING}.cuarentena h WHERE h.tabla_origen = {literal(route.pair.target)}"
-        f" AND h.estado <> 'resuelta' AND h.clave = {spanish_clave(route, alias)})"
+        f" AND h.estado <> 'resuelta' AND h.sobrescrita_at IS NULL AND h.clave = {spanish_clave(route, alias)})"
     )
 
 

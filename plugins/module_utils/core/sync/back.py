@@ -17,8 +17,9 @@ from ..sqltext import commented, derived_name, dollar_quoted, ident, idents, lit
 from .back_removing import may_merge_now, merged_follow, not_let_through, removal_step
 from .births import born_step, found_nowhere
 from .deferred import checked_now, deferred_found
+from .entries_here import quarantined_here, retried, taken_step
 from .homes import home_step
-from .images import DRAINING, MODES, RUN, current_flag, flagged, legacy_row, passed_on, set_flag
+from .images import DRAINING, MODES, current_flag, flagged, legacy_row, passed_on, set_flag
 from .inverse import (
     assignments,
     goes_back,
@@ -75,7 +76,8 @@ BEGIN
       RETURN;
     END IF;
     s := p_nueva;
-{homes}    -- mientras una clave legacy de la fila espera, esta espera con ella
+{homes}    IF {retried(route)} THEN p_orden := 'INSERT'; END IF;
+    -- mientras una clave legacy de la fila espera, esta espera con ella
     IF EXISTS (SELECT FROM {BOOKKEEPING}.pendiente p WHERE ({_waiting(routes)})
       AND p.motivo <> 'aislamiento') AND coalesce(current_setting({literal(DRAINING)}, true), '') = '' THEN
       {spanish_left(route, "'espera a la otra'")}
@@ -89,13 +91,13 @@ BEGIN
       NULL;  -- la fila legacy ya no está: quien la borró se lleva a esta
 {"".join(_changed(r, n, routes) for n, r in enumerate(routes, 1))}    END IF;
 {checked_now(4)}
-    {set_flag("v_antes")}
+{taken_step(route)}    {set_flag("v_antes")}
   EXCEPTION WHEN OTHERS THEN
     GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
     IF {passed_on("    ")} THEN
       RAISE;
     ELSIF left(v_estado, 2) IN ('22', '23', '54') OR v_estado = 'P0001' THEN
-      {_quarantined(route)}
+      {quarantined_here(route)}
     ELSE
       {spanish_left(route, "v_mensaje", "v_estado")}
     END IF;
@@ -110,14 +112,6 @@ def _waiting(routes: Sequence[Route]) -> str:
         f"        {legacy_clave(r, 'p_nueva')})"
         for r in routes
     )
-
-
-def _quarantined(route: Route) -> str:
-    return f"""INSERT INTO {BOOKKEEPING}.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
-      VALUES ({literal(route.pair.target)}, v_clave, to_jsonb(CASE p_orden WHEN 'DELETE' THEN p_vieja ELSE p_nueva END), v_estado,
-        'legacy la rechaza: ' || v_mensaje, {RUN})
-      ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
-      DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, motivo = excluded.motivo, columna = NULL;"""
 
 
 def _changed(route: Route, number: int, routes: Sequence[Route]) -> str:

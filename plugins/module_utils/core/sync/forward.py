@@ -17,6 +17,7 @@ from ..rows.row_locks import parent_locks
 from ..rows.set_aside import CARRIED
 from ..rows.staying import differs_from_due, due_value
 from ..sqltext import commented, dollar_quoted, ident, idents, literal
+from .entries_here import overwritten_step
 from .followers import (
     children_step,
     looked_up_locks,
@@ -157,7 +158,7 @@ def _alone(route: Route) -> str:
         AND c.estado <> 'resuelta' AND c.clave = v_f._clave)
         AND NOT EXISTS (SELECT FROM {BOOKKEEPING}.fusion m WHERE {pair_is(route, "m")} AND m.clave = v_f._clave)"""
     if text := twin_text(route):
-        held = f"c.tabla_origen = {literal(route.pair.target)} AND c.estado <> 'resuelta'"
+        held = f"c.tabla_origen = {literal(route.pair.target)} AND c.estado <> 'resuelta' AND c.sobrescrita_at IS NULL"
         entries += f"""
         AND NOT EXISTS (SELECT FROM {BOOKKEEPING}.cuarentena c, {asked(route)} WHERE {held} AND c.clave = {text})"""
     update = _updates(route, others, twin, "      ")
@@ -254,7 +255,7 @@ def _together(route: Route, all_routes: Sequence[Route]) -> str:
       FROM {asked(route)} WHERE {open_entry} AND {gone};
       DELETE FROM {BOOKKEEPING}.fusion m USING {asked(route)} WHERE {pair_is(route, "m")} AND m.clave = {legacy_text(route)}
         AND NOT EXISTS (SELECT FROM {route.view} f WHERE {seen_row(route)} AND f._fusion IS NOT NULL);
-      -- la vista la deja pasar y no está: falta su padre todavía
+{overwritten_step(route)}      -- la vista la deja pasar y no está: falta su padre todavía
       {left(route, _not_arrived(route), "'falta la fila de la que depende'")}
       {set_flag("v_antes")}
     END IF;

@@ -1,0 +1,76 @@
+"""The entry of a Spanish row that legacy refuses: opened with its values, marked when a legacy write overwrites them, closed.
+
+It closes when legacy takes a later write of those columns, or when the row is on neither side any more.
+"""
+
+from __future__ import annotations
+
+from ..bookkeeping import BOOKKEEPING
+from ..rows.refusals import accepted
+from ..rows.routes import Route
+from ..rows.staying import differs_from_due
+from ..sqltext import ident, literal
+from .images import RUN, asked, legacy_row, seen_row, twin_row, twin_text
+
+
+def quarantined_here(route: Route) -> str:
+    """Return the statement of volver that opens the entry, or adds to it: what legacy overwrote before stays as it was."""
+    written = _changed(route)
+    return f"""INSERT INTO {BOOKKEEPING}.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen, columnas)
+      VALUES ({literal(route.pair.target)}, v_clave, to_jsonb(CASE p_orden WHEN 'DELETE' THEN p_vieja ELSE p_nueva END), v_estado,
+        'legacy la rechaza: ' || v_mensaje, {RUN}, {written})
+      ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
+      DO UPDATE SET fila = excluded.fila || CASE WHEN c.sobrescrita_at IS NULL THEN '{{}}' ELSE (
+          SELECT coalesce(jsonb_object_agg(x, c.fila -> x), '{{}}') FROM unnest(c.columnas) x
+          WHERE x <> ALL (excluded.columnas)) END,
+        sqlstate = excluded.sqlstate, motivo = excluded.motivo, columna = NULL, sobrescrita_at = NULL,
+        columnas = ARRAY(SELECT x FROM unnest(c.columnas) x UNION SELECT x FROM unnest(excluded.columnas) x ORDER BY 1);"""
+
+
+def taken_step(route: Route) -> str:
+    """Return the step of volver that closes the entry where legacy has taken all of what it was opened for."""
+    return f"""    UPDATE {BOOKKEEPING}.cuarentena c SET
+      columnas = ARRAY(SELECT x FROM unnest(c.columnas) x WHERE x <> ALL ({_changed(route)})),
+      estado = CASE WHEN c.columnas <@ ({_changed(route)}) THEN 'resuelta' ELSE c.estado END,
+      resuelta_at = CASE WHEN c.columnas <@ ({_changed(route)}) THEN now() END,
+      resolucion = CASE WHEN c.columnas <@ ({_changed(route)}) THEN 'legacy tomó lo escrito después' END
+    WHERE c.tabla_origen = {literal(route.pair.target)} AND c.clave = v_clave AND c.estado <> 'resuelta'
+      AND p_orden <> 'DELETE' AND c.columnas IS NOT NULL;
+"""
+
+
+def retried(route: Route) -> str:
+    """Return whether the Spanish row has no legacy one because its birth was refused: a later write is a birth again."""
+    return (
+        f"p_orden = 'UPDATE' AND v_casa = 0 AND EXISTS (SELECT FROM {BOOKKEEPING}.cuarentena c"
+        f" WHERE c.tabla_origen = {literal(route.pair.target)} AND c.clave = v_clave AND c.estado <> 'resuelta')"
+    )
+
+
+def _changed(route: Route) -> str:
+    """Return the Spanish columns that the statement wrote, as an array: all of a row that is born or deleted.
+
+    Not the one that every UPDATE sets by itself.
+    """
+    written = {c: f"p_vieja.{ident(c)}::text IS DISTINCT FROM p_nueva.{ident(c)}::text" for c in route.columns}
+    written.pop(str(route.table.touched), None)
+    parts = ", ".join(f"CASE WHEN p_orden <> 'UPDATE' OR {changed} THEN {literal(c)} END" for c, changed in written.items())
+    return f"array_remove(ARRAY[{parts}]::text[], NULL)"
+
+
+def overwritten_step(route: Route) -> str:
+    """Return the step of ida that marks the entries whose rows are by now what legacy says, and closes those of no row."""
+    text = twin_text(route)
+    if text is None:
+        return ""
+    mine = f"c.tabla_origen = {literal(route.pair.target)} AND c.estado <> 'resuelta' AND c.clave = {text}"
+    twin = f"{route.target_table} t WHERE {twin_row(route)}"
+    others = [c for c in route.columns if c not in route.pair.match]
+    differs = differs_from_due(route, others, "t", "f") if others else "false"
+    legacy = f"EXISTS (SELECT FROM {route.source_table} l WHERE {legacy_row(route, 'l')})"
+    return f"""      UPDATE {BOOKKEEPING}.cuarentena c SET sobrescrita_at = now()
+      FROM {asked(route)} JOIN {route.view} f ON {seen_row(route)}
+      WHERE {mine} AND c.sobrescrita_at IS NULL AND {accepted("f")} AND EXISTS (SELECT FROM {twin} AND NOT ({differs}));
+      UPDATE {BOOKKEEPING}.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
+      FROM {asked(route)} WHERE {mine} AND NOT EXISTS (SELECT FROM {twin}) AND NOT {legacy};
+"""
