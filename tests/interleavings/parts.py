@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -56,11 +57,15 @@ def grounds(databases: Databases, installation: str, work: Path, pauses: bool, c
 
 def play(where: Sequence[Ground], scenarios: Sequence[Scenario], limit: int = 300, seconds: float = 1e9) -> Iterator[Result]:
     """Play them, some at once on each ground; those that do not begin in so many seconds are left for the next time."""
+    until = time.monotonic() + seconds
+    chunks = [scenarios[first : first + AT_ONCE] for first in range(0, len(scenarios), AT_ONCE)]
+    if len(where) == 1:  # in this process
+        with closing(Player(where[0], limit)) as player:
+            yield from (_played(player, chunk, until) for chunk in chunks)
+        return
     free: multiprocessing.Queue[Ground] = multiprocessing.Queue()
     for ground in where:
         free.put(ground)
-    until = time.monotonic() + seconds
-    chunks = [scenarios[first : first + AT_ONCE] for first in range(0, len(scenarios), AT_ONCE)]
     pool = ProcessPoolExecutor(len(where), initializer=_begin, initargs=(free, limit, until))
     try:
         yield from pool.map(_play, chunks)
@@ -76,7 +81,10 @@ def _begin(free: multiprocessing.Queue[Ground], limit: int, until: float) -> Non
 
 
 def _play(chunk: Sequence[Scenario]) -> Result:
-    player, until = _player[0]
+    return _played(_player[0][0], chunk, _player[0][1])
+
+
+def _played(player: Player, chunk: Sequence[Scenario], until: float) -> Result:
     if time.monotonic() > until:
         return Result()
     player.counted = Counter()

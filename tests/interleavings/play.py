@@ -53,6 +53,10 @@ class Player:
         self.tool: Path = binary(self.ground.database.server.bin_dir)
         self.judged: dict[str, list[str]] = {}
 
+    def close(self) -> None:
+        """Leave the legacy tables alone."""
+        self.replay.connection.close()
+
     def play(self, scenarios: Sequence[Scenario]) -> list[Wrong]:
         """Run their orders in rounds: each shows who waits, and so which further orders there are."""
         done: dict[int, set[Order]] = {n: set() for n in range(len(scenarios))}

@@ -16,7 +16,7 @@ from .planted import MISTAKES, refuted
 
 SEED = 1
 # How many scenarios of each part; make interleavings plays them all.
-SHARE = {"pairs": 220, "half-way": 100, "longer": 4, "triples": 4, "jobs": 40, "repeatable": 40, "serializable": 40}
+SHARE = {"pairs": 100, "half-way": 20, "longer": 2, "triples": 2, "repeatable": 12, "serializable": 8}
 
 
 @pytest.fixture(scope="module")
@@ -29,12 +29,12 @@ def where(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Ite
         databases.drop(ground.alone)
 
 
-@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("part", SHARE)
 def test_no_order_leaves_anything_wrong(where: list[Ground], part: str) -> None:
     scenarios = list(PARTS[part](where[0], SEED))
     random.Random(SEED).shuffle(scenarios)
     counted, wrong = Counter[str](), list[str]()
-    for result in play(where, scenarios[: SHARE[part]], limit=40):
+    for result in play(where, scenarios[: SHARE[part]], limit=30):
         counted += result.counted
         wrong += ["\n    ".join(lines) for lines in result.wrong]
     assert not wrong, "\n".join(wrong)
