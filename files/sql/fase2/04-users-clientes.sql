@@ -1,12 +1,13 @@
 -- Meta: llevar users a clientes. La vista es la única definición: copia, prueba y simulacro la usan.
--- Necesita: fase1; las vistas de fase2/02; ser dueño de migracion y USAGE en public; SELECT y UPDATE sobre users; SELECT sobre
---   customers y solicitudes_servicio; SELECT, INSERT, UPDATE y DELETE sobre clientes; BYPASSRLS, o ser su dueño, donde haya
+-- Necesita: fase1; las vistas de fase2/02; ser dueño de migracion y USAGE en public; SELECT y UPDATE sobre users y customers;
+--   SELECT sobre solicitudes_servicio; SELECT, INSERT, UPDATE y DELETE sobre clientes; BYPASSRLS, o ser su dueño, donde haya
 --   seguridad por fila.
 -- Bloqueo: cada lote (5.000 filas, si batch_rows no dice otra cosa, y 8 MB como mucho, o una fila mayor), hasta que termina: FOR
---   SHARE en users; FOR KEY SHARE en migracion.arriendo; escribe en clientes, migracion.progreso_copia, migracion.cuarentena y
---   migracion.fusion, y en migracion.apartada si una fila sobra o no entra (sale con las que dependen de ella, todas FOR UPDATE).
---   Cada espera dura 200 ms como mucho; después el lote cede y vuelve con menos filas, 40 intentos. Crear esto toma ACCESS SHARE
---   en lo que leen las vistas, que solo choca con quien cambia la tabla misma.
+--   SHARE en users; luego FOR KEY SHARE en customers (lo que la vista lee a su lado); FOR KEY SHARE en migracion.arriendo;
+--   escribe en clientes, migracion.progreso_copia, migracion.cuarentena y migracion.fusion, y en migracion.apartada si una fila
+--   sobra o no entra (sale con las que dependen de ella, todas FOR UPDATE). Cada espera dura 200 ms como mucho; después el lote
+--   cede y vuelve con menos filas, 40 intentos. Crear esto toma ACCESS SHARE en lo que leen las vistas, que solo choca con quien
+--   cambia la tabla misma.
 -- Deshacer: fase2 --tags rollback: guarda en migracion.apartada lo que solo clientes tiene, y la vacía con ACCESS EXCLUSIVE en
 --   ella y en las que apuntan a ella (20 intentos de 500 ms); vista y funciones se van con la última copia.
 -- Repetir: sí, todo es CREATE OR REPLACE, y un lote repetido no cambia nada.
@@ -152,6 +153,10 @@ BEGIN
         ON l.id = k._k1
       ORDER BY l.id FOR SHARE OF l) l;
   END IF;
+  PERFORM 1 FROM public.customers c WHERE (c.phone_number) IN (SELECT DISTINCT l.phone_number FROM public.users l
+    WHERE l.ctid = ANY (p_lugar)) ORDER BY c.id FOR KEY SHARE OF c;
+  PERFORM 1 FROM public.customers c WHERE (c.id) IN (SELECT DISTINCT l.id FROM public.users l WHERE l.ctid = ANY (p_lugar))
+    ORDER BY c.id FOR KEY SHARE OF c;
   LOOP
     BEGIN
     -- con EXECUTE cada lote tiene su plan

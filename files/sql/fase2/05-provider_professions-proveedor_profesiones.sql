@@ -3,11 +3,11 @@
 --   provider_professions, users y professions; SELECT, INSERT, UPDATE y DELETE sobre proveedor_profesiones y USAGE sobre su
 --   secuencia; BYPASSRLS, o ser su dueño, donde haya seguridad por fila.
 -- Bloqueo: cada lote (5.000 filas, si batch_rows no dice otra cosa, y 8 MB como mucho, o una fila mayor), hasta que termina: FOR
---   SHARE en provider_professions; luego FOR SHARE en users y professions (padres); FOR KEY SHARE en proveedores y profesiones
---   (claves foráneas) y migracion.arriendo; escribe en proveedor_profesiones, migracion.progreso_copia y migracion.cuarentena, y
---   en migracion.apartada si una fila sobra o no entra (sale con las que dependen de ella, todas FOR UPDATE). Cada espera dura
---   200 ms como mucho; después el lote cede y vuelve con menos filas, 40 intentos. Crear esto toma ACCESS SHARE en lo que leen
---   las vistas, que solo choca con quien cambia la tabla misma.
+--   SHARE en provider_professions; luego FOR SHARE en users y professions (lo que la vista lee a su lado); FOR KEY SHARE en
+--   proveedores y profesiones (claves foráneas) y migracion.arriendo; escribe en proveedor_profesiones, migracion.progreso_copia
+--   y migracion.cuarentena, y en migracion.apartada si una fila sobra o no entra (sale con las que dependen de ella, todas FOR
+--   UPDATE). Cada espera dura 200 ms como mucho; después el lote cede y vuelve con menos filas, 40 intentos. Crear esto toma
+--   ACCESS SHARE en lo que leen las vistas, que solo choca con quien cambia la tabla misma.
 -- Deshacer: fase2 --tags rollback: guarda en migracion.apartada lo que solo proveedor_profesiones tiene, y la vacía con ACCESS
 --   EXCLUSIVE en ella y en las que apuntan a ella (20 intentos de 500 ms); vista y funciones se van con la última copia.
 -- Repetir: sí, todo es CREATE OR REPLACE, y un lote repetido no cambia nada.

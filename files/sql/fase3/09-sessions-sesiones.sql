@@ -2,10 +2,10 @@
 -- Necesita: fase1; ser dueño de migracion y USAGE en public; SELECT y UPDATE sobre sessions y users; SELECT, INSERT, UPDATE y
 --   DELETE sobre sesiones; BYPASSRLS, o ser su dueño, donde haya seguridad por fila.
 -- Bloqueo: cada lote (5.000 filas, si batch_rows no dice otra cosa, y 8 MB como mucho, o una fila mayor), hasta que termina: FOR
---   SHARE en sessions; luego FOR KEY SHARE en users (padres); FOR KEY SHARE en migracion.arriendo; escribe en sesiones,
---   migracion.progreso_copia y migracion.cuarentena, y en migracion.apartada si una fila sobra o no entra (sale con las que
---   dependen de ella, todas FOR UPDATE). Cada espera dura 200 ms como mucho; después el lote cede y vuelve con menos filas, 40
---   intentos. Crear esto toma ACCESS SHARE en lo que leen las vistas, que solo choca con quien cambia la tabla misma.
+--   SHARE en sessions; luego FOR KEY SHARE en users (lo que la vista lee a su lado); FOR KEY SHARE en migracion.arriendo; escribe
+--   en sesiones, migracion.progreso_copia y migracion.cuarentena, y en migracion.apartada si una fila sobra o no entra (sale con
+--   las que dependen de ella, todas FOR UPDATE). Cada espera dura 200 ms como mucho; después el lote cede y vuelve con menos
+--   filas, 40 intentos. Crear esto toma ACCESS SHARE en lo que leen las vistas, que solo choca con quien cambia la tabla misma.
 -- Deshacer: fase3 --tags rollback: guarda en migracion.apartada lo que solo sesiones tiene, y la vacía con ACCESS EXCLUSIVE en
 --   ella y en las que apuntan a ella (20 intentos de 500 ms); vista y funciones se van con la última copia.
 -- Repetir: sí, todo es CREATE OR REPLACE, y un lote repetido no cambia nada.

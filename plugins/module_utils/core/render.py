@@ -190,6 +190,8 @@ def _needs(route: Route, routes: Sequence[Route], view: str) -> list[str]:
 def _locked(route: Route) -> dict[str, str]:
     """Return how strongly the rows of each legacy table are locked, the pair's own first."""
     locked = {ident(route.pair.source): "SHARE"}
+    for other in route.earlier:
+        locked[ident(other.pair.source)] = "KEY SHARE"
     for (table, _, _), strength in locked_beside(route).items():
         locked[ident(table)] = min(strength, locked.get(ident(table), strength), key=("SHARE", "KEY SHARE").index)
     return locked
@@ -200,7 +202,7 @@ def _batch_locks(route: Route) -> list[str]:
     locks = [f"FOR SHARE en {own}"]
     for strength in ("SHARE", "KEY SHARE"):
         if names := [name for name, strong in beside if strong == strength]:
-            locks.append(f"luego FOR {strength} en {_listed(names)} (padres)")
+            locks.append(f"luego FOR {strength} en {_listed(names)} (lo que la vista lee a su lado)")
     keyed = [ident(k.table) for k in route.table.foreign_keys if route.carried_as(k.column)]
     named = f"{_listed(keyed)} (claves foráneas) y " if keyed else ""
     written = [ident(route.pair.target), *(f"{BOOKKEEPING}.{t}" for t in ("progreso_copia", "cuarentena"))]

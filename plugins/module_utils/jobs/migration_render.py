@@ -175,9 +175,11 @@ def _forecast(context: Context) -> list[Account]:
 
 
 def _surrounding_lines(context: Context) -> list[str]:
-    lines = [f"Aviso: {text}" for text in surroundings.warnings(context.conn)]
+    around = context.conn, context.mapping, context.catalogue
+    said = [*surroundings.warnings(context.conn), *surroundings.unqualified_triggers(*around)]
+    lines = [f"Aviso: {text}" for text in said]
     grouped: dict[str, list[str]] = {}
-    for kind, name in surroundings.dependents(context.conn, context.mapping, context.catalogue):
+    for kind, name in surroundings.dependents(*around):
         grouped.setdefault(kind, []).append(name)
     if grouped:
         lines.append("Depende de las tablas legacy y no se traslada solo; téngalo a la vista:")

@@ -39,6 +39,20 @@ UNION
 SELECT 'event trigger', evtname || ' (' || evtevent || ')', '' FROM pg_event_trigger WHERE evtenabled <> 'D'
 ORDER BY 1, 2, 3
 """
+# Names of the schema that a function's text has with no schema before them; of a function, as it is called.
+_UNQUALIFIED = f"""
+SELECT p.oid::regprocedure::text, string_agg(DISTINCT t.tgrelid::regclass || '.' || t.tgname, ', '),
+       string_agg(DISTINCT o.name, ', '), string_agg(DISTINCT t.tgrelid::regclass::text, ', ')
+FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
+JOIN (SELECT c.relname AS name, '' AS call, c.relnamespace AS space FROM pg_class c WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
+      UNION SELECT f.proname, '\\s*\\(', f.pronamespace FROM pg_proc f) o
+  ON o.space = to_regnamespace(quote_ident(%(schema)s)) AND o.name ~ '^[a-z0-9_]+$'
+WHERE NOT t.tgisinternal AND t.tgenabled <> 'D' AND t.tgrelid IN ({_TABLES})
+  AND p.pronamespace <> coalesce(to_regnamespace('migracion'), 0)
+  AND NOT EXISTS (SELECT FROM unnest(p.proconfig) s WHERE s ~ '^search_path=')
+  AND p.prosrc ~ ('(^|[^.[:alnum:]_"])"?' || o.name || '"?' || o.call || '($|[^.[:alnum:]_])')
+GROUP BY 1 ORDER BY 1
+"""
 _ISOLATION = """
 SELECT coalesce(r.rolname, 'la base ' || d.datname), s.setting
 FROM pg_db_role_setting x LEFT JOIN pg_roles r ON r.oid = x.setrole LEFT JOIN pg_database d ON d.oid = x.setdatabase
@@ -53,6 +67,20 @@ def dependents(conn: Connection, mapping: TableMapping, catalogue: Catalogue) ->
     names = [r.name for r in catalogue.relations]
     found = fetch_all(conn, _DEPENDENTS, {"schema": mapping.schema, "names": names})
     return [(kind, f"{name} → {other}" if other else name) for kind, name, other in found]
+
+
+def unqualified_triggers(conn: Connection, mapping: TableMapping, catalogue: Catalogue) -> list[str]:
+    """Return a phrase for every trigger's function on a legacy table that seems to find names by its caller's search_path.
+
+    What a service writes on the Spanish side reaches legacy under a search_path of ours, where it would not find them.
+    """
+    names = [r.name for r in catalogue.relations]
+    return [
+        f"la función {function} ({triggers}) parece nombrar {found} sin su esquema, y no fija search_path: lo que se escriba en"
+        f" español no llegaría a {tables} y esperaría en migracion.pendiente. Su dueño lo arregla con:"
+        f" ALTER FUNCTION {function} SET search_path = {ident(mapping.schema)}, pg_temp;"
+        for function, triggers, found, tables in fetch_all(conn, _UNQUALIFIED, {"schema": mapping.schema, "names": names})
+    ]
 
 
 def warnings(conn: Connection) -> list[str]:

@@ -131,3 +131,13 @@ def test_who_was_parted_in_an_old_snapshot_is_not_taken_along(synced: Synced, sp
     assert synced.database.query(f"SELECT phone_number FROM users WHERE id = '{loser}'") == [(phone,)]
     synced.jobs.drain()
     synced.settled()
+
+
+def test_a_repair_of_a_merged_row_holds_whom_it_is_merged_into(synced: Synced) -> None:
+    winner, loser = synced.database.query(MERGED)[0]
+    synced.write(f"DELETE FROM migracion.fusion WHERE clave = '{loser}'")
+    repair = f"SELECT migracion.llevar_users_clientes(ARRAY['{loser}']::uuid[], 'prueba')"
+    with held_up(synced.database, repair, f"UPDATE customers SET phone_number = '+403' WHERE id = '{winner}'"):
+        pass
+    assert synced.value(f"SELECT count(*) FROM migracion.fusion WHERE clave = '{loser}'") == 0
+    synced.settled()

@@ -189,3 +189,29 @@ def test_a_webhook_is_told_of_every_write_once(synced: Synced) -> None:
         ("users", "UPDATE", "Tena"),
     ]
     synced.settled()
+
+
+AUDIT = (
+    "CREATE TABLE public.auditoria (que text)",
+    "GRANT ALL ON auditoria TO PUBLIC",
+    "CREATE FUNCTION public.auditar() RETURNS trigger LANGUAGE plpgsql AS"
+    " $$ BEGIN INSERT INTO auditoria VALUES (TG_OP); RETURN NULL; END $$",
+    "CREATE TRIGGER auditar AFTER UPDATE ON customers FOR EACH ROW EXECUTE FUNCTION auditar()",
+)
+
+
+def test_a_service_trigger_that_finds_names_by_its_callers_path_is_listed_with_the_statement_that_mends_it(
+    synced: Synced,
+) -> None:
+    synced.write(*AUDIT)
+    key = synced.value("SELECT c.id FROM customers c JOIN clientes USING (id) ORDER BY 1 LIMIT 1")
+    synced.write(f"UPDATE clientes SET ciudad = 'Baños' WHERE id = '{key}'")
+    assert synced.database.query("SELECT sqlstate FROM migracion.pendiente") == [("42P01",)]
+    (warning,) = (line for line in synced.jobs.approve(check=True)["lines"] if "search_path" in line)
+    assert "la función public.auditar() (public.customers.auditar) parece nombrar auditoria sin su esquema" in warning
+    synced.write(warning.partition("Su dueño lo arregla con: ")[2])
+    synced.jobs.drain()
+    assert synced.value(f"SELECT city FROM customers WHERE id = '{key}'") == "Baños"
+    assert synced.value("SELECT count(*) FROM auditoria") == 1
+    assert not [line for line in synced.jobs.approve(check=True)["lines"] if "search_path" in line]
+    synced.settled()

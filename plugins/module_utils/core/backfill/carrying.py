@@ -16,7 +16,7 @@ from ..rows.refusals import UNFORESEEN, accepted, duplicates_join, merge_join, u
 from ..rows.repeated_keys import place_columns, same_row
 from ..rows.retained import retains
 from ..rows.routes import Route, row_image
-from ..rows.row_locks import by_key, key_and_place, parent_locks, passed, unnested
+from ..rows.row_locks import batch_locks, by_key, key_and_place, passed, unnested
 from ..rows.staying import differs_from_due, due_value
 from ..sqltext import commented, dollar_quoted, folded, ident, idents, literal
 from .batching import HEAD, batch_function, function_body
@@ -109,7 +109,7 @@ def _locking(route: Route) -> str:
     locked = ", ".join(f"coalesce(array_agg(l.{k}), '{{}}')" for k in (*keys, "_lugar"))
     asked = f"(SELECT DISTINCT k.* FROM {unnested(keys)}) k"
     order = idents((c.name for c in route.key), "l.")
-    others = parent_locks(route, _placed(route, "l", "ctid", "p_lugar", passed(keys)))
+    others = batch_locks(route, _placed(route, "l", "ctid", "p_lugar", passed(keys)))
     return f"""  -- cada bloqueo espera a quien escribe; la sentencia siguiente lee lo que confirmó
   IF p_lugar IS NULL THEN
     SELECT {locked} INTO {passed(keys)}, p_lugar FROM (

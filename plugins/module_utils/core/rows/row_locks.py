@@ -6,7 +6,7 @@ Each lock is a statement without its verb (SELECT, in plpgsql PERFORM). ``keys``
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from ..catalogue import LegacyColumn
 from ..sqltext import BYTES, DATABASE, collated, ident, idents, literal, qname
@@ -66,12 +66,39 @@ def legacy_locks(route: Route, keys: str) -> tuple[str, ...]:
     """
     mine = f"FROM {route.source_table} l JOIN {keys} ON {by_key(route, 'k')}"
     own = f"1 {mine}\n  ORDER BY {idents((c.name for c in route.key), 'l.')} FOR SHARE OF l"
-    return (own, *_locks_beside(route, mine))
+    return (own, *_locks_beside(route, mine), *_partner_locks(route, mine))
 
 
 def parent_locks(route: Route, chosen: str) -> tuple[str, ...]:
     """Return the locks of what the forward SELECT reads beside legacy rows l that are locked; ``chosen``: the condition on l."""
     return _locks_beside(route, f"FROM {route.source_table} l WHERE {chosen}")
+
+
+def batch_locks(route: Route, chosen: str) -> tuple[str, ...]:
+    """Return the same, and the locks of the rows into which those l may be merged, or whose Spanish key they share."""
+    mine = f"FROM {route.source_table} l WHERE {chosen}"
+    return (*_locks_beside(route, mine), *_partner_locks(route, mine))
+
+
+def _partner_locks(route: Route, mine: str) -> Iterator[str]:
+    """One that goes, or changes what they meet in, conflicts with KEY SHARE: it waits, and sees then what was noted of it.
+
+    Of two types the texts are compared: a value that the other type does not have must fail nothing here.
+    """
+    for other in route.earlier:
+        for names in dict.fromkeys([*([(route.pair.merge_by,)] if route.pair.merge_by else []), other.pair.match]):
+            both = [(route.carried_as(name), other.carried_as(name)) for name in names]
+            met = [(ours.source, theirs.source) for ours, theirs in both if ours is not None and theirs is not None]
+            if len(met) < len(names):
+                continue
+            texts = ["" if ours.base == theirs.base else "::text" for ours, theirs in met]
+            columns = ", ".join(f"c.{ident(theirs.name)}{text}" for (_, theirs), text in zip(met, texts, strict=True))
+            values = ", ".join(f"l.{ident(ours.name)}{text}" for (ours, _), text in zip(met, texts, strict=True))
+            order = idents((column.name for column in other.key), "c.")
+            yield (
+                f"1 FROM {other.source_table} c WHERE ({columns}) IN (SELECT DISTINCT {values} {mine})"
+                f" ORDER BY {order} FOR KEY SHARE OF c"
+            )
 
 
 def locked_beside(route: Route) -> dict[tuple[str, LegacyColumn, str], str]:
