@@ -18,7 +18,7 @@ AS $funcion$
 DECLARE
   v_modo text; v_tope integer; v_antes text := coalesce(current_setting('migracion.sync', true), '');
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
-  v_hecho boolean := false; v_nace boolean := false; v_cambia boolean := p_entera;
+  v_hecho boolean := false; v_nace boolean := false; v_abiertas text[];
   v_f record; v_t record;
   v_s1_k1 uuid[]; v_s1_m1 uuid[];
 BEGIN
@@ -65,7 +65,7 @@ BEGIN
     END IF;
     RETURN;
   END IF;
-  v_cambia := v_cambia OR EXISTS (SELECT FROM migracion.cuarentena c, unnest(p_k1, p_m1) AS k(_k1, _m1)
+  v_abiertas := ARRAY(SELECT c.clave FROM migracion.cuarentena c, unnest(p_k1, p_m1) AS k(_k1, _m1)
     WHERE c.tabla_origen = 'customers' AND c.estado <> 'resuelta' AND c.clave = k._k1::text);
     IF cardinality(p_k1) = 1 THEN
       SELECT f._clave, CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AS _entra, f.id, f.telefono,
@@ -208,9 +208,15 @@ BEGIN
       PERFORM migracion.ida_customers_clientes(ARRAY[k._k1], ARRAY[k._m1], false, p_derivadas)
         FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
     END IF;
-  -- si sigue pasando, o sigue sin pasar, nadie más lo nota
-  IF NOT (v_cambia OR v_nace OR NOT v_hecho AND EXISTS (SELECT FROM migracion.cuarentena c, unnest(p_k1, p_m1) AS k(_k1, _m1)
-    WHERE c.tabla_origen = 'customers' AND c.estado <> 'resuelta' AND c.clave = k._k1::text)) THEN RETURN; END IF;
+  -- si una fila sigue pasando nadie más lo nota
+  IF NOT (p_entera OR v_nace) THEN
+    IF NOT v_hecho THEN v_abiertas := v_abiertas || ARRAY(SELECT c.clave FROM migracion.cuarentena c,
+      unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE c.tabla_origen = 'customers' AND c.estado <> 'resuelta'
+      AND c.clave = k._k1::text); END IF;
+    IF v_abiertas = '{}' THEN RETURN; END IF;
+    SELECT array_agg(k._k1), array_agg(k._m1) INTO p_k1, p_m1 FROM unnest(p_k1, p_m1) AS k(_k1, _m1)
+      WHERE k._k1::text = ANY (v_abiertas);
+  END IF;
   IF NOT p_entera OR NOT v_hecho THEN
     SELECT array_agg(k._k1), array_agg(k._m1) INTO v_s1_k1, v_s1_m1 FROM (
         SELECT l.id AS _k1, l.id AS _m1 FROM public.users l JOIN public.customers c
@@ -546,7 +552,7 @@ BEGIN
           SELECT CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AS _entra, f.id, f.telefono,
             f.nombre_completo, f.ciudad, f.ciudad_confirmada_at, f.notas, f.tiene_consentimiento, f.creado_at, f.actualizado_at
             INTO v_g FROM migracion.v_customers_clientes f JOIN public.customers l ON l.id = f._k1 WHERE l.id = (s.id)::uuid;
-          IF NOT FOUND OR NOT v_g._entra OR NOT v_f._entra OR v_poner ? 'phone_number' THEN
+          IF NOT FOUND OR NOT v_g._entra OR NOT v_f._entra OR v_poner ? 'phone_number' OR v_poner ? 'id' THEN
             PERFORM set_config('migracion.sync', v_antes, true);
             PERFORM migracion.ida_customers_clientes(array_agg(l.id), array_agg(s.id), true, false)
             FROM public.customers l WHERE l.id = (s.id)::uuid HAVING count(*) > 0;

@@ -263,8 +263,8 @@ BEGIN
           AND CASE WHEN g._rechazo IS NULL AND g._fusion IS NULL THEN true ELSE false END
           AND g._clave NOT IN (SELECT c.clave FROM migracion.cuarentena c WHERE c.tabla_origen = 'users'
           AND c.estado <> 'resuelta' AND starts_with(c.motivo, 'PostgreSQL la rechaza: '))))
-          AND NOT EXISTS (SELECT FROM migracion.alcance(t.tableoid, ARRAY[t.ctid], ARRAY['telefono']) a
-          WHERE a.motivo IS NOT NULL)
+          AND CASE WHEN h._m1 IS NOT NULL THEN NOT EXISTS (SELECT FROM migracion.alcance(t.tableoid, ARRAY[t.ctid],
+          ARRAY['telefono']) a WHERE a.motivo IS NOT NULL) END
       RETURNING t.id AS _m1
     )
     SELECT p_m1 || coalesce(array_agg(h._m1), '{}'), v_hubo OR count(*) > 0

@@ -18,7 +18,7 @@ AS $funcion$
 DECLARE
   v_modo text; v_tope integer; v_antes text := coalesce(current_setting('migracion.sync', true), '');
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
-  v_hecho boolean := false; v_nace boolean := false; v_cambia boolean := p_entera;
+  v_hecho boolean := false; v_nace boolean := false; v_abiertas text[];
   v_f record; v_t record;
 BEGIN
   SELECT s.modo, s.propagacion INTO v_modo, v_tope FROM migracion.sincronizacion s WHERE s.tabla_origen = 'provider_professions'
@@ -60,7 +60,7 @@ BEGIN
     END IF;
     RETURN;
   END IF;
-  v_cambia := v_cambia OR EXISTS (SELECT FROM migracion.cuarentena c, unnest(p_k1, p_k2, p_m1, p_m2) AS k(_k1, _k2, _m1, _m2)
+  v_abiertas := ARRAY(SELECT c.clave FROM migracion.cuarentena c, unnest(p_k1, p_k2, p_m1, p_m2) AS k(_k1, _k2, _m1, _m2)
     WHERE c.tabla_origen = 'provider_professions' AND c.estado <> 'resuelta' AND c.clave = k._k1::text || '|' || k._k2::text);
     IF cardinality(p_k1) = 1 THEN
       SELECT f._clave, CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AS _entra, f.proveedor_id,
@@ -207,10 +207,15 @@ BEGIN
       PERFORM migracion.ida_provider_professions_proveedor_profesiones(ARRAY[k._k1], ARRAY[k._k2], ARRAY[k._m1], ARRAY[k._m2],
         false, p_derivadas) FROM unnest(p_k1, p_k2, p_m1, p_m2) AS k(_k1, _k2, _m1, _m2);
     END IF;
-  -- si sigue pasando, o sigue sin pasar, nadie más lo nota
-  IF NOT (v_cambia OR v_nace OR NOT v_hecho AND EXISTS (SELECT FROM migracion.cuarentena c,
-    unnest(p_k1, p_k2, p_m1, p_m2) AS k(_k1, _k2, _m1, _m2) WHERE c.tabla_origen = 'provider_professions'
-    AND c.estado <> 'resuelta' AND c.clave = k._k1::text || '|' || k._k2::text)) THEN RETURN; END IF;
+  -- si una fila sigue pasando nadie más lo nota
+  IF NOT (p_entera OR v_nace) THEN
+    IF NOT v_hecho THEN v_abiertas := v_abiertas || ARRAY(SELECT c.clave FROM migracion.cuarentena c,
+      unnest(p_k1, p_k2, p_m1, p_m2) AS k(_k1, _k2, _m1, _m2) WHERE c.tabla_origen = 'provider_professions'
+      AND c.estado <> 'resuelta' AND c.clave = k._k1::text || '|' || k._k2::text); END IF;
+    IF v_abiertas = '{}' THEN RETURN; END IF;
+    SELECT array_agg(k._k1), array_agg(k._k2), array_agg(k._m1), array_agg(k._m2) INTO p_k1, p_k2, p_m1, p_m2
+      FROM unnest(p_k1, p_k2, p_m1, p_m2) AS k(_k1, _k2, _m1, _m2) WHERE k._k1::text || '|' || k._k2::text = ANY (v_abiertas);
+  END IF;
 END $funcion$;
 
 -- Nombra las filas de provider_professions que una sentencia tocó y llama a ida. La llaman los disparadores de

@@ -18,7 +18,7 @@ AS $funcion$
 DECLARE
   v_modo text; v_tope integer; v_antes text := coalesce(current_setting('migracion.sync', true), '');
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
-  v_hecho boolean := false; v_nace boolean := false; v_cambia boolean := p_entera;
+  v_hecho boolean := false; v_nace boolean := false; v_abiertas text[];
   v_f record; v_t record;
 BEGIN
   SELECT s.modo, s.propagacion INTO v_modo, v_tope FROM migracion.sincronizacion s WHERE s.tabla_origen = 'messages'
@@ -51,7 +51,7 @@ BEGIN
     END IF;
     RETURN;
   END IF;
-  v_cambia := v_cambia OR EXISTS (SELECT FROM migracion.cuarentena c, unnest(p_k1, p_m1) AS k(_k1, _m1)
+  v_abiertas := ARRAY(SELECT c.clave FROM migracion.cuarentena c, unnest(p_k1, p_m1) AS k(_k1, _m1)
     WHERE c.tabla_origen = 'messages' AND c.estado <> 'resuelta' AND c.clave = k._k1::text);
     IF cardinality(p_k1) = 1 THEN
       SELECT f._clave, CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AS _entra, f.id,
@@ -213,9 +213,15 @@ BEGIN
       PERFORM migracion.ida_messages_mensajes(ARRAY[k._k1], ARRAY[k._m1], false, p_derivadas)
         FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
     END IF;
-  -- si sigue pasando, o sigue sin pasar, nadie más lo nota
-  IF NOT (v_cambia OR v_nace OR NOT v_hecho AND EXISTS (SELECT FROM migracion.cuarentena c, unnest(p_k1, p_m1) AS k(_k1, _m1)
-    WHERE c.tabla_origen = 'messages' AND c.estado <> 'resuelta' AND c.clave = k._k1::text)) THEN RETURN; END IF;
+  -- si una fila sigue pasando nadie más lo nota
+  IF NOT (p_entera OR v_nace) THEN
+    IF NOT v_hecho THEN v_abiertas := v_abiertas || ARRAY(SELECT c.clave FROM migracion.cuarentena c,
+      unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE c.tabla_origen = 'messages' AND c.estado <> 'resuelta'
+      AND c.clave = k._k1::text); END IF;
+    IF v_abiertas = '{}' THEN RETURN; END IF;
+    SELECT array_agg(k._k1), array_agg(k._m1) INTO p_k1, p_m1 FROM unnest(p_k1, p_m1) AS k(_k1, _m1)
+      WHERE k._k1::text = ANY (v_abiertas);
+  END IF;
 END $funcion$;
 
 -- Nombra las filas de messages que una sentencia tocó y llama a ida. La llaman los disparadores de messages.

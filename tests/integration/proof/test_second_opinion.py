@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from plugins.module_utils.core.errors import MigrationError
+from plugins.module_utils.core.opinion.judging import judge
 from plugins.module_utils.core.server import session
 from plugins.module_utils.opinion import neighbourhood
 from plugins.module_utils.opinion.neighbourhood import Neighbourhood
@@ -199,16 +200,17 @@ def test_the_server_ends_no_session_whose_rows_take_long_to_judge(
     empty_database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     night = Night.on(empty_database, tmp_path, 60)
-    empty_database.query(
-        "ALTER TABLE boxes ALTER data TYPE text;"
-        " UPDATE boxes SET data = (SELECT json_agg(id + n)::text FROM generate_series(1, 4000) n);"
-        " UPDATE boxes SET data = (SELECT json_agg(n)::text FROM generate_series(1, 2000000) n) WHERE id = 7"
-    )
     night.up_to_tables()
     night.night()
-    monkeypatch.setitem(session.SETTINGS, "idle_in_transaction_session_timeout", "1s")
+
+    def slowly(*given: Any) -> Any:
+        time.sleep(0.1)
+        return judge(*given)
+
+    monkeypatch.setattr(neighbourhood, "judge", slowly)
+    monkeypatch.setitem(session.SETTINGS, "idle_in_transaction_session_timeout", "3s")
     monkeypatch.setattr(neighbourhood, "_SIGN_EVERY", 0.2)
     begun = time.monotonic()
     [line] = [line for line in night.equalise()["lines"] if line.startswith("Segunda opinión")]
     assert line == "Segunda opinión, boxes: las 60 filas, una por una; 0 desacuerdos"
-    assert time.monotonic() - begun > 1
+    assert time.monotonic() - begun > 3

@@ -200,6 +200,7 @@ AUDIT = (
 )
 
 
+@pytest.mark.names("survey/surroundings.unqualified_triggers")
 def test_a_service_trigger_that_finds_names_by_its_callers_path_is_listed_with_the_statement_that_mends_it(
     synced: Synced,
 ) -> None:

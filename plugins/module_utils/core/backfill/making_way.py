@@ -150,13 +150,15 @@ def _park(route: Route, routes: Sequence[Route], name: str, spanish_type: str) -
     found = ", ".join(f"t.{ident(c)} AS {m}" for m, c in zip(match, route.pair.match, strict=True))
     rows, condition = _holders(route, (name,))
     holders = f"SELECT {found}\n      FROM {rows} WHERE {condition}"
+    # what hangs on a row is asked of the few holders alone, a millisecond each, and not of every row of the table
+    free = f"CASE WHEN h.{match[0]} IS NOT NULL THEN {free_to_change((name,))} END"
     same = _same(route, "g", "h")
     return f"""    -- quien va atrasado hace sitio y se lleva después
     -- a quien retiene algo que la ejecución no lleva no se le cambia nada
     WITH h AS (
       UPDATE {route.target_table} t SET {column} = {_placeholder(route, spanish_type)}
       FROM ({holders}) h WHERE {_same(route, "t", "h")} AND NOT ({_given(routes, same, f"g.{column} = t.{column}")})
-        AND ({_given(routes, same)}) AND {free_to_change((name,))}
+        AND ({_given(routes, same)}) AND {free}
       RETURNING {found}
     )
     SELECT {", ".join(f"p{m} || coalesce(array_agg(h.{m}), '{{}}')" for m in match)}, v_hubo OR count(*) > 0

@@ -21,8 +21,9 @@ def not_let_through(route: Route) -> str:
 
 
 def may_merge_now(route: Route, routes: Sequence[Route]) -> str:
-    """Return the condition, behind OR, that what was written decides which rows are merged into this one."""
-    by = dict.fromkeys(str(other.pair.merge_by) for other in partners_of(route, routes))
+    """Return the condition, behind OR, that what was written decides which rows are merged into this one, and under which key."""
+    partners = partners_of(route, routes)
+    by = dict.fromkeys(name for other in partners for name in (str(other.pair.merge_by), *route.table.primary_key))
     return "".join(f" OR v_poner ? {literal(c.source.name)}" for name in by if (c := route.carried_as(name)) is not None)
 
 

@@ -36,6 +36,7 @@ from .images import (
     current_flag,
     declared,
     flagged,
+    gathered,
     left,
     legacy_row,
     legacy_text,
@@ -75,7 +76,7 @@ def _body(route: Route, same: Sequence[Route], all_routes: Sequence[Route]) -> s
     return f"""DECLARE
   v_modo text; v_tope integer; v_antes text := {current_flag()};
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
-  v_hecho boolean := false; v_nace boolean := false; v_cambia boolean := p_entera;
+  v_hecho boolean := false; v_nace boolean := false; v_abiertas text[];
   v_f record; v_t record;{variables}
 BEGIN
   SELECT s.modo, s.propagacion INTO v_modo, v_tope FROM {MODES} s WHERE {pair_is(route, "s")};
@@ -91,16 +92,22 @@ BEGIN
     -- lo que su foto no ve lo mira el drenaje
     {left(route, asked(route), "'aislamiento'")}
   END IF;
-{_other_side_waits(route)}  v_cambia := v_cambia OR {_open_entries(route)};
-{_alone(route)}{_together(route, all_routes)}{each_as_written(route)}  -- si sigue pasando, o sigue sin pasar, nadie más lo nota
-  IF NOT (v_cambia OR v_nace OR NOT v_hecho AND {_open_entries(route)}) THEN RETURN; END IF;
+{_other_side_waits(route)}  v_abiertas := {_open_entries(route)};
+{_alone(route)}{_together(route, all_routes)}{each_as_written(route)}  -- si una fila sigue pasando nadie más lo nota
+  IF NOT (p_entera OR v_nace) THEN
+    IF NOT v_hecho THEN v_abiertas := v_abiertas || {_open_entries(route)}; END IF;
+    IF v_abiertas = '{{}}' THEN RETURN; END IF;
+    {gathered(route)} FROM {asked(route)} WHERE {legacy_text(route)} = ANY (v_abiertas);
+  END IF;
 {found_late}{partners_step(partners)}{children}END """
 
 
 def _open_entries(route: Route) -> str:
-    """Return whether one of the keys has an open entry."""
+    """Return those of the keys that have an open entry, as an array of texts."""
     mine = f"c.tabla_origen = {literal(route.pair.source)} AND c.estado <> 'resuelta'"
-    return f"EXISTS (SELECT FROM {BOOKKEEPING}.cuarentena c, {asked(route)} WHERE {mine} AND c.clave = {legacy_text(route)})"
+    return (
+        f"ARRAY(SELECT c.clave FROM {BOOKKEEPING}.cuarentena c, {asked(route)} WHERE {mine} AND c.clave = {legacy_text(route)})"
+    )
 
 
 def _locks(route: Route, partners: Sequence[Route]) -> str:
