@@ -33,8 +33,8 @@ BEGIN
   END IF;
   IF v_firme THEN
     -- primero lo que la vista lee y quien escribe no tiene; cada bloqueo espera, y la sentencia siguiente lee lo confirmado
-    PERFORM 1 FROM public.customers c WHERE c.phone_number = ANY (ARRAY(SELECT l.phone_number FROM public.users l
-      JOIN unnest(p_k1, p_m1) AS k(_k1, _m1) ON l.id = k._k1)) ORDER BY c.id FOR KEY SHARE OF c;
+    PERFORM 1 FROM public.customers c WHERE c.phone_number = ANY (ARRAY(SELECT (l.phone_number COLLATE "default")
+      FROM public.users l JOIN unnest(p_k1, p_m1) AS k(_k1, _m1) ON l.id = k._k1)) ORDER BY c.id FOR KEY SHARE OF c;
     PERFORM 1 FROM public.customers c WHERE c.id = ANY (p_m1::uuid[]) ORDER BY c.id FOR KEY SHARE OF c;
     PERFORM 1 FROM public.clientes t WHERE t.id = ANY (p_m1) ORDER BY t.id FOR NO KEY UPDATE OF t;
   ELSE

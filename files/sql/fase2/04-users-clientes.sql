@@ -153,8 +153,8 @@ BEGIN
         ON l.id = k._k1
       ORDER BY l.id FOR SHARE OF l) l;
   END IF;
-  PERFORM 1 FROM public.customers c WHERE (c.phone_number) IN (SELECT DISTINCT l.phone_number FROM public.users l
-    WHERE l.ctid = ANY (p_lugar)) ORDER BY c.id FOR KEY SHARE OF c;
+  PERFORM 1 FROM public.customers c WHERE (c.phone_number) IN (SELECT DISTINCT (l.phone_number COLLATE "default")
+    FROM public.users l WHERE l.ctid = ANY (p_lugar)) ORDER BY c.id FOR KEY SHARE OF c;
   PERFORM 1 FROM public.customers c WHERE (c.id) IN (SELECT DISTINCT l.id FROM public.users l WHERE l.ctid = ANY (p_lugar))
     ORDER BY c.id FOR KEY SHARE OF c;
   LOOP

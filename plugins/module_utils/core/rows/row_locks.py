@@ -91,14 +91,24 @@ def _partner_locks(route: Route, mine: str) -> Iterator[str]:
             met = [(ours.source, theirs.source) for ours, theirs in both if ours is not None and theirs is not None]
             if len(met) < len(names):
                 continue
-            texts = ["" if ours.base == theirs.base else "::text" for ours, theirs in met]
-            columns = ", ".join(f"c.{ident(theirs.name)}{text}" for (_, theirs), text in zip(met, texts, strict=True))
-            values = ", ".join(f"l.{ident(ours.name)}{text}" for (ours, _), text in zip(met, texts, strict=True))
+            columns, values = zip(*(_met(ours, theirs) for ours, theirs in met), strict=True)
             order = idents((column.name for column in other.key), "c.")
             yield (
-                f"1 FROM {other.source_table} c WHERE ({columns}) IN (SELECT DISTINCT {values} {mine})"
+                f"1 FROM {other.source_table} c WHERE ({', '.join(columns)}) IN (SELECT DISTINCT {', '.join(values)} {mine})"
                 f" ORDER BY {order} FOR KEY SHARE OF c"
             )
+
+
+def _met(ours: LegacyColumn, theirs: LegacyColumn) -> tuple[str, str]:
+    """Return the column of c and the one of l, so that they can be compared and an index on c's answers."""
+    if ours.base != theirs.base:
+        return collated(f"c.{ident(theirs.name)}::text", BYTES), f"l.{ident(ours.name)}::text"
+    return f"c.{ident(theirs.name)}", collated_as(theirs, f"l.{ident(ours.name)}")
+
+
+def collated_as(column: LegacyColumn, value: str) -> str:
+    """Return the value under the column's own collation, where it has one: what it is compared with may have another."""
+    return collated(value, column.collation or DATABASE) if column.base in COLLATED else value
 
 
 def locked_beside(route: Route) -> dict[tuple[str, LegacyColumn, str], str]:
@@ -122,13 +132,9 @@ def locked_beside(route: Route) -> dict[tuple[str, LegacyColumn, str], str]:
 
 
 def _locks_beside(route: Route, mine: str) -> tuple[str, ...]:
-    def named_by(column: LegacyColumn, by: str) -> str:
-        value = f"l.{ident(by)}"
-        return collated(value, column.collation or DATABASE) if column.base in COLLATED else value
-
     return tuple(
-        f"1 FROM {qname(route.schema, table)} p WHERE p.{ident(column.name)} IN (SELECT DISTINCT {named_by(column, by)} {mine})"
-        f" ORDER BY p.{ident(column.name)} FOR {strength} OF p"
+        f"1 FROM {qname(route.schema, table)} p WHERE p.{ident(column.name)} IN"
+        f" (SELECT DISTINCT {collated_as(column, f'l.{ident(by)}')} {mine}) ORDER BY p.{ident(column.name)} FOR {strength} OF p"
         for (table, column, by), strength in locked_beside(route).items()
     )
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from ..bookkeeping import BOOKKEEPING
 from ..mapping.types import ForeignKey
 from ..rows.routes import CarriedColumn, Route, equals
+from ..rows.row_locks import collated_as
 from ..rows.values import TEXT_TYPES
 from ..sqltext import all_of, ident, idents, literal, where_all
 from .images import (
@@ -75,7 +76,8 @@ def rival_locks(route: Route) -> list[str]:
         asks = []
         if mine is not None and theirs is not None:
             rows = f"{route.source_table} l JOIN {asked(route)} ON {legacy_row(route, 'l')}"
-            asks.append(f"c.{ident(theirs.source.name)} = ANY (ARRAY(SELECT l.{ident(mine.source.name)} FROM {rows}))")
+            value = collated_as(theirs.source, f"l.{ident(mine.source.name)}")
+            asks.append(f"c.{ident(theirs.source.name)} = ANY (ARRAY(SELECT {value} FROM {rows}))")
         same_id = [
             f"c.{ident(t.source.name)} = ANY (p{n}::{t.source.type}[])"
             for m, n in zip(route.pair.match, match_names(route), strict=True)
