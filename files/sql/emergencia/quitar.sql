@@ -1,5 +1,5 @@
 -- Meta: quitar todos los disparadores de la sincronización, solo donde apagar.sql no basta: desde entonces nadie sabe qué se
---   escribió, y volver atrás ya no es posible.
+--   escribió, y los servicios no pueden volver a legacy hasta que se repongan.
 -- Necesita: ser dueño de las tablas. Con psql, sin ON_ERROR_STOP.
 -- Bloqueo: ACCESS EXCLUSIVE en cada tabla, un disparador por transacción; cada espera dura 50 ms como mucho, y el que no se pudo
 --   quitar sigue: repita.

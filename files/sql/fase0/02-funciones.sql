@@ -226,6 +226,8 @@ DECLARE
   v_ahora bigint := extract(epoch FROM statement_timestamp())::bigint;
   v_van integer := 1;
 BEGIN
+  -- lo que la sincronización misma escribe, y lo que eso arrastra, no es de ningún servicio
+  IF coalesce(current_setting('migracion.sync', true), '') <> '' THEN RETURN; END IF;
   IF v_antes <> '' THEN
     v_van := left(v_antes, 6)::integer + 1;
     IF v_van < 1000 AND v_ahora - right(v_antes, 10)::bigint < 60 THEN

@@ -27,7 +27,7 @@ from ..proof.ties import completed
 from ..schema.routines import install_approved, install_under_lease
 from ..schema.shape import require_shape
 from ..server import db
-from ..sync.modes import ON_AGAIN, modes_here, note_passed_by, require_on, switch_off, switch_on, wait_for_older
+from ..sync.modes import OFF, ON, ON_AGAIN, modes_here, note_passed_by, require_on, switch_off, switch_on, wait_for_older
 from ..sync.pending import Drained, drain, waiting_keys
 from ..sync.switching import Standing, install, standing_sync, take_away_legacy
 
@@ -74,11 +74,18 @@ def remove_sync(params: dict[str, Any], check: bool) -> dict[str, Any]:
         if check:
             return {"lines": [f"Sincronización: se quitaría de {names}"], "changed": True}
         context.begin()
+        passed_by = [s.lacking for s in _states(context, routes) if s.gone]
         gone = take_away_legacy(context, routes)
         record_event(
             context.conn, context.run_id, "sincronizacion", context.phase, {"modo": "quitada", "disparadores": len(gone)}
         )
-        return {"lines": [f"Sincronización: quitada de las tablas legacy de {names}"], "changed": bool(gone)}
+        lines = [f"Sincronización: quitada de las tablas legacy de {names}"]
+        if passed_by:
+            lines.append(
+                f"Aviso: {'; '.join(passed_by)}. Lo escrito desde entonces solo en las tablas en español no está en legacy: lo"
+                " que difiera queda en migracion.apartada"
+            )
+        return {"lines": lines, "changed": bool(gone)}
 
 
 def drained(params: dict[str, Any], check: bool) -> dict[str, Any]:
@@ -89,12 +96,12 @@ def drained(params: dict[str, Any], check: bool) -> dict[str, Any]:
         require_on(context.conn, "paused" if context.phase.startswith("fase") else "refused")
         waiting = waiting_keys(context.conn)
         if not waiting:
-            return {"lines": []}
+            return {"lines": [] if context.phase.startswith("fase") else ["Claves que esperan: ninguna"]}
         if check:
             return {"lines": [f"Claves que esperan: {number(waiting)}; se llevarían"], "changed": True}
         with _leased(context):
             done = drain(context.conn, context.all_routes, context.run_id)
-        return {"lines": _drained_lines(context, done), "changed": bool(done.carried)}
+        return {"lines": [*_drained_lines(context, done), *_overridden_lines(done)], "changed": bool(done.carried)}
 
 
 def _drained_lines(context: Context, done: Drained) -> list[str]:
@@ -107,15 +114,18 @@ def _drained_lines(context: Context, done: Drained) -> list[str]:
         {"llevadas": done.carried, "retenidas": done.held, "quedan": left, "prevalece_espanol": done.overridden},
     )
     lines = [f"Claves que esperaban: {number(done.carried)} llevadas"]
-    if done.overridden:
-        shown = ", ".join(done.overridden[:8])
-        lines.append(
-            f"Escritas en los dos lados mientras tanto: {number(len(done.overridden))} filas; vale lo escrito en español, la fila"
-            f" legacy de antes está en migracion.apartada: {shown}"
-        )
     if left:
         lines.append(f"Claves que siguen esperando: {number(left)}; de nuevo: {DRAIN_AGAIN}")
     return lines
+
+
+def _overridden_lines(done: Drained) -> list[str]:
+    if not done.overridden:
+        return []
+    return [
+        f"Escritas en los dos lados mientras tanto: {number(len(done.overridden))} filas; vale lo escrito en español, la fila"
+        f" legacy de antes está en migracion.apartada: {', '.join(done.overridden[:8])}"
+    ]
 
 
 def switched(params: dict[str, Any], check: bool) -> dict[str, Any]:
@@ -137,28 +147,41 @@ def switched(params: dict[str, Any], check: bool) -> dict[str, Any]:
 
 def _off(context: Context) -> dict[str, Any]:
     """Without the lease and during any run, which then stops."""
+    gone = [s.lacking for s in _states(context, context.all_routes) if s.gone]
+    kept = f"pero {'; '.join(gone)}: eso no deja clave" if gone else "lo que se escriba espera en migracion.pendiente"
+    on = sum(mode == ON for mode in modes_here(context.conn).values())
     if context.check:
-        return {"lines": ["Sincronización: se apagaría; los servicios siguen, y lo que escriban espera"], "changed": True}
+        said = "se apagaría" if on else "ya está apagada"
+        return {"lines": [f"Sincronización: {said}; los servicios siguen, y {kept}"], "changed": bool(on)}
     count = switch_off(context.conn)
     record_event(context.conn, context.run_id, "sincronizacion", context.phase, {"modo": "no", "pares": count})
     said = "apagada" if count else "ya estaba apagada"
-    line = f"Sincronización: {said}; lo que se escriba espera en migracion.pendiente. Se enciende con: {ON_AGAIN}"
-    return {"lines": [line], "changed": bool(count)}
+    return {"lines": [f"Sincronización: {said}; {kept}. Se enciende con: {ON_AGAIN}"], "changed": bool(count)}
 
 
 def _on(context: Context, prevails: str) -> dict[str, Any]:
     """Take the debt in too: with the lease, so that no phase does it at once."""
     if gone := [s.route for s in _states(context, completed(context.conn, context.all_routes)) if s.gone]:
         return _put_back(context, gone, spanish=prevails == SIDES[1])
+    if prevails:
+        raise MigrationError(
+            "manda solo vale donde faltaban los disparadores, y no falta ninguno: lo que se escribió estando apagada espera con"
+            " su clave, y en una columna que los dos lados cambiaron vale lo español",
+            left=NOTHING_CHANGED,
+            move=f"Sin manda: {ON_AGAIN}.",
+            code="refused",
+        )
     waiting = waiting_keys(context.conn)
     if context.check:
-        return {"lines": [f"Sincronización: se encendería; esperan {number(waiting)} claves"], "changed": True}
+        off = sum(mode == OFF for mode in modes_here(context.conn).values())
+        said = "se encendería" if off else "ya está encendida"
+        return {"lines": [f"Sincronización: {said}; esperan {number(waiting)} claves"], "changed": bool(off or waiting)}
     with _leased(context):
         count = switch_on(context.conn)
         done = drain(context.conn, context.all_routes, context.run_id)
     said = "encendida" if count else "ya estaba encendida"
     record_event(context.conn, context.run_id, "sincronizacion", context.phase, {"modo": "si", "pares": count})
-    lines = [f"Sincronización: {said}", *_drained_lines(context, done)]
+    lines = [f"Sincronización: {said}", *_drained_lines(context, done), *_overridden_lines(done)]
     return {"lines": lines, "changed": bool(count or done.carried)}
 
 

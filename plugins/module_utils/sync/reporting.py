@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 
 PASSED_BY = (
-    "Lo escrito desde entonces puede no haber pasado al otro lado, y volver atrás no es posible hasta reponerla: vale entonces"
-    " lo que hay en legacy o, con -e manda=espanol, lo que hay en español; --check dice antes qué cambia."
+    "Lo escrito desde entonces puede no haber pasado al otro lado, y los servicios no pueden volver a legacy hasta que la"
+    " sincronización se reponga. Al reponerla vale lo que hay en legacy o, con -e manda=espanol, lo que hay en español; lo que se"
+    " sobrescribe queda en migracion.apartada, y --check dice antes cuánto es."
 )
 
 
@@ -32,15 +33,17 @@ def sync_lines(conn: Connection, all_routes: Sequence[Route], tables: Sequence[S
     routes = [r for r in all_routes if (r.pair.source, r.pair.target) in installed]
     off = [f"{s} → {t}" for (s, t), mode in installed.items() if mode == OFF]
     lines = [f"Sincronización: encendida en {number(len(installed) - len(off))} pares de {number(len(all_routes))}"]
-    if off:
-        lines.append(f"  apagada: {', '.join(off)}; lo que se escribe espera")
     states = [s for s in standing_sync(conn, routes, all_routes, tables) if s.lacking]
+    if any(s.gone for s in states):
+        lines[0] += f", pero en {number(sum(s.gone for s in states))} faltan disparadores"
+    if off:
+        lines += [f"  apagada: {', '.join(off)}; lo que se escribe espera", f"  Se enciende con: {back}"]
     lines += [f"  {s.lacking}" for s in states]
     if any(s.gone for s in states):
         lines += [f"  {PASSED_BY}", f"  Se repone con: {back}"]
     elif states:
         lines.append(f"  Se repone con: {'.yml y '.join(dict.fromkeys(s.route.pair.phase for s in states))}.yml con el mismo -i")
-    return lines + _waiting_lines(conn, drain) + _writer_lines(conn, [t.name for t in tables])
+    return lines + _waiting_lines(conn, "" if off else drain) + _writer_lines(conn, [t.name for t in tables])
 
 
 def gone_phrases(
@@ -48,7 +51,7 @@ def gone_phrases(
 ) -> list[str]:
     """Return in words what the sync of these routes lacks where writes may have passed it by, and the command."""
     gone = [f"sincronización de {s.lacking}" for s in standing_sync(conn, routes, all_routes, tables) if s.gone]
-    return [*gone, f"{PASSED_BY} Se repone con: {ON_AGAIN}"] if gone else []
+    return [*gone[:-1], f"{gone[-1]}. {PASSED_BY} Se repone con: {ON_AGAIN}"] if gone else []
 
 
 def _writer_lines(conn: Connection, spanish: Sequence[str]) -> list[str]:
@@ -63,7 +66,8 @@ def _writer_lines(conn: Connection, spanish: Sequence[str]) -> list[str]:
         f" escrituras, la última hace {duration(age)}"
         for table, role, name, places, count, age in rows
     ]
-    lines = ["Quién escribe, por tabla, rol y aplicación (las últimas 1.000, o el último minuto, pueden faltar):", *said]
+    late = "de cada sesión, las últimas 1.000 escrituras o el último minuto pueden no estar contadas aún"
+    lines = [f"Quién escribe, por tabla, rol y aplicación ({late}):", *said]
     rogue = sorted({row[0] for row in rows if row[0] in spanish})
     if rogue:
         lines.append(f"  Aviso: alguien escribe ya en {', '.join(rogue)}, antes de que los servicios cambien a esas tablas.")
@@ -81,4 +85,9 @@ def _waiting_lines(conn: Connection, drain: str) -> list[str]:
         return []
     lines = ["  degradada: hay claves que no se pudieron llevar"] if any(r[4] for r in rows) else []
     lines += [f"  esperan {number(r[2])} claves de {r[0]} desde hace {duration(r[3])}: {r[1]}" for r in rows]
-    return [*lines, f"  Se llevan con: {drain}", f"  Cada minuto, en crontab: * * * * * cd playbooks && {drain}"]
+    if drain:
+        lines += [
+            f"  Se llevan con: {drain}",
+            f"  Cada minuto, en crontab (con la ruta de playbooks, el PATH de esta sesión y DATABASE_URL): * * * * * {drain}",
+        ]
+    return lines

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
 
+TRIGGERS_SHOWN = 3  # triggers that are named one by one
+
+
 @dataclass(frozen=True)
 class Standing:
     """What there is of a pair's sync. ``mode``: '' where it is not installed; ``unsettled``: writes passed it by once;
@@ -57,6 +60,8 @@ class Standing:
         """In words what it lacks, '' where it lacks nothing."""
         triggers = [f"{t.name} en {t.table}" for t in (*self.missing, *self.disabled)]
         what = f"faltan o están desactivados {', '.join(triggers)}" if triggers else "sus funciones no son las aprobadas"
+        if len(triggers) > TRIGGERS_SHOWN:
+            what = f"faltan o están desactivados {len(triggers)} disparadores, entre ellos {triggers[0]}"
         if self.unsettled and not triggers:
             what = "faltaba, y lo escrito entonces no se ha igualado todavía"
         return "" if self.whole else f"{self.route.pair.source} → {self.route.pair.target}: {what}"

@@ -58,9 +58,39 @@ def test_the_proof_names_what_is_gone_though_all_rows_are_equal(synced: Synced) 
     synced.write("ALTER TABLE customers DISABLE TRIGGER sinc_customers_clientes_u")
     with pytest.raises(MigrationError, match=r"sinc_customers_clientes_u en public\.customers") as failed:
         synced.jobs.prove()
-    assert "volver atrás no es posible" in str(failed.value)
+    assert "los servicios no pueden volver a legacy" in str(failed.value)
     synced.jobs.switch("si")
     synced.settled()
+
+
+def test_switching_off_does_not_promise_what_a_missing_trigger_does_not_keep(synced: Synced) -> None:
+    psql(synced, "quitar.sql")
+    (line,) = synced.jobs.switch("no")["lines"]
+    assert "pero customers → clientes: faltan" in line
+    assert "espera en migracion.pendiente" not in line
+
+
+def test_one_sides_word_is_taken_only_where_triggers_were_missing(synced: Synced) -> None:
+    assert synced.jobs.switch("si", check=True) == {
+        "lines": ["Sincronización: ya está encendida; esperan 0 claves"],
+        "changed": False,
+    }
+    synced.jobs.switch("no")
+    assert not synced.jobs.switch("no", check=True)["changed"]
+    assert synced.jobs.switch("si", check=True)["changed"]
+    with pytest.raises(MigrationError, match="manda solo vale donde faltaban los disparadores"):
+        synced.jobs.switch("si", prevails="legacy")
+    synced.jobs.switch("si")
+    synced.settled()
+
+
+def test_the_way_back_says_what_it_could_not_know(begin: Begin, tmp_path: Path) -> None:
+    database, _ = begin(up_to="fase1", rows=100)
+    operator = Operator(database.url, tmp_path / "respaldos")
+    operator.goes("ansible-playbook fase2.yml -i demo")
+    database.query((EMERGENCY / "quitar.sql").read_text(encoding="utf-8"))
+    said = operator.goes("ansible-playbook fase2.yml -i demo --tags rollback").text
+    assert "Lo escrito desde entonces solo en las tablas en español no está en legacy" in said
 
 
 def test_legacy_is_right_unless_something_else_is_said(synced: Synced) -> None:

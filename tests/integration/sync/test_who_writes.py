@@ -34,6 +34,11 @@ def test_the_first_write_is_noted_at_once_and_no_echo_or_follower_is(synced: Syn
     assert {row[0] for row in counted(synced)} == {"clientes", "users"}
 
 
+def test_what_a_bulk_write_carries_to_several_legacy_tables_is_nobodys(synced: Synced) -> None:
+    synced.write("UPDATE clientes SET ciudad = 'Todas'")
+    assert {row[0] for row in counted(synced)} == {"clientes"}
+
+
 def test_neither_copy_nor_repair_nor_drain_is_counted(synced: Synced) -> None:
     synced.write("BEGIN ISOLATION LEVEL REPEATABLE READ", "INSERT INTO professions (name) VALUES ('foto')", "COMMIT")
     before = counted(synced)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..bookkeeping import BOOKKEEPING
+from ..bookkeeping import BOOKKEEPING, FLAG
 from ..sqltext import commented, literal
 
 WRITERS = f"{BOOKKEEPING}.escritura"
@@ -24,6 +24,8 @@ DECLARE
   v_ahora bigint := extract(epoch FROM statement_timestamp())::bigint;
   v_van integer := 1;
 BEGIN
+  -- lo que la sincronización misma escribe, y lo que eso arrastra, no es de ningún servicio
+  IF coalesce(current_setting({literal(FLAG)}, true), '') <> '' THEN RETURN; END IF;
   IF v_antes <> '' THEN
     v_van := left(v_antes, 6)::integer + 1;
     IF v_van < {NOTED_EVERY} AND v_ahora - right(v_antes, 10)::bigint < {NOTED_SECONDS} THEN
