@@ -300,7 +300,7 @@ AS $funcion$
 DECLARE
   v_modos text[]; v_antes text := coalesce(current_setting('migracion.sync', true),
     ''); v_clave text; v_hay boolean := false; v_casa integer := 0;
-  v_filas bigint; v_ya text; v_luego text;
+  v_filas bigint; v_ya text; v_luego text; v_nueva text;
   v_estado text; v_mensaje text; v_detalle text; v_poner jsonb := '{}'; v_f record; v_g record; s public.proveedor_profesiones;
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
 BEGIN
@@ -309,10 +309,17 @@ BEGIN
   IF v_modos IS NULL AND v_firme THEN RETURN; END IF;
   BEGIN
     v_clave := CASE p_orden WHEN 'INSERT' THEN p_nueva.id::text ELSE p_vieja.id::text END;
+    v_nueva := CASE p_orden WHEN 'UPDATE' THEN p_nueva.id::text END;
     IF v_modos IS NULL OR v_modos && ARRAY['no', 'claves'] THEN
       -- sin modo: se instaló después de su foto
+      IF v_nueva <> v_clave THEN
+      UPDATE migracion.pendiente q SET clave = v_nueva WHERE q.tabla_origen = 'proveedor_profesiones' AND q.clave = v_clave;
       INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
-    VALUES ('proveedor_profesiones', NULL, coalesce(v_clave, '*'), p_orden,
+      VALUES ('proveedor_profesiones', NULL, v_clave, 'CLAVE', NULL,
+        CASE WHEN v_modos IS NULL THEN 'aislamiento' ELSE 'apagada' END, NULL);
+    END IF;
+    INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
+    VALUES ('proveedor_profesiones', NULL, coalesce(v_nueva, v_clave, '*'), p_orden,
       CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END, CASE WHEN v_modos IS NULL THEN 'aislamiento' ELSE 'apagada' END,
       NULL);
       RETURN;
@@ -347,8 +354,13 @@ BEGIN
         (p_vieja.proveedor_id)::uuid::text || '|' || (p_vieja.profesion_id)::integer::text,
         (p_nueva.proveedor_id)::uuid::text || '|' || (p_nueva.profesion_id)::integer::text))
       AND p.motivo <> 'aislamiento') AND coalesce(current_setting('migracion.drenaje', true), '') = '' THEN
+      IF v_nueva <> v_clave THEN
+      UPDATE migracion.pendiente q SET clave = v_nueva WHERE q.tabla_origen = 'proveedor_profesiones' AND q.clave = v_clave;
       INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
-    VALUES ('proveedor_profesiones', NULL, coalesce(v_clave, '*'), p_orden,
+      VALUES ('proveedor_profesiones', NULL, v_clave, 'CLAVE', NULL, 'espera a la otra', NULL);
+    END IF;
+    INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
+    VALUES ('proveedor_profesiones', NULL, coalesce(v_nueva, v_clave, '*'), p_orden,
       CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END, 'espera a la otra', NULL);
       RETURN;
     END IF;
@@ -618,8 +630,13 @@ BEGIN
         sqlstate = excluded.sqlstate, motivo = excluded.motivo, columna = NULL, sobrescrita_at = NULL,
         columnas = ARRAY(SELECT x FROM unnest(c.columnas) x UNION SELECT x FROM unnest(excluded.columnas) x ORDER BY 1);
     ELSE
+      IF v_nueva <> v_clave THEN
+      UPDATE migracion.pendiente q SET clave = v_nueva WHERE q.tabla_origen = 'proveedor_profesiones' AND q.clave = v_clave;
       INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
-    VALUES ('proveedor_profesiones', NULL, coalesce(v_clave, '*'), p_orden,
+      VALUES ('proveedor_profesiones', NULL, v_clave, 'CLAVE', NULL, v_mensaje, v_estado);
+    END IF;
+    INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
+    VALUES ('proveedor_profesiones', NULL, coalesce(v_nueva, v_clave, '*'), p_orden,
       CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END, v_mensaje, v_estado);
     END IF;
   END;
@@ -637,7 +654,9 @@ SET enable_seqscan = off SET plan_cache_mode = force_generic_plan
 SET jit = off
 AS $funcion$
 #variable_conflict use_variable
-DECLARE v_ya text; v_luego text;
+DECLARE
+  v_ya text; v_luego text; v_estado text; v_mensaje text; v_detalle text;
+  v_firme boolean := current_setting('transaction_isolation') = 'read committed';
 BEGIN
   PERFORM migracion.anotar_escritura('proveedor_profesiones');
   IF TG_OP = 'TRUNCATE' THEN
@@ -666,10 +685,19 @@ BEGIN
         EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
         IF v_luego IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_luego || ' DEFERRED'; END IF;
       END IF;
-    EXCEPTION WHEN integrity_constraint_violation OR raise_exception OR data_exception THEN
-      INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
-      VALUES ('proveedor_profesiones', '*', '{}', SQLSTATE, 'provider_professions no se vacía: ' || SQLERRM, 'sincronizacion')
-      ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta' DO UPDATE SET motivo = excluded.motivo;
+    EXCEPTION WHEN OTHERS THEN
+      GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
+      IF left(v_estado, 2) IN ('53', '55', '57')
+        OR left(v_estado, 2) = '40' AND (v_firme OR v_estado <> '40001' OR v_detalle <> '') THEN
+        RAISE;
+      ELSIF left(v_estado, 2) IN ('22', '23', '54') OR v_estado = 'P0001' THEN
+        INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
+        VALUES ('proveedor_profesiones', '*', '{}', SQLSTATE, 'provider_professions no se vacía: ' || SQLERRM, 'sincronizacion')
+        ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta' DO UPDATE SET motivo = excluded.motivo;
+      ELSE
+        INSERT INTO migracion.pendiente (tabla_origen, clave, operacion, motivo, sqlstate)
+        VALUES ('proveedor_profesiones', '*', TG_OP, v_mensaje, v_estado);
+      END IF;
     END;
     RETURN NULL;
   END IF;

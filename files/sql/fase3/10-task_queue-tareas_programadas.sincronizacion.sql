@@ -269,7 +269,7 @@ AS $funcion$
 DECLARE
   v_modos text[]; v_antes text := coalesce(current_setting('migracion.sync', true),
     ''); v_clave text; v_hay boolean := false; v_casa integer := 0;
-  v_filas bigint; v_ya text; v_luego text;
+  v_filas bigint; v_ya text; v_luego text; v_nueva text;
   v_estado text; v_mensaje text; v_detalle text; v_poner jsonb := '{}'; v_f record; v_g record; s public.tareas_programadas;
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
 BEGIN
@@ -278,11 +278,19 @@ BEGIN
   IF v_modos IS NULL AND v_firme THEN RETURN; END IF;
   BEGIN
     v_clave := CASE p_orden WHEN 'INSERT' THEN p_nueva.id::text ELSE p_vieja.id::text END;
+    v_nueva := CASE p_orden WHEN 'UPDATE' THEN p_nueva.id::text END;
     IF v_modos IS NULL OR v_modos && ARRAY['no', 'claves'] THEN
       -- sin modo: se instaló después de su foto
+      IF v_nueva <> v_clave THEN
+      UPDATE migracion.pendiente q SET clave = v_nueva WHERE q.tabla_origen = 'tareas_programadas' AND q.clave = v_clave;
       INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
-    VALUES ('tareas_programadas', NULL, coalesce(v_clave, '*'), p_orden, CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END,
-      CASE WHEN v_modos IS NULL THEN 'aislamiento' ELSE 'apagada' END, NULL);
+      VALUES ('tareas_programadas', NULL, v_clave, 'CLAVE', NULL, CASE WHEN v_modos IS NULL THEN 'aislamiento' ELSE 'apagada' END,
+        NULL);
+    END IF;
+    INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
+    VALUES ('tareas_programadas', NULL, coalesce(v_nueva, v_clave, '*'), p_orden,
+      CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END, CASE WHEN v_modos IS NULL THEN 'aislamiento' ELSE 'apagada' END,
+      NULL);
       RETURN;
     END IF;
     s := p_nueva;
@@ -312,9 +320,14 @@ BEGIN
         (p_vieja.id)::uuid::text,
         (p_nueva.id)::uuid::text))
       AND p.motivo <> 'aislamiento') AND coalesce(current_setting('migracion.drenaje', true), '') = '' THEN
+      IF v_nueva <> v_clave THEN
+      UPDATE migracion.pendiente q SET clave = v_nueva WHERE q.tabla_origen = 'tareas_programadas' AND q.clave = v_clave;
       INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
-    VALUES ('tareas_programadas', NULL, coalesce(v_clave, '*'), p_orden, CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END,
-      'espera a la otra', NULL);
+      VALUES ('tareas_programadas', NULL, v_clave, 'CLAVE', NULL, 'espera a la otra', NULL);
+    END IF;
+    INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
+    VALUES ('tareas_programadas', NULL, coalesce(v_nueva, v_clave, '*'), p_orden,
+      CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END, 'espera a la otra', NULL);
       RETURN;
     END IF;
     SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', '),
@@ -613,9 +626,14 @@ BEGIN
         sqlstate = excluded.sqlstate, motivo = excluded.motivo, columna = NULL, sobrescrita_at = NULL,
         columnas = ARRAY(SELECT x FROM unnest(c.columnas) x UNION SELECT x FROM unnest(excluded.columnas) x ORDER BY 1);
     ELSE
+      IF v_nueva <> v_clave THEN
+      UPDATE migracion.pendiente q SET clave = v_nueva WHERE q.tabla_origen = 'tareas_programadas' AND q.clave = v_clave;
       INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
-    VALUES ('tareas_programadas', NULL, coalesce(v_clave, '*'), p_orden, CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END,
-      v_mensaje, v_estado);
+      VALUES ('tareas_programadas', NULL, v_clave, 'CLAVE', NULL, v_mensaje, v_estado);
+    END IF;
+    INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
+    VALUES ('tareas_programadas', NULL, coalesce(v_nueva, v_clave, '*'), p_orden,
+      CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END, v_mensaje, v_estado);
     END IF;
   END;
 END $funcion$;
@@ -632,10 +650,22 @@ SET enable_seqscan = off SET plan_cache_mode = force_generic_plan
 SET jit = off
 AS $funcion$
 #variable_conflict use_variable
-DECLARE v_ya text; v_luego text;
+DECLARE
+  v_ya text; v_luego text; v_estado text; v_mensaje text; v_detalle text;
+  v_firme boolean := current_setting('transaction_isolation') = 'read committed';
 BEGIN
   PERFORM migracion.anotar_escritura('tareas_programadas');
   IF TG_OP = 'TRUNCATE' THEN
+    IF EXISTS (SELECT FROM migracion.sincronizacion m WHERE m.tabla_origen = 'task_queue'
+      AND m.tabla_destino = 'tareas_programadas' AND m.modo <> 'si') THEN
+      INSERT INTO migracion.pendiente (tabla_origen, clave, operacion, fila, motivo)
+      SELECT 'tareas_programadas', f.id::text, 'DELETE', jsonb_build_object('id', f.id, 'tipo_tarea', f.tipo_tarea,
+        'payload', f.payload, 'estado', f.estado, 'prioridad', f.prioridad, 'programada_at', f.programada_at,
+        'iniciada_at', f.iniciada_at, 'completada_at', f.completada_at, 'mensaje_error', f.mensaje_error, 'intentos', f.intentos,
+        'max_intentos', f.max_intentos, 'creado_at', f.creado_at), 'apagada'
+      FROM migracion.v_task_queue_tareas_programadas f WHERE CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true
+        ELSE false END;
+    END IF;
     -- lo que legacy no dejaba pasar se queda
     BEGIN
       SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', '),
@@ -655,16 +685,26 @@ BEGIN
       END IF;
       DELETE FROM public.task_queue l USING migracion.v_task_queue_tareas_programadas f
       WHERE l.id = f._k1 AND (CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
-        OR f._fusion IS NOT NULL);
+        OR f._fusion IS NOT NULL) AND NOT EXISTS (SELECT FROM migracion.sincronizacion m WHERE m.tabla_origen = 'task_queue'
+        AND m.tabla_destino = 'tareas_programadas' AND m.modo <> 'si');
       IF v_ya IS NOT NULL THEN
         -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí
         EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
         IF v_luego IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_luego || ' DEFERRED'; END IF;
       END IF;
-    EXCEPTION WHEN integrity_constraint_violation OR raise_exception OR data_exception THEN
-      INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
-      VALUES ('tareas_programadas', '*', '{}', SQLSTATE, 'task_queue no se vacía: ' || SQLERRM, 'sincronizacion')
-      ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta' DO UPDATE SET motivo = excluded.motivo;
+    EXCEPTION WHEN OTHERS THEN
+      GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
+      IF left(v_estado, 2) IN ('53', '55', '57')
+        OR left(v_estado, 2) = '40' AND (v_firme OR v_estado <> '40001' OR v_detalle <> '') THEN
+        RAISE;
+      ELSIF left(v_estado, 2) IN ('22', '23', '54') OR v_estado = 'P0001' THEN
+        INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
+        VALUES ('tareas_programadas', '*', '{}', SQLSTATE, 'task_queue no se vacía: ' || SQLERRM, 'sincronizacion')
+        ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta' DO UPDATE SET motivo = excluded.motivo;
+      ELSE
+        INSERT INTO migracion.pendiente (tabla_origen, clave, operacion, motivo, sqlstate)
+        VALUES ('tareas_programadas', '*', TG_OP, v_mensaje, v_estado);
+      END IF;
     END;
     RETURN NULL;
   END IF;

@@ -5,8 +5,10 @@ A key stays where it cannot be carried yet.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..core.bookkeeping import BOOKKEEPING
@@ -14,13 +16,16 @@ from ..core.rows.routes import Route, clave_sql, spanish_clave
 from ..core.sqltext import idents, literal
 from ..core.sync.back import back_name
 from ..core.sync.freed import freed_name, unique_values
-from ..core.sync.images import ALL_ROWS, DRAINING, both_types, every_row, left, pair_is, split_clave
+from ..core.sync.images import ALL_ROWS, DRAINING, both_types, every_row, image, left, pair_is, split_clave, twin_text
+from ..core.sync.pending_rows import MOVED
 from ..core.waits import CLASHES, ROWS
 from ..server.db import Error, execute, fetch_all, fetch_one, run_sql, transaction
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
+LET_GO_LATER = (*CLASHES, "40001")  # by somebody who will let it go
+NO_KEYS_FAULT = ("08", "25", "53", "57", "58", "XX")
 PASSES = 5  # of one drain: services go on leaving keys meanwhile
 
 
@@ -64,15 +69,16 @@ def _carry_once(conn: Connection, routes: Sequence[Route], run_id: str, done: Dr
     tables = {r.pair.target: r for r in reversed(routes)}
     carried = set[str]()
     for target, clave in _keys(conn, list(tables), last):
-        _one(done, lambda c, t=target, k=clave: _back(c, tables[t], routes, k, last, run_id, done), conn)
+        act = partial(_back, route=tables[target], routes=routes, clave=clave, last=last, run_id=run_id, done=done)
+        _one(done, act, conn, (target, clave))
         carried.add(target)
     pairs = {(r.pair.source, r.pair.target): r for r in routes}
     for source, target, clave in fetch_all(conn, _FORWARD, (last, [s for s, _ in pairs])):
         if (source, target) in pairs:
-            _one(done, lambda c, r=pairs[source, target], k=clave: _forth(c, r, k, last), conn)
+            _one(done, partial(_forth, route=pairs[source, target], clave=clave, last=last), conn, (source, clave))
             carried.add(target)
     for target in sorted(carried & {r.pair.target for r in routes if unique_values(r)}):
-        _tried(conn, lambda c, t=target: fetch_one(c, f"SELECT {freed_name(tables[t])}(NULL)"))
+        _tried(conn, partial(fetch_one, query=f"SELECT {freed_name(tables[target])}(NULL)"))
 
 
 def _last(conn: Connection) -> int | None:
@@ -102,23 +108,33 @@ def _keys(conn: Connection, tables: list[str], last: int) -> list[tuple[str, str
     return [(r[0], r[1]) for r in fetch_all(conn, query, (last, tables, ALL_ROWS))]
 
 
-def _one(done: Drained, act: Any, conn: Connection) -> None:
-    if _tried(conn, act):
+def _one(done: Drained, act: Any, conn: Connection, key: tuple[str, str]) -> None:
+    """Carry one key. What cannot be carried stays, says why, and holds up no other."""
+    failed = _tried(conn, act)
+    if failed is None:
         done.carried += 1
-    else:
-        done.held += 1
+        return
+    done.held += 1
+    if failed.pgcode not in LET_GO_LATER:
+        said = (failed.pgcode, str(failed.diag.message_primary or failed), *key)
+        text = f"UPDATE {BOOKKEEPING}.pendiente p SET sqlstate = %s, motivo = %s WHERE p.tabla_origen = %s AND p.clave = %s"
+        with transaction(conn):
+            execute(conn, text, said)
 
 
-def _tried(conn: Connection, act: Any) -> bool:
-    """Act in a transaction of its own; False where somebody holds what it needs."""
+def _tried(conn: Connection, act: Any) -> Error | None:
+    """Act in a transaction of its own; return the error where somebody holds what it needs, or the key itself cannot be carried.
+
+    What no key causes (a lost connection, no room, a server that takes no writes) is raised.
+    """
     try:
         with transaction(conn, wait=ROWS):
             act(conn)
     except Error as error:
-        if error.pgcode not in (*CLASHES, "40001"):
+        if error.pgcode is None or error.pgcode[:2] in NO_KEYS_FAULT:
             raise
-        return False
-    return True
+        return error
+    return None
 
 
 def _back(conn: Connection, route: Route, routes: Sequence[Route], clave: str, last: int, run_id: str, done: Drained) -> None:
@@ -132,11 +148,9 @@ def _back(conn: Connection, route: Route, routes: Sequence[Route], clave: str, l
     fetch_one(conn, f"SELECT set_config({literal(DRAINING)}, 'si', true)")
     fetch_one(conn, f"SELECT 1 FROM {table} t WHERE ({names}) = ({found}) AND {mine} FOR NO KEY UPDATE", (*keyed, clave))
     # gone before the row is carried: what carries it forward again must not wait for this very key
-    rows = fetch_all(
-        conn,
-        f"DELETE FROM {BOOKKEEPING}.pendiente WHERE tabla_origen = %s AND clave = %s AND id <= %s RETURNING id, fila::text",
-        (route.pair.target, clave, last),
-    )
+    gone = f"DELETE FROM {BOOKKEEPING}.pendiente WHERE tabla_origen = %s AND clave = %s AND id <= %s"
+    rows = fetch_all(conn, f"{gone} RETURNING id, fila::text, operacion", (route.pair.target, clave, last))
+    rows = [row for row in rows if row[2] != MOVED]
     if not rows:
         return
     before = min(rows)[1]
@@ -147,6 +161,16 @@ def _back(conn: Connection, route: Route, routes: Sequence[Route], clave: str, l
         row = f"(SELECT t FROM {table} t WHERE ({names}) = ({found}))"
         old = f"CASE WHEN %s::text IS NULL THEN NULL::{table} ELSE jsonb_populate_record(NULL::{table}, %s::jsonb) END"
         fetch_one(conn, f"SELECT {back_name(route)}(%s, {old}, {row})", (order, before, before, *keyed))
+        if before is not None and [str(json.loads(before)[n]) for n in route.table.primary_key] != keyed:
+            _again(conn, [r for r in routes if r.pair.target == route.pair.target], clave)
+
+
+def _again(conn: Connection, homes: Sequence[Route], clave: str) -> None:
+    """Leave the legacy rows of a Spanish key that was another: what legacy wrote meanwhile waits under that one."""
+    for home in homes:
+        if (text := twin_text(home)) is not None:
+            row = f"(SELECT * FROM (SELECT {image(home, 'l')} FROM {home.source_table} l) k WHERE {text} = %s) k"
+            execute(conn, left(home, row, literal("otra clave")), (clave,))
 
 
 def _keep_overridden(conn: Connection, route: Route, routes: Sequence[Route], clave: str, run_id: str, done: Drained) -> None:

@@ -61,7 +61,7 @@ def _body(routes: Sequence[Route], all_routes: Sequence[Route]) -> str:
     installed = " OR ".join(f"(m.tabla_origen = {literal(r.pair.source)})" for r in routes)
     return f"""DECLARE
   v_modos text[]; v_antes text := {current_flag()}; v_clave text; v_hay boolean := false; v_casa integer := 0;
-  v_filas bigint; v_ya text; v_luego text;
+  v_filas bigint; v_ya text; v_luego text; v_nueva text;
   v_estado text; v_mensaje text; v_detalle text; v_poner jsonb := '{{}}'; v_f record; v_g record; s {route.target_table};
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
 BEGIN
@@ -70,6 +70,7 @@ BEGIN
   IF v_modos IS NULL AND v_firme THEN RETURN; END IF;
   BEGIN
     v_clave := CASE p_orden WHEN 'INSERT' THEN {key[1]} ELSE {key[0]} END;
+    v_nueva := CASE p_orden WHEN 'UPDATE' THEN {key[1]} END;
     IF v_modos IS NULL OR v_modos && ARRAY['no', 'claves'] THEN
       -- sin modo: se instaló después de su foto
       {spanish_left(route, "CASE WHEN v_modos IS NULL THEN 'aislamiento' ELSE 'apagada' END")}

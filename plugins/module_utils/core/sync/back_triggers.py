@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 from ..bookkeeping import BOOKKEEPING
 from ..mapping.types import SpanishTable
 from ..rows.refusals import accepted
-from ..rows.routes import Route
+from ..rows.routes import Route, spanish_clave
 from ..rows.writers import writer_noted
-from ..sqltext import derived_name, ident, literal, qname
+from ..sqltext import all_of, derived_name, ident, literal, qname
 from .back import back_name
 from .deferred import checked_now, deferred_found
 from .freed import freed_name, spanish_values, unique_values
-from .images import RUN, current_flag, legacy_row
+from .images import ALL_ROWS, MODES, RUN, current_flag, legacy_row, pair_is, passed_on
 from .triggers import Trigger, trigger_function
 
 COPYING = "copia"  # the flag of copy, repair and rollback, at every depth
@@ -31,11 +31,13 @@ def back_trigger_function(routes: Sequence[Route], all_routes: Sequence[Route]) 
         f"Nombra a volver la fila de {ident(route.pair.target)} que un servicio escribió. La llaman los disparadores de la tabla."
     )
     gone = "".join(_emptied(r, all_routes) for r in reversed(routes))
-    body = f"""DECLARE v_ya text; v_luego text;
+    body = f"""DECLARE
+  v_ya text; v_luego text; v_estado text; v_mensaje text; v_detalle text;
+  v_firme boolean := current_setting('transaction_isolation') = 'read committed';
 BEGIN
   {writer_noted(route.pair.target)}
   IF TG_OP = 'TRUNCATE' THEN
-    -- lo que legacy no dejaba pasar se queda
+{"".join(map(_named_while_off, routes))}    -- lo que legacy no dejaba pasar se queda
 {gone}{_yielded(route, "NULL")}    RETURN NULL;
   END IF;
   PERFORM {back_name(route)}(TG_OP, CASE WHEN TG_OP <> 'INSERT' THEN OLD END, CASE WHEN TG_OP <> 'DELETE' THEN NEW END);
@@ -64,16 +66,40 @@ def _emptied(route: Route, all_routes: Sequence[Route]) -> str:
     """Return the step that empties one legacy table as far as the view takes its rows; where it cannot, an entry says so."""
     passing = f"{accepted('f')} OR f._fusion IS NOT NULL"
     entry = f"{literal(route.pair.target)}, '*', '{{}}', SQLSTATE, {literal(f'{route.pair.source} no se vacía: ')} || SQLERRM"
+    while_on = f"NOT EXISTS (SELECT FROM {MODES} m WHERE {pair_is(route, 'm')} AND m.modo <> 'si')"
+    if not all(route.carried_as(name) is not None for name in route.table.primary_key):
+        while_on = ""
     return f"""    BEGIN
 {deferred_found([route], all_routes, 6)}
       DELETE FROM {route.source_table} l USING {route.view} f
-      WHERE {legacy_row(route, "l", "f")} AND ({passing});
+      WHERE {all_of(legacy_row(route, "l", "f"), f"({passing})", while_on)};
 {checked_now(6)}
-    EXCEPTION WHEN integrity_constraint_violation OR raise_exception OR data_exception THEN
-      INSERT INTO {BOOKKEEPING}.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
-      VALUES ({entry}, {RUN})
-      ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta' DO UPDATE SET motivo = excluded.motivo;
+    EXCEPTION WHEN OTHERS THEN
+      GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
+      IF {passed_on("      ")} THEN
+        RAISE;
+      ELSIF left(v_estado, 2) IN ('22', '23', '54') OR v_estado = 'P0001' THEN
+        INSERT INTO {BOOKKEEPING}.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
+        VALUES ({entry}, {RUN})
+        ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta' DO UPDATE SET motivo = excluded.motivo;
+      ELSE
+        INSERT INTO {BOOKKEEPING}.pendiente (tabla_origen, clave, operacion, motivo, sqlstate)
+        VALUES ({literal(route.pair.target)}, {literal(ALL_ROWS)}, TG_OP, v_mensaje, v_estado);
+      END IF;
     END;
+"""
+
+
+def _named_while_off(route: Route) -> str:
+    """Return the step that leaves the key of each row that a TRUNCATE took, while the pair is off and its rows can be named."""
+    if not all(route.carried_as(name) is not None for name in route.table.primary_key):
+        return ""
+    row = ", ".join(f"{literal(c)}, f.{ident(c)}" for c in route.columns)
+    return f"""    IF EXISTS (SELECT FROM {MODES} m WHERE {pair_is(route, "m")} AND m.modo <> 'si') THEN
+      INSERT INTO {BOOKKEEPING}.pendiente (tabla_origen, clave, operacion, fila, motivo)
+      SELECT {literal(route.pair.target)}, {spanish_clave(route, "f")}, 'DELETE', jsonb_build_object({row}), 'apagada'
+      FROM {route.view} f WHERE {accepted("f")};
+    END IF;
 """
 
 

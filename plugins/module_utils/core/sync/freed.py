@@ -42,7 +42,9 @@ def legacy_values(route: Route, alias: str) -> list[str]:
 def spanish_values(route: Route, row: str) -> list[str]:
     """Return the same of the Spanish row ``row``."""
     keys = unique_values(route)
-    return [f"jsonb_build_array({n}, {', '.join(f'{row}.{ident(c.target.name)}' for c in key)})" for n, key in keys]
+    # by name out of the whole row: where somebody renamed the column there is none, and no statement fails
+    found = ((n, ", ".join(f"to_jsonb({row}) -> {literal(c.target.name)}" for c in key)) for n, key in keys)
+    return [f"jsonb_build_array({n}, {values})" for n, values in found]
 
 
 def freed_function(routes: Sequence[Route]) -> str:
