@@ -44,7 +44,6 @@ LATER = {
     "quarantine/unreadable.put_unreadable_aside": "what the disk says; test_unreadable.py compares the forecast and the run",
     "server/db.explain_error": "what a server's error means, whoever meets it",
     "server/db.with_lock_retries": "locks come and go",
-    "jobs/sync_state._on": "asked of a run and of its dry run in the same line",
     "jobs/sync_state.switched": "asked of the call itself, dry run or not",
     "sync/modes.require_on": "asked of a run and of its dry run in the same line",
     "sync/modes.wait_for_older": "after the sync was switched on",

@@ -34,6 +34,12 @@ from ..sync.switching import Standing, install, standing_sync, take_away_legacy
 OFF_AGAIN = "ansible-playbook estado.yml --tags sincronizacion -e sincronizacion=no con el mismo -i"
 DRAIN_AGAIN = "ansible-playbook estado.yml --tags drenar con el mismo -i"
 
+# Said and no refusal: a command that puts the sync back, and dies when that is settled, is given again as it was.
+NOT_APPLIED = (
+    "manda no se aplica, porque no falta ningún disparador: lo escrito mientras estaba apagada espera con su clave, y en una"
+    " columna que los dos lados cambiaron vale lo español"
+)
+
 
 def install_sync(params: dict[str, Any], check: bool) -> dict[str, Any]:
     """Install the sync of the phase's pairs, whole, and switch it on; what is there already stays. In check mode: say what."""
@@ -163,25 +169,18 @@ def _on(context: Context, prevails: str) -> dict[str, Any]:
     """Take the debt in too: with the lease, so that no phase does it at once."""
     if gone := [s.route for s in _states(context, completed(context.conn, context.all_routes)) if s.gone]:
         return _put_back(context, gone, spanish=prevails == SIDES[1])
-    if prevails:
-        raise MigrationError(
-            "manda solo vale donde faltaban los disparadores, y no falta ninguno: lo que se escribió estando apagada espera con"
-            " su clave, y en una columna que los dos lados cambiaron vale lo español",
-            left=NOTHING_CHANGED,
-            move=f"Sin manda: {ON_AGAIN}.",
-            code="refused",
-        )
+    unasked = [NOT_APPLIED] if prevails else []
     waiting = waiting_keys(context.conn)
     if context.check:
         off = sum(mode == OFF for mode in modes_here(context.conn).values())
         said = "se encendería" if off else "ya está encendida"
-        return {"lines": [f"Sincronización: {said}; esperan {number(waiting)} claves"], "changed": bool(off or waiting)}
+        return {"lines": [*unasked, f"Sincronización: {said}; esperan {number(waiting)} claves"], "changed": bool(off or waiting)}
     with _leased(context):
         count = switch_on(context.conn)
         done = drain(context.conn, context.all_routes, context.run_id)
     said = "encendida" if count else "ya estaba encendida"
     record_event(context.conn, context.run_id, "sincronizacion", context.phase, {"modo": "si", "pares": count})
-    lines = [f"Sincronización: {said}", *_drained_lines(context, done), *_overridden_lines(done)]
+    lines = [*unasked, f"Sincronización: {said}", *_drained_lines(context, done), *_overridden_lines(done)]
     return {"lines": lines, "changed": bool(count or done.carried)}
 
 
