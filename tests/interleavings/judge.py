@@ -88,7 +88,7 @@ class _Judged:
                     while isinstance(said := judge(pair, row, known), frozenset):
                         known.learn({need: self._who(need) for need in said if isinstance(need, Candidates | Everything)}, {})
                         if any(isinstance(need, Instant | HardJson) for need in said):
-                            raise NotImplementedError(str(said))
+                            raise NotImplementedError(str(said))  # no value of the cast is one that only a server reads
                     yield pair, row, said
 
     def _who(self, need: Need) -> tuple[LegacyRow, ...]:

@@ -192,7 +192,8 @@ def _put_back(context: Context, gone: Sequence[Route], spanish: bool) -> dict[st
     conn, every = context.conn, context.all_routes
     names = ", ".join(f"{r.pair.source} → {r.pair.target}" for r in gone)
     require_approved(context)
-    installed = [r for r in completed(conn, every) if (r.pair.source, r.pair.target) in modes_here(conn)]
+    modes = modes_here(conn)
+    installed = [r for r in completed(conn, every) if (r.pair.source, r.pair.target) in modes]
     if context.check:
         lines = prevailing_lines(prove(conn, installed, every), spanish, check=True)
         return {"lines": [f"Sincronización: se repondría en {names}", *lines], "changed": True}

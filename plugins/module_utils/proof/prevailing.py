@@ -34,14 +34,12 @@ def legacy_prevails(conn: Connection, routes: Sequence[Route], all_routes: Seque
         note_settled(conn)
 
 
-def keep_twins(conn: Connection, routes: Sequence[Route], all_routes: Sequence[Route], run_id: str) -> int:
-    """Keep the Spanish rows that a repair will overwrite; returns how many."""
-    kept = 0
+def keep_twins(conn: Connection, routes: Sequence[Route], all_routes: Sequence[Route], run_id: str) -> None:
+    """Keep the Spanish rows that a repair will overwrite."""
     for route in routes:
         with transaction(conn):
             lease.fence(conn, run_id)
-            kept += execute(conn, prevailing.twins_kept_sql(route, filling(route.pair.target, all_routes)), (run_id,))
-    return kept
+            execute(conn, prevailing.twins_kept_sql(route, filling(route.pair.target, all_routes)), (run_id,))
 
 
 def spanish_prevails(conn: Connection, routes: Sequence[Route], all_routes: Sequence[Route], run_id: str) -> None:

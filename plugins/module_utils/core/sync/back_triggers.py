@@ -66,13 +66,11 @@ def _emptied(route: Route, all_routes: Sequence[Route]) -> str:
     """Return the step that empties one legacy table as far as the view takes its rows; where it cannot, an entry says so."""
     passing = f"{accepted('f')} OR f._fusion IS NOT NULL"
     entry = f"{literal(route.pair.target)}, '*', '{{}}', SQLSTATE, {literal(f'{route.pair.source} no se vacía: ')} || SQLERRM"
-    while_on = f"NOT EXISTS (SELECT FROM {MODES} m WHERE {pair_is(route, 'm')} AND m.modo <> 'si')"
-    if not all(route.carried_as(name) is not None for name in route.table.primary_key):
-        while_on = ""
+    off = _waits_while_off(route)
     return f"""    BEGIN
 {deferred_found([route], all_routes, 6)}
       DELETE FROM {route.source_table} l USING {route.view} f
-      WHERE {all_of(legacy_row(route, "l", "f"), f"({passing})", while_on)};
+      WHERE {all_of(legacy_row(route, "l", "f"), f"({passing})", f"NOT {off}" if off else "")};
 {checked_now(6)}
     EXCEPTION WHEN OTHERS THEN
       GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
@@ -90,12 +88,20 @@ def _emptied(route: Route, all_routes: Sequence[Route]) -> str:
 """
 
 
-def _named_while_off(route: Route) -> str:
-    """Return the step that leaves the key of each row that a TRUNCATE took, while the pair is off and its rows can be named."""
+def _waits_while_off(route: Route) -> str:
+    """Return whether the pair is off; '' where the rows that a TRUNCATE took cannot be named by their Spanish key."""
     if not all(route.carried_as(name) is not None for name in route.table.primary_key):
         return ""
+    return f"EXISTS (SELECT FROM {MODES} m WHERE {pair_is(route, 'm')} AND m.modo <> 'si')"
+
+
+def _named_while_off(route: Route) -> str:
+    """Return the step that leaves the key of each row that a TRUNCATE took, while the pair is off."""
+    off = _waits_while_off(route)
+    if not off:
+        return ""
     row = ", ".join(f"{literal(c)}, f.{ident(c)}" for c in route.columns)
-    return f"""    IF EXISTS (SELECT FROM {MODES} m WHERE {pair_is(route, "m")} AND m.modo <> 'si') THEN
+    return f"""    IF {off} THEN
       INSERT INTO {BOOKKEEPING}.pendiente (tabla_origen, clave, operacion, fila, motivo)
       SELECT {literal(route.pair.target)}, {spanish_clave(route, "f")}, 'DELETE', jsonb_build_object({row}), 'apagada'
       FROM {route.view} f WHERE {accepted("f")};
