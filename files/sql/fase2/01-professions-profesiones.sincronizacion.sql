@@ -263,11 +263,14 @@ BEGIN
     PERFORM migracion.cede_profesiones(v_libres);
   END IF;
   RETURN NULL;
-EXCEPTION WHEN OTHERS THEN
+EXCEPTION WHEN OTHERS OR query_canceled THEN
   GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
   -- lo que retiene otro, o falta de recursos, es de quien escribe; también lo que decide SERIALIZABLE (lleva detalle)
   IF left(v_estado, 2) IN ('53', '55', '57')
     OR left(v_estado, 2) = '40' AND (v_firme OR v_estado <> '40001' OR v_detalle <> '') THEN
+    IF coalesce(current_setting('migracion.sync', true), '') = '' THEN
+      PERFORM nextval(to_regclass('migracion.conflictos_professions'));
+    END IF;
     RAISE;
   END IF;
   INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
@@ -564,7 +567,7 @@ BEGIN
     PERFORM set_config('migracion.sync', v_antes, true);
   EXCEPTION WHEN OTHERS THEN
     GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
-    IF left(v_estado, 2) IN ('53', '55', '57')
+    IF v_clave IS NULL OR left(v_estado, 2) IN ('53', '55', '57')
       OR left(v_estado, 2) = '40' AND (v_firme OR v_estado <> '40001' OR v_detalle <> '') THEN
       RAISE;
     ELSIF left(v_estado, 2) IN ('22', '23', '54') OR v_estado = 'P0001' THEN
@@ -614,6 +617,7 @@ AS $funcion$
 DECLARE
   v_ya text; v_luego text; v_estado text; v_mensaje text; v_detalle text;
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
+  p_orden text := TG_OP; v_vieja jsonb; v_ahora jsonb; v_clave text; v_nueva text;
 BEGIN
   PERFORM migracion.anotar_escritura('profesiones');
   IF TG_OP = 'TRUNCATE' THEN
@@ -678,7 +682,40 @@ BEGIN
     PERFORM migracion.cede_profesiones(ARRAY[jsonb_build_array(1, to_jsonb(OLD) -> 'nombre')]);
   END IF;
   RETURN NULL;
+EXCEPTION WHEN OTHERS OR query_canceled THEN
+  GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
+  -- lo que retiene otro, o falta de recursos, es de quien escribe; también lo que decide SERIALIZABLE (lleva detalle)
+  IF left(v_estado, 2) IN ('53', '55', '57')
+    OR left(v_estado, 2) = '40' AND (v_firme OR v_estado <> '40001' OR v_detalle <> '') THEN
+    IF coalesce(current_setting('migracion.sync', true), '') = '' THEN
+      PERFORM nextval(to_regclass('migracion.conflictos_profesiones'));
+    END IF;
+    RAISE;
+  END IF;
+  IF TG_OP IN ('UPDATE', 'DELETE') THEN v_vieja := to_jsonb(OLD); END IF;
+  IF TG_OP IN ('INSERT', 'UPDATE') THEN v_ahora := to_jsonb(NEW); END IF;
+  -- la clave, por su sitio en la tabla: sus columnas pueden tener otro nombre
+  SELECT string_agg(replace(replace(v_vieja ->> a.attname, E'\\', E'\\\\'), '|', E'\\|'), '|' ORDER BY k.n),
+    string_agg(replace(replace(v_ahora ->> a.attname, E'\\', E'\\\\'), '|', E'\\|'), '|' ORDER BY k.n),
+    v_vieja || jsonb_object_agg((ARRAY['id'])[k.n], v_vieja -> a.attname::text)
+  INTO v_clave, v_nueva, v_vieja
+  FROM pg_index i CROSS JOIN unnest(i.indkey::smallint[]) WITH ORDINALITY k(columna, n)
+    JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.columna WHERE i.indrelid = TG_RELID AND i.indisprimary;
+  v_clave := coalesce(v_clave, v_nueva);
+  IF v_nueva <> v_clave THEN
+      UPDATE migracion.pendiente q SET clave = v_nueva WHERE q.tabla_origen = 'profesiones' AND q.clave = v_clave;
+      INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
+      VALUES ('profesiones', NULL, v_clave, 'CLAVE', NULL, v_mensaje, v_estado);
+    END IF;
+    INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo, sqlstate)
+    VALUES ('profesiones', NULL, coalesce(v_nueva, v_clave, '*'), p_orden, CASE WHEN p_orden <> 'INSERT' THEN v_vieja END,
+      v_mensaje, v_estado);
+  RETURN NULL;
 END $funcion$;
+
+CREATE SEQUENCE IF NOT EXISTS migracion.conflictos_professions;
+
+CREATE SEQUENCE IF NOT EXISTS migracion.conflictos_profesiones;
 
 REVOKE ALL ON FUNCTION migracion.ida_professions_profesiones, migracion.sinc_professions_profesiones, migracion.cede_profesiones,
   migracion.volver_profesiones, migracion.vuelta_profesiones FROM PUBLIC;

@@ -250,11 +250,14 @@ BEGIN
     PERFORM migracion.cede_clientes(v_libres);
   END IF;
   RETURN NULL;
-EXCEPTION WHEN OTHERS THEN
+EXCEPTION WHEN OTHERS OR query_canceled THEN
   GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
   -- lo que retiene otro, o falta de recursos, es de quien escribe; también lo que decide SERIALIZABLE (lleva detalle)
   IF left(v_estado, 2) IN ('53', '55', '57')
     OR left(v_estado, 2) = '40' AND (v_firme OR v_estado <> '40001' OR v_detalle <> '') THEN
+    IF coalesce(current_setting('migracion.sync', true), '') = '' THEN
+      PERFORM nextval(to_regclass('migracion.conflictos_users'));
+    END IF;
     RAISE;
   END IF;
   INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
@@ -266,6 +269,10 @@ EXCEPTION WHEN OTHERS THEN
   END IF;
   RETURN NULL;
 END $funcion$;
+
+CREATE SEQUENCE IF NOT EXISTS migracion.conflictos_users;
+
+CREATE SEQUENCE IF NOT EXISTS migracion.conflictos_clientes;
 
 REVOKE ALL ON FUNCTION migracion.ida_users_clientes, migracion.sinc_users_clientes FROM PUBLIC;
 

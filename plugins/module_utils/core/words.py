@@ -24,6 +24,11 @@ def number(value: float) -> str:
     return f"{round(value):,}".replace(",", ".")
 
 
+def units(count: float, one: str, more: str = "") -> str:
+    """Return the count with its noun: '1 fila', '1.200 filas'; ``more``: the plural, where it is not ``one`` and an s."""
+    return f"{number(count)} {one if round(count) == 1 else more or one + 's'}"
+
+
 def size(count: float) -> str:
     """Bytes in the largest fitting unit."""
     for unit in ("B", "kB", "MB", "GB"):

@@ -17,7 +17,7 @@ from ..core.phase.settings import parse_bool
 from ..core.phase.variables import SIDES
 from ..core.proof.findings import difference_lines
 from ..core.rows.routes import Route
-from ..core.words import number
+from ..core.words import number, units
 from ..ledger import bookkeeping, lease
 from ..ledger.events import left_so_far, record_event
 from ..proof.prevailing import keep_twins, legacy_prevails, prevailing_lines, spanish_prevails
@@ -28,7 +28,7 @@ from ..schema.routines import install_approved, install_under_lease
 from ..schema.shape import require_shape
 from ..server import db
 from ..sync.modes import OFF, ON, ON_AGAIN, modes_here, note_passed_by, require_on, switch_off, switch_on, wait_for_older
-from ..sync.pending import Drained, drain, waiting_keys
+from ..sync.pending import Drained, drain, waiting_keys, waiting_words
 from ..sync.switching import Standing, install, standing_sync, take_away_legacy
 
 OFF_AGAIN = "ansible-playbook estado.yml --tags sincronizacion -e sincronizacion=no con el mismo -i"
@@ -61,7 +61,8 @@ def install_sync(params: dict[str, Any], check: bool) -> dict[str, Any]:
             keep_twins(context.conn, passed_by, context.all_routes, context.run_id)
         made = install(context, [s.route for s in lacking])
         record_event(context.conn, context.run_id, "sincronizacion", context.phase, {"modo": "si", "disparadores": len(made)})
-        line = f"Sincronización: en marcha en {names} ({number(len(made))} disparadores); lo que se escriba va a las dos tablas"
+        count = units(len(made), "disparador", "disparadores")
+        line = f"Sincronización: en marcha en {names} ({count}); lo que se escriba va a las dos tablas"
         return {"lines": [line], "changed": True}
 
 
@@ -77,10 +78,13 @@ def remove_sync(params: dict[str, Any], check: bool) -> dict[str, Any]:
         if not routes:
             return {"lines": []}
         names = ", ".join(f"{r.pair.source} → {r.pair.target}" for r in routes)
+        passed_by = [s.lacking for s in _states(context, routes) if s.gone or s.absent]
         if check:
-            return {"lines": [f"Sincronización: se quitaría de {names}"], "changed": True}
+            before = (
+                [f"Aviso: {'; '.join(passed_by)}. Para llevar antes lo escrito desde entonces: {ON_AGAIN}"] if passed_by else []
+            )
+            return {"lines": [f"Sincronización: se quitaría de {names}", *before], "changed": True}
         context.begin()
-        passed_by = [s.lacking for s in _states(context, routes) if s.gone]
         gone = take_away_legacy(context, routes)
         record_event(
             context.conn, context.run_id, "sincronizacion", context.phase, {"modo": "quitada", "disparadores": len(gone)}
@@ -119,7 +123,7 @@ def _drained_lines(context: Context, done: Drained) -> list[str]:
         context.phase,
         {"llevadas": done.carried, "retenidas": done.held, "quedan": left, "prevalece_espanol": done.overridden},
     )
-    lines = [f"Claves que esperaban: {number(done.carried)} llevadas"]
+    lines = [f"Claves que esperaban: {units(done.carried, 'llevada')}"]
     if left:
         lines.append(f"Claves que siguen esperando: {number(left)}; de nuevo: {DRAIN_AGAIN}")
     return lines
@@ -129,7 +133,7 @@ def _overridden_lines(done: Drained) -> list[str]:
     if not done.overridden:
         return []
     return [
-        f"Escritas en los dos lados mientras tanto: {number(len(done.overridden))} filas; vale lo escrito en español, la fila"
+        f"Escritas en los dos lados mientras tanto: {units(len(done.overridden), 'fila')}; vale lo escrito en español, la fila"
         f" legacy de antes está en migracion.apartada: {', '.join(done.overridden[:8])}"
     ]
 
@@ -167,21 +171,32 @@ def _off(context: Context) -> dict[str, Any]:
 
 def _on(context: Context, prevails: str) -> dict[str, Any]:
     """Take the debt in too: with the lease, so that no phase does it at once."""
-    if gone := [s.route for s in _states(context, completed(context.conn, context.all_routes)) if s.gone]:
+    states = _states(context, completed(context.conn, context.all_routes))
+    if gone := [s.route for s in states if s.gone]:
         return _put_back(context, gone, spanish=prevails == SIDES[1])
+    absent = [s for s in states if s.absent]
     unasked = [NOT_APPLIED] if prevails else []
+    if absent:
+        require_approved(context)
+        unasked.append(
+            f"Sincronización: {'se repondría' if context.check else 'se repone'} {'; '.join(s.lacking for s in absent)}"
+        )
     waiting = waiting_keys(context.conn)
     if context.check:
         off = sum(mode == OFF for mode in modes_here(context.conn).values())
         said = "se encendería" if off else "ya está encendida"
-        return {"lines": [*unasked, f"Sincronización: {said}; esperan {number(waiting)} claves"], "changed": bool(off or waiting)}
+        lines = [*unasked, f"Sincronización: {said}; {waiting_words(waiting)}"]
+        return {"lines": lines, "changed": bool(off or waiting or absent)}
     with _leased(context):
+        if absent:
+            install_under_lease(context)
+            install(context, [s.route for s in absent])
         count = switch_on(context.conn)
         done = drain(context.conn, context.all_routes, context.run_id)
     said = "encendida" if count else "ya estaba encendida"
     record_event(context.conn, context.run_id, "sincronizacion", context.phase, {"modo": "si", "pares": count})
     lines = [*unasked, f"Sincronización: {said}", *_drained_lines(context, done), *_overridden_lines(done)]
-    return {"lines": lines, "changed": bool(count or done.carried)}
+    return {"lines": lines, "changed": bool(count or done.carried or absent)}
 
 
 def _put_back(context: Context, gone: Sequence[Route], spanish: bool) -> dict[str, Any]:
@@ -204,7 +219,7 @@ def _put_back(context: Context, gone: Sequence[Route], spanish: bool) -> dict[st
         wait_for_older(conn)
         differed = prove(conn, installed, every)
         lines = [
-            f"Sincronización: repuesta en {names} ({number(len(made))} disparadores)",
+            f"Sincronización: repuesta en {names} ({units(len(made), 'disparador', 'disparadores')})",
             *prevailing_lines(differed, spanish, check=False),
         ]
         if spanish:

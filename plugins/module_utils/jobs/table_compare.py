@@ -37,7 +37,7 @@ from ..schema.tables import missing_tables
 from ..schema.virtual import virtual_schema
 from ..server import db
 from ..survey.surroundings import filled_columns
-from ..sync.reporting import gone_phrases
+from ..sync.reporting import off_lines, standing_phrases
 
 
 def compare(params: dict[str, Any], check: bool) -> dict[str, Any]:
@@ -82,12 +82,12 @@ def _compare(context: Context, repairs: bool, others: list[str]) -> dict[str, An
     else:
         proof = partial(prove, conn, routes, context.all_routes, Looker(opinion=opinion))
         accounts = without_damage(proof, partial(_unread, context, routes))
-        changed, lines = False, others
+        changed, lines = False, others + off_lines(conn, routes)
     if why := mending.watch.unattended:
         lines.append(f"La comparación no se pudo vigilar desde otra sesión, así que no se habría podido parar: {why}")
     asked = partial(_unknown_to_fase0, context)
     unknown = mending.long(conn, asked) if repairs else asked()
-    unsound = unknown + lagging_objects(conn, context.mapping, routes) + _sync_gone(context)
+    unsound = unknown + lagging_objects(conn, context.mapping, routes) + _sync_lacks(context)
     tables, caught_up = ties.taken_in(context) if repairs else (set[str](), list[str]())
     detail = {**proof_detail(accounts, unsound, caught_up), "segunda_opinion": opinion_detail(opinion.found)}
     if not context.check:
@@ -106,8 +106,8 @@ def _compare(context: Context, repairs: bool, others: list[str]) -> dict[str, An
     raise _difference_error(context, accounts, unsound, lines, ["fase0"] if unknown else [])
 
 
-def _sync_gone(context: Context) -> list[str]:
-    return gone_phrases(context.conn, context.routes, context.all_routes, context.mapping.tables)
+def _sync_lacks(context: Context) -> list[str]:
+    return standing_phrases(context.conn, context.routes, context.all_routes, context.mapping.tables)
 
 
 def _mender(context: Context, allow: Callable[[Sequence[Account]], None], opinion: SecondOpinion) -> Mender:
@@ -215,11 +215,13 @@ def _go_by_what_is_approved(context: Context, repairs: bool) -> None:
     if repairs:
         install_approved(context)
         return
+    lacking = _sync_lacks(context)
+    again = f"Para instalarlo, e igualar lo que entonces difiera: ansible-playbook {context.phase}.yml con el mismo -i."
     raise MigrationError(
-        "no se puede probar, porque las vistas y funciones de migracion no son lo que fase0 aprobó: son de antes, o alguien las "
-        "cambió",
+        "no se puede probar, porque las vistas y funciones de migracion no son lo que fase0 aprobó: "
+        + ("; ".join(lacking) or "son de antes, o alguien las cambió"),
         left=READ_ONLY_STEP,
-        move=f"Para instalarlo, e igualar lo que entonces difiera: ansible-playbook {context.phase}.yml con el mismo -i.",
+        move="" if lacking else again,
         code="difference",
     )
 

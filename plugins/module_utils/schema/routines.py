@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ..call.applied import remember_applied
@@ -16,6 +16,7 @@ from ..core.rows.routes import Route
 from ..core.sqltext import literal, qname
 from ..ledger.bookkeeping import seal
 from ..server.db import fetch_all, fetch_one, run_sql, transaction
+from .stamps import Made, bodies, judged, names_made, stamp_of
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -82,10 +83,13 @@ def install_routes(conn: Connection, routes: Sequence[Route]) -> None:
     if _routes_installed(conn, routes, routes):
         return
     uninstall_routes(conn)
-    for route in routes:
-        statements = route_statements(route, routes)
+    made = [(route, route_statements(route, routes)) for route in routes]
+    for _, statements in made:
         run_sql(conn, *statements)
-        run_sql(conn, f"COMMENT ON VIEW {route.view} IS {literal(_fingerprint(statements))}")
+    found = bodies(conn)
+    for route, statements in made:
+        stamp = stamp_of(_fingerprint(statements), names_made(statements), found)
+        run_sql(conn, f"COMMENT ON VIEW {route.view} IS {literal(stamp)}")
 
 
 def routines_installed(conn: Connection, routes: Sequence[Route], all_routes: Sequence[Route]) -> bool:
@@ -94,18 +98,31 @@ def routines_installed(conn: Connection, routes: Sequence[Route], all_routes: Se
 
 
 def _routes_installed(conn: Connection, routes: Sequence[Route], all_routes: Sequence[Route]) -> bool:
-    asked = {route.view: _fingerprint(route_statements(route, all_routes)) for route in routes}
-    found = {
+    views, found = views_of_ours(conn), bodies(conn)
+    standing = [standing_routines(route, all_routes, views, found) for route in routes]
+    # all or some: a pair that left the mapping left its view behind
+    return all(made.whole for made in standing) and (len(routes) < len(all_routes) or len(views) == len(routes))
+
+
+def standing_routines(route: Route, all_routes: Sequence[Route], views: Mapping[str, str], found: Mapping[str, str]) -> Made:
+    """Return what there is of a pair's view and functions; ``views``: comments by qualified name, ``found``: bodies()."""
+    if route.view not in views:
+        return Made(False, absent=(route.view.partition(".")[2],))
+    return judged(views[route.view], _fingerprint(route_statements(route, all_routes)), found)
+
+
+def views_of_ours(conn: Connection) -> dict[str, str]:
+    """Return the comment of each view of the schema, by its qualified name."""
+    return {
         qname(BOOKKEEPING, name): stamp
         for name, stamp in fetch_all(
             conn,
-            "SELECT c.relname, obj_description(c.oid, 'pg_class') FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+            "SELECT c.relname, coalesce(obj_description(c.oid, 'pg_class'), '')"
+            " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
             " WHERE n.nspname = %s AND c.relkind = 'v'",
             (BOOKKEEPING,),
         )
     }
-    # all or some: a pair that left the mapping left its view behind
-    return asked == found if len(routes) == len(all_routes) else asked.items() <= found.items()
 
 
 def _fingerprint(statements: Sequence[str]) -> str:

@@ -19,6 +19,7 @@ from ..core.sync.freed import freed_name, unique_values
 from ..core.sync.images import ALL_ROWS, DRAINING, both_types, every_row, image, left, pair_is, split_clave, twin_text
 from ..core.sync.pending_rows import MOVED
 from ..core.waits import CLASHES, ROWS
+from ..core.words import units
 from ..server.db import Error, execute, fetch_all, fetch_one, run_sql, transaction
 
 if TYPE_CHECKING:
@@ -42,6 +43,11 @@ def waiting_keys(conn: Connection) -> int:
     """Return how many keys wait."""
     row = fetch_one(conn, f"SELECT count(DISTINCT (tabla_origen, tabla_destino, clave)) FROM {BOOKKEEPING}.pendiente")
     return int(row[0]) if row else 0
+
+
+def waiting_words(count: int) -> str:
+    """Return in words that so many keys wait."""
+    return f"{'espera' if count == 1 else 'esperan'} {units(count, 'clave')}"
 
 
 def drain(conn: Connection, routes: Sequence[Route], run_id: str) -> Drained:

@@ -23,48 +23,72 @@ from ..core.sync.images import MODES
 from ..core.sync.installing import PairSync, pair_sync
 from ..core.sync.triggers import Trigger
 from ..core.waits import NEW_TRIGGER
+from ..schema.routines import standing_routines, views_of_ours
+from ..schema.stamps import Made, bodies, judged, names_made, stamp_of
 from ..server.db import execute, fetch_all, fetch_one, run_sql, transaction, with_lock_retries
+from .conflicts import forget_conflicts
 from .modes import modes_here, passed_by
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
 
-TRIGGERS_SHOWN = 3  # triggers that are named one by one
+NAMES_SHOWN = 3  # triggers or functions that are named one by one
 
 
 @dataclass(frozen=True)
 class Standing:
     """What there is of a pair's sync. ``mode``: '' where it is not installed; ``unsettled``: writes passed it by once;
-    ``missing``: triggers that are not there, or not as they should be; ``disabled``: those that somebody switched off."""
+    ``missing``: triggers that are not there, or not as they should be; ``disabled``: those that somebody switched off;
+    ``functions``: its own, ``routines``: the pair's view and functions, which the copy uses too."""
 
     route: Route
     mode: str
     unsettled: bool
     missing: tuple[Trigger, ...]
     disabled: tuple[Trigger, ...]
-    functions: bool
+    functions: Made
+    routines: Made
 
     @property
     def whole(self) -> bool:
         """Whether it is there as it would be installed now."""
-        return bool(self.mode) and self.functions and not self.gone
+        return bool(self.mode) and self.functions.whole and not self.absent and not self.gone
+
+    @property
+    def absent(self) -> tuple[str, ...]:
+        """Functions that somebody dropped: what services write meanwhile waits with its key."""
+        return (*self.functions.absent, *self.routines.absent)
+
+    @property
+    def changed(self) -> tuple[str, ...]:
+        """Functions in whose place somebody put others: nobody knows what those did with what was written."""
+        return (*self.functions.changed, *self.routines.changed)
 
     @property
     def gone(self) -> bool:
         """Whether it was installed and writes may have passed it by since."""
-        return bool(self.mode) and bool(self.missing or self.disabled or self.unsettled)
+        return bool(self.mode) and bool(self.missing or self.disabled or self.unsettled or self.changed)
 
     @property
     def lacking(self) -> str:
         """In words what it lacks, '' where it lacks nothing."""
-        triggers = [f"{t.name} en {t.table}" for t in (*self.missing, *self.disabled)]
-        what = f"faltan o están desactivados {', '.join(triggers)}" if triggers else "sus funciones no son las aprobadas"
-        if len(triggers) > TRIGGERS_SHOWN:
-            what = f"faltan o están desactivados {len(triggers)} disparadores, entre ellos {triggers[0]}"
-        if self.unsettled and not triggers:
-            what = "faltaba, y lo escrito entonces no se ha igualado todavía"
-        return "" if self.whole else f"{self.route.pair.source} → {self.route.pair.target}: {what}"
+        if self.whole:
+            return ""
+        said = [f"faltan o están desactivados {_some([f'{t.name} en {t.table}' for t in (*self.missing, *self.disabled)])}"]
+        said = said if self.missing or self.disabled else []
+        said += [f"alguien cambió {_some(self.changed, BOOKKEEPING)}"] if self.changed else []
+        said += [f"falta {_some(self.absent, BOOKKEEPING)}"] if self.absent else []
+        if self.unsettled and not said:
+            said = ["faltaba, y lo escrito entonces no se ha igualado todavía"]
+        what = "; ".join(said) or "sus funciones no son las aprobadas"
+        return f"{self.route.pair.source} → {self.route.pair.target}: {what}"
+
+
+def _some(names: Sequence[str], schema: str = "") -> str:
+    """Name them one by one, or how many and the first."""
+    shown = [f"{schema}.{name}" if schema else name for name in dict.fromkeys(names)]
+    return ", ".join(shown) if len(shown) <= NAMES_SHOWN else f"{len(shown)}, entre ellos {shown[0]}"
 
 
 def pair_of(context: Context, route: Route) -> PairSync:
@@ -80,7 +104,7 @@ def standing_sync(
     found: dict[tuple[str, str], tuple[str, str]] = {}
     for table, name, enabled, stamp in fetch_all(conn, _TRIGGERS):
         found[table, name] = (enabled, stamp)
-    states = []
+    states, functions, views = [], bodies(conn), views_of_ours(conn)
     for route in routes:
         sync = pair_sync(route, all_routes, tables)
         there = [(t, found.get((t.table, t.name))) for t in sync.triggers]
@@ -88,7 +112,9 @@ def standing_sync(
         disabled = tuple(t for t, seen in there if seen is not None and seen[0] != "O" and t not in missing)
         mode = modes.get((route.pair.source, route.pair.target), "")
         unsettled = (route.pair.source, route.pair.target) in open_pairs
-        states.append(Standing(route, mode, unsettled, missing, disabled, _functions_stamp(conn, route) == _fingerprint(sync)))
+        own = judged(_functions_stamp(conn, route), _fingerprint(sync), functions)
+        routines = standing_routines(route, all_routes, views, functions)
+        states.append(Standing(route, mode, unsettled, missing, disabled, own, routines))
     return states
 
 
@@ -120,10 +146,10 @@ def install(context: Context, routes: Sequence[Route]) -> list[Trigger]:
             continue
         sync = pair_of(context, state.route)
         with transaction(context.conn):
-            if not state.functions:
+            if not state.functions.whole:
                 run_sql(context.conn, *sync.functions)
-                stamp = literal(_fingerprint(sync))
-                run_sql(context.conn, f"COMMENT ON FUNCTION {state.route.function('sinc')}() IS {stamp}")
+                stamp = stamp_of(_fingerprint(sync), names_made(sync.functions), bodies(context.conn))
+                run_sql(context.conn, f"COMMENT ON FUNCTION {state.route.function('sinc')}() IS {literal(stamp)}")
             _set_mode(context, state.route)
         for trigger in (*state.missing, *state.disabled):
             with_lock_retries(context.conn, partial(_make, trigger=trigger), NEW_TRIGGER, f"{trigger.table} ({trigger.name})")
@@ -180,3 +206,5 @@ def take_away_rest(context: Context, routes: Sequence[Route]) -> None:
         execute(conn, f"DELETE FROM {BOOKKEEPING}.pendiente WHERE tabla_origen = %s", (route.pair.target,))
         execute(conn, f"DELETE FROM {STAYING} q WHERE q.tabla = %s", (route.pair.target,))
         execute(conn, f"DELETE FROM {WRITERS} WHERE tabla IN (%s, %s)", names)
+    if not modes_here(conn):
+        forget_conflicts(conn)

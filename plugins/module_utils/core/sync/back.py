@@ -95,7 +95,7 @@ BEGIN
 {taken_step(route)}    {set_flag("v_antes")}
   EXCEPTION WHEN OTHERS THEN
     GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
-    IF {passed_on("    ")} THEN
+    IF v_clave IS NULL OR {passed_on("    ")} THEN
       RAISE;
     ELSIF left(v_estado, 2) IN ('22', '23', '54') OR v_estado = 'P0001' THEN
       {quarantined_here(route)}

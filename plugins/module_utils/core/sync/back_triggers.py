@@ -13,7 +13,8 @@ from ..sqltext import all_of, derived_name, ident, literal, qname
 from .back import back_name
 from .deferred import checked_now, deferred_found
 from .freed import freed_name, spanish_values, unique_values
-from .images import ALL_ROWS, MODES, RUN, current_flag, legacy_row, pair_is, passed_on
+from .images import ALL_ROWS, MODES, RUN, caught, current_flag, legacy_row, pair_is, passed_on
+from .pending_rows import left_by_place
 from .triggers import Trigger, trigger_function
 
 COPYING = "copia"  # the flag of copy, repair and rollback, at every depth
@@ -34,6 +35,7 @@ def back_trigger_function(routes: Sequence[Route], all_routes: Sequence[Route]) 
     body = f"""DECLARE
   v_ya text; v_luego text; v_estado text; v_mensaje text; v_detalle text;
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
+  p_orden text := TG_OP; v_vieja jsonb; v_ahora jsonb; v_clave text; v_nueva text;
 BEGIN
   {writer_noted(route.pair.target)}
   IF TG_OP = 'TRUNCATE' THEN
@@ -42,6 +44,7 @@ BEGIN
   END IF;
   PERFORM {back_name(route)}(TG_OP, CASE WHEN TG_OP <> 'INSERT' THEN OLD END, CASE WHEN TG_OP <> 'DELETE' THEN NEW END);
 {_freed(route)}  RETURN NULL;
+{caught(left_by_place(route), "", route.pair.target)}  RETURN NULL;
 END """
     return trigger_function(back_trigger_name(route.pair.target), caption, body)
 

@@ -11,6 +11,7 @@ from ..bookkeeping import BOOKKEEPING, FLAG
 from ..rows.refusals import conversion_of
 from ..rows.routes import Route, clave_sql, joined_key
 from ..sqltext import ident, literal, where_all
+from .conflicts import conflict_counted
 
 # SQLSTATE classes that no row of ours causes, or that somebody else's lock does: they are the service's to see.
 PASSED_ON = ("53", "55", "57")
@@ -195,17 +196,18 @@ def passed_on(margin: str) -> str:
     return f"{mine}\n{margin}  OR left(v_estado, 2) = '40' AND (v_firme OR v_estado <> '40001' OR v_detalle <> '')"
 
 
-def caught(leave: str, margin: str) -> str:
+def caught(leave: str, margin: str, counted: str = "") -> str:
     """Return the handler of a trigger's work: what it could not do is left by ``leave``, and the service's write stands.
 
-    Passed on is what somebody else's lock or a lack of resources causes, and what SERIALIZABLE decides (it has a detail). Needs
-    the variables v_estado, v_mensaje, v_detalle and v_firme.
+    Passed on, and counted for the writers of the table ``counted``, is what somebody else's lock or a lack of resources causes,
+    and what SERIALIZABLE decides (it has a detail). Needs the variables v_estado, v_mensaje, v_detalle and v_firme.
     """
     lines = (
-        "EXCEPTION WHEN OTHERS THEN",
+        f"EXCEPTION WHEN OTHERS{' OR query_canceled' if counted else ''} THEN",
         "  GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;",
         "  -- lo que retiene otro, o falta de recursos, es de quien escribe; también lo que decide SERIALIZABLE (lleva detalle)",
         f"  IF {passed_on('  ' + margin)} THEN",
+        *([f"    {conflict_counted(counted)}"] if counted else []),
         "    RAISE;",
         "  END IF;",
         f"  {leave}",

@@ -12,6 +12,7 @@ from ..rows.routes import Route
 from ..sqltext import folded, qname
 from .back import back_function, back_name
 from .back_triggers import back_trigger_function, back_trigger_name, back_triggers
+from .conflicts import conflict_sequences
 from .forward import forward_function
 from .freed import freed_function, freed_name, unique_values
 from .triggers import (
@@ -50,6 +51,8 @@ def pair_sync(route: Route, all_routes: Sequence[Route], tables: Sequence[Spanis
         functions += [back_function(routes, all_routes), back_trigger_function(routes, all_routes)]
         triggers += back_triggers(route, tables)
     names = _names(route, routes)
+    counted = [route.pair.source, *(c.lookup.table for _, c in lookups_of(route)), route.pair.target]
+    functions += conflict_sequences(counted)
     functions.append(f"REVOKE ALL ON FUNCTION {', '.join(names)} FROM PUBLIC")
     return PairSync(tuple(folded(with_reason(f)) for f in functions), tuple(triggers), tuple(names))
 

@@ -78,7 +78,7 @@ BEGIN
   IF p_k1 IS NULL THEN RETURN NULL; END IF;
 {_siblings(route)}  PERFORM {route.function("ida")}({passed_keys(route)}, v_entera, false);
 {_yielded(route)}  RETURN NULL;
-{caught(_left_or_whole(route), "")}  RETURN NULL;
+{caught(_left_or_whole(route), "", route.pair.source)}  RETURN NULL;
 END """
     return trigger_function(route.function("sinc"), caption, body)
 
@@ -230,7 +230,7 @@ BEGIN
   IF TG_OP <> 'DELETE' THEN v_valores := v_valores || NEW.{column}::{kind}; END IF;
   IF TG_OP <> 'INSERT' THEN v_valores := v_valores || OLD.{column}::{kind}; END IF;
 {locks}{chosen_before(route, carried, kind)}{followed}  RETURN NULL;
-{caught(_named_or_whole(route, every), "")}  RETURN NULL;
+{caught(_named_or_whole(route, every), "", lookup.table)}  RETURN NULL;
 END """
         caption = (
             f"Lleva de nuevo las filas de {ident(route.pair.source)} que leen {ident(carried.target.name)} en una fila que"
