@@ -46,10 +46,10 @@ def objections(args: Mapping[str, Any], extra: Mapping[str, Any], task_vars: Map
         problems.append(str(error))
     runners = invocation.runners
     if runners is None or len(runners) != 1:
-        return problems + check_extra_vars(phase, extra, subphases, tables)
+        return problems + check_extra_vars(phase, extra, subphases, tables, invocation.run_tags)
     site, unreadable = _of_the_site(runners[0], task_vars)
     read = {name: value for name, value in extra.items() if name not in unreadable}
-    problems += check_extra_vars(phase, read, subphases, tables)
+    problems += check_extra_vars(phase, read, subphases, tables, invocation.run_tags)
     problems += [
         f"{f'-e {name}: no se puede leer' if name in extra else f'{name}: no se puede leer del inventario'}: "
         "es una plantilla que no se resuelve"

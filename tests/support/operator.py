@@ -139,7 +139,7 @@ class Operator:
             extra |= pairs
         mapping = load_mapping(self.mapping.read_text(encoding="utf-8"), str(self.mapping))
         tables = tuple(pair.source for pair in mapping.pairs)
-        assert check_extra_vars(name, extra, dict(mapping.subphases).get(name, ()), tables) == [], words
+        assert check_extra_vars(name, extra, dict(mapping.subphases).get(name, ()), tables, (given.tags,)) == [], words
         return name, given, extra
 
     def _params(self, name: str, given: argparse.Namespace, extra: dict[str, Any]) -> dict[str, Any]:

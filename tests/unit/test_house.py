@@ -17,6 +17,7 @@ import pytest
 import yaml
 
 from plugins.doc_fragments.database import ModuleDocFragment
+from plugins.module_utils.core.phase.command_line import STATUS_TAGS
 from plugins.module_utils.core.phase.gates import GATES
 from plugins.module_utils.core.phase.variables import VARIABLES
 from plugins.plugin_utils.guard import unasked_notice
@@ -27,6 +28,7 @@ SITE = ROOT / "inventories" / "prod" / "group_vars" / "all.yml"
 PHASES = sorted((ROOT / "playbooks").glob("fase?.yml"))
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted(ROOT.glob("roles/*/README.md"))]
 SHAPE = ROOT / "playbooks/phase.yml"
+CALL = ROOT / "playbooks/call.yml"
 # What every site has to say for itself: prod's values are examples, not defaults.
 SITE_SPECIFIC = {"database_url", "backup_dir", "services_dir", "services_project", "migration_services", "code_repos"}
 
@@ -292,10 +294,23 @@ def test_a_phase_is_a_header_and_three_lists_of_steps(path: Path) -> None:
     assert steps["phase_proof"]
 
 
+def test_what_estado_does_is_one_call_for_each_tag() -> None:
+    guard, *calls = load(ROOT / "playbooks/estado.yml")
+    assert guard["tags"] == "always"
+    for number, play in enumerate(calls, 2):
+        assert play["name"].startswith(f"({number}/{len(calls) + 1}) ")
+        assert play["ansible.builtin.import_playbook"] == CALL.name
+        assert play["vars"] | {"phase_name": "estado", "call_title": play["name"]} == play["vars"]
+        assert (ROOT / "roles/phase/tasks" / f"{play['vars']['call_tasks']}.yml").is_file()
+    asked = [play["tags"] if isinstance(play["tags"], str) else play["tags"][1] for play in calls]
+    assert {tag for tags in STATUS_TAGS for tag in tags} - {"all"} == set(asked)
+    assert all(play["tags"][0] == "never" for play in calls[1:])
+
+
 def test_every_module_takes_the_shared_parameters_and_gets_them_from_the_same_two_places() -> None:
-    """Anchors do not cross files: playbooks/phase.yml and estado.yml each hold the block once."""
-    blocks = [play["module_defaults"] for path in (SHAPE, ROOT / "playbooks/estado.yml") for play in load(path)[1:]]
-    assert len(blocks) == 9
+    """Anchors do not cross files: playbooks/phase.yml and call.yml each hold the block once."""
+    blocks = [play["module_defaults"] for play in (*load(SHAPE)[1:], *load(CALL))]
+    assert len(blocks) == 4
     assert all(block == blocks[0] for block in blocks)
     ((group, shared),) = blocks[0].items()
     assert group == "group/tinkubot.migracion.migration"

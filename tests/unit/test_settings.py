@@ -13,7 +13,7 @@ import yaml
 from plugins.module_utils.core.errors import MigrationError
 from plugins.module_utils.core.phase.gates import GATE_NAMES, GATES
 from plugins.module_utils.core.phase.settings import FALSE, PARSERS, SECRET, TRUE, Settings, parse_bool, settings_of
-from plugins.module_utils.core.phase.variables import VARIABLES, check_extra_vars, check_values
+from plugins.module_utils.core.phase.variables import VARIABLES, check_extra_vars, check_values, parse_side
 from plugins.plugin_utils.guard import unasked_notice
 from tests.support.named import arguments_in
 
@@ -178,6 +178,18 @@ def test_subfase_makes_sense_in_fase2_only() -> None:
     assert check_extra_vars("fase2", {"subfase": "2.1"}, SUBPHASES) == []
     (problem,) = check_extra_vars("fase1", {"subfase": "2.1"})
     assert "solo tiene sentido en fase2" in problem
+
+
+@pytest.mark.parametrize("name", ["sincronizacion", "manda"])
+def test_a_variable_is_refused_without_the_tag_that_reads_it(name: str) -> None:
+    extra = {name: {"sincronizacion": "si", "manda": "español"}[name]}
+    (problem,) = check_extra_vars("estado", extra, tags=("all",))
+    assert problem == f"-e {name}: solo lo lee --tags sincronizacion, y sin esa etiqueta no haría nada"
+    assert check_extra_vars("estado", extra, tags=("sincronizacion",)) == []
+
+
+def test_the_spanish_side_may_be_written_with_its_tilde() -> None:
+    assert {parse_side(text) for text in ("espanol", "español", "espan\u0303ol")} == {"espanol"}
 
 
 @pytest.mark.parametrize("phase", ["fase0", "fase1", "fase2", "fase5", "estado"])

@@ -14,7 +14,7 @@ from ..call.approval import require_approved
 from ..call.context import Context, opened
 from ..core.errors import NOTHING_CHANGED, READ_ONLY_STEP, STEP_CHANGED_NOTHING, MigrationError
 from ..core.phase.settings import parse_bool
-from ..core.phase.variables import SIDES
+from ..core.phase.variables import SIDES, parse_side
 from ..core.proof.findings import difference_lines
 from ..core.rows.routes import Route
 from ..core.words import number, units
@@ -141,10 +141,10 @@ def _overridden_lines(done: Drained) -> list[str]:
 def switched(params: dict[str, Any], check: bool) -> dict[str, Any]:
     """Switch the sync off or on, as ``switch`` says. Raises MigrationError, code refused, where it says nothing."""
     try:
-        wanted = parse_bool(params["switch"])
+        wanted, prevails = parse_bool(params["switch"]), parse_side(params["prevails"])
     except ValueError as error:
         raise MigrationError(
-            f"sincronizacion: {error}",
+            f"sincronizacion o manda: {error}",
             left=NOTHING_CHANGED,
             move=f"Apagarla: {OFF_AGAIN}. Encenderla: {ON_AGAIN}.",
             code="refused",
@@ -152,7 +152,7 @@ def switched(params: dict[str, Any], check: bool) -> dict[str, Any]:
     with db.explaining(left=STEP_CHANGED_NOTHING), with_lines([]), opened(params, check) as context:
         if not modes_here(context.conn):
             return {"lines": ["Sincronización: no está instalada; la instala fase2.yml con el mismo -i."]}
-        return _on(context, str(params["prevails"])) if wanted else _off(context)
+        return _on(context, prevails) if wanted else _off(context)
 
 
 def _off(context: Context) -> dict[str, Any]:

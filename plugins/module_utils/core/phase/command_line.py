@@ -50,7 +50,7 @@ class Invocation:
         found = [*self._selection(), *self._inventory()]
         given = tuple(sorted(self.run_tags))  # ansible gives a set: without order
         if given not in self.public_tags:
-            public = [tag for tags in self.public_tags for tag in tags if tag != "all"]
+            public = list(dict.fromkeys(tag for tags in self.public_tags for tag in tags if tag != "all"))
             wrong = [tag for tag in given if tag not in public]
             hint = nearest(wrong[0], public) if wrong else ""
             found.append(

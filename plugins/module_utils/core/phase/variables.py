@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -50,8 +51,8 @@ def parse_switch(value: Any) -> bool | None:
 
 
 def parse_side(value: Any) -> str:
-    """The side whose word is taken, or '' where nothing is asked."""
-    text = parse_text(value)
+    """The side whose word is taken, or '' where nothing is asked; with or without its tilde."""
+    text = unicodedata.normalize("NFC", parse_text(value)).replace("ñ", "n")
     if text not in ("", *SIDES):
         raise ValueError(f"se espera {' o '.join(SIDES)}, no {text!r}")
     return text
@@ -72,12 +73,14 @@ def parse_services(value: Any) -> list[dict[str, Any]]:
 class Variable:
     """A public variable. ``phases``: the playbooks where it makes sense; empty means all.
 
+    ``tag``: the one that reads it, where the playbook without it does not.
     ``once``: given by -e it lets one run pass what would hold it, so no printed command repeats it.
     ``unasked``: nothing asks it yet; these values leave out what it stands for, and any other is told at a run's beginning.
     """
 
     parse: Callable[[Any], Any]
     phases: tuple[str, ...] = ()
+    tag: str = ""
     unasked: tuple[Any, ...] = ()
     once: bool = False
 
@@ -104,8 +107,8 @@ VARIABLES: Mapping[str, Variable] = {
     "database_disk_gb": Variable(PARSERS["database_disk_gb"]),
     "subfase": Variable(parse_subphase, ("fase2",)),
     "propagation_rows": Variable(PARSERS["propagation_rows"]),
-    "sincronizacion": Variable(parse_switch, ("estado",), once=True),
-    "manda": Variable(parse_side, ("estado",), once=True),
+    "sincronizacion": Variable(parse_switch, ("estado",), "sincronizacion", once=True),
+    "manda": Variable(parse_side, ("estado",), "sincronizacion", once=True),
     "rollback_on_failure": Variable(parse_bool, unasked=(False,)),
     "overrides": Variable(PARSERS["overrides"], once=True),
 }
@@ -144,13 +147,15 @@ def unknown_table(waivers: Iterable[Waiver], tables: Iterable[str]) -> str:
 
 
 def check_extra_vars(
-    phase: str, extra: Mapping[str, Any], subphases: Sequence[str] = (), tables: Sequence[str] = ()
+    phase: str, extra: Mapping[str, Any], subphases: Sequence[str] = (), tables: Sequence[str] = (), tags: Sequence[str] = ()
 ) -> list[str]:
-    """What is wrong with the -e of this command, one Spanish sentence each."""
+    """What is wrong with the -e of this command, one Spanish sentence each; ``tags``: those it is called with."""
     problems = []
     for name in extra:
         if name in VARIABLES:
-            phases = VARIABLES[name].phases
+            phases, tag = VARIABLES[name].phases, VARIABLES[name].tag
+            if tag and phase in phases and tag not in tags:
+                problems.append(f"-e {name}: solo lo lee --tags {tag}, y sin esa etiqueta no haría nada")
             if phases and phase not in phases:
                 problems.append(f"-e {name}: solo tiene sentido en {', '.join(phases)}, no en {phase}")
         elif not name.startswith(FOREIGN):
