@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from ..core.catalogue import catalogue_json
+from ..core.catalogue import Catalogue, catalogue_json
 from ..core.errors import MigrationError
+from ..core.mapping.types import TableMapping
 from ..core.phase.history import standing_parts
 from ..core.render import render
 from ..core.rows.routes import Route
@@ -15,6 +18,9 @@ from ..ledger.events import left_so_far
 from ..ledger.runs import recorded_runs
 from ..server import db
 from .context import CATALOGUE_NAME, Context, readable_catalogue
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
 
 MAPPING_NAME = "mapeo"
 
@@ -34,46 +40,59 @@ def require_approved(context: Context) -> list[str]:
     """
     if context.check and "" not in standing_parts(recorded_runs(context.conn), "fase0"):
         return []
-    stored = {
-        name: (digest, text)
-        for name, digest, text in db.fetch_all(context.conn, "SELECT nombre, sha256, texto FROM migracion.sql_aprobado")
-    }
-    if not stored:
+    found = approval_changes(context.conn, context.mapping, context.catalogue, lambda: _concerned(context))
+    if found is None:
         raise MigrationError(
             "no hay SQL aprobado", left=left_so_far(context.conn, context.run_id), move="Ejecute antes fase0.yml con el mismo -i."
         )
+    reasons, others = found
+    if reasons:
+        raise _drift(context, reasons)
+    return [f"Aviso: ha cambiado lo que otra fase lleva, que no seguirá hasta que fase0 lo apruebe: {'; '.join(others)}"] * bool(
+        others
+    )
+
+
+def approval_changes(
+    conn: Connection, mapping: TableMapping, catalogue: Catalogue, concerned: Callable[[], set[str] | None]
+) -> tuple[list[str], list[str]] | None:
+    """Return what is no longer as fase0 approved it, of the tables and pairs in ``concerned`` (None: of all), and of the others.
+
+    None where nothing is approved.
+    """
+    rows = db.fetch_all(conn, "SELECT nombre, sha256, texto FROM migracion.sql_aprobado")
+    stored = {name: (digest, text) for name, digest, text in rows}
+    if not stored:
+        return None
     reasons: list[str] = []
     others: list[str] = []
     ours = None
     if CATALOGUE_NAME in stored:
         approved = readable_catalogue(stored[CATALOGUE_NAME][1])
         if approved is None:
-            raise _drift(context, ["la aprobación es de otra versión del runbook y ya no se puede leer"])
-        if any(context.catalogue.relation(r.name) is None for r in approved.relations):  # nothing can be rendered without it
-            raise _drift(context, column_changes(context.mapping, approved, context.catalogue))
-        ours = _concerned(context)
+            return ["la aprobación es de otra versión del runbook y ya no se puede leer"], []
+        if any(catalogue.relation(r.name) is None for r in approved.relations):  # nothing can be rendered without it
+            return column_changes(mapping, approved, catalogue), []
+        ours = concerned()
         for relation in approved.relations:
-            phrases = column_changes(context.mapping, replace(approved, relations=(relation,)), context.catalogue)
+            phrases = column_changes(mapping, replace(approved, relations=(relation,)), catalogue)
             (reasons if ours is None or relation.name in ours else others).extend(phrases)
-        before, here = approved.server_major, context.catalogue.server_major
+        before, here = approved.server_major, catalogue.server_major
         if not before:
             reasons.append("la aprobación es de otra versión del runbook")
         elif before != here:
             reasons.append(f"fase0 aprobó el SQL para PostgreSQL {before} y el servidor es ahora PostgreSQL {here}")
-    now = approved_texts(context)
-    changed = sorted(name for name in {*stored, *now} if stored.get(name, ("", ""))[0] != sha256(now.get(name, "")))
+    now = {name: sha256(text) for name, text in render(mapping, catalogue).items()}
+    now |= {MAPPING_NAME: mapping.sha256, CATALOGUE_NAME: sha256(catalogue_json(catalogue))}
+    changed = sorted(name for name in {*stored, *now} if stored.get(name, ("", ""))[0] != now.get(name, sha256("")))
     if MAPPING_NAME in changed:
-        reasons.insert(0, f"el mapeo ({context.mapping.path}) no es el que fase0 aprobó")
+        reasons.insert(0, f"el mapeo ({mapping.path}) no es el que fase0 aprobó")
     files = [name for name in changed if name not in (MAPPING_NAME, CATALOGUE_NAME)]
-    of_this_run = [name for name in files if ours is None or name.startswith("fase0/") or _subject(name) in ours]
-    for listed, said in ((of_this_run, reasons), ([name for name in files if name not in of_this_run], others)):
+    of_these = [name for name in files if ours is None or name.startswith("fase0/") or _subject(name) in ours]
+    for listed, said in ((of_these, reasons), ([name for name in files if name not in of_these], others)):
         if listed:
             said.append(f"cambia el SQL de {', '.join(listed)}")
-    if reasons:
-        raise _drift(context, reasons)
-    return [f"Aviso: ha cambiado lo que otra fase lleva, que no seguirá hasta que fase0 lo apruebe: {'; '.join(others)}"] * bool(
-        others
-    )
+    return reasons, others
 
 
 def _concerned(context: Context) -> set[str] | None:

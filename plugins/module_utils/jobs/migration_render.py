@@ -24,10 +24,11 @@ from ..core.survey.drift import find_drift, unmapped_columns, unmapped_tables
 from ..core.survey.findings import Finding, barring, finding_details, page
 from ..core.survey.server_findings import bars_everything
 from ..ledger import bookkeeping
-from ..ledger.events import record_event
+from ..ledger.events import last_event, record_event
 from ..proof.accounting import forecast_account
 from ..schema.mould import structure_of_existing
 from ..schema.routines import install_helpers
+from ..schema.structure import LEGACY_SHAPE, read_facts
 from ..schema.tables import missing_tables, names_taken
 from ..schema.undo import made_by_us
 from ..schema.virtual import virtual_schema
@@ -207,6 +208,16 @@ def _disk_refusals(context: Context, disk: ServerDisk | BackupDisk) -> list[str]
     return [f"{full.gate}: {full.message} {way_past(full.gate, context.settings.overrides)}"] if full else []
 
 
+def _keep_shape(context: Context) -> None:
+    """Write down what the legacy tables are, so that estado can name what people change later."""
+    names = [r.name for r in context.catalogue.relations]
+    facts = read_facts(context.conn, context.mapping.schema, names)
+    shape = {"tablas": {name: sorted([*fact, said] for fact, said in found.items()) for name, found in facts.items()}}
+    last = last_event(context.conn, (LEGACY_SHAPE,))
+    if last is None or last.detail != shape:
+        record_event(context.conn, context.run_id, LEGACY_SHAPE, context.phase, shape)
+
+
 def _reference_lines(texts: Mapping[str, str], reference: Mapping[str, str]) -> list[str]:
     changed = _changed(texts, reference)
     if not changed:
@@ -253,4 +264,5 @@ def _store(context: Context, texts: Mapping[str, str]) -> None:
                 )
         install_helpers(conn)
         bookkeeping.seal(conn)
+        _keep_shape(context)
         record_event(conn, context.run_id, "aprobacion", context.phase, {"textos": len(wanted), "cambio": stored != wanted})

@@ -106,7 +106,7 @@ def _foreseen_repairs(context: Context, damage: dict[str, list[Difference]]) -> 
             else:
                 left.setdefault(table.name, []).append(difference)
     wrong = _shape(left)
-    refuse_shape(context, wrong, NOTHING_CHANGED)
+    refuse_shape(context, wrong, NOTHING_CHANGED, every=damage)
     access = [f"{name}: {d.phrase}" for name, differing in left.items() for d in differing if d.kind in ACCESS]
     _refuse_access(context, access, NOTHING_CHANGED)
     return lines + other_lines(left, wrong)
@@ -141,7 +141,7 @@ def _damage(context: Context, missing: set[str]) -> dict[str, list[Difference]]:
     damage = {name: differing for name, differing in found.items() if name not in missing}
     ours = set(made_by_us(context.conn, context.mapping))
     theirs = {name: differing for name, differing in damage.items() if name not in ours}
-    refuse_shape(context, theirs, NOTHING_CHANGED, ours=ours)
+    refuse_shape(context, theirs, NOTHING_CHANGED, every=damage, ours=ours)
     return damage
 
 
@@ -208,7 +208,7 @@ def _require_shape(context: Context, left: str) -> list[str]:
     """Refuse what is not as asked; a line for each addition that no row can meet."""
     found = structure_of_existing(context.conn, context.mapping, context.catalogue)
     shape = _shape(found)
-    refuse_shape(context, shape, left)
+    refuse_shape(context, shape, left, every=found)
     return other_lines({name: [d for d in differing if d.kind not in ACCESS] for name, differing in found.items()}, shape)
 
 

@@ -19,6 +19,7 @@ from ..schema.second_sources import merged_notices
 from ..schema.tables import missing_tables
 from ..server import db
 from ..sync.reporting import sync_lines
+from .changes import change_lines
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -40,28 +41,31 @@ def status(conn: Connection, request: Request) -> list[str]:
     lines += quarantine_lines(open_quarantine(conn), request.command) or ["Cuarentena abierta: ninguna fila"]
     lines += waived_lines(waived_quarantine(conn))
     lines.append(f"Pendientes de propagar: {number(pending_propagations(conn))}")
-    lines += _sync_lines(conn, request)
-    lines += _access_lines(conn, request)
+    synced, back = _sync_lines(conn, request)
+    changed, approve = change_lines(conn, request, live_catalogue(conn, request.mapping))
+    lines += [*synced, *_access_lines(conn, request), *changed]
     following = next((phase for phase in PHASES if not is_complete(plan, recorded, phase)), "")
-    if following in request.command.playbooks:
+    if before := approve or back:
+        lines.append(f"Siguiente: {before}")
+    elif following in request.command.playbooks:
         lines.append(f"Siguiente: {request.command.text(following)}")
     elif following:
         lines.append(f"Siguiente: {following} (todavía no existe en este runbook)")
     return [escape(line) for line in lines]
 
 
-def _sync_lines(conn: Connection, request: Request) -> list[str]:
+def _sync_lines(conn: Connection, request: Request) -> tuple[list[str], str]:
     """Of a mapping whose legacy tables are there: without them nothing can be said of its triggers."""
     catalogue = live_catalogue(conn, request.mapping)
     if any(catalogue.relation(pair.source) is None for pair in request.mapping.pairs):
-        return []
+        return [], ""
     drain, on = request.command.text("estado", "drenar"), request.command.text("estado", "sincronizacion")
     try:
         return sync_lines(
             conn, routes_of(request.mapping, catalogue), request.mapping.tables, drain, f"{on} -e sincronizacion=si"
         )
     except MigrationError as drifted:
-        return [f"Sincronización: no se puede comparar con el mapeo: {drifted}"]
+        return [f"Sincronización: no se puede comparar con el mapeo: {drifted}"], ""
 
 
 def _access_lines(conn: Connection, request: Request) -> list[str]:

@@ -7,8 +7,8 @@ from collections.abc import Collection, Mapping, Sequence
 from ..call.context import Context
 from ..core.errors import MigrationError
 from ..core.phase.history import standing_parts
-from ..core.schema.differences import COMMENTED, GRANT, WHOLE, Difference, harmful
-from ..core.schema.mending import repairable, statement_by_hand
+from ..core.schema.differences import COLUMN, COMMENTED, GRANT, WHOLE, Difference, harmful, renamed, without_renames
+from ..core.schema.mending import rename_by_hand, repairable, statement_by_hand
 from ..ledger import runs
 from .mould import structure_of_existing
 
@@ -23,7 +23,7 @@ def require_shape(context: Context, left: str) -> list[str]:
     if context.check and not standing_parts(runs.recorded_runs(context.conn), "fase1"):
         found = {name: differing for name, differing in found.items() if differing[0].kind != WHOLE}
     wrong = {name: bad for name in _concerned(context) if (bad := harmful(found.get(name, ())))}
-    refuse_shape(context, wrong, left)
+    refuse_shape(context, wrong, left, every=found)
     return other_lines(found, wrong)
 
 
@@ -41,10 +41,16 @@ def _concerned(context: Context) -> list[str]:
 
 
 def refuse_shape(
-    context: Context, wrong: Mapping[str, Sequence[Difference]], left: str, *, ours: Collection[str] | None = None
+    context: Context,
+    wrong: Mapping[str, Sequence[Difference]],
+    left: str,
+    *,
+    every: Mapping[str, Sequence[Difference]],
+    ours: Collection[str] | None = None,
 ) -> None:
     """Refuse tables that are not as asked, code difference, each difference with what mends it.
 
+    ``every``: all that differs in these tables, by which a column with another name is known.
     ``ours``: the tables that fase1 made, all of them unless said: of another's table no statement is named.
     """
     if not wrong:
@@ -52,12 +58,15 @@ def refuse_shape(
     tables = {t.name: t for t in context.mapping.tables}
     lines, by_hand, repaired, anew = [], False, False, False
     for name, differing in wrong.items():
-        for difference in differing:
+        names = renamed(every.get(name, ()))
+        for difference in without_renames(differing, names):
             mend = ""
             if ours is not None and name not in ours:
                 anew = True
             elif repairable(context.mapping, context.catalogue, tables[name], difference):
                 mend, repaired = ". Lo repone fase1", True
+            elif difference.kind == COLUMN and difference.name in names:
+                mend, by_hand = f". {rename_by_hand(context.mapping, tables[name], difference.name, names)};", True
             else:
                 mend, by_hand = f". Como su dueño: {statement_by_hand(context.mapping, tables[name], difference)};", True
                 repaired = repaired or difference.wanted is not None

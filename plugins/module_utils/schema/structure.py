@@ -39,6 +39,7 @@ from ..server.live_catalogue import HOLDERS
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
+LEGACY_SHAPE = "estructura_legacy"  # the event that keeps what fase0 saw of the legacy tables
 MOULD = "migracion_molde"  # the schema in which what the mapping asks for is made, and rolled back
 # each query yields (table, kind, name, definition); definitions are PostgreSQL's own normal form
 _FACTS = f"""

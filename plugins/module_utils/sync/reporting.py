@@ -30,11 +30,16 @@ PASSED_BY = (
 KEPT = "Los servicios siguen: lo que escriben espera con su clave, y al reponerla se lleva."
 
 
-def sync_lines(conn: Connection, all_routes: Sequence[Route], tables: Sequence[SpanishTable], drain: str, back: str) -> list[str]:
-    """Return the lines; ``drain``: the command that carries what waits; ``back``: the one that puts back what is gone."""
+def sync_lines(
+    conn: Connection, all_routes: Sequence[Route], tables: Sequence[SpanishTable], drain: str, back: str
+) -> tuple[list[str], str]:
+    """Return the lines, and the command that comes before any phase, '' where none has to.
+
+    ``drain``: the command that carries what waits; ``back``: the one that switches on, and puts back what is gone.
+    """
     installed = modes_here(conn)
     if not installed:
-        return ["Sincronización: no está instalada"]
+        return ["Sincronización: no está instalada"], ""
     routes = [r for r in all_routes if (r.pair.source, r.pair.target) in installed]
     off = [f"{s} → {t}" for (s, t), mode in installed.items() if mode == OFF]
     lines = [f"Sincronización: encendida en {units(len(installed) - len(off), 'par', 'pares')} de {number(len(all_routes))}"]
@@ -51,7 +56,8 @@ def sync_lines(conn: Connection, all_routes: Sequence[Route], tables: Sequence[S
     elif states:
         lines.append(f"  Se repone con: {'.yml y '.join(dict.fromkeys(s.route.pair.phase for s in states))}.yml con el mismo -i")
     names = [t.name for t in tables]
-    return lines + _waiting_lines(conn, "" if off else drain) + _conflict_lines(conn, routes) + _writer_lines(conn, names)
+    lines += _waiting_lines(conn, "" if off else drain) + _conflict_lines(conn, routes) + _writer_lines(conn, names)
+    return lines, back if off or gone or absent else ""
 
 
 def standing_phrases(

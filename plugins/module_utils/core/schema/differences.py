@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 POLICY, SECURITY, GRANT = ACCESS = ("política", "seguridad por fila", "permiso")
@@ -50,6 +51,31 @@ def differences(expected: dict[Fact, str], found: dict[Fact, str]) -> list[Diffe
         for kind, name in sorted(expected.keys() | found.keys())
         if expected.get((kind, name)) != found.get((kind, name))
     ]
+
+
+def renamed(differing: Iterable[Difference]) -> dict[str, str]:
+    """Return by the name that was asked for the one that a column of the same definition has, where there is one of each."""
+    columns = [d for d in differing if d.kind == COLUMN]
+    gone: dict[str, list[str]] = {}
+    come: dict[str, list[str]] = {}
+    for d in columns:
+        if d.actual is None and d.wanted is not None:
+            gone.setdefault(d.wanted, []).append(d.name)
+        elif d.wanted is None and d.actual is not None:
+            come.setdefault(d.actual, []).append(d.name)
+    return {names[0]: come[kind][0] for kind, names in gone.items() if len(names) == 1 == len(come.get(kind, ()))}
+
+
+def without_renames(differing: Sequence[Difference], names: Mapping[str, str]) -> list[Difference]:
+    """Return the differences without those that are gone once the columns have their names back; ``names``: renamed()."""
+    kept = []
+    for d in differing:
+        actual = d.actual or ""
+        for wanted, found in names.items():
+            actual = re.sub(rf"(?<!\w){re.escape(found)}(?!\w)", wanted, actual)
+        if not (d.kind == COLUMN and d.name in names.values()) and (actual != d.wanted or not names):
+            kept.append(d)
+    return kept
 
 
 def harmful(table: Sequence[Difference]) -> list[Difference]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ..catalogue import Catalogue
 from ..mapping.types import SpanishTable, TableMapping
 from ..sqltext import ident, qname
@@ -108,6 +110,13 @@ def statement_by_hand(mapping: TableMapping, table: SpanishTable, difference: Di
         OWNER: f"ALTER TABLE {target} OWNER TO {ident(wanted)}",
         PERSISTENCE: f"ALTER TABLE {target} SET {wanted}",
     }[difference.kind]
+
+
+def rename_by_hand(mapping: TableMapping, table: SpanishTable, wanted: str, names: Mapping[str, str]) -> str:
+    """Return the owner's statement that gives a column its name back; ``names``: those that renamed() found."""
+    target = qname(mapping.schema, table.name)
+    statement = f"ALTER TABLE {target} RENAME COLUMN {ident(names[wanted])} TO {ident(wanted)}"
+    return f"Si solo cambió de nombre, como su dueño: {statement}"
 
 
 def _column_again(name: str, wanted: str, actual: str) -> str:
