@@ -27,11 +27,12 @@ from ..core.rows.refusals import sources_of
 from ..core.rows.routes import Route, routes_of, spanish_clave
 from ..core.rows.unreadable import DAMAGED_ROW
 from ..core.sqltext import ident, idents
-from ..core.words import escape, number
+from ..core.words import escape, number, units
 from ..ledger import bookkeeping
 from ..ledger.events import OPEN_BY_REASON, jsonb_text, waived_quarantine
 from ..server import db
 from ..server.live_catalogue import read_catalogue
+from .spanish_entries import spanish_entry_lines
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -58,11 +59,15 @@ def quarantine(conn: Connection, request: Request) -> list[str]:
     if not reasons:
         lines.append("Cuarentena abierta: ninguna fila")
     else:
-        lines.append(f"Cuarentena abierta: {number(sum(reason.rows for reason in reasons))} filas, {len(reasons)} motivos")
+        lines.append(f"Cuarentena abierta: {units(sum(r.rows for r in reasons), 'fila')}, {units(len(reasons), 'motivo')}")
         routes, problem = _routes(conn, request)
         lines += [problem] if problem else []
+        spanish = {t.name: t for t in request.mapping.tables}
         for reason in reasons[:REASONS_SHOWN]:
-            lines += ["", *_lines(conn, reason, [r for r in routes if r.pair.source == reason.source])]
+            if table := spanish.get(reason.source):
+                lines += ["", *spanish_entry_lines(conn, reason, request.mapping.schema, table)]
+            else:
+                lines += ["", *_lines(conn, reason, [r for r in routes if r.pair.source == reason.source])]
         if len(reasons) > REASONS_SHOWN:
             lines += ["", f"… y {len(reasons) - REASONS_SHOWN} motivos más, con menos filas: SELECT * {OPEN};"]
         lines += ["", *ENDING]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..call.request import Request, identity_lines
@@ -9,7 +10,7 @@ from ..core.bookkeeping import BOOKKEEPING
 from ..core.mapping.column_types import JSON
 from ..core.quarantine.corrections import printable
 from ..core.sqltext import ident, idents, qname
-from ..core.words import escape, number
+from ..core.words import escape, number, units
 from ..ledger import bookkeeping
 from ..server import db
 
@@ -26,7 +27,8 @@ AFTERWORDS = (
 
 
 def set_aside(conn: Connection, request: Request) -> list[str]:
-    """By run and table: how many rows, the first of them, and the INSERT that puts them back. Reads only."""
+    """By run and table: how many rows, the first of them, and what puts them back: an INSERT, or an UPDATE of rows
+    that were overwritten. Reads only."""
     lines = identity_lines(conn)
     groups = _groups(conn, request) if bookkeeping.exists(conn) else []
     if not groups:
@@ -62,14 +64,56 @@ def _restoring(conn: Connection, schema: str, table: str, run_id: str) -> list[s
     )
     if not columns:
         return [f"La tabla {table} ya no existe."]
-    names = [name for name, _ in columns]
-    values = ", ".join(_value(name, kind) for name, kind in columns)
-    return [
-        f"INSERT INTO {qname(schema, table)} ({idents(names)}) OVERRIDING SYSTEM VALUE",
-        f"SELECT {values}",
-        f"FROM {BOOKKEEPING}.apartada a, jsonb_populate_record(NULL::{qname(schema, table)}, a.fila) r",
-        f"WHERE a.tabla = {printable(table)} AND a.run_id = {printable(run_id)} ORDER BY a.id ON CONFLICT DO NOTHING;",
+    key = [
+        name
+        for (name,) in db.fetch_all(
+            conn,
+            "SELECT a.attname FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)"
+            " WHERE i.indrelid = to_regclass(%s) AND i.indisprimary",
+            (qname(schema, table),),
+        )
     ]
+    target, row = qname(schema, table), f"jsonb_populate_record(NULL::{qname(schema, table)}, a.fila) r"
+    mine = f"a.tabla = {printable(table)} AND a.run_id = {printable(run_id)}"
+    names = [name for name, _ in columns]
+    values = [_value(name, kind) for name, kind in columns]
+    gone, there = _gone_and_there(conn, target, key, table, run_id)
+    lines = []
+    if gone:
+        lines += [
+            f"INSERT INTO {target} ({idents(names)}) OVERRIDING SYSTEM VALUE",
+            f"SELECT {', '.join(values)}",
+            f"FROM {BOOKKEEPING}.apartada a, {row}",
+            f"WHERE {mine} ORDER BY a.id ON CONFLICT DO NOTHING;",
+        ]
+    if there:
+        said = [f"{ident(n)} = {v}" for n, v in zip(names, values, strict=True) if n not in key]
+        later = "(b.tabla, b.run_id, b.clave) = (a.tabla, a.run_id, a.clave) AND b.id > a.id"
+        lines += [
+            f"Siguen en la tabla con otros valores: {units(there, 'fila')}. Para darles los de antes:",
+            f"UPDATE {target} t SET {', '.join(said)}",
+            f"FROM {BOOKKEEPING}.apartada a, {row}",
+            f"WHERE {mine} AND {_same(key)}",
+            f"  AND NOT EXISTS (SELECT FROM {BOOKKEEPING}.apartada b WHERE {later});",
+        ]
+    return lines
+
+
+def _gone_and_there(conn: Connection, target: str, key: Sequence[str], table: str, run_id: str) -> tuple[int, int]:
+    """How many of the rows that were kept are not in the table now, and how many are."""
+    row = db.fetch_one(
+        conn,
+        "SELECT count(*) FILTER (WHERE t.esta IS NULL), count(*) FILTER (WHERE t.esta) FROM"
+        f" {BOOKKEEPING}.apartada a CROSS JOIN LATERAL jsonb_populate_record(NULL::{target}, a.fila) r"
+        f" LEFT JOIN LATERAL (SELECT true AS esta FROM {target} t WHERE {_same(key)}) t ON true"
+        " WHERE a.tabla = %s AND a.run_id = %s",
+        (table, run_id),
+    )
+    return (int(row[0]), int(row[1])) if row else (0, 0)
+
+
+def _same(key: Sequence[str]) -> str:
+    return " AND ".join(f"t.{ident(name)} = r.{ident(name)}" for name in key) or "false"
 
 
 def _value(name: str, kind: str) -> str:

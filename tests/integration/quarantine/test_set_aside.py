@@ -47,3 +47,27 @@ def test_where_nothing_was_set_aside_it_says_so(begin: Begin, tmp_path: Path) ->
         database, _ = begin(up_to=stage)
         operator = Operator(database.url, tmp_path / "respaldos")
         assert "Filas apartadas: ninguna" in operator.goes("ansible-playbook estado.yml -i demo --tags apartada").text
+
+
+def test_of_a_row_that_was_overwritten_it_prints_what_gives_it_its_values_back(begin: Begin, tmp_path: Path) -> None:
+    database, jobs = begin(up_to="fase2", rows=100)
+    operator = Operator(database.url, tmp_path / "respaldos")
+    jobs.synchronise("fase2")
+    key = database.value("SELECT min(c.id::text) FROM customers c JOIN clientes USING (id)")
+    database.query(f"UPDATE clientes SET ciudad = 'antes', notas = 'null' WHERE id = '{key}'")
+    columns = "(run_id, tabla, clave, fila, nulos_json)"
+    kept = f"INSERT INTO migracion.apartada {columns} SELECT 'r1', 'clientes', ({{0}}) ->> 'id', {{0}}, {{1}}"
+    gone = 'to_jsonb(t.*) || \'{"id": "00000000-0000-4000-8000-00000000000a", "telefono": "+1"}\''
+    for row in ('to_jsonb(t.*) || \'{"ciudad": "de antes"}\'', "to_jsonb(t.*)", gone):
+        database.query(kept.format(row, "ARRAY['notas']") + f" FROM clientes t WHERE id = '{key}'")
+    database.query(f"UPDATE clientes SET ciudad = 'después', notas = NULL WHERE id = '{key}'")
+    listed = operator.goes("ansible-playbook estado.yml -i demo --tags apartada").text
+    assert "Siguen en la tabla con otros valores: 2 filas" in listed
+    statements = re.findall(r"^ *((?:INSERT|UPDATE) .*?;)$", listed, re.DOTALL | re.MULTILINE)
+    assert [statement.split()[0] for statement in statements] == ["INSERT", "UPDATE"]
+    with database.cursor(database.url) as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+    assert database.query(f"SELECT ciudad, notas::text FROM clientes WHERE id = '{key}'") == [("antes", "null")]
+    assert database.value("SELECT count(*) FROM clientes WHERE telefono = '+1'") == 1
+    assert database.value(f"SELECT city FROM customers WHERE id = '{key}'") == "antes"

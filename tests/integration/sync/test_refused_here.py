@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -81,3 +82,28 @@ def test_the_list_of_entries_says_when_it_was_overwritten(synced: Synced, refuse
     said = Operator(synced.database.url, tmp_path).goes("ansible-playbook estado.yml -i demo --tags cuarentena").text
     [line] = [line for line in said.splitlines() if f"{key}: " in line]
     assert "(legacy la sobrescribió el 2" in line
+
+
+@pytest.mark.names("quarantine/spanish_entries.spanish_entry_lines")
+def test_the_listing_says_what_to_fill_in_and_shows_no_secret(synced: Synced, refused: tuple[str, str], tmp_path: Path) -> None:
+    key, phone = refused
+    operator = Operator(synced.database.url, tmp_path / "respaldos")
+    session = synced.value("SELECT min(s.id::text) FROM sesiones s JOIN sessions USING (id)")
+    synced.write(
+        "ALTER TABLE sessions ADD CONSTRAINT corto CHECK (qr_code <> 'secreto')",
+        f"UPDATE sesiones SET codigo_qr = 'secreto' WHERE id = '{session}'",
+    )
+    said = operator.goes("ansible-playbook estado.yml -i demo --tags cuarentena").text
+    assert f"    {key}: telefono = '{phone}'" in said
+    assert f"    {session}: codigo_qr = (oculto)" in said
+    assert "secreto" not in said.replace("«secreto»", "")
+    (statement,) = re.findall(r"UPDATE public.proveedores SET telefono = <valor corregido>\n    WHERE id IN \('[^']*'\);", said)
+    synced.write(statement.replace("<valor corregido>", "'+63'"))
+    assert entry(synced, key)[0][0] == "resuelta"
+    assert synced.value(f"SELECT phone_number FROM users WHERE id = '{key}'") == "+63"
+    gone = synced.value(
+        "SELECT min(user_id::text) FROM consents c JOIN clientes t ON t.id = c.user_id WHERE NOT EXISTS"
+        " (SELECT FROM solicitudes_servicio s WHERE s.cliente_id = t.id)"
+    )
+    synced.write(f"DELETE FROM clientes WHERE id = '{gone}'")
+    assert "En legacy sigue como estaba" in operator.goes("ansible-playbook estado.yml -i demo --tags cuarentena").text

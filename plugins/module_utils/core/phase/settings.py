@@ -21,7 +21,7 @@ TRUE = {"true", "yes", "on", "1", "y", "t", "si", "sí"}
 FALSE = {"false", "no", "off", "0", "n", "f"}
 LARGEST_BATCH = 1_000_000  # of a batch, whose bytes are bounded anyway; the copy's functions take an integer
 LARGEST_SAMPLE = 1_000_000  # places of rows that are held in memory at once
-SECRET = re.compile(r"(^database_url$|^vault_|pass|secret|token|private_key)", re.IGNORECASE)
+SECRET = re.compile(r"(^database_url$|^vault_|pass|secret|token|private_key|(^|_)qr(_|$))", re.IGNORECASE)
 
 
 def parse_bool(value: Any) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from ..words import duration, number
+from ..words import duration, number, units
 from .command_line import Command
 from .history import PHASES, REVERT, TAGS
 
@@ -114,11 +114,11 @@ def quarantine_lines(entries: Quarantine, command: Command) -> list[str]:
     """Open quarantine by reason, with keys as examples."""
     if not entries:
         return []
-    found = [f"  Cuarentena abierta: {number(sum(entry[2] for entry in entries))} filas: {command.text('estado', 'cuarentena')}"]
+    found = [f"  Cuarentena abierta: {units(sum(entry[2] for entry in entries), 'fila')}: {command.text('estado', 'cuarentena')}"]
     for table, reason, count, keys in entries[:SHOWN]:
         found.append(f"    {number(count)} × {table}: {reason} (por ejemplo {', '.join(keys)})")
     if len(entries) > SHOWN:
-        found.append(f"    … y {len(entries) - SHOWN} motivos más")
+        found.append(f"    … y {units(len(entries) - SHOWN, 'motivo')} más")
     return found
 
 
@@ -126,10 +126,10 @@ def waived_lines(entries: Waived) -> list[str]:
     """Waived quarantine by table and pattern, with the reason that was given."""
     if not entries:
         return []
-    found = [f"  Cuarentena dispensada: {number(sum(rows for *_, rows in entries))} filas (waived_quarantine)"]
+    found = [f"  Cuarentena dispensada: {units(sum(rows for *_, rows in entries), 'fila')} (waived_quarantine)"]
     found += [f"    {number(rows)} × {table} por {pattern}: {reason}" for table, pattern, reason, rows in entries[:SHOWN]]
     if len(entries) > SHOWN:
-        found.append(f"    … y {len(entries) - SHOWN} patrones más")
+        found.append(f"    … y {units(len(entries) - SHOWN, 'patrón', 'patrones')} más")
     return found
 
 
