@@ -10,9 +10,11 @@ from typing import Any
 from ansible import constants
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
+from ansible.utils.vars import load_extra_vars
 
+from ..module_utils.core.phase.command_line import Command
 from ..module_utils.core.words import escape
-from .controller import playbook_pid
+from .controller import command, playbook_pid
 from .playbook_leftovers import note, noted
 from .worker import end_what_was_started, end_with_the_playbook
 
@@ -87,13 +89,26 @@ class ReportingAction(ActionBase):  # type: ignore[misc]  # Ansible has no types
         result: dict[str, Any] = self._execute_module(module_name=self._task.action, module_args=args, task_vars=task_vars)
         return result
 
+    def _spelled(self, result: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """The result with the commands that it names as they are typed here."""
+        if "mismo -i" not in f"{result.get('lines')}{result.get('msg')}{result.get('waited')}":
+            return result
+        facts = command(str(task_vars.get("playbook_dir") or "."), load_extra_vars(self._loader), self._loader)
+        here = Command.of(facts)
+        result["lines"] = [here.spelled(str(line)) for line in result.get("lines") or ()]
+        if "msg" in result:
+            result["msg"] = here.spelled(str(result["msg"]))
+        if waited := result.get("waited"):
+            waited["msg"] = here.spelled(str(waited["msg"]))
+        return result
+
     def report(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """Call the module until it is done. Ends when ansible-playbook is gone: this worker would outlive it."""
         parent = playbook_pid()
         changed = False
         waiting = math.inf  # since when one call after the other has waited
         while os.getppid() == parent:
-            result = self.call(args, task_vars)
+            result = self._spelled(self.call(args, task_vars), task_vars)
             changed = changed or bool(result.get("changed"))
             show(result)
             if result.get("failed"):

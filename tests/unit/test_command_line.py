@@ -180,3 +180,27 @@ def test_what_is_repeated_can_be_read() -> None:
 @pytest.mark.parametrize("raw", ["{broken", "'broken", "[1, 2]"])
 def test_what_nobody_can_read_is_not_repeated(raw: str) -> None:
     assert clean_extra(raw, lambda _: True) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "typed"),
+    [
+        (
+            "Enciéndala antes: ansible-playbook estado.yml --tags sincronizacion -e sincronizacion=si con el mismo -i",
+            "Enciéndala antes: ansible-playbook playbooks/estado.yml -i demo --tags sincronizacion -e sincronizacion=si",
+        ),
+        (
+            "Ejecute antes fase1.yml y fase2.yml con el mismo -i.",
+            "Ejecute antes ansible-playbook playbooks/fase1.yml -i demo y ansible-playbook playbooks/fase2.yml -i demo.",
+        ),
+        ("Mire con ansible-playbook estado.yml y el mismo -i;", "Mire con ansible-playbook playbooks/estado.yml -i demo;"),
+        ("fase2: repita playbooks/fase2.yml -i demo", "fase2: repita playbooks/fase2.yml -i demo"),
+    ],
+)
+def test_a_command_with_the_same_inventory_is_spelled_to_be_copied(text: str, typed: str) -> None:
+    assert Command("playbooks/fase2.yml", ("-i", "demo")).spelled(text) == typed
+
+
+def test_each_public_tag_is_named_once() -> None:
+    (said,) = problems(run_tags=("cuarentna",), public_tags=STATUS_TAGS)
+    assert said.endswith("con uno solo de: estado, cuarentena, apartada, parar, sincronizacion, drenar")

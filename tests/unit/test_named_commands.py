@@ -21,6 +21,7 @@ NAMES = re.compile(
 # What no test can bring about or run as it stands, and why.
 NOT_RUN = {
     "core/mapping/file": "explains a key of the mapping to its editor",
+    "core/phase/command_line": "finds the commands that the jobs name, to spell them as they are typed",
     "core/phase/command_line.text": "makes the commands that all others name",
     "server/connect.connect": "wants a Python without psycopg2; test_house.py: make has that target",
 }

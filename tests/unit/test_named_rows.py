@@ -35,6 +35,8 @@ LISTED = {
     "ledger/bookkeeping.py: DELETE FROM migracion.identidad": "a table of one row, in a text for the operator to run",
     "core/quarantine/corrections.py: UPDATE {route.source_table}": "a text for the operator: its WHERE is the next line",
     "core/quarantine/corrections.py: UPDATE {qname(route.schema, lookup.table)}": "a text for the operator: its WHERE follows",
+    "quarantine/set_aside.py: UPDATE {target}": "a text for the operator: its WHERE follows",
+    "quarantine/spanish_entries.py: UPDATE {qname(schema, table.name)}": "a text for the operator: its WHERE is the next line",
     "server/published.py: UPDATE {name}": "put to EXPLAIN, WHERE false",
     "server/published.py: DELETE FROM {name}": "put to EXPLAIN, WHERE false",
 }

@@ -134,7 +134,7 @@ def test_of_many_reasons_the_most_frequent_are_named(beyond: int) -> None:
         found.add(REFUSED, f"m{n:02}", Group(20 - n, f"k{n}", f"m{n:02}: x"))
     lines = reason_lines(found)
     assert lines[0] == "  cuarentena: 20 × m00 (la primera: customers k0: x)"
-    assert lines[REASONS:] == ["  cuarentena: 8 filas más por otros 1 motivos"][:beyond]
+    assert lines[REASONS:] == ["  cuarentena: 8 filas más por 1 motivo más"][:beyond]
 
 
 def test_a_difference_says_which_row_and_what_is_there() -> None:

@@ -94,8 +94,8 @@ def test_of_a_long_list_the_first_are_shown_and_the_others_counted(beyond: int) 
     several = range(SHOWN + beyond)
     lists = {
         " … y 1 más (en el registro)": accounting({"diferencias": [f"d{n}" for n in several]}),
-        "   … y 1 motivos más": quarantine_lines([("users", f"m{n}", 2, ["a", "b"]) for n in several], COMMAND),
-        "   … y 1 patrones más": waived_lines([("users", f"p{n}", "porque sí", 2) for n in several]),
+        "   … y 1 motivo más": quarantine_lines([("users", f"m{n}", 2, ["a", "b"]) for n in several], COMMAND),
+        "   … y 1 patrón más": waived_lines([("users", f"p{n}", "porque sí", 2) for n in several]),
     }
     for last, lines in lists.items():
         assert len(lines) == 1 + SHOWN + beyond

@@ -19,7 +19,7 @@ from ..core.proof.opinions import opinion_detail, opinion_lines
 from ..core.rows.routes import Route
 from ..core.sqltext import ident, qname
 from ..core.survey.drift import unmapped_columns
-from ..core.words import number
+from ..core.words import number, units
 from ..ledger import bookkeeping, lease
 from ..ledger.events import COPY_BEGUN, last_event, left_so_far, record_event, waived_quarantine
 from ..proof import ties
@@ -168,7 +168,7 @@ def _require_the_others(context: Context, tables: set[str], proved: Sequence[Rou
         for pair in (account.route.pair for account in lost)
     )
     said = ", ".join(
-        f"{a.route.pair.source} → {a.route.pair.target} ({number(a.count(*PENDING) + a.surplus + a.stale)} filas)" for a in lost
+        f"{a.route.pair.source} → {a.route.pair.target} ({units(a.count(*PENDING) + a.surplus + a.stale, 'fila')})" for a in lost
     )
     raise MigrationError(
         f"lo que se pidió está probado, pero con lo que ha cambiado ya no vale la prueba de {said}",

@@ -203,7 +203,7 @@ def _below_parents(conn: Connection, reason: Reason, routes: Sequence[Route]) ->
     ]
     if waiting and (more := waiting[0][5] - len(waiting)):
         rest = waiting[0][6] - sum(row[4] for row in waiting)
-        lines.append(f"… y {number(more)} filas más. Filas que las esperan: {number(rest)}.")
+        lines.append(f"… y {units(more, 'fila')} más. Filas que las esperan: {number(rest)}.")
     tables = " ni ".join(dict.fromkeys(table for table, _ in parents))
     lines += [
         f"{reason.column} = {_value(value)}: no la da ninguna fila de {tables}. Filas así: {number(count)}."

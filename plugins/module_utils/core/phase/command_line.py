@@ -27,6 +27,10 @@ STATUS_TAGS = (
     ("drenar",),
 )
 
+# How the jobs, which do not know the command line, name a command.
+PLAYBOOK = re.compile(r"(?:ansible-playbook )?(?<![\w/.-])(fase\d|estado)\.yml\b(?! -i )")
+SAME = re.compile(r",? (?:con|y) el mismo -i\b")
+
 
 @dataclass(frozen=True)
 class Invocation:
@@ -119,6 +123,12 @@ class Command:
         words += [word for value in extra for word in ("-e", value)]
         words += ["--tags", tags] if tags else []
         return " ".join([*map(shlex.quote, words), *more])
+
+    def spelled(self, text: str) -> str:
+        """The text with each playbook that it names «con el mismo -i» as a whole command, to be copied as it stands."""
+        if "mismo -i" not in text:
+            return text
+        return SAME.sub("", PLAYBOOK.sub(lambda found: self.text(found[1]), text))
 
     def _sibling(self, name: str) -> str:
         folder, base = posixpath.split(self.playbook)

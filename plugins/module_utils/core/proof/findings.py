@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..mapping.types import Pair
-from ..words import number
+from ..words import number, units
 from .accounts import Account
 from .comparison import DIFFERENT, EQUAL, MERGED, MISSING, PENDING, QUARANTINED, REFUSED, SURPLUS, UNMERGED
 
@@ -50,7 +50,9 @@ def reason_lines(account: Account) -> list[str]:
     ]
     if len(account.reasons) > REASONS:
         rest = account.reasons[REASONS:]
-        lines.append(f"  cuarentena: {number(sum(found.rows for _, found in rest))} filas más por otros {len(rest)} motivos")
+        lines.append(
+            f"  cuarentena: {units(sum(found.rows for _, found in rest), 'fila')} más por {units(len(rest), 'motivo')} más"
+        )
     return lines
 
 

@@ -9,7 +9,7 @@ from ..catalogue import Catalogue, LegacyColumn, Relation
 from ..mapping.types import ColumnRule, Pair, TableMapping
 from ..rows.routes import source_of
 from ..sqltext import ident, qname
-from ..words import number
+from ..words import number, units
 from .findings import BAR, GOOD, NOTICE, Finding, named
 
 NAIVE = "timestamp without time zone"
@@ -65,7 +65,7 @@ def unique_findings(counted: list[Counted]) -> list[Finding]:
     found = [
         Finding(
             name,
-            f"{c.said}: {number(c.keys)} {'valor' if c.keys == 1 else 'valores'} en {number(c.rows)} filas"
+            f"{c.said}: {number(c.keys)} {'valor' if c.keys == 1 else 'valores'} en {units(c.rows, 'fila')}"
             f"{_sampled(c.share)}: {named(c.examples)}",
             limit,
             NOTICE,
@@ -141,7 +141,7 @@ def nullable_findings(columns: list[Nullable]) -> list[Finding]:
     found = []
     for c in columns:
         if c.nulls:
-            value = f"{c.table}.{c.column} (da {c.target}) es NULL en {number(c.nulls)} filas"
+            value = f"{c.table}.{c.column} (da {c.target}) es NULL en {units(c.nulls, 'fila')}"
             note = "Corrija o borre esas filas y repita: entonces se dirá la sentencia que lo impide en adelante."
             found.append(Finding(name, value, limit, BAR, note=note))
         elif c.allowed:
