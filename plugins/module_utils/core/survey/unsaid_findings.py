@@ -9,7 +9,7 @@ from ..mapping.types import ColumnRule, Pair, TableMapping
 from ..rows.routes import source_of, spanish_columns
 from .findings import GOOD, NOTICE, Finding
 
-LOST = ("no vuelve", "se queda", "lo que no está")  # how it is said of what legacy does not keep
+NOT_KEPT = ("no vuelve", "se queda", "lo que no está")  # how it is said of what legacy does not keep
 NOT_IN_LEGACY, SPANISH_ONLY, BORN = "lo que legacy no dice", "solo en español", "filas que nacen en español"
 
 
@@ -24,7 +24,7 @@ def unsaid_findings(mapping: TableMapping, catalogue: Catalogue) -> list[Finding
             continue  # drift says so
         for rule in pair.columns:
             for value, limit in _of_rule(mapping, pair, rule, legacy):
-                found.append(Finding(NOT_IN_LEGACY, value, limit, NOTICE if limit.startswith(LOST) else GOOD))
+                found.append(Finding(NOT_IN_LEGACY, value, limit, NOTICE if limit.startswith(NOT_KEPT) else GOOD))
         if pair.duplicates:
             value = f"{pair.target}: varias filas de {pair.source} son una"
             found.append(Finding(NOT_IN_LEGACY, value, "cambia la que gana; borrarla las borra todas"))
