@@ -41,3 +41,19 @@ options:
     type: str
     default: ""
 """
+
+    HOST = r"""
+options:
+  run_id:
+    description: The run, as the guard made it. A module that changes something refuses without one.
+    type: str
+    default: ""
+  phase:
+    description: The phase that calls, as C(fase3).
+    type: str
+    required: true
+  backup_dir:
+    description: Where this host keeps the copy of .env, what is under way, and its lines of the run's log.
+    type: str
+    default: ""
+"""

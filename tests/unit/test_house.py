@@ -30,6 +30,8 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted(ROO
 SHAPE = ROOT / "playbooks/phase.yml"
 CALL = ROOT / "playbooks/call.yml"
 # What every site has to say for itself: prod's values are examples, not defaults.
+# They run where no database is reached, so they get no address; their role gives them the rest.
+ON_THE_SERVICES_HOSTS = ("env_flag", "service_switch")
 SITE_SPECIFIC = {"database_url", "backup_dir", "services_dir", "services_project", "migration_services", "code_repos"}
 
 
@@ -317,6 +319,10 @@ def test_every_module_takes_the_shared_parameters_and_gets_them_from_the_same_tw
     documented = [yaml.safe_load(text)["options"] for text in (ModuleDocFragment.DOCUMENTATION, ModuleDocFragment.MAPPING)]
     assert set(shared) == {name for options in documented for name in options}
     modules = {path.stem: path.read_text(encoding="utf-8") for path in ROOT.glob("plugins/modules/[a-z]*.py")}
+    for name in ON_THE_SERVICES_HOSTS:
+        text = modules.pop(name)
+        assert "  - tinkubot.migracion.database.host\n" in text
+        assert "HOST_OPTIONS)" in text
     assert set(load(ROOT / "meta/runtime.yml")["action_groups"]["migration"]) == set(modules)
     for text in modules.values():
         assert "  - tinkubot.migracion.database\n  - tinkubot.migracion.database.mapping\n" in text
@@ -334,7 +340,8 @@ def test_no_role_repeats_a_shared_parameter() -> None:
         if action.startswith("tinkubot.migracion.")
         for name in set(given) & set(shared)
     }
-    assert repeated == {("phase", "guard", name) for name in ("phase", "mapping", "mapping_path")}
+    theirs = {("service_restart", tasks, name) for tasks in ("call", "flag") for name in ("run_id", "phase", "backup_dir")}
+    assert repeated == {("phase", "guard", name) for name in ("phase", "mapping", "mapping_path")} | theirs
 
 
 def test_no_tag_stands_inside_a_role() -> None:

@@ -217,7 +217,6 @@ def test_no_message_repeats_the_address() -> None:
             {"stable_hours": 48, "approvals_required": 2, "rollback_on_failure": "yes", "batch_rows": 7},
             "Aviso: approvals_required, stable_hours y rollback_on_failure están puestos y todavía no los consulta ninguna fase.",
         ),
-        ({"services_dir": "/opt/x"}, "Aviso: services_dir está puesto y todavía no lo consulta ninguna fase."),
         ({"approvals_required": 0, "quiet_hours": 0.0, "services_enabled": "false", "code_repos": []}, ""),
         ({"services_enabled": True, "migration_services": [], "rollback_on_failure": "no"}, ""),
         ({"batch_rows": 7, "maintenance_window": {}}, ""),
@@ -234,7 +233,7 @@ MAY_BE_EMPTY = {
     **dict.fromkeys(("migration_services", "code_repos"), ([],)),
     "waived_quarantine": ([], {}),
     "sincronizacion": ("",),
-    **dict.fromkeys(("maintenance_window", "overrides"), ({},)),
+    **dict.fromkeys(("maintenance_window", "overrides", "waived_changes"), ({},)),
 }
 
 

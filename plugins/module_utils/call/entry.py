@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -27,17 +27,20 @@ MAPPING_OPTIONS: dict[str, Any] = {
     "subphase": {"type": "str", "default": ""},
 }
 
+# Of a module on the services' host, which gets no address: it has nothing to do with the database.
+HOST_OPTIONS: dict[str, Any] = {name: option for name, option in OPTIONS.items() if name != "database_url"}
+
 Job = Callable[[dict[str, Any], bool], dict[str, Any]]
 
 
-def run_module(spec: dict[str, Any], job: Job) -> None:
+def run_module(spec: dict[str, Any], job: Job, shared: Mapping[str, Any] = OPTIONS) -> None:
     """Run ``job(params, check_mode)``; its ``lines`` are escaped for a terminal and kept in the run's log.
 
     What fails is told with the phase in front. A log that cannot be written adds a line and fails nothing.
     """
     lifeline.watch()
     leftovers.sweep_modules()
-    module = AnsibleModule(argument_spec={**OPTIONS, **spec}, supports_check_mode=True)
+    module = AnsibleModule(argument_spec={**shared, **spec}, supports_check_mode=True)
     log = RunLog("" if module.check_mode else module.params["backup_dir"], module.params["run_id"])
     try:
         result = job(module.params, module.check_mode)

@@ -13,6 +13,7 @@ from ..backfill.watch import Watch, with_lines
 from ..call.approval import require_approved
 from ..call.context import Context, opened
 from ..core.errors import NOTHING_CHANGED, READ_ONLY_STEP, STEP_CHANGED_NOTHING, MigrationError
+from ..core.phase.history import SWITCHING
 from ..core.phase.settings import parse_bool
 from ..core.phase.variables import SIDES, parse_side
 from ..core.proof.findings import difference_lines
@@ -20,6 +21,7 @@ from ..core.rows.routes import Route
 from ..core.words import number, units
 from ..ledger import bookkeeping, lease
 from ..ledger.events import left_so_far, record_event
+from ..ledger.service_steps import require_services_on_legacy
 from ..proof.prevailing import keep_twins, legacy_prevails, prevailing_lines, spanish_prevails
 from ..proof.prove import prove
 from ..proof.repair import Mender
@@ -71,8 +73,13 @@ def _states(context: Context, routes: Sequence[Route]) -> list[Standing]:
 
 
 def remove_sync(params: dict[str, Any], check: bool) -> dict[str, Any]:
-    """Take the triggers away that carry legacy writes; the emptying that follows takes the rest in its own transaction."""
+    """Take the triggers away that carry legacy writes; the emptying that follows takes the rest in its own transaction.
+
+    Raises MigrationError, code refused, while services use the Spanish tables.
+    """
     with db.explaining(left=STEP_CHANGED_NOTHING), with_lines([]), opened(params, check) as context:
+        if context.phase == SWITCHING:
+            require_services_on_legacy(context.conn)
         installed = modes_here(context.conn)
         routes = [r for r in context.routes if (r.pair.source, r.pair.target) in installed]
         if not routes:

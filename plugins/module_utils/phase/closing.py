@@ -11,9 +11,11 @@ from ..call.request import Request, decision, other_holder
 from ..core.errors import NOTHING_CHANGED, MigrationError
 from ..core.phase.history import APPLY, REVERT, TAGS, VERIFY, standing_parts
 from ..core.phase.summary import WOULD_RUN
+from ..core.services.steps import step_lines
 from ..core.words import escape
 from ..ledger import lease, runs
 from ..ledger.events import Event, last_event, open_quarantine, pending_propagations, record_event, waived_quarantine
+from ..ledger.service_steps import service_steps
 from ..server import db
 from .failing import tell
 
@@ -72,6 +74,7 @@ def _finish(conn: Connection, request: Request, verdict: str, notes: list[str], 
         pending=pending_propagations(conn),
         notes=tuple(notes),
         can_undo=request.plan.action == APPLY,
+        services_said=tuple(step_lines(service_steps(conn, request.run_id))),
     )
     lines = [escape(line) for line in ending.lines(datetime.now(UTC))]
     if verdict == "INCOMPLETA":

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 from ..call.request import Request
 from ..core.errors import COMMITTED_STAYS, MigrationError, RepeatedError
 from ..core.phase.history import APPLY, VERIFY
+from ..core.services.steps import step_lines
 from ..core.words import escape
 from ..ledger import bookkeeping, lease, runs
 from ..ledger.events import last_event, open_quarantine, waived_quarantine
+from ..ledger.service_steps import service_steps
 from ..server import db
 
 if TYPE_CHECKING:
@@ -51,6 +53,7 @@ def fail_phase(conn: Connection, request: Request) -> list[str]:
         waived=waived_quarantine(conn) if begun else (),
         notes=(*escape_lines(reason), *notes),
         can_undo=begun and request.plan.action == APPLY,
+        services_said=tuple(step_lines(service_steps(conn, request.run_id))),
         repeat=not request.check,
         dry=request.check,
     )

@@ -10,6 +10,7 @@ from typing import Any
 PHASES = ("fase0", "fase1", "fase2", "fase3", "fase4", "fase5")
 
 
+SWITCHING = "fase3"  # the phase that moves the services
 APPLY, REVERT, VERIFY = "aplicar", "revertir", "verificar"
 TAGS = {APPLY: "", REVERT: "rollback", VERIFY: "verify"}
 # From which states a run may move to the key.

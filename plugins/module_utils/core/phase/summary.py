@@ -9,7 +9,7 @@ from typing import Any
 
 from ..words import duration, number, units
 from .command_line import Command
-from .history import PHASES, REVERT, TAGS
+from .history import PHASES, REVERT, SWITCHING, TAGS
 
 Quarantine = Sequence[tuple[str, str, int, list[str]]]
 Waived = Sequence[tuple[str, str, str, int]]
@@ -38,6 +38,7 @@ class Ending:
     repeat: bool = False
     dry: bool = False
     waiting: tuple[str, ...] = ()  # subphases of this phase that are still to be done
+    services_said: tuple[str, ...] = ()  # where each service stands after this run
     ready: bool = True  # whether the first of them has tables in the mapping
 
     def lines(self, now: datetime) -> list[str]:
@@ -50,10 +51,18 @@ class Ending:
         found += quarantine_lines(self.quarantine, self.command) + waived_lines(self.waived)
         if self.pending:
             found.append(f"  Pendientes de propagar: {number(self.pending)}")
-        found.append(f"  Servicios: no participan en esta fase{'' if self.services else ' (services_enabled=false)'}")
+        found += self._services()
         if self.log:
             found.append(f"  Registro: {self.log}")
         return found + self._commands()
+
+    def _services(self) -> list[str]:
+        """What was done with the services; they take part in the phase of the switch alone."""
+        if not self.services or self.phase != SWITCHING:
+            return [f"  Servicios: no participan en esta fase{'' if self.services else ' (services_enabled=false)'}"]
+        if not self.services_said:
+            return ["  Servicios: no se cambió ninguno"]
+        return ["  Servicios:", *(f"    {line}" for line in self.services_said)]
 
     def _commands(self) -> list[str]:
         found = []

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..quarantine.waivers import Waiver
+from ..services.declared import parse_declared
 from ..words import closest, nearest
 from .settings import PARSERS, parse_bool, parse_number, unknown_subphase, whole_from
 
@@ -58,15 +59,11 @@ def parse_side(value: Any) -> str:
     return text
 
 
-def parse_services(value: Any) -> list[dict[str, Any]]:
-    """Services: a name and its URLs."""
-    known = {"name", "health_url", "smoke_url", "public_url", "singleton"}
-    if not isinstance(value, (list, tuple)) or not all(isinstance(item, Mapping) and "name" in item for item in value):
-        raise ValueError("se espera una lista de servicios, cada uno con name")
-    unknown = sorted({key for item in value for key in item} - known)
-    if unknown:
-        raise ValueError(f"un servicio no tiene {', '.join(unknown)}; puede tener {', '.join(sorted(known))}")
-    return [dict(item) for item in value]
+def parse_reasons(value: Any) -> dict[str, str]:
+    """From a service's name to a reason in words."""
+    if not isinstance(value, Mapping) or not all(isinstance(why, str) and why.strip() for why in value.values()):
+        raise ValueError(f"se espera servicio y motivo, como {{ai-service-clientes: versión nueva acordada}}, no {value!r}")
+    return {str(name): why.strip() for name, why in value.items()}
 
 
 @dataclass(frozen=True)
@@ -85,14 +82,14 @@ class Variable:
     once: bool = False
 
 
-# services_enabled: the summary of every run says already that services take no part, and why.
 VARIABLES: Mapping[str, Variable] = {
     "database_url": Variable(parse_text),
     "backup_dir": Variable(parse_path),
-    "services_dir": Variable(parse_path, unasked=("",)),
-    "services_project": Variable(parse_text, unasked=("",)),
-    "migration_services": Variable(parse_services, unasked=([],)),
-    "services_enabled": Variable(PARSERS["services_enabled"], unasked=(True, False)),
+    "services_dir": Variable(parse_path),
+    "services_project": Variable(parse_text),
+    "migration_services": Variable(parse_declared),
+    "waived_changes": Variable(parse_reasons),
+    "services_enabled": Variable(PARSERS["services_enabled"]),
     "code_repos": Variable(parse_texts, unasked=([],)),
     "maintenance_window": Variable(PARSERS["maintenance_window"], once=True),
     "approvals_required": Variable(whole_from(0), unasked=(0,), once=True),
