@@ -15,7 +15,7 @@ from ansible.plugins.loader import connection_loader
 
 from ..module_utils.core.errors import MigrationError
 from ..module_utils.core.mapping.file import load_mapping
-from ..module_utils.core.phase.command_line import PHASE_TAGS, RUNNER, STATUS_TAGS, Invocation
+from ..module_utils.core.phase.command_line import BACKUP_TAGS, PHASE_TAGS, RUNNER, STATUS_TAGS, Invocation
 from ..module_utils.core.phase.history import PHASES
 from ..module_utils.core.phase.variables import VARIABLES, check_extra_vars, check_values
 from ..module_utils.core.words import nearest
@@ -24,6 +24,7 @@ from .reporting import without_pipelining
 from .site_address import address_of
 
 PIPELINING = ("ansible_pipelining", "ansible_ssh_pipelining")
+OTHER_TAGS = {"respaldo": BACKUP_TAGS}  # of the playbooks that are no phase
 SHAPE = "phase.yml"  # the playbook that only the phases import: they alone say a name
 
 
@@ -62,7 +63,7 @@ def objections(args: Mapping[str, Any], extra: Mapping[str, Any], task_vars: Map
         problems.append("subfase: se da en la línea de órdenes, y no en un inventario: -e subfase=" + (subphases or ("2.1",))[0])
     problems += check_values(given, subphases, tables)
     problems += _addressed(runners[0], extra, task_vars) + _exposed(runners[0], task_vars)
-    if not site.get("backup_dir") and "backup_dir" not in unreadable and phase.startswith("fase"):
+    if not site.get("backup_dir") and "backup_dir" not in unreadable and phase.startswith(("fase", "respaldo")):
         problems.append("backup_dir no está definido: ahí van el registro y los respaldos. Por ejemplo -e backup_dir=/ruta")
     return problems
 
@@ -118,7 +119,7 @@ def invocation_of(phase: str, task_vars: Mapping[str, Any]) -> Invocation:
     inventories = tuple(context.CLIARGS.get("inventory") or ())
     return Invocation(
         run_tags=tuple(map(str, task_vars.get("ansible_run_tags") or ())),
-        public_tags=PHASE_TAGS if phase.startswith("fase") else STATUS_TAGS,
+        public_tags=PHASE_TAGS if phase.startswith("fase") else OTHER_TAGS.get(phase, STATUS_TAGS),
         skip_tags=tuple(map(str, task_vars.get("ansible_skip_tags") or ())),
         limit=str(task_vars.get("ansible_limit") or context.CLIARGS.get("subset") or ""),
         start_at=str(context.CLIARGS.get("start_at_task") or ""),

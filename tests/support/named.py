@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 
-_PLAYBOOK = re.compile(r"(?:ansible-playbook\s+)?(?<![\w/-])(?:[\w./-]*/)?(?:fase\d|estado)\.yml\b")
+_PLAYBOOK = re.compile(r"(?:ansible-playbook\s+)?(?<![\w/-])(?:[\w./-]*/)?(?:fase\d|estado|respaldo)\.yml\b")
 _OPTION = re.compile(r"""\s+(?:--check|--diff|(?:-i|-e|--tags)\s+(?:(?:'[^']*'|"[^"]*")+|[^\s;,()]+))""")
 _SQL = re.compile(
     r"(?<=[:;] )(?:GRANT|ALTER|DROP|DELETE FROM|SELECT(?=\s))\b(?:[^;\n(]|(?<! )\()*?(?=;| \(|\.\s|\.$|\s*$)", re.MULTILINE

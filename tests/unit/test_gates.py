@@ -13,6 +13,7 @@ import pytest
 
 from plugins.module_utils.core.backfill.growth import ServerDisk
 from plugins.module_utils.core.backfill.load import ServerLoad, Standby
+from plugins.module_utils.core.backup.keeping import AtHand
 from plugins.module_utils.core.phase.gates import GATE_NAMES, GATES, Decision, Facts, Gate, closed_gate, decide, override_argument
 from plugins.module_utils.core.phase.history import APPLY, REVERT, VERIFY, Plan, Run, is_complete, standing_parts
 from plugins.module_utils.core.phase.settings import Settings
@@ -267,6 +268,7 @@ def test_every_gate_of_the_contract_has_its_place() -> None:
 CLOSED = {
     "window": Facts(Settings(maintenance_window=NIGHT), NOW),
     "stabilization": Facts(Settings(stabilization_days=2), NOW, plan=plan("fase1"), runs=runs((*DONE0, (), 0.1))),
+    "backup": Facts(Settings(), NOW, backup=AtHand("el respaldo no quedó verificado")),
     "disk": Facts(Settings(), NOW, disk=ServerDisk(90, 100)),
     "replication_lag": Facts(Settings(), NOW, load=ServerLoad((Standby("r", 30.0, 2**30),))),
     "removal": Facts(Settings(), NOW, removals=Removals({"clientes": (301, 301)})),

@@ -12,6 +12,23 @@ UTILS = Path(__file__).parents[2] / "plugins/module_utils"
 RAISED = {"MigrationError", "BlockedError"}
 # Places that no dry run meets, and why.
 LATER = {
+    "backup/apart._ended": "what the work ended with",
+    "backup/apart.ask_for": "in the middle of a backup",
+    "backup/clients.fitting": "asked of a run and of its dry run in the same line",
+    "backup/clients.programs_here": "asked of a run and of its dry run in the same line",
+    "backup/dump._failed": "in the middle of a backup",
+    "backup/dump._require_visible": "asked of a run and of its dry run in the same line",
+    "backup/dump.take": "in the middle of a backup",
+    "backup/folder._held": "the folder's lock is taken when the work begins",
+    "backup/folder.locked": "the folder's lock is taken when the work begins",
+    "backup/restore._listed": "in the middle of a verification",
+    "backup/scratch_server.no_scratch": "in the middle of a verification, whose verdict it becomes",
+    "backup/taking.require_clock": "asked of a run and of its dry run in the same line",
+    "backup/taking.require_stored": "respaldo.yml changes nothing of a phase; asked before its --check answers",
+    "backup/verify.refuse_damage": "after the files were read",
+    "jobs/database_backup._decided": "asked of a run and of its dry run in the same line",
+    "jobs/database_backup._taken": "after the work",
+    "jobs/database_backup.verified": "after the work",
     "backfill/deferred_indexes._blocked": "in the middle of a copy",
     "backfill/giving_way._lock_table": "in the middle of a copy",
     "backfill/giving_way._table_at_fault": "what PostgreSQL alone refuses shows in the middle of a copy",

@@ -51,3 +51,5 @@ DROP_INDEX = Wait(100, 15)
 BUILD_INDEX = Wait(600_000, 2)
 # What fase0 only tries and rolls back: a table that is busy is tried again a little later.
 TRIAL = Wait(50, 10)
+# The tables that pg_dump locks at its beginning, before anybody can wait behind it: longer means that somebody alters one.
+DUMP_LOCKS = Wait(2000, 1)

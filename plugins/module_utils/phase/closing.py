@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ..call.request import Request, decision, other_holder
 from ..core.errors import NOTHING_CHANGED, MigrationError
 from ..core.phase.history import APPLY, REVERT, TAGS, VERIFY, standing_parts
-from ..core.phase.summary import WOULD_RUN
+from ..core.phase.summary import WOULD_RUN, backup_line
 from ..core.services.steps import step_lines
 from ..core.words import escape
 from ..ledger import lease, runs
@@ -64,6 +64,8 @@ def close_phase(conn: Connection, request: Request) -> list[str]:
 def _finish(conn: Connection, request: Request, verdict: str, notes: list[str], proof: Event | None) -> list[str]:
     stands = standing_parts(runs.recorded_runs(conn), request.plan.phase)
     waiting = tuple(part for part in request.plan.all_parts(request.plan.phase) if part and part not in stands)
+    if (backup := last_event(conn, ("respaldo",), request.run_id)) is not None:
+        notes = [*notes, backup_line(backup.detail, request.command)]
     ending = request.ending(
         verdict,
         waiting=waiting,

@@ -16,6 +16,7 @@ from ..words import nearest
 
 RUNNER = "migration_runner"
 PHASE_TAGS = (("all",), ("verify",), ("rollback",))
+BACKUP_TAGS = (("all",), ("verify",), ("list",), ("prune",))
 STATUS_TAGS = (
     ("all",),
     ("estado",),

@@ -43,6 +43,7 @@ class Facts:
     disk: Judged | None = None  # backfill's ServerDisk or BackupDisk
     load: Judged | None = None  # backfill's ServerLoad
     removals: Judged | None = None  # proof's Removals
+    backup: Judged | None = None  # backup's AtHand
 
 
 @dataclass(frozen=True)
@@ -233,6 +234,11 @@ def _stabilization(facts: Facts) -> str:
     )
 
 
+def _backup(facts: Facts) -> str:
+    """No verified backup of the tables is younger than `backup_max_hours`, and the one that was taken could not be verified."""
+    return facts.backup.objection() if facts.backup is not None else ""
+
+
 def _disk(facts: Facts) -> str:
     """The database server's disk would be more than 85 % full, or `backup_dir` has no room for the legacy tables."""
     return facts.disk.objection() if facts.disk is not None else ""
@@ -253,7 +259,7 @@ GATES: tuple[Gate, ...] = (
     Gate("stabilization", _stabilization, of_time=True, setting="stabilization_days"),
     Gate("approvals", ask=None, setting="approvals_required"),
     Gate("rehearsal", ask=None),
-    Gate("backup", ask=None),
+    Gate("backup", _backup, setting="backup_max_hours"),
     Gate("quiet_hours", ask=None, of_time=True, setting="quiet_hours"),
     Gate("stable_hours", ask=None, of_time=True, setting="stable_hours"),
     Gate("readers", ask=None),

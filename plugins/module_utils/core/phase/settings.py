@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..backup.keeping import Keep, parse_keep
 from ..errors import STEP_CHANGED_NOTHING, MigrationError
 from ..quarantine.waivers import Waiver, parse_waivers
 from ..words import nearest
@@ -21,7 +22,7 @@ TRUE = {"true", "yes", "on", "1", "y", "t", "si", "sí"}
 FALSE = {"false", "no", "off", "0", "n", "f"}
 LARGEST_BATCH = 1_000_000  # of a batch, whose bytes are bounded anyway; the copy's functions take an integer
 LARGEST_SAMPLE = 1_000_000  # places of rows that are held in memory at once
-SECRET = re.compile(r"(^database_url$|^vault_|pass|secret|token|private_key|(^|_)qr(_|$))", re.IGNORECASE)
+SECRET = re.compile(r"(^(database|scratch|restore)_url$|^vault_|pass|secret|token|private_key|(^|_)qr(_|$))", re.IGNORECASE)
 
 
 def parse_bool(value: Any) -> bool:
@@ -86,6 +87,9 @@ PARSERS: Mapping[str, Callable[[Any], Any]] = {
     "second_opinion_rows": lambda value: _at_most(LARGEST_SAMPLE, parse_int(value)),
     "database_disk_gb": parse_number,
     "propagation_rows": lambda value: _at_most(LARGEST_BATCH, parse_int(value)),
+    "backup_max_hours": parse_number,
+    "backup_tries": whole_from(1),
+    "backup_keep": parse_keep,
     "overrides": parse_overrides,
 }
 
@@ -107,6 +111,9 @@ class Settings:
     second_opinion_rows: int = 10_000
     database_disk_gb: float = 0
     propagation_rows: int = 1000
+    backup_max_hours: float = 24
+    backup_tries: int = 5
+    backup_keep: Keep = field(default_factory=Keep)
     overrides: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -101,6 +101,15 @@ class Ending:
         return self.command.text(PHASES[index])
 
 
+def backup_line(detail: Mapping[str, Any], command: Command) -> str:
+    """Return which backup the phase can go back to, and how; or that it has none, and why."""
+    if reason := detail.get("ninguno"):
+        return f"Respaldo: ninguno (puerta backup saltada: {reason})"
+    name = str(detail.get("nombre", ""))
+    again = command.text("respaldo", "verify", more=("-e", f"backup_name={name}"))
+    return f"Respaldo: {name}; se comprueba otra vez con: {again}"
+
+
 def accounting(proof: Mapping[str, Any]) -> list[str]:
     """Legacy rows = equal + merged + quarantined + pending, per table; then every difference."""
     found = [f"  {line}" for line in proof.get("al_dia", ())]

@@ -12,6 +12,7 @@ from ..services.declared import parse_declared
 from ..words import closest, nearest
 from .settings import PARSERS, parse_bool, parse_number, unknown_subphase, whole_from
 
+BACKUP_PLAYBOOKS = ("respaldo",)
 SIDES = ("legacy", "espanol")
 # Whose names are not ours to judge.
 FOREIGN = ("ansible_", "vault_", "awx_", "tower_")
@@ -104,6 +105,13 @@ VARIABLES: Mapping[str, Variable] = {
     "database_disk_gb": Variable(PARSERS["database_disk_gb"]),
     "subfase": Variable(parse_subphase, ("fase2",)),
     "propagation_rows": Variable(PARSERS["propagation_rows"]),
+    "backup_max_hours": Variable(PARSERS["backup_max_hours"], once=True),
+    "backup_tries": Variable(PARSERS["backup_tries"]),
+    "backup_keep": Variable(PARSERS["backup_keep"]),
+    "backup_name": Variable(parse_text, BACKUP_PLAYBOOKS, once=True),
+    "pg_bin": Variable(parse_path),
+    "scratch_url": Variable(parse_text),
+    "scratch_dir": Variable(parse_path),
     "sincronizacion": Variable(parse_switch, ("estado",), "sincronizacion", once=True),
     "manda": Variable(parse_side, ("estado",), "sincronizacion", once=True),
     "rollback_on_failure": Variable(parse_bool, unasked=(False,)),
