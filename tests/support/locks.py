@@ -43,6 +43,13 @@ def _run(session: Any, step: str) -> None:
 
 
 def _require_waiting(database: Database, pid: int, blocker: int, stepping: Future[None]) -> None:
+    until_blocked(database, pid, blocker, stepping)
+    kinds = database.query("SELECT DISTINCT locktype FROM pg_locks WHERE pid = %s AND NOT granted", (pid,))
+    assert kinds <= [("transactionid",), ("tuple",)], kinds
+
+
+def until_blocked(database: Database, pid: int, blocker: int, stepping: Future[None]) -> None:
+    """Return when the session ``pid`` waits for the session ``blocker``; ``stepping``: its statement, still running."""
     until = time.monotonic() + SECONDS
     while blocker not in database.value("SELECT pg_blocking_pids(%s)", (pid,)):
         if stepping.done():
@@ -50,5 +57,3 @@ def _require_waiting(database: Database, pid: int, blocker: int, stepping: Futur
             raise AssertionError("the step came to its end beside the writer: it waited for nobody")
         assert time.monotonic() < until, "the step neither waits for the writer nor ends"
         time.sleep(0.01)
-    kinds = database.query("SELECT DISTINCT locktype FROM pg_locks WHERE pid = %s AND NOT granted", (pid,))
-    assert kinds <= [("transactionid",), ("tuple",)], kinds

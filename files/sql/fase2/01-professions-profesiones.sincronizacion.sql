@@ -40,6 +40,18 @@ BEGIN
     SELECT 'professions', 'profesiones', k._k1::text, jsonb_build_array(k._m1), 'aislamiento', NULL
       FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
   END IF;
+  IF EXISTS (SELECT FROM migracion.cuarentena c, unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE c.tabla_origen = 'profesiones'
+    AND c.estado <> 'resuelta' AND c.antes = jsonb_build_object('id', k._m1)) THEN
+    -- en español tienen una clave que legacy no tomó: lo escrito aquí prevalece
+    PERFORM set_config('migracion.sync', 'profesiones:' || pg_trigger_depth(), true);
+    UPDATE public.profesiones t SET id = k._m1 FROM unnest(p_k1, p_m1) AS k(_k1, _m1) JOIN migracion.cuarentena c
+      ON c.tabla_origen = 'profesiones' AND c.estado <> 'resuelta' AND c.antes = jsonb_build_object('id', k._m1)
+    WHERE t.id = (c.fila ->> 'id')::integer AND NOT EXISTS (SELECT FROM public.profesiones o WHERE o.id = k._m1);
+    PERFORM set_config('migracion.sync', v_antes, true);
+    UPDATE migracion.cuarentena c SET clave = k._m1::text, antes = NULL, sobrescrita_at = now()
+      FROM unnest(p_k1, p_m1) AS k(_k1, _m1)
+    WHERE c.tabla_origen = 'profesiones' AND c.estado <> 'resuelta' AND c.antes = jsonb_build_object('id', k._m1);
+  END IF;
   IF EXISTS (SELECT FROM migracion.pendiente p WHERE p.tabla_origen = 'profesiones'
     AND p.clave = ANY (ARRAY(SELECT k._m1::text FROM unnest(p_k1, p_m1) AS k(_k1, _m1)))) THEN
     IF v_firme THEN
@@ -253,6 +265,14 @@ BEGIN
       FROM viejas o UNION SELECT n.id AS _k1, n.id::integer AS _m1 FROM nuevas n) k;
     v_entera := EXISTS (SELECT o.id, o.name FROM viejas o EXCEPT SELECT n.id, n.name FROM nuevas n);
     IF v_entera THEN
+      -- con otra clave legacy la fila en español será otra: lo que solo esta tenía se guarda
+      INSERT INTO migracion.apartada (run_id, tabla, clave, fila)
+      SELECT 'sincronizacion', 'profesiones', t.id::text, to_jsonb(t.*)
+      FROM (SELECT o.id AS _k1, o.id::integer AS _m1 FROM viejas o) k JOIN public.profesiones t ON t.id = k._m1
+      WHERE NOT EXISTS (SELECT FROM nuevas n WHERE n.id = k._k1) AND NOT EXISTS (SELECT FROM pg_constraint x WHERE x.contype = 'f'
+        AND x.confrelid = 'public.profesiones'::regclass);
+    END IF;
+    IF v_entera THEN
       SELECT array_agg(u.v) INTO v_libres FROM ((SELECT jsonb_build_array(1, o.name::character varying(100)) AS v
         FROM viejas o) EXCEPT (SELECT jsonb_build_array(1, n.name::character varying(100)) AS v FROM nuevas n)) u;
     END IF;
@@ -328,16 +348,25 @@ AS $funcion$
 DECLARE
   v_modos text[]; v_antes text := coalesce(current_setting('migracion.sync', true),
     ''); v_clave text; v_hay boolean := false; v_casa integer := 0;
-  v_filas bigint; v_ya text; v_luego text; v_nueva text;
-  v_estado text; v_mensaje text; v_detalle text; v_poner jsonb := '{}'; v_f record; v_g record; s public.profesiones;
+  v_filas bigint; v_ya text; v_nueva text; v_aqui text; v_alli text; v_otra jsonb; v_escritas text[];
+  v_estado text; v_mensaje text; v_detalle text; v_poner jsonb := '{}'; v_f record; v_g record;
+  s public.profesiones; v_l public.profesiones;
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
 BEGIN
   SELECT array_agg(m.modo) INTO v_modos FROM migracion.sincronizacion m
   WHERE m.tabla_destino = 'profesiones' AND ((m.tabla_origen = 'professions'));
   IF v_modos IS NULL AND v_firme THEN RETURN; END IF;
   BEGIN
-    v_clave := CASE p_orden WHEN 'INSERT' THEN p_nueva.id::text ELSE p_vieja.id::text END;
+    v_clave := CASE p_orden WHEN 'INSERT' THEN p_nueva.id::text
+      ELSE p_vieja.id::text END;
     v_nueva := CASE p_orden WHEN 'UPDATE' THEN p_nueva.id::text END;
+    v_aqui := coalesce(v_nueva, v_clave); v_alli := v_clave;
+    IF v_nueva <> v_clave THEN
+      UPDATE migracion.cuarentena c SET clave = v_nueva, fila = c.fila || jsonb_build_object('id', p_nueva.id)
+      WHERE c.tabla_origen = 'profesiones' AND c.estado <> 'resuelta' AND c.clave = v_clave
+        AND NOT EXISTS (SELECT FROM migracion.cuarentena o WHERE o.tabla_origen = 'profesiones' AND o.estado <> 'resuelta'
+          AND o.clave = v_nueva);
+    END IF;
     IF v_modos IS NULL OR v_modos && ARRAY['no', 'claves'] THEN
       -- sin modo: se instaló después de su foto
       IF v_nueva <> v_clave THEN
@@ -352,6 +381,21 @@ BEGIN
       RETURN;
     END IF;
     s := p_nueva;
+    v_escritas := array_remove(ARRAY[CASE WHEN p_orden <> 'UPDATE' OR p_vieja.id::text IS DISTINCT FROM p_nueva.id::text
+      THEN 'id' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.nombre::text IS DISTINCT FROM p_nueva.nombre::text
+      THEN 'nombre' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.especialidad::text IS DISTINCT FROM p_nueva.especialidad::text
+      THEN 'especialidad' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.categoria::text IS DISTINCT FROM p_nueva.categoria::text
+      THEN 'categoria' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.esta_activo::text IS DISTINCT FROM p_nueva.esta_activo::text
+      THEN 'esta_activo' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text
+      THEN 'creado_at' END]::text[], NULL);
+    IF p_orden <> 'INSERT' THEN
+      -- la clave que tiene no la tomó legacy: allí es la de antes
+      SELECT c.antes INTO v_otra FROM migracion.cuarentena c WHERE c.tabla_origen = 'profesiones' AND c.clave = v_aqui
+        AND c.estado <> 'resuelta' AND c.antes IS NOT NULL;
+      IF FOUND THEN
+        p_vieja := jsonb_populate_record(p_vieja, v_otra); v_alli := p_vieja.id::text;
+      END IF;
+    END IF;
     IF v_casa = 0 AND p_orden <> 'INSERT' THEN
       FOR v_vez IN 1 .. 40 LOOP
         PERFORM 1 FROM public.professions l WHERE l.id = (p_vieja.id)::integer FOR NO KEY UPDATE OF l SKIP LOCKED;
@@ -359,8 +403,15 @@ BEGIN
         EXIT WHEN v_hay OR NOT EXISTS (SELECT FROM public.professions l WHERE l.id = (p_vieja.id)::integer);
         PERFORM pg_sleep(0.005);
       END LOOP;
-      IF NOT v_hay AND EXISTS (SELECT FROM pg_locks w WHERE NOT w.granted AND pg_backend_pid() = ANY (pg_blocking_pids(w.pid)))
-        THEN
+      IF NOT v_hay AND EXISTS (
+        WITH RECURSIVE esperan AS (
+          SELECT pg_backend_pid() AS pid
+          UNION SELECT w.pid FROM esperan e JOIN pg_locks w ON NOT w.granted AND e.pid = ANY (pg_blocking_pids(w.pid))),
+        tienen AS (
+          SELECT h.pid FROM pg_locks h WHERE h.locktype = 'transactionid' AND h.granted
+            AND h.transactionid IN (SELECT l.xmax FROM public.professions l WHERE l.id = (p_vieja.id)::integer))
+        SELECT FROM esperan e WHERE e.pid <> pg_backend_pid()
+          AND (e.pid IN (SELECT x.pid FROM tienen x) OR NOT EXISTS (SELECT FROM tienen))) THEN
         RAISE EXCEPTION USING ERRCODE = '40001',
           MESSAGE = 'otra transacción tiene la fila de professions y espera a esta; repita la suya';
       END IF;
@@ -371,7 +422,13 @@ BEGIN
       IF v_hay THEN v_casa := 1; END IF;
     END IF;
     IF p_orden = 'UPDATE' AND v_casa = 0 AND EXISTS (SELECT FROM migracion.cuarentena c WHERE c.tabla_origen = 'profesiones'
-      AND c.clave = v_clave AND c.estado <> 'resuelta') THEN p_orden := 'INSERT'; END IF;
+      AND c.clave = v_aqui AND c.estado <> 'resuelta') OR p_orden = 'UPDATE' AND v_casa = 0 AND v_nueva <> v_clave
+      AND NOT EXISTS (SELECT FROM migracion.pendiente p WHERE p.tabla_origen = 'professions' AND p.clave IN (
+        (p_vieja.id)::integer::text,
+        (p_nueva.id)::integer::text)) THEN
+      -- una que no nació aún, y ya tiene otra clave
+      p_orden := 'INSERT'; v_escritas := ARRAY['id', 'nombre', 'especialidad', 'categoria', 'esta_activo', 'creado_at'];
+    END IF;
     -- mientras una clave legacy de la fila espera, esta espera con ella
     IF EXISTS (SELECT FROM migracion.pendiente p WHERE (p.tabla_origen = 'professions' AND p.clave IN (
         (p_vieja.id)::integer::text,
@@ -387,17 +444,20 @@ BEGIN
       CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END, 'espera a la otra', NULL);
       RETURN;
     END IF;
-    SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', '),
-      string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') FILTER (WHERE c.condeferred) INTO v_ya, v_luego
+    SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') INTO v_ya
     FROM pg_trigger g JOIN pg_constraint c ON c.oid = g.tgconstraint JOIN pg_namespace n ON n.oid = c.connamespace
     WHERE g.tgrelid IN ('public.professions'::regclass, 'public.provider_professions'::regclass) AND g.tgdeferrable
       AND c.contype <> 't';
     IF v_ya IS NOT NULL THEN
       BEGIN
         IF v_ya IS NOT NULL THEN
-          -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí
-          EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
-          IF v_luego IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_luego || ' DEFERRED'; END IF;
+          -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí, y cada restricción como el servicio la tenía
+          BEGIN
+            EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
+            RAISE EXCEPTION USING ERRCODE = 'TK003';
+          EXCEPTION WHEN SQLSTATE 'TK003' THEN
+            NULL;
+          END;
         END IF;
       EXCEPTION WHEN integrity_constraint_violation THEN
         v_ya := NULL;  -- el servicio debe algo todavía: se comprueba cuando confirme
@@ -414,13 +474,13 @@ BEGIN
       WITH d0 AS (DELETE FROM public.professions l WHERE l.id = (p_vieja.id)::integer RETURNING 'professions' AS tabla,
         l.id::text AS clave)
       UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
-      WHERE (c.tabla_origen, c.clave) IN (SELECT * FROM d0 UNION ALL SELECT 'profesiones', v_clave) AND c.estado <> 'resuelta';
+      WHERE (c.tabla_origen, c.clave) IN (SELECT * FROM d0 UNION ALL SELECT 'profesiones', v_aqui) AND c.estado <> 'resuelta';
       IF EXISTS (SELECT FROM public.professions l WHERE l.id = (p_vieja.id)::integer)
         AND NOT EXISTS (SELECT FROM public.profesiones t WHERE t.id = p_vieja.id) THEN
         RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = 'un disparador de professions no la deja pasar';
       END IF;
       DELETE FROM migracion.fusion m
-      WHERE m.tabla_destino = 'profesiones' AND m.clave_destino = v_clave;
+      WHERE m.tabla_destino = 'profesiones' AND m.clave_destino = v_alli;
     ELSIF p_orden = 'INSERT' THEN
       SELECT t.* INTO s FROM public.profesiones t WHERE t.id = p_nueva.id;
       IF FOUND THEN
@@ -442,7 +502,9 @@ BEGIN
         FROM migracion.v_professions_profesiones f JOIN public.professions l ON l.id = f._k1 WHERE l.id = (p_vieja.id)::integer;
       SELECT t.* INTO s FROM public.profesiones t WHERE t.id = p_nueva.id;
       IF FOUND THEN
-        IF p_vieja.id::text IS DISTINCT FROM p_nueva.id::text AND v_f.id::text IS DISTINCT FROM s.id::text THEN
+        v_l := CASE WHEN v_otra IS NOT NULL AND v_nueva = v_clave THEN jsonb_populate_record(s, v_otra) ELSE s END;
+        IF (v_otra IS NULL OR v_nueva <> v_clave) AND p_vieja.id::text IS DISTINCT FROM p_nueva.id::text
+          AND v_f.id::text IS DISTINCT FROM s.id::text THEN
           v_poner := v_poner || jsonb_build_object('id', '(n.id)::integer');
         END IF;
         IF p_vieja.nombre::text IS DISTINCT FROM p_nueva.nombre::text AND v_f.nombre::text IS DISTINCT FROM s.nombre::text THEN
@@ -477,42 +539,50 @@ BEGIN
             USING ERRCODE = 'P0001', MESSAGE = 'un disparador de professions no la deja pasar'; END IF;
           SELECT CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AS _entra, f.id, f.nombre,
             f.especialidad, f.categoria, f.esta_activo, f.creado_at, f.actualizado_at INTO v_g
-            FROM migracion.v_professions_profesiones f JOIN public.professions l ON l.id = f._k1 WHERE l.id = (s.id)::integer;
+            FROM migracion.v_professions_profesiones f JOIN public.professions l ON l.id = f._k1 WHERE l.id = (v_l.id)::integer;
           IF NOT FOUND OR NOT v_g._entra OR NOT v_f._entra THEN
             PERFORM set_config('migracion.sync', v_antes, true);
-            PERFORM migracion.ida_professions_profesiones(array_agg(l.id), array_agg(s.id), true, false)
-            FROM public.professions l WHERE l.id = (s.id)::integer HAVING count(*) > 0;
-          ELSIF v_g._entra AND (v_g.id::text IS DISTINCT FROM v_f.id::text AND v_g.id::text IS DISTINCT FROM s.id::text
-            OR v_g.nombre::text IS DISTINCT FROM v_f.nombre::text AND v_g.nombre::text IS DISTINCT FROM s.nombre::text
-            OR v_g.especialidad::text IS DISTINCT FROM v_f.especialidad::text
+            PERFORM migracion.ida_professions_profesiones(array_agg(l.id), array_agg(v_l.id), true, false)
+            FROM public.professions l WHERE l.id = (v_l.id)::integer HAVING count(*) > 0;
+          ELSIF ('id' = ANY (v_escritas) OR v_g.id::text IS DISTINCT FROM v_f.id::text)
+            AND v_g.id::text IS DISTINCT FROM s.id::text OR ('nombre' = ANY (v_escritas)
+            OR v_g.nombre::text IS DISTINCT FROM v_f.nombre::text) AND v_g.nombre::text IS DISTINCT FROM s.nombre::text
+            OR ('especialidad' = ANY (v_escritas) OR v_g.especialidad::text IS DISTINCT FROM v_f.especialidad::text)
             AND v_g.especialidad::text IS DISTINCT FROM s.especialidad::text
-            OR v_g.categoria::text IS DISTINCT FROM v_f.categoria::text AND v_g.categoria::text IS DISTINCT FROM s.categoria::text
-            OR v_g.esta_activo::text IS DISTINCT FROM v_f.esta_activo::text
+            OR ('categoria' = ANY (v_escritas) OR v_g.categoria::text IS DISTINCT FROM v_f.categoria::text)
+            AND v_g.categoria::text IS DISTINCT FROM s.categoria::text
+            OR ('esta_activo' = ANY (v_escritas) OR v_g.esta_activo::text IS DISTINCT FROM v_f.esta_activo::text)
             AND v_g.esta_activo::text IS DISTINCT FROM s.esta_activo::text
-            OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text AND v_g.creado_at::text IS DISTINCT FROM s.creado_at::text
-            OR v_g.actualizado_at::text IS DISTINCT FROM v_f.actualizado_at::text
-            AND v_g.actualizado_at::text IS DISTINCT FROM s.actualizado_at::text) THEN
-            -- un disparador de la tabla legacy cambió algo más: eso vuelve aquí
-            UPDATE public.profesiones t SET id = CASE WHEN v_g.id::text IS DISTINCT FROM v_f.id::text THEN v_g.id ELSE t.id END,
-              nombre = CASE WHEN v_g.nombre::text IS DISTINCT FROM v_f.nombre::text THEN v_g.nombre ELSE t.nombre END,
-              especialidad = CASE WHEN v_g.especialidad::text IS DISTINCT FROM v_f.especialidad::text THEN v_g.especialidad
-              ELSE t.especialidad END, categoria = CASE WHEN v_g.categoria::text IS DISTINCT FROM v_f.categoria::text
+            OR ('creado_at' = ANY (v_escritas) OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text)
+            AND v_g.creado_at::text IS DISTINCT FROM s.creado_at::text
+            OR ('actualizado_at' = ANY (v_escritas) OR v_g.actualizado_at::text IS DISTINCT FROM v_f.actualizado_at::text)
+            AND v_g.actualizado_at::text IS DISTINCT FROM s.actualizado_at::text THEN
+            -- legacy lo lee de otro modo, o un disparador suyo cambió algo más: eso vuelve aquí
+            UPDATE public.profesiones t SET id = CASE WHEN ('id' = ANY (v_escritas) OR v_g.id::text IS DISTINCT FROM v_f.id::text)
+              THEN v_g.id ELSE t.id END, nombre = CASE WHEN ('nombre' = ANY (v_escritas)
+              OR v_g.nombre::text IS DISTINCT FROM v_f.nombre::text) THEN v_g.nombre ELSE t.nombre END,
+              especialidad = CASE WHEN ('especialidad' = ANY (v_escritas)
+              OR v_g.especialidad::text IS DISTINCT FROM v_f.especialidad::text) THEN v_g.especialidad ELSE t.especialidad END,
+              categoria = CASE WHEN ('categoria' = ANY (v_escritas) OR v_g.categoria::text IS DISTINCT FROM v_f.categoria::text)
               THEN v_g.categoria ELSE t.categoria END, esta_activo = CASE
-              WHEN v_g.esta_activo::text IS DISTINCT FROM v_f.esta_activo::text THEN v_g.esta_activo ELSE t.esta_activo END,
-              creado_at = CASE WHEN v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text THEN v_g.creado_at
-              ELSE t.creado_at END, actualizado_at = CASE WHEN v_g.actualizado_at::text IS DISTINCT FROM v_f.actualizado_at::text
-              THEN v_g.actualizado_at ELSE t.actualizado_at END WHERE t.id = s.id RETURNING t.* INTO s;
-            IF v_g.id::text IS DISTINCT FROM v_f.id::text AND v_g.id::text IS DISTINCT FROM s.id::text
-              OR v_g.nombre::text IS DISTINCT FROM v_f.nombre::text AND v_g.nombre::text IS DISTINCT FROM s.nombre::text
-              OR v_g.especialidad::text IS DISTINCT FROM v_f.especialidad::text
+              WHEN ('esta_activo' = ANY (v_escritas) OR v_g.esta_activo::text IS DISTINCT FROM v_f.esta_activo::text)
+              THEN v_g.esta_activo ELSE t.esta_activo END, creado_at = CASE
+              WHEN ('creado_at' = ANY (v_escritas) OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text) THEN v_g.creado_at
+              ELSE t.creado_at END, actualizado_at = CASE WHEN ('actualizado_at' = ANY (v_escritas)
+              OR v_g.actualizado_at::text IS DISTINCT FROM v_f.actualizado_at::text) THEN v_g.actualizado_at
+              ELSE t.actualizado_at END WHERE t.id = s.id RETURNING t.* INTO s;
+            IF ('id' = ANY (v_escritas) OR v_g.id::text IS DISTINCT FROM v_f.id::text)
+              AND v_g.id::text IS DISTINCT FROM s.id::text OR ('nombre' = ANY (v_escritas)
+              OR v_g.nombre::text IS DISTINCT FROM v_f.nombre::text) AND v_g.nombre::text IS DISTINCT FROM s.nombre::text
+              OR ('especialidad' = ANY (v_escritas) OR v_g.especialidad::text IS DISTINCT FROM v_f.especialidad::text)
               AND v_g.especialidad::text IS DISTINCT FROM s.especialidad::text
-              OR v_g.categoria::text IS DISTINCT FROM v_f.categoria::text
+              OR ('categoria' = ANY (v_escritas) OR v_g.categoria::text IS DISTINCT FROM v_f.categoria::text)
               AND v_g.categoria::text IS DISTINCT FROM s.categoria::text
-              OR v_g.esta_activo::text IS DISTINCT FROM v_f.esta_activo::text
+              OR ('esta_activo' = ANY (v_escritas) OR v_g.esta_activo::text IS DISTINCT FROM v_f.esta_activo::text)
               AND v_g.esta_activo::text IS DISTINCT FROM s.esta_activo::text
-              OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text
+              OR ('creado_at' = ANY (v_escritas) OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text)
               AND v_g.creado_at::text IS DISTINCT FROM s.creado_at::text
-              OR v_g.actualizado_at::text IS DISTINCT FROM v_f.actualizado_at::text
+              OR ('actualizado_at' = ANY (v_escritas) OR v_g.actualizado_at::text IS DISTINCT FROM v_f.actualizado_at::text)
               AND v_g.actualizado_at::text IS DISTINCT FROM s.actualizado_at::text THEN
               RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = 'los disparadores de las dos tablas no se ponen de acuerdo';
             END IF;
@@ -521,48 +591,21 @@ BEGIN
       END IF;
     END IF;
     IF v_ya IS NOT NULL THEN
-      -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí
-      EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
-      IF v_luego IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_luego || ' DEFERRED'; END IF;
+      -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí, y cada restricción como el servicio la tenía
+      BEGIN
+        EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
+        RAISE EXCEPTION USING ERRCODE = 'TK003';
+      EXCEPTION WHEN SQLSTATE 'TK003' THEN
+        NULL;
+      END;
     END IF;
     UPDATE migracion.cuarentena c SET
-      columnas = ARRAY(SELECT x FROM unnest(c.columnas) x WHERE x <> ALL (array_remove(ARRAY[CASE WHEN p_orden <> 'UPDATE'
-        OR p_vieja.id::text IS DISTINCT FROM p_nueva.id::text THEN 'id' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.nombre::text IS DISTINCT FROM p_nueva.nombre::text THEN 'nombre' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.especialidad::text IS DISTINCT FROM p_nueva.especialidad::text
-        THEN 'especialidad' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.categoria::text IS DISTINCT FROM p_nueva.categoria::text
-        THEN 'categoria' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.esta_activo::text IS DISTINCT FROM p_nueva.esta_activo::text
-        THEN 'esta_activo' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text
-        THEN 'creado_at' END]::text[], NULL))),
-      estado = CASE WHEN c.columnas <@ (array_remove(ARRAY[CASE WHEN p_orden <> 'UPDATE'
-        OR p_vieja.id::text IS DISTINCT FROM p_nueva.id::text THEN 'id' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.nombre::text IS DISTINCT FROM p_nueva.nombre::text THEN 'nombre' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.especialidad::text IS DISTINCT FROM p_nueva.especialidad::text
-        THEN 'especialidad' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.categoria::text IS DISTINCT FROM p_nueva.categoria::text
-        THEN 'categoria' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.esta_activo::text IS DISTINCT FROM p_nueva.esta_activo::text
-        THEN 'esta_activo' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text
-        THEN 'creado_at' END]::text[], NULL)) THEN 'resuelta' ELSE c.estado END,
-      resuelta_at = CASE WHEN c.columnas <@ (array_remove(ARRAY[CASE WHEN p_orden <> 'UPDATE'
-        OR p_vieja.id::text IS DISTINCT FROM p_nueva.id::text THEN 'id' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.nombre::text IS DISTINCT FROM p_nueva.nombre::text THEN 'nombre' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.especialidad::text IS DISTINCT FROM p_nueva.especialidad::text
-        THEN 'especialidad' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.categoria::text IS DISTINCT FROM p_nueva.categoria::text
-        THEN 'categoria' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.esta_activo::text IS DISTINCT FROM p_nueva.esta_activo::text
-        THEN 'esta_activo' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text
-        THEN 'creado_at' END]::text[], NULL)) THEN now() END,
-      resolucion = CASE WHEN c.columnas <@ (array_remove(ARRAY[CASE WHEN p_orden <> 'UPDATE'
-        OR p_vieja.id::text IS DISTINCT FROM p_nueva.id::text THEN 'id' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.nombre::text IS DISTINCT FROM p_nueva.nombre::text THEN 'nombre' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.especialidad::text IS DISTINCT FROM p_nueva.especialidad::text
-        THEN 'especialidad' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.categoria::text IS DISTINCT FROM p_nueva.categoria::text
-        THEN 'categoria' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.esta_activo::text IS DISTINCT FROM p_nueva.esta_activo::text
-        THEN 'esta_activo' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text
-        THEN 'creado_at' END]::text[], NULL)) THEN 'legacy tomó lo escrito después' END
-    WHERE c.tabla_origen = 'profesiones' AND c.clave = v_clave AND c.estado <> 'resuelta'
+      columnas = ARRAY(SELECT x FROM unnest(c.columnas) x WHERE x <> ALL (v_escritas)),
+      antes = CASE WHEN v_nueva = v_clave THEN c.antes END,
+      estado = CASE WHEN c.columnas <@ v_escritas THEN 'resuelta' ELSE c.estado END,
+      resuelta_at = CASE WHEN c.columnas <@ v_escritas THEN now() END,
+      resolucion = CASE WHEN c.columnas <@ v_escritas THEN 'legacy tomó lo escrito después' END
+    WHERE c.tabla_origen = 'profesiones' AND c.clave = v_aqui AND c.estado <> 'resuelta'
       AND p_orden <> 'DELETE' AND c.columnas IS NOT NULL;
     PERFORM set_config('migracion.sync', v_antes, true);
   EXCEPTION WHEN OTHERS THEN
@@ -570,24 +613,23 @@ BEGIN
     IF v_clave IS NULL OR left(v_estado, 2) IN ('53', '55', '57')
       OR left(v_estado, 2) = '40' AND (v_firme OR v_estado <> '40001' OR v_detalle <> '') THEN
       RAISE;
-    ELSIF left(v_estado, 2) IN ('22', '23', '54') OR v_estado = 'P0001' THEN
-      INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen, columnas)
-      VALUES ('profesiones', v_clave, to_jsonb(CASE p_orden WHEN 'DELETE' THEN p_vieja ELSE p_nueva END), v_estado,
-        'legacy la rechaza: ' || v_mensaje, 'sincronizacion', array_remove(ARRAY[CASE WHEN p_orden <> 'UPDATE'
-          OR p_vieja.id::text IS DISTINCT FROM p_nueva.id::text THEN 'id' END,
-          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.nombre::text IS DISTINCT FROM p_nueva.nombre::text THEN 'nombre' END,
-          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.especialidad::text IS DISTINCT FROM p_nueva.especialidad::text
-          THEN 'especialidad' END,
-          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.categoria::text IS DISTINCT FROM p_nueva.categoria::text THEN 'categoria' END,
-          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.esta_activo::text IS DISTINCT FROM p_nueva.esta_activo::text
-          THEN 'esta_activo' END,
-          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text
-          THEN 'creado_at' END]::text[], NULL))
+    END IF;
+    IF v_nueva <> v_clave THEN
+      UPDATE migracion.cuarentena c SET clave = v_nueva, fila = c.fila || jsonb_build_object('id', p_nueva.id)
+      WHERE c.tabla_origen = 'profesiones' AND c.estado <> 'resuelta' AND c.clave = v_clave
+        AND NOT EXISTS (SELECT FROM migracion.cuarentena o WHERE o.tabla_origen = 'profesiones' AND o.estado <> 'resuelta'
+          AND o.clave = v_nueva);
+    END IF;
+    IF left(v_estado, 2) IN ('22', '23', '54') OR v_estado = 'P0001' THEN
+      INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen, columnas, antes)
+      VALUES ('profesiones', v_aqui, to_jsonb(CASE p_orden WHEN 'DELETE' THEN p_vieja ELSE p_nueva END), v_estado,
+        'legacy la rechaza: ' || v_mensaje, 'sincronizacion', v_escritas,
+          CASE WHEN v_aqui <> v_alli THEN jsonb_build_object('id', p_vieja.id) END)
       ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
       DO UPDATE SET fila = excluded.fila || CASE WHEN c.sobrescrita_at IS NULL THEN '{}' ELSE (
           SELECT coalesce(jsonb_object_agg(x, c.fila -> x), '{}') FROM unnest(c.columnas) x
           WHERE x <> ALL (excluded.columnas)) END,
-        sqlstate = excluded.sqlstate, motivo = excluded.motivo, columna = NULL, sobrescrita_at = NULL,
+        sqlstate = excluded.sqlstate, motivo = excluded.motivo, columna = NULL, sobrescrita_at = NULL, antes = excluded.antes,
         columnas = ARRAY(SELECT x FROM unnest(c.columnas) x UNION SELECT x FROM unnest(excluded.columnas) x ORDER BY 1);
     ELSE
       IF v_nueva <> v_clave THEN
@@ -615,7 +657,7 @@ SET jit = off
 AS $funcion$
 #variable_conflict use_variable
 DECLARE
-  v_ya text; v_luego text; v_estado text; v_mensaje text; v_detalle text;
+  v_ya text; v_lote record; v_estado text; v_mensaje text; v_detalle text;
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
   p_orden text := TG_OP; v_vieja jsonb; v_ahora jsonb; v_clave text; v_nueva text;
 BEGIN
@@ -632,17 +674,20 @@ BEGIN
     END IF;
     -- lo que legacy no dejaba pasar se queda
     BEGIN
-      SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', '),
-        string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') FILTER (WHERE c.condeferred) INTO v_ya, v_luego
+      SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') INTO v_ya
       FROM pg_trigger g JOIN pg_constraint c ON c.oid = g.tgconstraint JOIN pg_namespace n ON n.oid = c.connamespace
       WHERE g.tgrelid IN ('public.professions'::regclass, 'public.provider_professions'::regclass) AND g.tgdeferrable
         AND c.contype <> 't';
       IF v_ya IS NOT NULL THEN
         BEGIN
           IF v_ya IS NOT NULL THEN
-            -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí
-            EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
-            IF v_luego IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_luego || ' DEFERRED'; END IF;
+            -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí, y cada restricción como el servicio la tenía
+            BEGIN
+              EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
+              RAISE EXCEPTION USING ERRCODE = 'TK003';
+            EXCEPTION WHEN SQLSTATE 'TK003' THEN
+              NULL;
+            END;
           END IF;
         EXCEPTION WHEN integrity_constraint_violation THEN
           v_ya := NULL;  -- el servicio debe algo todavía: se comprueba cuando confirme
@@ -653,9 +698,13 @@ BEGIN
         OR f._fusion IS NOT NULL) AND NOT EXISTS (SELECT FROM migracion.sincronizacion m WHERE m.tabla_origen = 'professions'
         AND m.tabla_destino = 'profesiones' AND m.modo <> 'si');
       IF v_ya IS NOT NULL THEN
-        -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí
-        EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
-        IF v_luego IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_luego || ' DEFERRED'; END IF;
+        -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí, y cada restricción como el servicio la tenía
+        BEGIN
+          EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
+          RAISE EXCEPTION USING ERRCODE = 'TK003';
+        EXCEPTION WHEN SQLSTATE 'TK003' THEN
+          NULL;
+        END;
       END IF;
     EXCEPTION WHEN OTHERS THEN
       GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
@@ -663,9 +712,31 @@ BEGIN
         OR left(v_estado, 2) = '40' AND (v_firme OR v_estado <> '40001' OR v_detalle <> '') THEN
         RAISE;
       ELSIF left(v_estado, 2) IN ('22', '23', '54') OR v_estado = 'P0001' THEN
-        INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
-        VALUES ('profesiones', '*', '{}', SQLSTATE, 'professions no se vacía: ' || SQLERRM, 'sincronizacion')
-        ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta' DO UPDATE SET motivo = excluded.motivo;
+        -- no los deja ir a todos: por partes, y donde no, uno a uno
+        FOR v_lote IN SELECT array_agg(x._k1) AS _k1 FROM (
+          SELECT f._k1, (row_number() OVER () - 1) / 1000 AS n
+          FROM migracion.v_professions_profesiones f WHERE (CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true
+            ELSE false END OR f._fusion IS NOT NULL)) x GROUP BY x.n LOOP
+          BEGIN
+            DELETE FROM public.professions l USING unnest(v_lote._k1) AS k(_k1) WHERE l.id = k._k1;
+            IF v_ya IS NOT NULL THEN
+              -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí, y cada restricción como el servicio la tenía
+              BEGIN
+                EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
+                RAISE EXCEPTION USING ERRCODE = 'TK003';
+              EXCEPTION WHEN SQLSTATE 'TK003' THEN
+                NULL;
+              END;
+            END IF;
+          EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
+            PERFORM migracion.volver_profesiones('DELETE',
+              jsonb_populate_record(NULL::public.profesiones, jsonb_build_object('id', f.id, 'nombre', f.nombre,
+                'especialidad', f.especialidad, 'categoria', f.categoria, 'esta_activo', f.esta_activo, 'creado_at', f.creado_at,
+                'actualizado_at', f.actualizado_at)), NULL)
+            FROM migracion.v_professions_profesiones f JOIN unnest(v_lote._k1) AS k(_k1) ON f._k1 = k._k1
+              WHERE CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END;
+          END;
+        END LOOP;
       ELSE
         INSERT INTO migracion.pendiente (tabla_origen, clave, operacion, motivo, sqlstate)
         VALUES ('profesiones', '*', TG_OP, v_mensaje, v_estado);
@@ -746,7 +817,7 @@ CREATE TRIGGER vuelta_profesiones_i AFTER INSERT ON public.profesiones
   EXECUTE FUNCTION migracion.vuelta_profesiones();
 
 CREATE TRIGGER vuelta_profesiones_u AFTER UPDATE ON public.profesiones
-  FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.* AND coalesce(current_setting('migracion.sync', true), '') NOT IN ('copia',
+  FOR EACH ROW WHEN (OLD *<> NEW AND coalesce(current_setting('migracion.sync', true), '') NOT IN ('copia',
     'profesiones:' || pg_trigger_depth()))
   EXECUTE FUNCTION migracion.vuelta_profesiones();
 

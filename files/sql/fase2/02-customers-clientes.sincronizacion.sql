@@ -56,6 +56,18 @@ BEGIN
     SELECT 'customers', 'clientes', k._k1::text, jsonb_build_array(k._m1), 'aislamiento', NULL
       FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
   END IF;
+  IF EXISTS (SELECT FROM migracion.cuarentena c, unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE c.tabla_origen = 'clientes'
+    AND c.estado <> 'resuelta' AND c.antes = jsonb_build_object('id', k._m1)) THEN
+    -- en español tienen una clave que legacy no tomó: lo escrito aquí prevalece
+    PERFORM set_config('migracion.sync', 'clientes:' || pg_trigger_depth(), true);
+    UPDATE public.clientes t SET id = k._m1 FROM unnest(p_k1, p_m1) AS k(_k1, _m1) JOIN migracion.cuarentena c
+      ON c.tabla_origen = 'clientes' AND c.estado <> 'resuelta' AND c.antes = jsonb_build_object('id', k._m1)
+    WHERE t.id = (c.fila ->> 'id')::uuid AND NOT EXISTS (SELECT FROM public.clientes o WHERE o.id = k._m1);
+    PERFORM set_config('migracion.sync', v_antes, true);
+    UPDATE migracion.cuarentena c SET clave = k._m1::text, antes = NULL, sobrescrita_at = now()
+      FROM unnest(p_k1, p_m1) AS k(_k1, _m1)
+    WHERE c.tabla_origen = 'clientes' AND c.estado <> 'resuelta' AND c.antes = jsonb_build_object('id', k._m1);
+  END IF;
   IF EXISTS (SELECT FROM migracion.pendiente p WHERE p.tabla_origen = 'clientes'
     AND p.clave = ANY (ARRAY(SELECT k._m1::text FROM unnest(p_k1, p_m1) AS k(_k1, _m1)))) THEN
     IF v_firme THEN
@@ -274,6 +286,14 @@ BEGIN
       FROM viejas o UNION SELECT n.id AS _k1, n.id AS _m1 FROM nuevas n) k;
     v_entera := EXISTS (SELECT o.id, o.phone_number FROM viejas o EXCEPT SELECT n.id, n.phone_number FROM nuevas n);
     IF v_entera THEN
+      -- con otra clave legacy la fila en español será otra: lo que solo esta tenía se guarda
+      INSERT INTO migracion.apartada (run_id, tabla, clave, fila)
+      SELECT 'sincronizacion', 'clientes', t.id::text, to_jsonb(t.*)
+      FROM (SELECT o.id AS _k1, o.id AS _m1 FROM viejas o) k JOIN public.clientes t ON t.id = k._m1
+      WHERE NOT EXISTS (SELECT FROM nuevas n WHERE n.id = k._k1) AND NOT EXISTS (SELECT FROM pg_constraint x WHERE x.contype = 'f'
+        AND x.confrelid = 'public.clientes'::regclass);
+    END IF;
+    IF v_entera THEN
       SELECT array_agg(u.v) INTO v_libres FROM ((SELECT jsonb_build_array(1, o.phone_number::character varying(20)) AS v
         FROM viejas o) EXCEPT (SELECT jsonb_build_array(1, n.phone_number::character varying(20)) AS v FROM nuevas n)) u;
     END IF;
@@ -369,16 +389,25 @@ AS $funcion$
 DECLARE
   v_modos text[]; v_antes text := coalesce(current_setting('migracion.sync', true),
     ''); v_clave text; v_hay boolean := false; v_casa integer := 0;
-  v_filas bigint; v_ya text; v_luego text; v_nueva text;
-  v_estado text; v_mensaje text; v_detalle text; v_poner jsonb := '{}'; v_f record; v_g record; s public.clientes;
+  v_filas bigint; v_ya text; v_nueva text; v_aqui text; v_alli text; v_otra jsonb; v_escritas text[];
+  v_estado text; v_mensaje text; v_detalle text; v_poner jsonb := '{}'; v_f record; v_g record;
+  s public.clientes; v_l public.clientes;
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
 BEGIN
   SELECT array_agg(m.modo) INTO v_modos FROM migracion.sincronizacion m
   WHERE m.tabla_destino = 'clientes' AND ((m.tabla_origen = 'customers') OR (m.tabla_origen = 'users'));
   IF v_modos IS NULL AND v_firme THEN RETURN; END IF;
   BEGIN
-    v_clave := CASE p_orden WHEN 'INSERT' THEN p_nueva.id::text ELSE p_vieja.id::text END;
+    v_clave := CASE p_orden WHEN 'INSERT' THEN p_nueva.id::text
+      ELSE p_vieja.id::text END;
     v_nueva := CASE p_orden WHEN 'UPDATE' THEN p_nueva.id::text END;
+    v_aqui := coalesce(v_nueva, v_clave); v_alli := v_clave;
+    IF v_nueva <> v_clave THEN
+      UPDATE migracion.cuarentena c SET clave = v_nueva, fila = c.fila || jsonb_build_object('id', p_nueva.id)
+      WHERE c.tabla_origen = 'clientes' AND c.estado <> 'resuelta' AND c.clave = v_clave
+        AND NOT EXISTS (SELECT FROM migracion.cuarentena o WHERE o.tabla_origen = 'clientes' AND o.estado <> 'resuelta'
+          AND o.clave = v_nueva);
+    END IF;
     IF v_modos IS NULL OR v_modos && ARRAY['no', 'claves'] THEN
       -- sin modo: se instaló después de su foto
       IF v_nueva <> v_clave THEN
@@ -392,6 +421,25 @@ BEGIN
       RETURN;
     END IF;
     s := p_nueva;
+    v_escritas := array_remove(ARRAY[CASE WHEN p_orden <> 'UPDATE' OR p_vieja.id::text IS DISTINCT FROM p_nueva.id::text
+      THEN 'id' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.telefono::text IS DISTINCT FROM p_nueva.telefono::text
+      THEN 'telefono' END,
+      CASE WHEN p_orden <> 'UPDATE' OR p_vieja.nombre_completo::text IS DISTINCT FROM p_nueva.nombre_completo::text
+      THEN 'nombre_completo' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.ciudad::text IS DISTINCT FROM p_nueva.ciudad::text
+      THEN 'ciudad' END, CASE WHEN p_orden <> 'UPDATE'
+      OR p_vieja.ciudad_confirmada_at::text IS DISTINCT FROM p_nueva.ciudad_confirmada_at::text THEN 'ciudad_confirmada_at' END,
+      CASE WHEN p_orden <> 'UPDATE' OR p_vieja.notas::text IS DISTINCT FROM p_nueva.notas::text THEN 'notas' END,
+      CASE WHEN p_orden <> 'UPDATE' OR p_vieja.tiene_consentimiento::text IS DISTINCT FROM p_nueva.tiene_consentimiento::text
+      THEN 'tiene_consentimiento' END, CASE WHEN p_orden <> 'UPDATE'
+      OR p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text THEN 'creado_at' END]::text[], NULL);
+    IF p_orden <> 'INSERT' THEN
+      -- la clave que tiene no la tomó legacy: allí es la de antes
+      SELECT c.antes INTO v_otra FROM migracion.cuarentena c WHERE c.tabla_origen = 'clientes' AND c.clave = v_aqui
+        AND c.estado <> 'resuelta' AND c.antes IS NOT NULL;
+      IF FOUND THEN
+        p_vieja := jsonb_populate_record(p_vieja, v_otra); v_alli := p_vieja.id::text;
+      END IF;
+    END IF;
     IF v_casa = 0 AND p_orden <> 'INSERT' THEN
       FOR v_vez IN 1 .. 40 LOOP
         PERFORM 1 FROM public.customers l WHERE l.id = (p_vieja.id)::uuid FOR NO KEY UPDATE OF l SKIP LOCKED;
@@ -399,8 +447,15 @@ BEGIN
         EXIT WHEN v_hay OR NOT EXISTS (SELECT FROM public.customers l WHERE l.id = (p_vieja.id)::uuid);
         PERFORM pg_sleep(0.005);
       END LOOP;
-      IF NOT v_hay AND EXISTS (SELECT FROM pg_locks w WHERE NOT w.granted AND pg_backend_pid() = ANY (pg_blocking_pids(w.pid)))
-        THEN
+      IF NOT v_hay AND EXISTS (
+        WITH RECURSIVE esperan AS (
+          SELECT pg_backend_pid() AS pid
+          UNION SELECT w.pid FROM esperan e JOIN pg_locks w ON NOT w.granted AND e.pid = ANY (pg_blocking_pids(w.pid))),
+        tienen AS (
+          SELECT h.pid FROM pg_locks h WHERE h.locktype = 'transactionid' AND h.granted
+            AND h.transactionid IN (SELECT l.xmax FROM public.customers l WHERE l.id = (p_vieja.id)::uuid))
+        SELECT FROM esperan e WHERE e.pid <> pg_backend_pid()
+          AND (e.pid IN (SELECT x.pid FROM tienen x) OR NOT EXISTS (SELECT FROM tienen))) THEN
         RAISE EXCEPTION USING ERRCODE = '40001',
           MESSAGE = 'otra transacción tiene la fila de customers y espera a esta; repita la suya';
       END IF;
@@ -419,8 +474,16 @@ BEGIN
           AND l.user_type::text = 'client');
         PERFORM pg_sleep(0.005);
       END LOOP;
-      IF NOT v_hay AND EXISTS (SELECT FROM pg_locks w WHERE NOT w.granted AND pg_backend_pid() = ANY (pg_blocking_pids(w.pid)))
-        THEN
+      IF NOT v_hay AND EXISTS (
+        WITH RECURSIVE esperan AS (
+          SELECT pg_backend_pid() AS pid
+          UNION SELECT w.pid FROM esperan e JOIN pg_locks w ON NOT w.granted AND e.pid = ANY (pg_blocking_pids(w.pid))),
+        tienen AS (
+          SELECT h.pid FROM pg_locks h WHERE h.locktype = 'transactionid' AND h.granted
+            AND h.transactionid IN (SELECT l.xmax FROM public.users l WHERE l.id = (p_vieja.id)::uuid
+              AND l.user_type::text = 'client'))
+        SELECT FROM esperan e WHERE e.pid <> pg_backend_pid()
+          AND (e.pid IN (SELECT x.pid FROM tienen x) OR NOT EXISTS (SELECT FROM tienen))) THEN
         RAISE EXCEPTION USING ERRCODE = '40001',
           MESSAGE = 'otra transacción tiene la fila de users y espera a esta; repita la suya';
       END IF;
@@ -431,7 +494,17 @@ BEGIN
       IF v_hay THEN v_casa := 2; END IF;
     END IF;
     IF p_orden = 'UPDATE' AND v_casa = 0 AND EXISTS (SELECT FROM migracion.cuarentena c WHERE c.tabla_origen = 'clientes'
-      AND c.clave = v_clave AND c.estado <> 'resuelta') THEN p_orden := 'INSERT'; END IF;
+      AND c.clave = v_aqui AND c.estado <> 'resuelta') OR p_orden = 'UPDATE' AND v_casa = 0 AND v_nueva <> v_clave
+      AND NOT EXISTS (SELECT FROM migracion.pendiente p WHERE p.tabla_origen = 'customers' AND p.clave IN (
+        (p_vieja.id)::uuid::text,
+        (p_nueva.id)::uuid::text)
+      OR p.tabla_origen = 'users' AND p.clave IN (
+        (p_vieja.id)::uuid::text,
+        (p_nueva.id)::uuid::text)) THEN
+      -- una que no nació aún, y ya tiene otra clave
+      p_orden := 'INSERT'; v_escritas := ARRAY['id', 'telefono', 'nombre_completo', 'ciudad', 'ciudad_confirmada_at', 'notas',
+        'tiene_consentimiento', 'creado_at'];
+    END IF;
     -- mientras una clave legacy de la fila espera, esta espera con ella
     IF EXISTS (SELECT FROM migracion.pendiente p WHERE (p.tabla_origen = 'customers' AND p.clave IN (
         (p_vieja.id)::uuid::text,
@@ -450,16 +523,19 @@ BEGIN
       'espera a la otra', NULL);
       RETURN;
     END IF;
-    SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', '),
-      string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') FILTER (WHERE c.condeferred) INTO v_ya, v_luego
+    SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') INTO v_ya
     FROM pg_trigger g JOIN pg_constraint c ON c.oid = g.tgconstraint JOIN pg_namespace n ON n.oid = c.connamespace
     WHERE g.tgrelid IN ('public.customers'::regclass, 'public.users'::regclass) AND g.tgdeferrable AND c.contype <> 't';
     IF v_ya IS NOT NULL THEN
       BEGIN
         IF v_ya IS NOT NULL THEN
-          -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí
-          EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
-          IF v_luego IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_luego || ' DEFERRED'; END IF;
+          -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí, y cada restricción como el servicio la tenía
+          BEGIN
+            EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
+            RAISE EXCEPTION USING ERRCODE = 'TK003';
+          EXCEPTION WHEN SQLSTATE 'TK003' THEN
+            NULL;
+          END;
         END IF;
       EXCEPTION WHEN integrity_constraint_violation THEN
         v_ya := NULL;  -- el servicio debe algo todavía: se comprueba cuando confirme
@@ -468,10 +544,10 @@ BEGIN
     PERFORM set_config('migracion.sync', 'clientes:' || pg_trigger_depth(), true);
     IF p_orden = 'DELETE' THEN
       PERFORM 1 FROM public.users l JOIN migracion.fusion m ON l.id = m.clave::uuid
-      WHERE m.tabla_origen = 'users' AND m.tabla_destino = 'clientes' AND m.clave_destino = v_clave FOR UPDATE OF l;
+      WHERE m.tabla_origen = 'users' AND m.tabla_destino = 'clientes' AND m.clave_destino = v_alli FOR UPDATE OF l;
       WITH d0 AS (DELETE FROM public.customers l WHERE l.id = (p_vieja.id)::uuid RETURNING 'customers' AS tabla,
         l.id::text AS clave), m1 AS (DELETE FROM public.users l USING migracion.fusion m WHERE l.id = m.clave::uuid
-        AND m.tabla_origen = 'users' AND m.tabla_destino = 'clientes' AND m.clave_destino = v_clave
+        AND m.tabla_origen = 'users' AND m.tabla_destino = 'clientes' AND m.clave_destino = v_alli
         AND NOT (l.id = (p_vieja.id)::uuid AND l.user_type::text = 'client')
         AND (EXISTS (SELECT FROM public.customers c WHERE c.id = (p_vieja.id)::uuid
           AND c.phone_number = l.phone_number)) RETURNING 'users' AS tabla, l.id::text AS clave),
@@ -479,7 +555,7 @@ BEGIN
           AND l.user_type::text = 'client' RETURNING 'users' AS tabla, l.id::text AS clave)
       UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
       WHERE (c.tabla_origen, c.clave) IN (SELECT * FROM d0 UNION ALL SELECT * FROM m1 UNION ALL SELECT *
-        FROM d1 UNION ALL SELECT 'clientes', v_clave) AND c.estado <> 'resuelta';
+        FROM d1 UNION ALL SELECT 'clientes', v_aqui) AND c.estado <> 'resuelta';
       IF EXISTS (SELECT FROM public.customers l WHERE l.id = (p_vieja.id)::uuid)
         AND NOT EXISTS (SELECT FROM public.clientes t WHERE t.id = p_vieja.id) THEN
         RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = 'un disparador de customers no la deja pasar';
@@ -491,9 +567,9 @@ BEGIN
       PERFORM set_config('migracion.sync', v_antes, true);
       PERFORM migracion.ida_users_clientes(array_agg(k._k1), array_agg(k._m1), true, false)
       FROM (SELECT l.id AS _k1, l.id AS _m1 FROM public.users l JOIN migracion.fusion m ON l.id = m.clave::uuid
-        WHERE m.tabla_origen = 'users' AND m.tabla_destino = 'clientes' AND m.clave_destino = v_clave) k HAVING count(*) > 0;
+        WHERE m.tabla_origen = 'users' AND m.tabla_destino = 'clientes' AND m.clave_destino = v_alli) k HAVING count(*) > 0;
       DELETE FROM migracion.fusion m
-      WHERE m.tabla_destino = 'clientes' AND m.clave_destino = v_clave;
+      WHERE m.tabla_destino = 'clientes' AND m.clave_destino = v_alli;
     ELSIF p_orden = 'INSERT' THEN
       SELECT t.* INTO s FROM public.clientes t WHERE t.id = p_nueva.id;
       IF FOUND THEN
@@ -515,7 +591,9 @@ BEGIN
         INTO v_f FROM migracion.v_customers_clientes f JOIN public.customers l ON l.id = f._k1 WHERE l.id = (p_vieja.id)::uuid;
       SELECT t.* INTO s FROM public.clientes t WHERE t.id = p_nueva.id;
       IF FOUND THEN
-        IF p_vieja.id::text IS DISTINCT FROM p_nueva.id::text AND v_f.id::text IS DISTINCT FROM s.id::text THEN
+        v_l := CASE WHEN v_otra IS NOT NULL AND v_nueva = v_clave THEN jsonb_populate_record(s, v_otra) ELSE s END;
+        IF (v_otra IS NULL OR v_nueva <> v_clave) AND p_vieja.id::text IS DISTINCT FROM p_nueva.id::text
+          AND v_f.id::text IS DISTINCT FROM s.id::text THEN
           v_poner := v_poner || jsonb_build_object('id', '(n.id)::uuid');
         END IF;
         IF p_vieja.telefono::text IS DISTINCT FROM p_nueva.telefono::text AND v_f.telefono::text IS DISTINCT FROM s.telefono::text
@@ -558,58 +636,71 @@ BEGIN
             USING ERRCODE = 'P0001', MESSAGE = 'un disparador de customers no la deja pasar'; END IF;
           IF v_poner ? 'phone_number' THEN
             PERFORM 1 FROM public.users l JOIN migracion.fusion m ON l.id = m.clave::uuid
-      WHERE m.tabla_origen = 'users' AND m.tabla_destino = 'clientes' AND m.clave_destino = v_clave FOR UPDATE OF l;
+      WHERE m.tabla_origen = 'users' AND m.tabla_destino = 'clientes' AND m.clave_destino = v_alli FOR UPDATE OF l;
             UPDATE public.users l SET phone_number = (s.telefono)::text FROM migracion.fusion m
-            WHERE l.id = m.clave::uuid AND m.tabla_origen = 'users' AND m.tabla_destino = 'clientes' AND m.clave_destino = v_clave
+            WHERE l.id = m.clave::uuid AND m.tabla_origen = 'users' AND m.tabla_destino = 'clientes' AND m.clave_destino = v_alli
               AND l.phone_number = (v_f.telefono)::text;
           END IF;
           SELECT CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AS _entra, f.id, f.telefono,
             f.nombre_completo, f.ciudad, f.ciudad_confirmada_at, f.notas, f.tiene_consentimiento, f.creado_at, f.actualizado_at
-            INTO v_g FROM migracion.v_customers_clientes f JOIN public.customers l ON l.id = f._k1 WHERE l.id = (s.id)::uuid;
+            INTO v_g FROM migracion.v_customers_clientes f JOIN public.customers l ON l.id = f._k1 WHERE l.id = (v_l.id)::uuid;
           IF NOT FOUND OR NOT v_g._entra OR NOT v_f._entra OR v_poner ? 'phone_number' OR v_poner ? 'id' THEN
             PERFORM set_config('migracion.sync', v_antes, true);
-            PERFORM migracion.ida_customers_clientes(array_agg(l.id), array_agg(s.id), true, false)
-            FROM public.customers l WHERE l.id = (s.id)::uuid HAVING count(*) > 0;
-          ELSIF v_g._entra AND (v_g.id::text IS DISTINCT FROM v_f.id::text AND v_g.id::text IS DISTINCT FROM s.id::text
-            OR v_g.telefono::text IS DISTINCT FROM v_f.telefono::text AND v_g.telefono::text IS DISTINCT FROM s.telefono::text
-            OR v_g.nombre_completo::text IS DISTINCT FROM v_f.nombre_completo::text
+            PERFORM migracion.ida_customers_clientes(array_agg(l.id), array_agg(v_l.id), true, false)
+            FROM public.customers l WHERE l.id = (v_l.id)::uuid HAVING count(*) > 0;
+          ELSIF ('id' = ANY (v_escritas) OR v_g.id::text IS DISTINCT FROM v_f.id::text)
+            AND v_g.id::text IS DISTINCT FROM s.id::text OR ('telefono' = ANY (v_escritas)
+            OR v_g.telefono::text IS DISTINCT FROM v_f.telefono::text) AND v_g.telefono::text IS DISTINCT FROM s.telefono::text
+            OR ('nombre_completo' = ANY (v_escritas) OR v_g.nombre_completo::text IS DISTINCT FROM v_f.nombre_completo::text)
             AND v_g.nombre_completo::text IS DISTINCT FROM s.nombre_completo::text
-            OR v_g.ciudad::text IS DISTINCT FROM v_f.ciudad::text AND v_g.ciudad::text IS DISTINCT FROM s.ciudad::text
-            OR v_g.ciudad_confirmada_at::text IS DISTINCT FROM v_f.ciudad_confirmada_at::text
+            OR ('ciudad' = ANY (v_escritas) OR v_g.ciudad::text IS DISTINCT FROM v_f.ciudad::text)
+            AND v_g.ciudad::text IS DISTINCT FROM s.ciudad::text OR ('ciudad_confirmada_at' = ANY (v_escritas)
+            OR v_g.ciudad_confirmada_at::text IS DISTINCT FROM v_f.ciudad_confirmada_at::text)
             AND v_g.ciudad_confirmada_at::text IS DISTINCT FROM s.ciudad_confirmada_at::text
-            OR v_g.notas::text IS DISTINCT FROM v_f.notas::text AND v_g.notas::text IS DISTINCT FROM s.notas::text
-            OR v_g.tiene_consentimiento::text IS DISTINCT FROM v_f.tiene_consentimiento::text
+            OR ('notas' = ANY (v_escritas) OR v_g.notas::text IS DISTINCT FROM v_f.notas::text)
+            AND v_g.notas::text IS DISTINCT FROM s.notas::text OR ('tiene_consentimiento' = ANY (v_escritas)
+            OR v_g.tiene_consentimiento::text IS DISTINCT FROM v_f.tiene_consentimiento::text)
             AND v_g.tiene_consentimiento::text IS DISTINCT FROM s.tiene_consentimiento::text
-            OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text AND v_g.creado_at::text IS DISTINCT FROM s.creado_at::text
-            OR v_g.actualizado_at::text IS DISTINCT FROM v_f.actualizado_at::text
-            AND v_g.actualizado_at::text IS DISTINCT FROM s.actualizado_at::text) THEN
-            -- un disparador de la tabla legacy cambió algo más: eso vuelve aquí
-            UPDATE public.clientes t SET id = CASE WHEN v_g.id::text IS DISTINCT FROM v_f.id::text THEN v_g.id ELSE t.id END,
-              telefono = CASE WHEN v_g.telefono::text IS DISTINCT FROM v_f.telefono::text THEN v_g.telefono ELSE t.telefono END,
-              nombre_completo = CASE WHEN v_g.nombre_completo::text IS DISTINCT FROM v_f.nombre_completo::text
-              THEN v_g.nombre_completo ELSE t.nombre_completo END,
-              ciudad = CASE WHEN v_g.ciudad::text IS DISTINCT FROM v_f.ciudad::text THEN v_g.ciudad ELSE t.ciudad END,
-              ciudad_confirmada_at = CASE WHEN v_g.ciudad_confirmada_at::text IS DISTINCT FROM v_f.ciudad_confirmada_at::text
-              THEN v_g.ciudad_confirmada_at ELSE t.ciudad_confirmada_at END,
-              notas = CASE WHEN v_g.notas::text IS DISTINCT FROM v_f.notas::text THEN v_g.notas ELSE t.notas END,
-              tiene_consentimiento = CASE WHEN v_g.tiene_consentimiento::text IS DISTINCT FROM v_f.tiene_consentimiento::text
-              THEN v_g.tiene_consentimiento ELSE t.tiene_consentimiento END,
-              creado_at = CASE WHEN v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text THEN v_g.creado_at
-              ELSE t.creado_at END, actualizado_at = CASE WHEN v_g.actualizado_at::text IS DISTINCT FROM v_f.actualizado_at::text
-              THEN v_g.actualizado_at ELSE t.actualizado_at END WHERE t.id = s.id RETURNING t.* INTO s;
-            IF v_g.id::text IS DISTINCT FROM v_f.id::text AND v_g.id::text IS DISTINCT FROM s.id::text
-              OR v_g.telefono::text IS DISTINCT FROM v_f.telefono::text AND v_g.telefono::text IS DISTINCT FROM s.telefono::text
-              OR v_g.nombre_completo::text IS DISTINCT FROM v_f.nombre_completo::text
+            OR ('creado_at' = ANY (v_escritas) OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text)
+            AND v_g.creado_at::text IS DISTINCT FROM s.creado_at::text
+            OR ('actualizado_at' = ANY (v_escritas) OR v_g.actualizado_at::text IS DISTINCT FROM v_f.actualizado_at::text)
+            AND v_g.actualizado_at::text IS DISTINCT FROM s.actualizado_at::text THEN
+            -- legacy lo lee de otro modo, o un disparador suyo cambió algo más: eso vuelve aquí
+            UPDATE public.clientes t SET id = CASE WHEN ('id' = ANY (v_escritas) OR v_g.id::text IS DISTINCT FROM v_f.id::text)
+              THEN v_g.id ELSE t.id END, telefono = CASE WHEN ('telefono' = ANY (v_escritas)
+              OR v_g.telefono::text IS DISTINCT FROM v_f.telefono::text) THEN v_g.telefono ELSE t.telefono END,
+              nombre_completo = CASE WHEN ('nombre_completo' = ANY (v_escritas)
+              OR v_g.nombre_completo::text IS DISTINCT FROM v_f.nombre_completo::text) THEN v_g.nombre_completo
+              ELSE t.nombre_completo END, ciudad = CASE WHEN ('ciudad' = ANY (v_escritas)
+              OR v_g.ciudad::text IS DISTINCT FROM v_f.ciudad::text) THEN v_g.ciudad ELSE t.ciudad END,
+              ciudad_confirmada_at = CASE WHEN ('ciudad_confirmada_at' = ANY (v_escritas)
+              OR v_g.ciudad_confirmada_at::text IS DISTINCT FROM v_f.ciudad_confirmada_at::text) THEN v_g.ciudad_confirmada_at
+              ELSE t.ciudad_confirmada_at END, notas = CASE WHEN ('notas' = ANY (v_escritas)
+              OR v_g.notas::text IS DISTINCT FROM v_f.notas::text) THEN v_g.notas ELSE t.notas END,
+              tiene_consentimiento = CASE WHEN ('tiene_consentimiento' = ANY (v_escritas)
+              OR v_g.tiene_consentimiento::text IS DISTINCT FROM v_f.tiene_consentimiento::text) THEN v_g.tiene_consentimiento
+              ELSE t.tiene_consentimiento END, creado_at = CASE WHEN ('creado_at' = ANY (v_escritas)
+              OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text) THEN v_g.creado_at ELSE t.creado_at END,
+              actualizado_at = CASE WHEN ('actualizado_at' = ANY (v_escritas)
+              OR v_g.actualizado_at::text IS DISTINCT FROM v_f.actualizado_at::text) THEN v_g.actualizado_at
+              ELSE t.actualizado_at END WHERE t.id = s.id RETURNING t.* INTO s;
+            IF ('id' = ANY (v_escritas) OR v_g.id::text IS DISTINCT FROM v_f.id::text)
+              AND v_g.id::text IS DISTINCT FROM s.id::text OR ('telefono' = ANY (v_escritas)
+              OR v_g.telefono::text IS DISTINCT FROM v_f.telefono::text) AND v_g.telefono::text IS DISTINCT FROM s.telefono::text
+              OR ('nombre_completo' = ANY (v_escritas) OR v_g.nombre_completo::text IS DISTINCT FROM v_f.nombre_completo::text)
               AND v_g.nombre_completo::text IS DISTINCT FROM s.nombre_completo::text
-              OR v_g.ciudad::text IS DISTINCT FROM v_f.ciudad::text AND v_g.ciudad::text IS DISTINCT FROM s.ciudad::text
-              OR v_g.ciudad_confirmada_at::text IS DISTINCT FROM v_f.ciudad_confirmada_at::text
+              OR ('ciudad' = ANY (v_escritas) OR v_g.ciudad::text IS DISTINCT FROM v_f.ciudad::text)
+              AND v_g.ciudad::text IS DISTINCT FROM s.ciudad::text
+              OR ('ciudad_confirmada_at' = ANY (v_escritas)
+              OR v_g.ciudad_confirmada_at::text IS DISTINCT FROM v_f.ciudad_confirmada_at::text)
               AND v_g.ciudad_confirmada_at::text IS DISTINCT FROM s.ciudad_confirmada_at::text
-              OR v_g.notas::text IS DISTINCT FROM v_f.notas::text AND v_g.notas::text IS DISTINCT FROM s.notas::text
-              OR v_g.tiene_consentimiento::text IS DISTINCT FROM v_f.tiene_consentimiento::text
+              OR ('notas' = ANY (v_escritas) OR v_g.notas::text IS DISTINCT FROM v_f.notas::text)
+              AND v_g.notas::text IS DISTINCT FROM s.notas::text OR ('tiene_consentimiento' = ANY (v_escritas)
+              OR v_g.tiene_consentimiento::text IS DISTINCT FROM v_f.tiene_consentimiento::text)
               AND v_g.tiene_consentimiento::text IS DISTINCT FROM s.tiene_consentimiento::text
-              OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text
+              OR ('creado_at' = ANY (v_escritas) OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text)
               AND v_g.creado_at::text IS DISTINCT FROM s.creado_at::text
-              OR v_g.actualizado_at::text IS DISTINCT FROM v_f.actualizado_at::text
+              OR ('actualizado_at' = ANY (v_escritas) OR v_g.actualizado_at::text IS DISTINCT FROM v_f.actualizado_at::text)
               AND v_g.actualizado_at::text IS DISTINCT FROM s.actualizado_at::text THEN
               RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = 'los disparadores de las dos tablas no se ponen de acuerdo';
             END IF;
@@ -623,7 +714,9 @@ BEGIN
         AND l.user_type::text = 'client';
       SELECT t.* INTO s FROM public.clientes t WHERE t.id = p_nueva.id;
       IF FOUND THEN
-        IF p_vieja.id::text IS DISTINCT FROM p_nueva.id::text AND v_f.id::text IS DISTINCT FROM s.id::text THEN
+        v_l := CASE WHEN v_otra IS NOT NULL AND v_nueva = v_clave THEN jsonb_populate_record(s, v_otra) ELSE s END;
+        IF (v_otra IS NULL OR v_nueva <> v_clave) AND p_vieja.id::text IS DISTINCT FROM p_nueva.id::text
+          AND v_f.id::text IS DISTINCT FROM s.id::text THEN
           v_poner := v_poner || jsonb_build_object('id', '(n.id)::uuid');
         END IF;
         IF p_vieja.telefono::text IS DISTINCT FROM p_nueva.telefono::text AND v_f.telefono::text IS DISTINCT FROM s.telefono::text
@@ -662,46 +755,59 @@ BEGIN
             USING ERRCODE = 'P0001', MESSAGE = 'un disparador de users no la deja pasar'; END IF;
           SELECT CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AS _entra, f.id, f.telefono,
             f.nombre_completo, f.ciudad, f.estado, f.tiene_consentimiento, f.creado_at, f.actualizado_at INTO v_g
-            FROM migracion.v_users_clientes f JOIN public.users l ON l.id = f._k1 WHERE l.id = (s.id)::uuid
+            FROM migracion.v_users_clientes f JOIN public.users l ON l.id = f._k1 WHERE l.id = (v_l.id)::uuid
             AND l.user_type::text = 'client';
           IF NOT FOUND OR NOT v_g._entra OR NOT v_f._entra THEN
             PERFORM set_config('migracion.sync', v_antes, true);
-            PERFORM migracion.ida_users_clientes(array_agg(l.id), array_agg(s.id), true, false)
-            FROM public.users l WHERE l.id = (s.id)::uuid AND l.user_type::text = 'client' HAVING count(*) > 0;
-          ELSIF v_g._entra AND (v_g.id::text IS DISTINCT FROM v_f.id::text AND v_g.id::text IS DISTINCT FROM s.id::text
-            OR v_g.telefono::text IS DISTINCT FROM v_f.telefono::text AND v_g.telefono::text IS DISTINCT FROM s.telefono::text
-            OR v_g.nombre_completo::text IS DISTINCT FROM v_f.nombre_completo::text
+            PERFORM migracion.ida_users_clientes(array_agg(l.id), array_agg(v_l.id), true, false)
+            FROM public.users l WHERE l.id = (v_l.id)::uuid AND l.user_type::text = 'client' HAVING count(*) > 0;
+          ELSIF ('id' = ANY (v_escritas) OR v_g.id::text IS DISTINCT FROM v_f.id::text)
+            AND v_g.id::text IS DISTINCT FROM s.id::text OR ('telefono' = ANY (v_escritas)
+            OR v_g.telefono::text IS DISTINCT FROM v_f.telefono::text) AND v_g.telefono::text IS DISTINCT FROM s.telefono::text
+            OR ('nombre_completo' = ANY (v_escritas) OR v_g.nombre_completo::text IS DISTINCT FROM v_f.nombre_completo::text)
             AND v_g.nombre_completo::text IS DISTINCT FROM s.nombre_completo::text
-            OR v_g.ciudad::text IS DISTINCT FROM v_f.ciudad::text AND v_g.ciudad::text IS DISTINCT FROM s.ciudad::text
-            OR v_g.estado::text IS DISTINCT FROM v_f.estado::text AND v_g.estado::text IS DISTINCT FROM s.estado::text
-            OR v_g.tiene_consentimiento::text IS DISTINCT FROM v_f.tiene_consentimiento::text
+            OR ('ciudad' = ANY (v_escritas) OR v_g.ciudad::text IS DISTINCT FROM v_f.ciudad::text)
+            AND v_g.ciudad::text IS DISTINCT FROM s.ciudad::text OR ('estado' = ANY (v_escritas)
+            OR v_g.estado::text IS DISTINCT FROM v_f.estado::text) AND v_g.estado::text IS DISTINCT FROM s.estado::text
+            OR ('tiene_consentimiento' = ANY (v_escritas)
+            OR v_g.tiene_consentimiento::text IS DISTINCT FROM v_f.tiene_consentimiento::text)
             AND v_g.tiene_consentimiento::text IS DISTINCT FROM s.tiene_consentimiento::text
-            OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text AND v_g.creado_at::text IS DISTINCT FROM s.creado_at::text
-            OR v_g.actualizado_at::text IS DISTINCT FROM v_f.actualizado_at::text
-            AND v_g.actualizado_at::text IS DISTINCT FROM s.actualizado_at::text) THEN
-            -- un disparador de la tabla legacy cambió algo más: eso vuelve aquí
-            UPDATE public.clientes t SET id = CASE WHEN v_g.id::text IS DISTINCT FROM v_f.id::text THEN v_g.id ELSE t.id END,
-              telefono = CASE WHEN v_g.telefono::text IS DISTINCT FROM v_f.telefono::text THEN v_g.telefono ELSE t.telefono END,
-              nombre_completo = CASE WHEN v_g.nombre_completo::text IS DISTINCT FROM v_f.nombre_completo::text
-              THEN v_g.nombre_completo ELSE t.nombre_completo END,
-              ciudad = CASE WHEN v_g.ciudad::text IS DISTINCT FROM v_f.ciudad::text THEN v_g.ciudad ELSE t.ciudad END,
-              estado = CASE WHEN v_g.estado::text IS DISTINCT FROM v_f.estado::text THEN v_g.estado ELSE t.estado END,
-              tiene_consentimiento = CASE WHEN v_g.tiene_consentimiento::text IS DISTINCT FROM v_f.tiene_consentimiento::text
-              THEN v_g.tiene_consentimiento ELSE t.tiene_consentimiento END,
-              creado_at = CASE WHEN v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text THEN v_g.creado_at
-              ELSE t.creado_at END, actualizado_at = CASE WHEN v_g.actualizado_at::text IS DISTINCT FROM v_f.actualizado_at::text
-              THEN v_g.actualizado_at ELSE t.actualizado_at END WHERE t.id = s.id RETURNING t.* INTO s;
-            IF v_g.id::text IS DISTINCT FROM v_f.id::text AND v_g.id::text IS DISTINCT FROM s.id::text
-              OR v_g.telefono::text IS DISTINCT FROM v_f.telefono::text AND v_g.telefono::text IS DISTINCT FROM s.telefono::text
-              OR v_g.nombre_completo::text IS DISTINCT FROM v_f.nombre_completo::text
+            OR ('creado_at' = ANY (v_escritas) OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text)
+            AND v_g.creado_at::text IS DISTINCT FROM s.creado_at::text
+            OR ('actualizado_at' = ANY (v_escritas) OR v_g.actualizado_at::text IS DISTINCT FROM v_f.actualizado_at::text)
+            AND v_g.actualizado_at::text IS DISTINCT FROM s.actualizado_at::text THEN
+            -- legacy lo lee de otro modo, o un disparador suyo cambió algo más: eso vuelve aquí
+            UPDATE public.clientes t SET id = CASE WHEN ('id' = ANY (v_escritas) OR v_g.id::text IS DISTINCT FROM v_f.id::text)
+              THEN v_g.id ELSE t.id END, telefono = CASE WHEN ('telefono' = ANY (v_escritas)
+              OR v_g.telefono::text IS DISTINCT FROM v_f.telefono::text) THEN v_g.telefono ELSE t.telefono END,
+              nombre_completo = CASE WHEN ('nombre_completo' = ANY (v_escritas)
+              OR v_g.nombre_completo::text IS DISTINCT FROM v_f.nombre_completo::text) THEN v_g.nombre_completo
+              ELSE t.nombre_completo END, ciudad = CASE WHEN ('ciudad' = ANY (v_escritas)
+              OR v_g.ciudad::text IS DISTINCT FROM v_f.ciudad::text) THEN v_g.ciudad ELSE t.ciudad END,
+              estado = CASE WHEN ('estado' = ANY (v_escritas) OR v_g.estado::text IS DISTINCT FROM v_f.estado::text)
+              THEN v_g.estado ELSE t.estado END, tiene_consentimiento = CASE
+              WHEN ('tiene_consentimiento' = ANY (v_escritas)
+              OR v_g.tiene_consentimiento::text IS DISTINCT FROM v_f.tiene_consentimiento::text) THEN v_g.tiene_consentimiento
+              ELSE t.tiene_consentimiento END, creado_at = CASE WHEN ('creado_at' = ANY (v_escritas)
+              OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text) THEN v_g.creado_at ELSE t.creado_at END,
+              actualizado_at = CASE WHEN ('actualizado_at' = ANY (v_escritas)
+              OR v_g.actualizado_at::text IS DISTINCT FROM v_f.actualizado_at::text) THEN v_g.actualizado_at
+              ELSE t.actualizado_at END WHERE t.id = s.id RETURNING t.* INTO s;
+            IF ('id' = ANY (v_escritas) OR v_g.id::text IS DISTINCT FROM v_f.id::text)
+              AND v_g.id::text IS DISTINCT FROM s.id::text OR ('telefono' = ANY (v_escritas)
+              OR v_g.telefono::text IS DISTINCT FROM v_f.telefono::text) AND v_g.telefono::text IS DISTINCT FROM s.telefono::text
+              OR ('nombre_completo' = ANY (v_escritas) OR v_g.nombre_completo::text IS DISTINCT FROM v_f.nombre_completo::text)
               AND v_g.nombre_completo::text IS DISTINCT FROM s.nombre_completo::text
-              OR v_g.ciudad::text IS DISTINCT FROM v_f.ciudad::text AND v_g.ciudad::text IS DISTINCT FROM s.ciudad::text
-              OR v_g.estado::text IS DISTINCT FROM v_f.estado::text AND v_g.estado::text IS DISTINCT FROM s.estado::text
-              OR v_g.tiene_consentimiento::text IS DISTINCT FROM v_f.tiene_consentimiento::text
+              OR ('ciudad' = ANY (v_escritas) OR v_g.ciudad::text IS DISTINCT FROM v_f.ciudad::text)
+              AND v_g.ciudad::text IS DISTINCT FROM s.ciudad::text
+              OR ('estado' = ANY (v_escritas) OR v_g.estado::text IS DISTINCT FROM v_f.estado::text)
+              AND v_g.estado::text IS DISTINCT FROM s.estado::text
+              OR ('tiene_consentimiento' = ANY (v_escritas)
+              OR v_g.tiene_consentimiento::text IS DISTINCT FROM v_f.tiene_consentimiento::text)
               AND v_g.tiene_consentimiento::text IS DISTINCT FROM s.tiene_consentimiento::text
-              OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text
+              OR ('creado_at' = ANY (v_escritas) OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text)
               AND v_g.creado_at::text IS DISTINCT FROM s.creado_at::text
-              OR v_g.actualizado_at::text IS DISTINCT FROM v_f.actualizado_at::text
+              OR ('actualizado_at' = ANY (v_escritas) OR v_g.actualizado_at::text IS DISTINCT FROM v_f.actualizado_at::text)
               AND v_g.actualizado_at::text IS DISTINCT FROM s.actualizado_at::text THEN
               RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = 'los disparadores de las dos tablas no se ponen de acuerdo';
             END IF;
@@ -710,58 +816,21 @@ BEGIN
       END IF;
     END IF;
     IF v_ya IS NOT NULL THEN
-      -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí
-      EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
-      IF v_luego IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_luego || ' DEFERRED'; END IF;
+      -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí, y cada restricción como el servicio la tenía
+      BEGIN
+        EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
+        RAISE EXCEPTION USING ERRCODE = 'TK003';
+      EXCEPTION WHEN SQLSTATE 'TK003' THEN
+        NULL;
+      END;
     END IF;
     UPDATE migracion.cuarentena c SET
-      columnas = ARRAY(SELECT x FROM unnest(c.columnas) x WHERE x <> ALL (array_remove(ARRAY[CASE WHEN p_orden <> 'UPDATE'
-        OR p_vieja.id::text IS DISTINCT FROM p_nueva.id::text THEN 'id' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.telefono::text IS DISTINCT FROM p_nueva.telefono::text THEN 'telefono' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.nombre_completo::text IS DISTINCT FROM p_nueva.nombre_completo::text
-        THEN 'nombre_completo' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.ciudad::text IS DISTINCT FROM p_nueva.ciudad::text
-        THEN 'ciudad' END, CASE WHEN p_orden <> 'UPDATE'
-        OR p_vieja.ciudad_confirmada_at::text IS DISTINCT FROM p_nueva.ciudad_confirmada_at::text THEN 'ciudad_confirmada_at' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.notas::text IS DISTINCT FROM p_nueva.notas::text THEN 'notas' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.tiene_consentimiento::text IS DISTINCT FROM p_nueva.tiene_consentimiento::text
-        THEN 'tiene_consentimiento' END, CASE WHEN p_orden <> 'UPDATE'
-        OR p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text THEN 'creado_at' END]::text[], NULL))),
-      estado = CASE WHEN c.columnas <@ (array_remove(ARRAY[CASE WHEN p_orden <> 'UPDATE'
-        OR p_vieja.id::text IS DISTINCT FROM p_nueva.id::text THEN 'id' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.telefono::text IS DISTINCT FROM p_nueva.telefono::text THEN 'telefono' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.nombre_completo::text IS DISTINCT FROM p_nueva.nombre_completo::text
-        THEN 'nombre_completo' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.ciudad::text IS DISTINCT FROM p_nueva.ciudad::text
-        THEN 'ciudad' END, CASE WHEN p_orden <> 'UPDATE'
-        OR p_vieja.ciudad_confirmada_at::text IS DISTINCT FROM p_nueva.ciudad_confirmada_at::text THEN 'ciudad_confirmada_at' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.notas::text IS DISTINCT FROM p_nueva.notas::text THEN 'notas' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.tiene_consentimiento::text IS DISTINCT FROM p_nueva.tiene_consentimiento::text
-        THEN 'tiene_consentimiento' END, CASE WHEN p_orden <> 'UPDATE'
-        OR p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text THEN 'creado_at' END]::text[], NULL)) THEN 'resuelta'
-        ELSE c.estado END,
-      resuelta_at = CASE WHEN c.columnas <@ (array_remove(ARRAY[CASE WHEN p_orden <> 'UPDATE'
-        OR p_vieja.id::text IS DISTINCT FROM p_nueva.id::text THEN 'id' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.telefono::text IS DISTINCT FROM p_nueva.telefono::text THEN 'telefono' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.nombre_completo::text IS DISTINCT FROM p_nueva.nombre_completo::text
-        THEN 'nombre_completo' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.ciudad::text IS DISTINCT FROM p_nueva.ciudad::text
-        THEN 'ciudad' END, CASE WHEN p_orden <> 'UPDATE'
-        OR p_vieja.ciudad_confirmada_at::text IS DISTINCT FROM p_nueva.ciudad_confirmada_at::text THEN 'ciudad_confirmada_at' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.notas::text IS DISTINCT FROM p_nueva.notas::text THEN 'notas' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.tiene_consentimiento::text IS DISTINCT FROM p_nueva.tiene_consentimiento::text
-        THEN 'tiene_consentimiento' END, CASE WHEN p_orden <> 'UPDATE'
-        OR p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text THEN 'creado_at' END]::text[], NULL)) THEN now() END,
-      resolucion = CASE WHEN c.columnas <@ (array_remove(ARRAY[CASE WHEN p_orden <> 'UPDATE'
-        OR p_vieja.id::text IS DISTINCT FROM p_nueva.id::text THEN 'id' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.telefono::text IS DISTINCT FROM p_nueva.telefono::text THEN 'telefono' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.nombre_completo::text IS DISTINCT FROM p_nueva.nombre_completo::text
-        THEN 'nombre_completo' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.ciudad::text IS DISTINCT FROM p_nueva.ciudad::text
-        THEN 'ciudad' END, CASE WHEN p_orden <> 'UPDATE'
-        OR p_vieja.ciudad_confirmada_at::text IS DISTINCT FROM p_nueva.ciudad_confirmada_at::text THEN 'ciudad_confirmada_at' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.notas::text IS DISTINCT FROM p_nueva.notas::text THEN 'notas' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.tiene_consentimiento::text IS DISTINCT FROM p_nueva.tiene_consentimiento::text
-        THEN 'tiene_consentimiento' END, CASE WHEN p_orden <> 'UPDATE'
-        OR p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text THEN 'creado_at' END]::text[], NULL))
-        THEN 'legacy tomó lo escrito después' END
-    WHERE c.tabla_origen = 'clientes' AND c.clave = v_clave AND c.estado <> 'resuelta'
+      columnas = ARRAY(SELECT x FROM unnest(c.columnas) x WHERE x <> ALL (v_escritas)),
+      antes = CASE WHEN v_nueva = v_clave THEN c.antes END,
+      estado = CASE WHEN c.columnas <@ v_escritas THEN 'resuelta' ELSE c.estado END,
+      resuelta_at = CASE WHEN c.columnas <@ v_escritas THEN now() END,
+      resolucion = CASE WHEN c.columnas <@ v_escritas THEN 'legacy tomó lo escrito después' END
+    WHERE c.tabla_origen = 'clientes' AND c.clave = v_aqui AND c.estado <> 'resuelta'
       AND p_orden <> 'DELETE' AND c.columnas IS NOT NULL;
     PERFORM set_config('migracion.sync', v_antes, true);
   EXCEPTION WHEN OTHERS THEN
@@ -769,26 +838,23 @@ BEGIN
     IF v_clave IS NULL OR left(v_estado, 2) IN ('53', '55', '57')
       OR left(v_estado, 2) = '40' AND (v_firme OR v_estado <> '40001' OR v_detalle <> '') THEN
       RAISE;
-    ELSIF left(v_estado, 2) IN ('22', '23', '54') OR v_estado = 'P0001' THEN
-      INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen, columnas)
-      VALUES ('clientes', v_clave, to_jsonb(CASE p_orden WHEN 'DELETE' THEN p_vieja ELSE p_nueva END), v_estado,
-        'legacy la rechaza: ' || v_mensaje, 'sincronizacion', array_remove(ARRAY[CASE WHEN p_orden <> 'UPDATE'
-          OR p_vieja.id::text IS DISTINCT FROM p_nueva.id::text THEN 'id' END,
-          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.telefono::text IS DISTINCT FROM p_nueva.telefono::text THEN 'telefono' END,
-          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.nombre_completo::text IS DISTINCT FROM p_nueva.nombre_completo::text
-          THEN 'nombre_completo' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.ciudad::text IS DISTINCT FROM p_nueva.ciudad::text
-          THEN 'ciudad' END, CASE WHEN p_orden <> 'UPDATE'
-          OR p_vieja.ciudad_confirmada_at::text IS DISTINCT FROM p_nueva.ciudad_confirmada_at::text
-          THEN 'ciudad_confirmada_at' END, CASE WHEN p_orden <> 'UPDATE'
-          OR p_vieja.notas::text IS DISTINCT FROM p_nueva.notas::text THEN 'notas' END,
-          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.tiene_consentimiento::text IS DISTINCT FROM p_nueva.tiene_consentimiento::text
-          THEN 'tiene_consentimiento' END, CASE WHEN p_orden <> 'UPDATE'
-          OR p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text THEN 'creado_at' END]::text[], NULL))
+    END IF;
+    IF v_nueva <> v_clave THEN
+      UPDATE migracion.cuarentena c SET clave = v_nueva, fila = c.fila || jsonb_build_object('id', p_nueva.id)
+      WHERE c.tabla_origen = 'clientes' AND c.estado <> 'resuelta' AND c.clave = v_clave
+        AND NOT EXISTS (SELECT FROM migracion.cuarentena o WHERE o.tabla_origen = 'clientes' AND o.estado <> 'resuelta'
+          AND o.clave = v_nueva);
+    END IF;
+    IF left(v_estado, 2) IN ('22', '23', '54') OR v_estado = 'P0001' THEN
+      INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen, columnas, antes)
+      VALUES ('clientes', v_aqui, to_jsonb(CASE p_orden WHEN 'DELETE' THEN p_vieja ELSE p_nueva END), v_estado,
+        'legacy la rechaza: ' || v_mensaje, 'sincronizacion', v_escritas,
+          CASE WHEN v_aqui <> v_alli THEN jsonb_build_object('id', p_vieja.id) END)
       ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
       DO UPDATE SET fila = excluded.fila || CASE WHEN c.sobrescrita_at IS NULL THEN '{}' ELSE (
           SELECT coalesce(jsonb_object_agg(x, c.fila -> x), '{}') FROM unnest(c.columnas) x
           WHERE x <> ALL (excluded.columnas)) END,
-        sqlstate = excluded.sqlstate, motivo = excluded.motivo, columna = NULL, sobrescrita_at = NULL,
+        sqlstate = excluded.sqlstate, motivo = excluded.motivo, columna = NULL, sobrescrita_at = NULL, antes = excluded.antes,
         columnas = ARRAY(SELECT x FROM unnest(c.columnas) x UNION SELECT x FROM unnest(excluded.columnas) x ORDER BY 1);
     ELSE
       IF v_nueva <> v_clave THEN
@@ -816,7 +882,7 @@ SET jit = off
 AS $funcion$
 #variable_conflict use_variable
 DECLARE
-  v_ya text; v_luego text; v_estado text; v_mensaje text; v_detalle text;
+  v_ya text; v_lote record; v_estado text; v_mensaje text; v_detalle text;
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
   p_orden text := TG_OP; v_vieja jsonb; v_ahora jsonb; v_clave text; v_nueva text;
 BEGIN
@@ -841,16 +907,19 @@ BEGIN
     END IF;
     -- lo que legacy no dejaba pasar se queda
     BEGIN
-      SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', '),
-        string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') FILTER (WHERE c.condeferred) INTO v_ya, v_luego
+      SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') INTO v_ya
       FROM pg_trigger g JOIN pg_constraint c ON c.oid = g.tgconstraint JOIN pg_namespace n ON n.oid = c.connamespace
       WHERE g.tgrelid IN ('public.users'::regclass) AND g.tgdeferrable AND c.contype <> 't';
       IF v_ya IS NOT NULL THEN
         BEGIN
           IF v_ya IS NOT NULL THEN
-            -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí
-            EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
-            IF v_luego IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_luego || ' DEFERRED'; END IF;
+            -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí, y cada restricción como el servicio la tenía
+            BEGIN
+              EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
+              RAISE EXCEPTION USING ERRCODE = 'TK003';
+            EXCEPTION WHEN SQLSTATE 'TK003' THEN
+              NULL;
+            END;
           END IF;
         EXCEPTION WHEN integrity_constraint_violation THEN
           v_ya := NULL;  -- el servicio debe algo todavía: se comprueba cuando confirme
@@ -861,9 +930,13 @@ BEGIN
         OR f._fusion IS NOT NULL) AND NOT EXISTS (SELECT FROM migracion.sincronizacion m WHERE m.tabla_origen = 'users'
         AND m.tabla_destino = 'clientes' AND m.modo <> 'si');
       IF v_ya IS NOT NULL THEN
-        -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí
-        EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
-        IF v_luego IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_luego || ' DEFERRED'; END IF;
+        -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí, y cada restricción como el servicio la tenía
+        BEGIN
+          EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
+          RAISE EXCEPTION USING ERRCODE = 'TK003';
+        EXCEPTION WHEN SQLSTATE 'TK003' THEN
+          NULL;
+        END;
       END IF;
     EXCEPTION WHEN OTHERS THEN
       GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
@@ -871,25 +944,51 @@ BEGIN
         OR left(v_estado, 2) = '40' AND (v_firme OR v_estado <> '40001' OR v_detalle <> '') THEN
         RAISE;
       ELSIF left(v_estado, 2) IN ('22', '23', '54') OR v_estado = 'P0001' THEN
-        INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
-        VALUES ('clientes', '*', '{}', SQLSTATE, 'users no se vacía: ' || SQLERRM, 'sincronizacion')
-        ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta' DO UPDATE SET motivo = excluded.motivo;
+        -- no los deja ir a todos: por partes, y donde no, uno a uno
+        FOR v_lote IN SELECT array_agg(x._k1) AS _k1 FROM (
+          SELECT f._k1, (row_number() OVER () - 1) / 1000 AS n
+          FROM migracion.v_users_clientes f WHERE (CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
+            OR f._fusion IS NOT NULL)) x GROUP BY x.n LOOP
+          BEGIN
+            DELETE FROM public.users l USING unnest(v_lote._k1) AS k(_k1) WHERE l.id = k._k1;
+            IF v_ya IS NOT NULL THEN
+              -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí, y cada restricción como el servicio la tenía
+              BEGIN
+                EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
+                RAISE EXCEPTION USING ERRCODE = 'TK003';
+              EXCEPTION WHEN SQLSTATE 'TK003' THEN
+                NULL;
+              END;
+            END IF;
+          EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
+            PERFORM migracion.volver_clientes('DELETE',
+              jsonb_populate_record(NULL::public.clientes, jsonb_build_object('id', f.id, 'telefono', f.telefono,
+                'nombre_completo', f.nombre_completo, 'ciudad', f.ciudad, 'estado', f.estado,
+                'tiene_consentimiento', f.tiene_consentimiento, 'creado_at', f.creado_at, 'actualizado_at', f.actualizado_at)),
+                NULL)
+            FROM migracion.v_users_clientes f JOIN unnest(v_lote._k1) AS k(_k1) ON f._k1 = k._k1
+              WHERE CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END;
+          END;
+        END LOOP;
       ELSE
         INSERT INTO migracion.pendiente (tabla_origen, clave, operacion, motivo, sqlstate)
         VALUES ('clientes', '*', TG_OP, v_mensaje, v_estado);
       END IF;
     END;
     BEGIN
-      SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', '),
-        string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') FILTER (WHERE c.condeferred) INTO v_ya, v_luego
+      SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') INTO v_ya
       FROM pg_trigger g JOIN pg_constraint c ON c.oid = g.tgconstraint JOIN pg_namespace n ON n.oid = c.connamespace
       WHERE g.tgrelid IN ('public.customers'::regclass) AND g.tgdeferrable AND c.contype <> 't';
       IF v_ya IS NOT NULL THEN
         BEGIN
           IF v_ya IS NOT NULL THEN
-            -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí
-            EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
-            IF v_luego IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_luego || ' DEFERRED'; END IF;
+            -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí, y cada restricción como el servicio la tenía
+            BEGIN
+              EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
+              RAISE EXCEPTION USING ERRCODE = 'TK003';
+            EXCEPTION WHEN SQLSTATE 'TK003' THEN
+              NULL;
+            END;
           END IF;
         EXCEPTION WHEN integrity_constraint_violation THEN
           v_ya := NULL;  -- el servicio debe algo todavía: se comprueba cuando confirme
@@ -900,9 +999,13 @@ BEGIN
         OR f._fusion IS NOT NULL) AND NOT EXISTS (SELECT FROM migracion.sincronizacion m WHERE m.tabla_origen = 'customers'
         AND m.tabla_destino = 'clientes' AND m.modo <> 'si');
       IF v_ya IS NOT NULL THEN
-        -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí
-        EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
-        IF v_luego IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_luego || ' DEFERRED'; END IF;
+        -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí, y cada restricción como el servicio la tenía
+        BEGIN
+          EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
+          RAISE EXCEPTION USING ERRCODE = 'TK003';
+        EXCEPTION WHEN SQLSTATE 'TK003' THEN
+          NULL;
+        END;
       END IF;
     EXCEPTION WHEN OTHERS THEN
       GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
@@ -910,9 +1013,32 @@ BEGIN
         OR left(v_estado, 2) = '40' AND (v_firme OR v_estado <> '40001' OR v_detalle <> '') THEN
         RAISE;
       ELSIF left(v_estado, 2) IN ('22', '23', '54') OR v_estado = 'P0001' THEN
-        INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
-        VALUES ('clientes', '*', '{}', SQLSTATE, 'customers no se vacía: ' || SQLERRM, 'sincronizacion')
-        ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta' DO UPDATE SET motivo = excluded.motivo;
+        -- no los deja ir a todos: por partes, y donde no, uno a uno
+        FOR v_lote IN SELECT array_agg(x._k1) AS _k1 FROM (
+          SELECT f._k1, (row_number() OVER () - 1) / 1000 AS n
+          FROM migracion.v_customers_clientes f WHERE (CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
+            OR f._fusion IS NOT NULL)) x GROUP BY x.n LOOP
+          BEGIN
+            DELETE FROM public.customers l USING unnest(v_lote._k1) AS k(_k1) WHERE l.id = k._k1;
+            IF v_ya IS NOT NULL THEN
+              -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí, y cada restricción como el servicio la tenía
+              BEGIN
+                EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
+                RAISE EXCEPTION USING ERRCODE = 'TK003';
+              EXCEPTION WHEN SQLSTATE 'TK003' THEN
+                NULL;
+              END;
+            END IF;
+          EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
+            PERFORM migracion.volver_clientes('DELETE',
+              jsonb_populate_record(NULL::public.clientes, jsonb_build_object('id', f.id, 'telefono', f.telefono,
+                'nombre_completo', f.nombre_completo, 'ciudad', f.ciudad, 'ciudad_confirmada_at', f.ciudad_confirmada_at,
+                'notas', f.notas, 'tiene_consentimiento', f.tiene_consentimiento, 'creado_at', f.creado_at,
+                'actualizado_at', f.actualizado_at)), NULL)
+            FROM migracion.v_customers_clientes f JOIN unnest(v_lote._k1) AS k(_k1) ON f._k1 = k._k1
+              WHERE CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END;
+          END;
+        END LOOP;
       ELSE
         INSERT INTO migracion.pendiente (tabla_origen, clave, operacion, motivo, sqlstate)
         VALUES ('clientes', '*', TG_OP, v_mensaje, v_estado);
@@ -992,7 +1118,7 @@ CREATE TRIGGER vuelta_clientes_i AFTER INSERT ON public.clientes
   EXECUTE FUNCTION migracion.vuelta_clientes();
 
 CREATE TRIGGER vuelta_clientes_u AFTER UPDATE ON public.clientes
-  FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.* AND coalesce(current_setting('migracion.sync', true), '') NOT IN ('copia',
+  FOR EACH ROW WHEN (OLD *<> NEW AND coalesce(current_setting('migracion.sync', true), '') NOT IN ('copia',
     'clientes:' || pg_trigger_depth()))
   EXECUTE FUNCTION migracion.vuelta_clientes();
 

@@ -40,6 +40,18 @@ BEGIN
     SELECT 'users', 'proveedores', k._k1::text, jsonb_build_array(k._m1), 'aislamiento', NULL
       FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
   END IF;
+  IF EXISTS (SELECT FROM migracion.cuarentena c, unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE c.tabla_origen = 'proveedores'
+    AND c.estado <> 'resuelta' AND c.antes = jsonb_build_object('id', k._m1)) THEN
+    -- en español tienen una clave que legacy no tomó: lo escrito aquí prevalece
+    PERFORM set_config('migracion.sync', 'proveedores:' || pg_trigger_depth(), true);
+    UPDATE public.proveedores t SET id = k._m1 FROM unnest(p_k1, p_m1) AS k(_k1, _m1) JOIN migracion.cuarentena c
+      ON c.tabla_origen = 'proveedores' AND c.estado <> 'resuelta' AND c.antes = jsonb_build_object('id', k._m1)
+    WHERE t.id = (c.fila ->> 'id')::uuid AND NOT EXISTS (SELECT FROM public.proveedores o WHERE o.id = k._m1);
+    PERFORM set_config('migracion.sync', v_antes, true);
+    UPDATE migracion.cuarentena c SET clave = k._m1::text, antes = NULL, sobrescrita_at = now()
+      FROM unnest(p_k1, p_m1) AS k(_k1, _m1)
+    WHERE c.tabla_origen = 'proveedores' AND c.estado <> 'resuelta' AND c.antes = jsonb_build_object('id', k._m1);
+  END IF;
   IF EXISTS (SELECT FROM migracion.pendiente p WHERE p.tabla_origen = 'proveedores'
     AND p.clave = ANY (ARRAY(SELECT k._m1::text FROM unnest(p_k1, p_m1) AS k(_k1, _m1)))) THEN
     IF v_firme THEN
@@ -302,6 +314,15 @@ BEGIN
     v_entera := EXISTS (SELECT o.id, o.phone_number, o.user_type FROM viejas o EXCEPT SELECT n.id, n.phone_number, n.user_type
       FROM nuevas n);
     IF v_entera THEN
+      -- con otra clave legacy la fila en español será otra: lo que solo esta tenía se guarda
+      INSERT INTO migracion.apartada (run_id, tabla, clave, fila)
+      SELECT 'sincronizacion', 'proveedores', t.id::text, to_jsonb(t.*)
+      FROM (SELECT o.id AS _k1, o.id AS _m1 FROM viejas o WHERE (o.user_type::text = 'client') IS NOT TRUE) k
+        JOIN public.proveedores t ON t.id = k._m1
+      WHERE NOT EXISTS (SELECT FROM nuevas n WHERE n.id = k._k1) AND NOT EXISTS (SELECT FROM pg_constraint x WHERE x.contype = 'f'
+        AND x.confrelid = 'public.proveedores'::regclass);
+    END IF;
+    IF v_entera THEN
       SELECT array_agg(u.v) INTO v_libres FROM ((SELECT jsonb_build_array(1, o.phone_number::character varying(20)) AS v
         FROM viejas o WHERE (o.user_type::text = 'client') IS NOT TRUE) EXCEPT (SELECT jsonb_build_array(1,
         n.phone_number::character varying(20)) AS v FROM nuevas n WHERE (n.user_type::text = 'client') IS NOT TRUE)) u;
@@ -378,16 +399,25 @@ AS $funcion$
 DECLARE
   v_modos text[]; v_antes text := coalesce(current_setting('migracion.sync', true),
     ''); v_clave text; v_hay boolean := false; v_casa integer := 0;
-  v_filas bigint; v_ya text; v_luego text; v_nueva text;
-  v_estado text; v_mensaje text; v_detalle text; v_poner jsonb := '{}'; v_f record; v_g record; s public.proveedores;
+  v_filas bigint; v_ya text; v_nueva text; v_aqui text; v_alli text; v_otra jsonb; v_escritas text[];
+  v_estado text; v_mensaje text; v_detalle text; v_poner jsonb := '{}'; v_f record; v_g record;
+  s public.proveedores; v_l public.proveedores;
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
 BEGIN
   SELECT array_agg(m.modo) INTO v_modos FROM migracion.sincronizacion m
   WHERE m.tabla_destino = 'proveedores' AND ((m.tabla_origen = 'users'));
   IF v_modos IS NULL AND v_firme THEN RETURN; END IF;
   BEGIN
-    v_clave := CASE p_orden WHEN 'INSERT' THEN p_nueva.id::text ELSE p_vieja.id::text END;
+    v_clave := CASE p_orden WHEN 'INSERT' THEN p_nueva.id::text
+      ELSE p_vieja.id::text END;
     v_nueva := CASE p_orden WHEN 'UPDATE' THEN p_nueva.id::text END;
+    v_aqui := coalesce(v_nueva, v_clave); v_alli := v_clave;
+    IF v_nueva <> v_clave THEN
+      UPDATE migracion.cuarentena c SET clave = v_nueva, fila = c.fila || jsonb_build_object('id', p_nueva.id)
+      WHERE c.tabla_origen = 'proveedores' AND c.estado <> 'resuelta' AND c.clave = v_clave
+        AND NOT EXISTS (SELECT FROM migracion.cuarentena o WHERE o.tabla_origen = 'proveedores' AND o.estado <> 'resuelta'
+          AND o.clave = v_nueva);
+    END IF;
     IF v_modos IS NULL OR v_modos && ARRAY['no', 'claves'] THEN
       -- sin modo: se instaló después de su foto
       IF v_nueva <> v_clave THEN
@@ -402,6 +432,31 @@ BEGIN
       RETURN;
     END IF;
     s := p_nueva;
+    v_escritas := array_remove(ARRAY[CASE WHEN p_orden <> 'UPDATE' OR p_vieja.id::text IS DISTINCT FROM p_nueva.id::text
+      THEN 'id' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.telefono::text IS DISTINCT FROM p_nueva.telefono::text
+      THEN 'telefono' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.nombre::text IS DISTINCT FROM p_nueva.nombre::text
+      THEN 'nombre' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.email::text IS DISTINCT FROM p_nueva.email::text
+      THEN 'email' END, CASE WHEN p_orden <> 'UPDATE'
+      OR p_vieja.nombre_empresa::text IS DISTINCT FROM p_nueva.nombre_empresa::text THEN 'nombre_empresa' END,
+      CASE WHEN p_orden <> 'UPDATE' OR p_vieja.descripcion_empresa::text IS DISTINCT FROM p_nueva.descripcion_empresa::text
+      THEN 'descripcion_empresa' END, CASE WHEN p_orden <> 'UPDATE'
+      OR p_vieja.direccion::text IS DISTINCT FROM p_nueva.direccion::text THEN 'direccion' END,
+      CASE WHEN p_orden <> 'UPDATE' OR p_vieja.ciudad::text IS DISTINCT FROM p_nueva.ciudad::text THEN 'ciudad' END,
+      CASE WHEN p_orden <> 'UPDATE' OR p_vieja.pais::text IS DISTINCT FROM p_nueva.pais::text THEN 'pais' END,
+      CASE WHEN p_orden <> 'UPDATE' OR p_vieja.latitud::text IS DISTINCT FROM p_nueva.latitud::text THEN 'latitud' END,
+      CASE WHEN p_orden <> 'UPDATE' OR p_vieja.longitud::text IS DISTINCT FROM p_nueva.longitud::text THEN 'longitud' END,
+      CASE WHEN p_orden <> 'UPDATE' OR p_vieja.estado::text IS DISTINCT FROM p_nueva.estado::text THEN 'estado' END,
+      CASE WHEN p_orden <> 'UPDATE' OR p_vieja.tiene_consentimiento::text IS DISTINCT FROM p_nueva.tiene_consentimiento::text
+      THEN 'tiene_consentimiento' END, CASE WHEN p_orden <> 'UPDATE'
+      OR p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text THEN 'creado_at' END]::text[], NULL);
+    IF p_orden <> 'INSERT' THEN
+      -- la clave que tiene no la tomó legacy: allí es la de antes
+      SELECT c.antes INTO v_otra FROM migracion.cuarentena c WHERE c.tabla_origen = 'proveedores' AND c.clave = v_aqui
+        AND c.estado <> 'resuelta' AND c.antes IS NOT NULL;
+      IF FOUND THEN
+        p_vieja := jsonb_populate_record(p_vieja, v_otra); v_alli := p_vieja.id::text;
+      END IF;
+    END IF;
     IF v_casa = 0 AND p_orden <> 'INSERT' THEN
       FOR v_vez IN 1 .. 40 LOOP
         PERFORM 1 FROM public.users l WHERE l.id = (p_vieja.id)::uuid AND (l.user_type::text = 'client') IS NOT TRUE
@@ -411,8 +466,16 @@ BEGIN
           AND (l.user_type::text = 'client') IS NOT TRUE);
         PERFORM pg_sleep(0.005);
       END LOOP;
-      IF NOT v_hay AND EXISTS (SELECT FROM pg_locks w WHERE NOT w.granted AND pg_backend_pid() = ANY (pg_blocking_pids(w.pid)))
-        THEN
+      IF NOT v_hay AND EXISTS (
+        WITH RECURSIVE esperan AS (
+          SELECT pg_backend_pid() AS pid
+          UNION SELECT w.pid FROM esperan e JOIN pg_locks w ON NOT w.granted AND e.pid = ANY (pg_blocking_pids(w.pid))),
+        tienen AS (
+          SELECT h.pid FROM pg_locks h WHERE h.locktype = 'transactionid' AND h.granted
+            AND h.transactionid IN (SELECT l.xmax FROM public.users l WHERE l.id = (p_vieja.id)::uuid
+              AND (l.user_type::text = 'client') IS NOT TRUE))
+        SELECT FROM esperan e WHERE e.pid <> pg_backend_pid()
+          AND (e.pid IN (SELECT x.pid FROM tienen x) OR NOT EXISTS (SELECT FROM tienen))) THEN
         RAISE EXCEPTION USING ERRCODE = '40001',
           MESSAGE = 'otra transacción tiene la fila de users y espera a esta; repita la suya';
       END IF;
@@ -424,7 +487,14 @@ BEGIN
       IF v_hay THEN v_casa := 1; END IF;
     END IF;
     IF p_orden = 'UPDATE' AND v_casa = 0 AND EXISTS (SELECT FROM migracion.cuarentena c WHERE c.tabla_origen = 'proveedores'
-      AND c.clave = v_clave AND c.estado <> 'resuelta') THEN p_orden := 'INSERT'; END IF;
+      AND c.clave = v_aqui AND c.estado <> 'resuelta') OR p_orden = 'UPDATE' AND v_casa = 0 AND v_nueva <> v_clave
+      AND NOT EXISTS (SELECT FROM migracion.pendiente p WHERE p.tabla_origen = 'users' AND p.clave IN (
+        (p_vieja.id)::uuid::text,
+        (p_nueva.id)::uuid::text)) THEN
+      -- una que no nació aún, y ya tiene otra clave
+      p_orden := 'INSERT'; v_escritas := ARRAY['id', 'telefono', 'nombre', 'email', 'nombre_empresa', 'descripcion_empresa',
+        'direccion', 'ciudad', 'pais', 'latitud', 'longitud', 'estado', 'tiene_consentimiento', 'creado_at'];
+    END IF;
     -- mientras una clave legacy de la fila espera, esta espera con ella
     IF EXISTS (SELECT FROM migracion.pendiente p WHERE (p.tabla_origen = 'users' AND p.clave IN (
         (p_vieja.id)::uuid::text,
@@ -440,17 +510,20 @@ BEGIN
       CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END, 'espera a la otra', NULL);
       RETURN;
     END IF;
-    SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', '),
-      string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') FILTER (WHERE c.condeferred) INTO v_ya, v_luego
+    SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') INTO v_ya
     FROM pg_trigger g JOIN pg_constraint c ON c.oid = g.tgconstraint JOIN pg_namespace n ON n.oid = c.connamespace
     WHERE g.tgrelid IN ('public.users'::regclass, 'public.provider_professions'::regclass, 'public.provider_services'::regclass)
       AND g.tgdeferrable AND c.contype <> 't';
     IF v_ya IS NOT NULL THEN
       BEGIN
         IF v_ya IS NOT NULL THEN
-          -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí
-          EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
-          IF v_luego IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_luego || ' DEFERRED'; END IF;
+          -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí, y cada restricción como el servicio la tenía
+          BEGIN
+            EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
+            RAISE EXCEPTION USING ERRCODE = 'TK003';
+          EXCEPTION WHEN SQLSTATE 'TK003' THEN
+            NULL;
+          END;
         END IF;
       EXCEPTION WHEN integrity_constraint_violation THEN
         v_ya := NULL;  -- el servicio debe algo todavía: se comprueba cuando confirme
@@ -472,13 +545,13 @@ BEGIN
       WITH d0 AS (DELETE FROM public.users l WHERE l.id = (p_vieja.id)::uuid
         AND (l.user_type::text = 'client') IS NOT TRUE RETURNING 'users' AS tabla, l.id::text AS clave)
       UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
-      WHERE (c.tabla_origen, c.clave) IN (SELECT * FROM d0 UNION ALL SELECT 'proveedores', v_clave) AND c.estado <> 'resuelta';
+      WHERE (c.tabla_origen, c.clave) IN (SELECT * FROM d0 UNION ALL SELECT 'proveedores', v_aqui) AND c.estado <> 'resuelta';
       IF EXISTS (SELECT FROM public.users l WHERE l.id = (p_vieja.id)::uuid AND (l.user_type::text = 'client') IS NOT TRUE)
         AND NOT EXISTS (SELECT FROM public.proveedores t WHERE t.id = p_vieja.id) THEN
         RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = 'un disparador de users no la deja pasar';
       END IF;
       DELETE FROM migracion.fusion m
-      WHERE m.tabla_destino = 'proveedores' AND m.clave_destino = v_clave;
+      WHERE m.tabla_destino = 'proveedores' AND m.clave_destino = v_alli;
     ELSIF p_orden = 'INSERT' THEN
       SELECT t.* INTO s FROM public.proveedores t WHERE t.id = p_nueva.id;
       IF FOUND THEN
@@ -498,8 +571,16 @@ BEGIN
             AND l.phone_number = ((s.telefono)::text COLLATE "default") AND l.user_type::text = 'client');
           PERFORM pg_sleep(0.005);
         END LOOP;
-        IF NOT v_hay AND EXISTS (SELECT FROM pg_locks w WHERE NOT w.granted AND pg_backend_pid() = ANY (pg_blocking_pids(w.pid)))
-          THEN
+        IF NOT v_hay AND EXISTS (
+          WITH RECURSIVE esperan AS (
+            SELECT pg_backend_pid() AS pid
+            UNION SELECT w.pid FROM esperan e JOIN pg_locks w ON NOT w.granted AND e.pid = ANY (pg_blocking_pids(w.pid))),
+          tienen AS (
+            SELECT h.pid FROM pg_locks h WHERE h.locktype = 'transactionid' AND h.granted
+              AND h.transactionid IN (SELECT l.xmax FROM public.users l WHERE l.id = v_clave_de
+                AND l.phone_number = ((s.telefono)::text COLLATE "default") AND l.user_type::text = 'client'))
+          SELECT FROM esperan e WHERE e.pid <> pg_backend_pid()
+            AND (e.pid IN (SELECT x.pid FROM tienen x) OR NOT EXISTS (SELECT FROM tienen))) THEN
           RAISE EXCEPTION USING ERRCODE = '40001',
             MESSAGE = 'otra transacción tiene la fila de users y espera a esta; repita la suya';
         END IF;
@@ -579,7 +660,9 @@ BEGIN
         ON l.id = f._k1 WHERE l.id = (p_vieja.id)::uuid AND (l.user_type::text = 'client') IS NOT TRUE;
       SELECT t.* INTO s FROM public.proveedores t WHERE t.id = p_nueva.id;
       IF FOUND THEN
-        IF p_vieja.id::text IS DISTINCT FROM p_nueva.id::text AND v_f.id::text IS DISTINCT FROM s.id::text THEN
+        v_l := CASE WHEN v_otra IS NOT NULL AND v_nueva = v_clave THEN jsonb_populate_record(s, v_otra) ELSE s END;
+        IF (v_otra IS NULL OR v_nueva <> v_clave) AND p_vieja.id::text IS DISTINCT FROM p_nueva.id::text
+          AND v_f.id::text IS DISTINCT FROM s.id::text THEN
           v_poner := v_poner || jsonb_build_object('id', '(n.id)::uuid');
         END IF;
         IF p_vieja.telefono::text IS DISTINCT FROM p_nueva.telefono::text AND v_f.telefono::text IS DISTINCT FROM s.telefono::text
@@ -644,70 +727,97 @@ BEGIN
           SELECT CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AS _entra, f.id, f.telefono,
             f.nombre, f.email, f.nombre_empresa, f.descripcion_empresa, f.direccion, f.ciudad, f.pais, f.latitud, f.longitud,
             f.estado, f.tiene_consentimiento, f.creado_at, f.actualizado_at INTO v_g FROM migracion.v_users_proveedores f
-            JOIN public.users l ON l.id = f._k1 WHERE l.id = (s.id)::uuid AND (l.user_type::text = 'client') IS NOT TRUE;
+            JOIN public.users l ON l.id = f._k1 WHERE l.id = (v_l.id)::uuid AND (l.user_type::text = 'client') IS NOT TRUE;
           IF NOT FOUND OR NOT v_g._entra OR NOT v_f._entra THEN
             PERFORM set_config('migracion.sync', v_antes, true);
-            PERFORM migracion.ida_users_proveedores(array_agg(l.id), array_agg(s.id), true, false)
-            FROM public.users l WHERE l.id = (s.id)::uuid AND (l.user_type::text = 'client') IS NOT TRUE HAVING count(*) > 0;
-          ELSIF v_g._entra AND (v_g.id::text IS DISTINCT FROM v_f.id::text AND v_g.id::text IS DISTINCT FROM s.id::text
-            OR v_g.telefono::text IS DISTINCT FROM v_f.telefono::text AND v_g.telefono::text IS DISTINCT FROM s.telefono::text
-            OR v_g.nombre::text IS DISTINCT FROM v_f.nombre::text AND v_g.nombre::text IS DISTINCT FROM s.nombre::text
-            OR v_g.email::text IS DISTINCT FROM v_f.email::text AND v_g.email::text IS DISTINCT FROM s.email::text
-            OR v_g.nombre_empresa::text IS DISTINCT FROM v_f.nombre_empresa::text
+            PERFORM migracion.ida_users_proveedores(array_agg(l.id), array_agg(v_l.id), true, false)
+            FROM public.users l WHERE l.id = (v_l.id)::uuid AND (l.user_type::text = 'client') IS NOT TRUE HAVING count(*) > 0;
+          ELSIF ('id' = ANY (v_escritas) OR v_g.id::text IS DISTINCT FROM v_f.id::text)
+            AND v_g.id::text IS DISTINCT FROM s.id::text OR ('telefono' = ANY (v_escritas)
+            OR v_g.telefono::text IS DISTINCT FROM v_f.telefono::text) AND v_g.telefono::text IS DISTINCT FROM s.telefono::text
+            OR ('nombre' = ANY (v_escritas) OR v_g.nombre::text IS DISTINCT FROM v_f.nombre::text)
+            AND v_g.nombre::text IS DISTINCT FROM s.nombre::text OR ('email' = ANY (v_escritas)
+            OR v_g.email::text IS DISTINCT FROM v_f.email::text) AND v_g.email::text IS DISTINCT FROM s.email::text
+            OR ('nombre_empresa' = ANY (v_escritas) OR v_g.nombre_empresa::text IS DISTINCT FROM v_f.nombre_empresa::text)
             AND v_g.nombre_empresa::text IS DISTINCT FROM s.nombre_empresa::text
-            OR v_g.descripcion_empresa::text IS DISTINCT FROM v_f.descripcion_empresa::text
+            OR ('descripcion_empresa' = ANY (v_escritas)
+            OR v_g.descripcion_empresa::text IS DISTINCT FROM v_f.descripcion_empresa::text)
             AND v_g.descripcion_empresa::text IS DISTINCT FROM s.descripcion_empresa::text
-            OR v_g.direccion::text IS DISTINCT FROM v_f.direccion::text AND v_g.direccion::text IS DISTINCT FROM s.direccion::text
-            OR v_g.ciudad::text IS DISTINCT FROM v_f.ciudad::text AND v_g.ciudad::text IS DISTINCT FROM s.ciudad::text
-            OR v_g.pais::text IS DISTINCT FROM v_f.pais::text AND v_g.pais::text IS DISTINCT FROM s.pais::text
-            OR v_g.latitud::text IS DISTINCT FROM v_f.latitud::text AND v_g.latitud::text IS DISTINCT FROM s.latitud::text
-            OR v_g.longitud::text IS DISTINCT FROM v_f.longitud::text AND v_g.longitud::text IS DISTINCT FROM s.longitud::text
-            OR v_g.estado::text IS DISTINCT FROM v_f.estado::text AND v_g.estado::text IS DISTINCT FROM s.estado::text
-            OR v_g.tiene_consentimiento::text IS DISTINCT FROM v_f.tiene_consentimiento::text
+            OR ('direccion' = ANY (v_escritas) OR v_g.direccion::text IS DISTINCT FROM v_f.direccion::text)
+            AND v_g.direccion::text IS DISTINCT FROM s.direccion::text
+            OR ('ciudad' = ANY (v_escritas) OR v_g.ciudad::text IS DISTINCT FROM v_f.ciudad::text)
+            AND v_g.ciudad::text IS DISTINCT FROM s.ciudad::text OR ('pais' = ANY (v_escritas)
+            OR v_g.pais::text IS DISTINCT FROM v_f.pais::text) AND v_g.pais::text IS DISTINCT FROM s.pais::text
+            OR ('latitud' = ANY (v_escritas) OR v_g.latitud::text IS DISTINCT FROM v_f.latitud::text)
+            AND v_g.latitud::text IS DISTINCT FROM s.latitud::text
+            OR ('longitud' = ANY (v_escritas) OR v_g.longitud::text IS DISTINCT FROM v_f.longitud::text)
+            AND v_g.longitud::text IS DISTINCT FROM s.longitud::text
+            OR ('estado' = ANY (v_escritas) OR v_g.estado::text IS DISTINCT FROM v_f.estado::text)
+            AND v_g.estado::text IS DISTINCT FROM s.estado::text OR ('tiene_consentimiento' = ANY (v_escritas)
+            OR v_g.tiene_consentimiento::text IS DISTINCT FROM v_f.tiene_consentimiento::text)
             AND v_g.tiene_consentimiento::text IS DISTINCT FROM s.tiene_consentimiento::text
-            OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text AND v_g.creado_at::text IS DISTINCT FROM s.creado_at::text
-            OR v_g.actualizado_at::text IS DISTINCT FROM v_f.actualizado_at::text
-            AND v_g.actualizado_at::text IS DISTINCT FROM s.actualizado_at::text) THEN
-            -- un disparador de la tabla legacy cambió algo más: eso vuelve aquí
-            UPDATE public.proveedores t SET id = CASE WHEN v_g.id::text IS DISTINCT FROM v_f.id::text THEN v_g.id ELSE t.id END,
-              telefono = CASE WHEN v_g.telefono::text IS DISTINCT FROM v_f.telefono::text THEN v_g.telefono ELSE t.telefono END,
-              nombre = CASE WHEN v_g.nombre::text IS DISTINCT FROM v_f.nombre::text THEN v_g.nombre ELSE t.nombre END,
-              email = CASE WHEN v_g.email::text IS DISTINCT FROM v_f.email::text THEN v_g.email ELSE t.email END,
-              nombre_empresa = CASE WHEN v_g.nombre_empresa::text IS DISTINCT FROM v_f.nombre_empresa::text
-              THEN v_g.nombre_empresa ELSE t.nombre_empresa END, descripcion_empresa = CASE
-              WHEN v_g.descripcion_empresa::text IS DISTINCT FROM v_f.descripcion_empresa::text THEN v_g.descripcion_empresa
-              ELSE t.descripcion_empresa END, direccion = CASE WHEN v_g.direccion::text IS DISTINCT FROM v_f.direccion::text
-              THEN v_g.direccion ELSE t.direccion END, ciudad = CASE WHEN v_g.ciudad::text IS DISTINCT FROM v_f.ciudad::text
-              THEN v_g.ciudad ELSE t.ciudad END, pais = CASE WHEN v_g.pais::text IS DISTINCT FROM v_f.pais::text THEN v_g.pais
-              ELSE t.pais END, latitud = CASE WHEN v_g.latitud::text IS DISTINCT FROM v_f.latitud::text THEN v_g.latitud
-              ELSE t.latitud END, longitud = CASE WHEN v_g.longitud::text IS DISTINCT FROM v_f.longitud::text THEN v_g.longitud
-              ELSE t.longitud END, estado = CASE WHEN v_g.estado::text IS DISTINCT FROM v_f.estado::text THEN v_g.estado
-              ELSE t.estado END, tiene_consentimiento = CASE
-              WHEN v_g.tiene_consentimiento::text IS DISTINCT FROM v_f.tiene_consentimiento::text THEN v_g.tiene_consentimiento
-              ELSE t.tiene_consentimiento END, creado_at = CASE WHEN v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text
-              THEN v_g.creado_at ELSE t.creado_at END, actualizado_at = CASE
-              WHEN v_g.actualizado_at::text IS DISTINCT FROM v_f.actualizado_at::text THEN v_g.actualizado_at
+            OR ('creado_at' = ANY (v_escritas) OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text)
+            AND v_g.creado_at::text IS DISTINCT FROM s.creado_at::text
+            OR ('actualizado_at' = ANY (v_escritas) OR v_g.actualizado_at::text IS DISTINCT FROM v_f.actualizado_at::text)
+            AND v_g.actualizado_at::text IS DISTINCT FROM s.actualizado_at::text THEN
+            -- legacy lo lee de otro modo, o un disparador suyo cambió algo más: eso vuelve aquí
+            UPDATE public.proveedores t SET id = CASE WHEN ('id' = ANY (v_escritas) OR v_g.id::text IS DISTINCT FROM v_f.id::text)
+              THEN v_g.id ELSE t.id END, telefono = CASE WHEN ('telefono' = ANY (v_escritas)
+              OR v_g.telefono::text IS DISTINCT FROM v_f.telefono::text) THEN v_g.telefono ELSE t.telefono END,
+              nombre = CASE WHEN ('nombre' = ANY (v_escritas) OR v_g.nombre::text IS DISTINCT FROM v_f.nombre::text)
+              THEN v_g.nombre ELSE t.nombre END, email = CASE WHEN ('email' = ANY (v_escritas)
+              OR v_g.email::text IS DISTINCT FROM v_f.email::text) THEN v_g.email ELSE t.email END,
+              nombre_empresa = CASE WHEN ('nombre_empresa' = ANY (v_escritas)
+              OR v_g.nombre_empresa::text IS DISTINCT FROM v_f.nombre_empresa::text) THEN v_g.nombre_empresa
+              ELSE t.nombre_empresa END, descripcion_empresa = CASE
+              WHEN ('descripcion_empresa' = ANY (v_escritas)
+              OR v_g.descripcion_empresa::text IS DISTINCT FROM v_f.descripcion_empresa::text) THEN v_g.descripcion_empresa
+              ELSE t.descripcion_empresa END, direccion = CASE WHEN ('direccion' = ANY (v_escritas)
+              OR v_g.direccion::text IS DISTINCT FROM v_f.direccion::text) THEN v_g.direccion ELSE t.direccion END,
+              ciudad = CASE WHEN ('ciudad' = ANY (v_escritas) OR v_g.ciudad::text IS DISTINCT FROM v_f.ciudad::text)
+              THEN v_g.ciudad ELSE t.ciudad END, pais = CASE WHEN ('pais' = ANY (v_escritas)
+              OR v_g.pais::text IS DISTINCT FROM v_f.pais::text) THEN v_g.pais ELSE t.pais END,
+              latitud = CASE WHEN ('latitud' = ANY (v_escritas) OR v_g.latitud::text IS DISTINCT FROM v_f.latitud::text)
+              THEN v_g.latitud ELSE t.latitud END, longitud = CASE
+              WHEN ('longitud' = ANY (v_escritas) OR v_g.longitud::text IS DISTINCT FROM v_f.longitud::text) THEN v_g.longitud
+              ELSE t.longitud END, estado = CASE WHEN ('estado' = ANY (v_escritas)
+              OR v_g.estado::text IS DISTINCT FROM v_f.estado::text) THEN v_g.estado ELSE t.estado END,
+              tiene_consentimiento = CASE WHEN ('tiene_consentimiento' = ANY (v_escritas)
+              OR v_g.tiene_consentimiento::text IS DISTINCT FROM v_f.tiene_consentimiento::text) THEN v_g.tiene_consentimiento
+              ELSE t.tiene_consentimiento END, creado_at = CASE WHEN ('creado_at' = ANY (v_escritas)
+              OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text) THEN v_g.creado_at ELSE t.creado_at END,
+              actualizado_at = CASE WHEN ('actualizado_at' = ANY (v_escritas)
+              OR v_g.actualizado_at::text IS DISTINCT FROM v_f.actualizado_at::text) THEN v_g.actualizado_at
               ELSE t.actualizado_at END WHERE t.id = s.id RETURNING t.* INTO s;
-            IF v_g.id::text IS DISTINCT FROM v_f.id::text AND v_g.id::text IS DISTINCT FROM s.id::text
-              OR v_g.telefono::text IS DISTINCT FROM v_f.telefono::text AND v_g.telefono::text IS DISTINCT FROM s.telefono::text
-              OR v_g.nombre::text IS DISTINCT FROM v_f.nombre::text AND v_g.nombre::text IS DISTINCT FROM s.nombre::text
-              OR v_g.email::text IS DISTINCT FROM v_f.email::text AND v_g.email::text IS DISTINCT FROM s.email::text
-              OR v_g.nombre_empresa::text IS DISTINCT FROM v_f.nombre_empresa::text
+            IF ('id' = ANY (v_escritas) OR v_g.id::text IS DISTINCT FROM v_f.id::text)
+              AND v_g.id::text IS DISTINCT FROM s.id::text OR ('telefono' = ANY (v_escritas)
+              OR v_g.telefono::text IS DISTINCT FROM v_f.telefono::text) AND v_g.telefono::text IS DISTINCT FROM s.telefono::text
+              OR ('nombre' = ANY (v_escritas) OR v_g.nombre::text IS DISTINCT FROM v_f.nombre::text)
+              AND v_g.nombre::text IS DISTINCT FROM s.nombre::text
+              OR ('email' = ANY (v_escritas) OR v_g.email::text IS DISTINCT FROM v_f.email::text)
+              AND v_g.email::text IS DISTINCT FROM s.email::text OR ('nombre_empresa' = ANY (v_escritas)
+              OR v_g.nombre_empresa::text IS DISTINCT FROM v_f.nombre_empresa::text)
               AND v_g.nombre_empresa::text IS DISTINCT FROM s.nombre_empresa::text
-              OR v_g.descripcion_empresa::text IS DISTINCT FROM v_f.descripcion_empresa::text
+              OR ('descripcion_empresa' = ANY (v_escritas)
+              OR v_g.descripcion_empresa::text IS DISTINCT FROM v_f.descripcion_empresa::text)
               AND v_g.descripcion_empresa::text IS DISTINCT FROM s.descripcion_empresa::text
-              OR v_g.direccion::text IS DISTINCT FROM v_f.direccion::text
-              AND v_g.direccion::text IS DISTINCT FROM s.direccion::text OR v_g.ciudad::text IS DISTINCT FROM v_f.ciudad::text
-              AND v_g.ciudad::text IS DISTINCT FROM s.ciudad::text OR v_g.pais::text IS DISTINCT FROM v_f.pais::text
-              AND v_g.pais::text IS DISTINCT FROM s.pais::text OR v_g.latitud::text IS DISTINCT FROM v_f.latitud::text
-              AND v_g.latitud::text IS DISTINCT FROM s.latitud::text OR v_g.longitud::text IS DISTINCT FROM v_f.longitud::text
-              AND v_g.longitud::text IS DISTINCT FROM s.longitud::text OR v_g.estado::text IS DISTINCT FROM v_f.estado::text
+              OR ('direccion' = ANY (v_escritas) OR v_g.direccion::text IS DISTINCT FROM v_f.direccion::text)
+              AND v_g.direccion::text IS DISTINCT FROM s.direccion::text
+              OR ('ciudad' = ANY (v_escritas) OR v_g.ciudad::text IS DISTINCT FROM v_f.ciudad::text)
+              AND v_g.ciudad::text IS DISTINCT FROM s.ciudad::text
+              OR ('pais' = ANY (v_escritas) OR v_g.pais::text IS DISTINCT FROM v_f.pais::text)
+              AND v_g.pais::text IS DISTINCT FROM s.pais::text OR ('latitud' = ANY (v_escritas)
+              OR v_g.latitud::text IS DISTINCT FROM v_f.latitud::text) AND v_g.latitud::text IS DISTINCT FROM s.latitud::text
+              OR ('longitud' = ANY (v_escritas) OR v_g.longitud::text IS DISTINCT FROM v_f.longitud::text)
+              AND v_g.longitud::text IS DISTINCT FROM s.longitud::text
+              OR ('estado' = ANY (v_escritas) OR v_g.estado::text IS DISTINCT FROM v_f.estado::text)
               AND v_g.estado::text IS DISTINCT FROM s.estado::text
-              OR v_g.tiene_consentimiento::text IS DISTINCT FROM v_f.tiene_consentimiento::text
+              OR ('tiene_consentimiento' = ANY (v_escritas)
+              OR v_g.tiene_consentimiento::text IS DISTINCT FROM v_f.tiene_consentimiento::text)
               AND v_g.tiene_consentimiento::text IS DISTINCT FROM s.tiene_consentimiento::text
-              OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text
+              OR ('creado_at' = ANY (v_escritas) OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text)
               AND v_g.creado_at::text IS DISTINCT FROM s.creado_at::text
-              OR v_g.actualizado_at::text IS DISTINCT FROM v_f.actualizado_at::text
+              OR ('actualizado_at' = ANY (v_escritas) OR v_g.actualizado_at::text IS DISTINCT FROM v_f.actualizado_at::text)
               AND v_g.actualizado_at::text IS DISTINCT FROM s.actualizado_at::text THEN
               RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = 'los disparadores de las dos tablas no se ponen de acuerdo';
             END IF;
@@ -716,86 +826,21 @@ BEGIN
       END IF;
     END IF;
     IF v_ya IS NOT NULL THEN
-      -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí
-      EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
-      IF v_luego IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_luego || ' DEFERRED'; END IF;
+      -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí, y cada restricción como el servicio la tenía
+      BEGIN
+        EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
+        RAISE EXCEPTION USING ERRCODE = 'TK003';
+      EXCEPTION WHEN SQLSTATE 'TK003' THEN
+        NULL;
+      END;
     END IF;
     UPDATE migracion.cuarentena c SET
-      columnas = ARRAY(SELECT x FROM unnest(c.columnas) x WHERE x <> ALL (array_remove(ARRAY[CASE WHEN p_orden <> 'UPDATE'
-        OR p_vieja.id::text IS DISTINCT FROM p_nueva.id::text THEN 'id' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.telefono::text IS DISTINCT FROM p_nueva.telefono::text THEN 'telefono' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.nombre::text IS DISTINCT FROM p_nueva.nombre::text THEN 'nombre' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.email::text IS DISTINCT FROM p_nueva.email::text THEN 'email' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.nombre_empresa::text IS DISTINCT FROM p_nueva.nombre_empresa::text
-        THEN 'nombre_empresa' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.descripcion_empresa::text IS DISTINCT FROM p_nueva.descripcion_empresa::text
-        THEN 'descripcion_empresa' END, CASE WHEN p_orden <> 'UPDATE'
-        OR p_vieja.direccion::text IS DISTINCT FROM p_nueva.direccion::text THEN 'direccion' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.ciudad::text IS DISTINCT FROM p_nueva.ciudad::text THEN 'ciudad' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.pais::text IS DISTINCT FROM p_nueva.pais::text THEN 'pais' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.latitud::text IS DISTINCT FROM p_nueva.latitud::text THEN 'latitud' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.longitud::text IS DISTINCT FROM p_nueva.longitud::text THEN 'longitud' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.estado::text IS DISTINCT FROM p_nueva.estado::text THEN 'estado' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.tiene_consentimiento::text IS DISTINCT FROM p_nueva.tiene_consentimiento::text
-        THEN 'tiene_consentimiento' END, CASE WHEN p_orden <> 'UPDATE'
-        OR p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text THEN 'creado_at' END]::text[], NULL))),
-      estado = CASE WHEN c.columnas <@ (array_remove(ARRAY[CASE WHEN p_orden <> 'UPDATE'
-        OR p_vieja.id::text IS DISTINCT FROM p_nueva.id::text THEN 'id' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.telefono::text IS DISTINCT FROM p_nueva.telefono::text THEN 'telefono' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.nombre::text IS DISTINCT FROM p_nueva.nombre::text THEN 'nombre' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.email::text IS DISTINCT FROM p_nueva.email::text THEN 'email' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.nombre_empresa::text IS DISTINCT FROM p_nueva.nombre_empresa::text
-        THEN 'nombre_empresa' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.descripcion_empresa::text IS DISTINCT FROM p_nueva.descripcion_empresa::text
-        THEN 'descripcion_empresa' END, CASE WHEN p_orden <> 'UPDATE'
-        OR p_vieja.direccion::text IS DISTINCT FROM p_nueva.direccion::text THEN 'direccion' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.ciudad::text IS DISTINCT FROM p_nueva.ciudad::text THEN 'ciudad' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.pais::text IS DISTINCT FROM p_nueva.pais::text THEN 'pais' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.latitud::text IS DISTINCT FROM p_nueva.latitud::text THEN 'latitud' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.longitud::text IS DISTINCT FROM p_nueva.longitud::text THEN 'longitud' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.estado::text IS DISTINCT FROM p_nueva.estado::text THEN 'estado' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.tiene_consentimiento::text IS DISTINCT FROM p_nueva.tiene_consentimiento::text
-        THEN 'tiene_consentimiento' END, CASE WHEN p_orden <> 'UPDATE'
-        OR p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text THEN 'creado_at' END]::text[], NULL)) THEN 'resuelta'
-        ELSE c.estado END,
-      resuelta_at = CASE WHEN c.columnas <@ (array_remove(ARRAY[CASE WHEN p_orden <> 'UPDATE'
-        OR p_vieja.id::text IS DISTINCT FROM p_nueva.id::text THEN 'id' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.telefono::text IS DISTINCT FROM p_nueva.telefono::text THEN 'telefono' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.nombre::text IS DISTINCT FROM p_nueva.nombre::text THEN 'nombre' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.email::text IS DISTINCT FROM p_nueva.email::text THEN 'email' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.nombre_empresa::text IS DISTINCT FROM p_nueva.nombre_empresa::text
-        THEN 'nombre_empresa' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.descripcion_empresa::text IS DISTINCT FROM p_nueva.descripcion_empresa::text
-        THEN 'descripcion_empresa' END, CASE WHEN p_orden <> 'UPDATE'
-        OR p_vieja.direccion::text IS DISTINCT FROM p_nueva.direccion::text THEN 'direccion' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.ciudad::text IS DISTINCT FROM p_nueva.ciudad::text THEN 'ciudad' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.pais::text IS DISTINCT FROM p_nueva.pais::text THEN 'pais' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.latitud::text IS DISTINCT FROM p_nueva.latitud::text THEN 'latitud' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.longitud::text IS DISTINCT FROM p_nueva.longitud::text THEN 'longitud' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.estado::text IS DISTINCT FROM p_nueva.estado::text THEN 'estado' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.tiene_consentimiento::text IS DISTINCT FROM p_nueva.tiene_consentimiento::text
-        THEN 'tiene_consentimiento' END, CASE WHEN p_orden <> 'UPDATE'
-        OR p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text THEN 'creado_at' END]::text[], NULL)) THEN now() END,
-      resolucion = CASE WHEN c.columnas <@ (array_remove(ARRAY[CASE WHEN p_orden <> 'UPDATE'
-        OR p_vieja.id::text IS DISTINCT FROM p_nueva.id::text THEN 'id' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.telefono::text IS DISTINCT FROM p_nueva.telefono::text THEN 'telefono' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.nombre::text IS DISTINCT FROM p_nueva.nombre::text THEN 'nombre' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.email::text IS DISTINCT FROM p_nueva.email::text THEN 'email' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.nombre_empresa::text IS DISTINCT FROM p_nueva.nombre_empresa::text
-        THEN 'nombre_empresa' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.descripcion_empresa::text IS DISTINCT FROM p_nueva.descripcion_empresa::text
-        THEN 'descripcion_empresa' END, CASE WHEN p_orden <> 'UPDATE'
-        OR p_vieja.direccion::text IS DISTINCT FROM p_nueva.direccion::text THEN 'direccion' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.ciudad::text IS DISTINCT FROM p_nueva.ciudad::text THEN 'ciudad' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.pais::text IS DISTINCT FROM p_nueva.pais::text THEN 'pais' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.latitud::text IS DISTINCT FROM p_nueva.latitud::text THEN 'latitud' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.longitud::text IS DISTINCT FROM p_nueva.longitud::text THEN 'longitud' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.estado::text IS DISTINCT FROM p_nueva.estado::text THEN 'estado' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.tiene_consentimiento::text IS DISTINCT FROM p_nueva.tiene_consentimiento::text
-        THEN 'tiene_consentimiento' END, CASE WHEN p_orden <> 'UPDATE'
-        OR p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text THEN 'creado_at' END]::text[], NULL))
-        THEN 'legacy tomó lo escrito después' END
-    WHERE c.tabla_origen = 'proveedores' AND c.clave = v_clave AND c.estado <> 'resuelta'
+      columnas = ARRAY(SELECT x FROM unnest(c.columnas) x WHERE x <> ALL (v_escritas)),
+      antes = CASE WHEN v_nueva = v_clave THEN c.antes END,
+      estado = CASE WHEN c.columnas <@ v_escritas THEN 'resuelta' ELSE c.estado END,
+      resuelta_at = CASE WHEN c.columnas <@ v_escritas THEN now() END,
+      resolucion = CASE WHEN c.columnas <@ v_escritas THEN 'legacy tomó lo escrito después' END
+    WHERE c.tabla_origen = 'proveedores' AND c.clave = v_aqui AND c.estado <> 'resuelta'
       AND p_orden <> 'DELETE' AND c.columnas IS NOT NULL;
     PERFORM set_config('migracion.sync', v_antes, true);
   EXCEPTION WHEN OTHERS THEN
@@ -803,31 +848,23 @@ BEGIN
     IF v_clave IS NULL OR left(v_estado, 2) IN ('53', '55', '57')
       OR left(v_estado, 2) = '40' AND (v_firme OR v_estado <> '40001' OR v_detalle <> '') THEN
       RAISE;
-    ELSIF left(v_estado, 2) IN ('22', '23', '54') OR v_estado = 'P0001' THEN
-      INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen, columnas)
-      VALUES ('proveedores', v_clave, to_jsonb(CASE p_orden WHEN 'DELETE' THEN p_vieja ELSE p_nueva END), v_estado,
-        'legacy la rechaza: ' || v_mensaje, 'sincronizacion', array_remove(ARRAY[CASE WHEN p_orden <> 'UPDATE'
-          OR p_vieja.id::text IS DISTINCT FROM p_nueva.id::text THEN 'id' END,
-          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.telefono::text IS DISTINCT FROM p_nueva.telefono::text THEN 'telefono' END,
-          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.nombre::text IS DISTINCT FROM p_nueva.nombre::text THEN 'nombre' END,
-          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.email::text IS DISTINCT FROM p_nueva.email::text THEN 'email' END,
-          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.nombre_empresa::text IS DISTINCT FROM p_nueva.nombre_empresa::text
-          THEN 'nombre_empresa' END, CASE WHEN p_orden <> 'UPDATE'
-          OR p_vieja.descripcion_empresa::text IS DISTINCT FROM p_nueva.descripcion_empresa::text THEN 'descripcion_empresa' END,
-          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.direccion::text IS DISTINCT FROM p_nueva.direccion::text THEN 'direccion' END,
-          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.ciudad::text IS DISTINCT FROM p_nueva.ciudad::text THEN 'ciudad' END,
-          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.pais::text IS DISTINCT FROM p_nueva.pais::text THEN 'pais' END,
-          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.latitud::text IS DISTINCT FROM p_nueva.latitud::text THEN 'latitud' END,
-          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.longitud::text IS DISTINCT FROM p_nueva.longitud::text THEN 'longitud' END,
-          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.estado::text IS DISTINCT FROM p_nueva.estado::text THEN 'estado' END,
-          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.tiene_consentimiento::text IS DISTINCT FROM p_nueva.tiene_consentimiento::text
-          THEN 'tiene_consentimiento' END, CASE WHEN p_orden <> 'UPDATE'
-          OR p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text THEN 'creado_at' END]::text[], NULL))
+    END IF;
+    IF v_nueva <> v_clave THEN
+      UPDATE migracion.cuarentena c SET clave = v_nueva, fila = c.fila || jsonb_build_object('id', p_nueva.id)
+      WHERE c.tabla_origen = 'proveedores' AND c.estado <> 'resuelta' AND c.clave = v_clave
+        AND NOT EXISTS (SELECT FROM migracion.cuarentena o WHERE o.tabla_origen = 'proveedores' AND o.estado <> 'resuelta'
+          AND o.clave = v_nueva);
+    END IF;
+    IF left(v_estado, 2) IN ('22', '23', '54') OR v_estado = 'P0001' THEN
+      INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen, columnas, antes)
+      VALUES ('proveedores', v_aqui, to_jsonb(CASE p_orden WHEN 'DELETE' THEN p_vieja ELSE p_nueva END), v_estado,
+        'legacy la rechaza: ' || v_mensaje, 'sincronizacion', v_escritas,
+          CASE WHEN v_aqui <> v_alli THEN jsonb_build_object('id', p_vieja.id) END)
       ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
       DO UPDATE SET fila = excluded.fila || CASE WHEN c.sobrescrita_at IS NULL THEN '{}' ELSE (
           SELECT coalesce(jsonb_object_agg(x, c.fila -> x), '{}') FROM unnest(c.columnas) x
           WHERE x <> ALL (excluded.columnas)) END,
-        sqlstate = excluded.sqlstate, motivo = excluded.motivo, columna = NULL, sobrescrita_at = NULL,
+        sqlstate = excluded.sqlstate, motivo = excluded.motivo, columna = NULL, sobrescrita_at = NULL, antes = excluded.antes,
         columnas = ARRAY(SELECT x FROM unnest(c.columnas) x UNION SELECT x FROM unnest(excluded.columnas) x ORDER BY 1);
     ELSE
       IF v_nueva <> v_clave THEN
@@ -855,7 +892,7 @@ SET jit = off
 AS $funcion$
 #variable_conflict use_variable
 DECLARE
-  v_ya text; v_luego text; v_estado text; v_mensaje text; v_detalle text;
+  v_ya text; v_lote record; v_estado text; v_mensaje text; v_detalle text;
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
   p_orden text := TG_OP; v_vieja jsonb; v_ahora jsonb; v_clave text; v_nueva text;
 BEGIN
@@ -873,17 +910,20 @@ BEGIN
     END IF;
     -- lo que legacy no dejaba pasar se queda
     BEGIN
-      SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', '),
-        string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') FILTER (WHERE c.condeferred) INTO v_ya, v_luego
+      SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') INTO v_ya
       FROM pg_trigger g JOIN pg_constraint c ON c.oid = g.tgconstraint JOIN pg_namespace n ON n.oid = c.connamespace
       WHERE g.tgrelid IN ('public.users'::regclass, 'public.provider_professions'::regclass, 'public.provider_services'::regclass)
         AND g.tgdeferrable AND c.contype <> 't';
       IF v_ya IS NOT NULL THEN
         BEGIN
           IF v_ya IS NOT NULL THEN
-            -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí
-            EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
-            IF v_luego IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_luego || ' DEFERRED'; END IF;
+            -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí, y cada restricción como el servicio la tenía
+            BEGIN
+              EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
+              RAISE EXCEPTION USING ERRCODE = 'TK003';
+            EXCEPTION WHEN SQLSTATE 'TK003' THEN
+              NULL;
+            END;
           END IF;
         EXCEPTION WHEN integrity_constraint_violation THEN
           v_ya := NULL;  -- el servicio debe algo todavía: se comprueba cuando confirme
@@ -894,9 +934,13 @@ BEGIN
         OR f._fusion IS NOT NULL) AND NOT EXISTS (SELECT FROM migracion.sincronizacion m WHERE m.tabla_origen = 'users'
         AND m.tabla_destino = 'proveedores' AND m.modo <> 'si');
       IF v_ya IS NOT NULL THEN
-        -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí
-        EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
-        IF v_luego IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_luego || ' DEFERRED'; END IF;
+        -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí, y cada restricción como el servicio la tenía
+        BEGIN
+          EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
+          RAISE EXCEPTION USING ERRCODE = 'TK003';
+        EXCEPTION WHEN SQLSTATE 'TK003' THEN
+          NULL;
+        END;
       END IF;
     EXCEPTION WHEN OTHERS THEN
       GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
@@ -904,9 +948,33 @@ BEGIN
         OR left(v_estado, 2) = '40' AND (v_firme OR v_estado <> '40001' OR v_detalle <> '') THEN
         RAISE;
       ELSIF left(v_estado, 2) IN ('22', '23', '54') OR v_estado = 'P0001' THEN
-        INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
-        VALUES ('proveedores', '*', '{}', SQLSTATE, 'users no se vacía: ' || SQLERRM, 'sincronizacion')
-        ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta' DO UPDATE SET motivo = excluded.motivo;
+        -- no los deja ir a todos: por partes, y donde no, uno a uno
+        FOR v_lote IN SELECT array_agg(x._k1) AS _k1 FROM (
+          SELECT f._k1, (row_number() OVER () - 1) / 1000 AS n
+          FROM migracion.v_users_proveedores f WHERE (CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
+            OR f._fusion IS NOT NULL)) x GROUP BY x.n LOOP
+          BEGIN
+            DELETE FROM public.users l USING unnest(v_lote._k1) AS k(_k1) WHERE l.id = k._k1;
+            IF v_ya IS NOT NULL THEN
+              -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí, y cada restricción como el servicio la tenía
+              BEGIN
+                EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
+                RAISE EXCEPTION USING ERRCODE = 'TK003';
+              EXCEPTION WHEN SQLSTATE 'TK003' THEN
+                NULL;
+              END;
+            END IF;
+          EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
+            PERFORM migracion.volver_proveedores('DELETE',
+              jsonb_populate_record(NULL::public.proveedores, jsonb_build_object('id', f.id, 'telefono', f.telefono,
+                'nombre', f.nombre, 'email', f.email, 'nombre_empresa', f.nombre_empresa,
+                'descripcion_empresa', f.descripcion_empresa, 'direccion', f.direccion, 'ciudad', f.ciudad, 'pais', f.pais,
+                'latitud', f.latitud, 'longitud', f.longitud, 'estado', f.estado, 'tiene_consentimiento', f.tiene_consentimiento,
+                'creado_at', f.creado_at, 'actualizado_at', f.actualizado_at)), NULL)
+            FROM migracion.v_users_proveedores f JOIN unnest(v_lote._k1) AS k(_k1) ON f._k1 = k._k1
+              WHERE CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END;
+          END;
+        END LOOP;
       ELSE
         INSERT INTO migracion.pendiente (tabla_origen, clave, operacion, motivo, sqlstate)
         VALUES ('proveedores', '*', TG_OP, v_mensaje, v_estado);
@@ -986,7 +1054,7 @@ CREATE TRIGGER vuelta_proveedores_i AFTER INSERT ON public.proveedores
   EXECUTE FUNCTION migracion.vuelta_proveedores();
 
 CREATE TRIGGER vuelta_proveedores_u AFTER UPDATE ON public.proveedores
-  FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.* AND coalesce(current_setting('migracion.sync', true), '') NOT IN ('copia',
+  FOR EACH ROW WHEN (OLD *<> NEW AND coalesce(current_setting('migracion.sync', true), '') NOT IN ('copia',
     'proveedores:' || pg_trigger_depth()))
   EXECUTE FUNCTION migracion.vuelta_proveedores();
 

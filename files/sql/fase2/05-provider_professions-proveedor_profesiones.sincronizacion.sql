@@ -261,6 +261,16 @@ BEGIN
       n.profession_id::integer AS _m2 FROM nuevas n) k;
     v_entera := EXISTS (SELECT o.provider_id, o.profession_id FROM viejas o EXCEPT SELECT n.provider_id, n.profession_id
       FROM nuevas n);
+    IF v_entera THEN
+      -- con otra clave legacy la fila en español será otra: lo que solo esta tenía se guarda
+      INSERT INTO migracion.apartada (run_id, tabla, clave, fila)
+      SELECT 'sincronizacion', 'proveedor_profesiones', t.id::text, to_jsonb(t.*)
+      FROM (SELECT o.provider_id AS _k1, o.profession_id AS _k2, o.provider_id AS _m1, o.profession_id::integer AS _m2
+        FROM viejas o) k JOIN public.proveedor_profesiones t ON t.proveedor_id = k._m1 AND t.profesion_id = k._m2
+      WHERE NOT EXISTS (SELECT FROM nuevas n WHERE n.provider_id = k._k1 AND n.profession_id = k._k2)
+        AND NOT EXISTS (SELECT FROM pg_constraint x WHERE x.contype = 'f'
+        AND x.confrelid = 'public.proveedor_profesiones'::regclass);
+    END IF;
   END IF;
   IF p_k1 IS NULL THEN RETURN NULL; END IF;
   -- las que comparten clave en español: una gana
@@ -303,16 +313,25 @@ AS $funcion$
 DECLARE
   v_modos text[]; v_antes text := coalesce(current_setting('migracion.sync', true),
     ''); v_clave text; v_hay boolean := false; v_casa integer := 0;
-  v_filas bigint; v_ya text; v_luego text; v_nueva text;
-  v_estado text; v_mensaje text; v_detalle text; v_poner jsonb := '{}'; v_f record; v_g record; s public.proveedor_profesiones;
+  v_filas bigint; v_ya text; v_nueva text; v_aqui text; v_alli text; v_otra jsonb; v_escritas text[];
+  v_estado text; v_mensaje text; v_detalle text; v_poner jsonb := '{}'; v_f record; v_g record;
+  s public.proveedor_profesiones; v_l public.proveedor_profesiones;
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
 BEGIN
   SELECT array_agg(m.modo) INTO v_modos FROM migracion.sincronizacion m
   WHERE m.tabla_destino = 'proveedor_profesiones' AND ((m.tabla_origen = 'provider_professions'));
   IF v_modos IS NULL AND v_firme THEN RETURN; END IF;
   BEGIN
-    v_clave := CASE p_orden WHEN 'INSERT' THEN p_nueva.id::text ELSE p_vieja.id::text END;
+    v_clave := CASE p_orden WHEN 'INSERT' THEN p_nueva.id::text
+      ELSE p_vieja.id::text END;
     v_nueva := CASE p_orden WHEN 'UPDATE' THEN p_nueva.id::text END;
+    v_aqui := coalesce(v_nueva, v_clave); v_alli := v_clave;
+    IF v_nueva <> v_clave THEN
+      UPDATE migracion.cuarentena c SET clave = v_nueva, fila = c.fila || jsonb_build_object('id', p_nueva.id)
+      WHERE c.tabla_origen = 'proveedor_profesiones' AND c.estado <> 'resuelta' AND c.clave = v_clave
+        AND NOT EXISTS (SELECT FROM migracion.cuarentena o WHERE o.tabla_origen = 'proveedor_profesiones'
+          AND o.estado <> 'resuelta' AND o.clave = v_nueva);
+    END IF;
     IF v_modos IS NULL OR v_modos && ARRAY['no', 'claves'] THEN
       -- sin modo: se instaló después de su foto
       IF v_nueva <> v_clave THEN
@@ -328,6 +347,29 @@ BEGIN
       RETURN;
     END IF;
     s := p_nueva;
+    v_escritas := array_remove(ARRAY[CASE WHEN p_orden <> 'UPDATE'
+      OR p_vieja.proveedor_id::text IS DISTINCT FROM p_nueva.proveedor_id::text THEN 'proveedor_id' END,
+      CASE WHEN p_orden <> 'UPDATE' OR p_vieja.profesion_id::text IS DISTINCT FROM p_nueva.profesion_id::text
+      THEN 'profesion_id' END,
+      CASE WHEN p_orden <> 'UPDATE' OR p_vieja.especialidad::text IS DISTINCT FROM p_nueva.especialidad::text
+      THEN 'especialidad' END,
+      CASE WHEN p_orden <> 'UPDATE' OR p_vieja.anos_experiencia::text IS DISTINCT FROM p_nueva.anos_experiencia::text
+      THEN 'anos_experiencia' END,
+      CASE WHEN p_orden <> 'UPDATE' OR p_vieja.certificaciones::text IS DISTINCT FROM p_nueva.certificaciones::text
+      THEN 'certificaciones' END,
+      CASE WHEN p_orden <> 'UPDATE' OR p_vieja.es_principal::text IS DISTINCT FROM p_nueva.es_principal::text
+      THEN 'es_principal' END,
+      CASE WHEN p_orden <> 'UPDATE' OR p_vieja.estado_verificacion::text IS DISTINCT FROM p_nueva.estado_verificacion::text
+      THEN 'estado_verificacion' END, CASE WHEN p_orden <> 'UPDATE'
+      OR p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text THEN 'creado_at' END]::text[], NULL);
+    IF p_orden <> 'INSERT' THEN
+      -- la clave que tiene no la tomó legacy: allí es la de antes
+      SELECT c.antes INTO v_otra FROM migracion.cuarentena c WHERE c.tabla_origen = 'proveedor_profesiones' AND c.clave = v_aqui
+        AND c.estado <> 'resuelta' AND c.antes IS NOT NULL;
+      IF FOUND THEN
+        p_vieja := jsonb_populate_record(p_vieja, v_otra); v_alli := p_vieja.id::text;
+      END IF;
+    END IF;
     IF v_casa = 0 AND p_orden <> 'INSERT' THEN
       FOR v_vez IN 1 .. 40 LOOP
         PERFORM 1 FROM public.provider_professions l WHERE l.provider_id = (p_vieja.proveedor_id)::uuid
@@ -337,8 +379,16 @@ BEGIN
           WHERE l.provider_id = (p_vieja.proveedor_id)::uuid AND l.profession_id = (p_vieja.profesion_id)::integer);
         PERFORM pg_sleep(0.005);
       END LOOP;
-      IF NOT v_hay AND EXISTS (SELECT FROM pg_locks w WHERE NOT w.granted AND pg_backend_pid() = ANY (pg_blocking_pids(w.pid)))
-        THEN
+      IF NOT v_hay AND EXISTS (
+        WITH RECURSIVE esperan AS (
+          SELECT pg_backend_pid() AS pid
+          UNION SELECT w.pid FROM esperan e JOIN pg_locks w ON NOT w.granted AND e.pid = ANY (pg_blocking_pids(w.pid))),
+        tienen AS (
+          SELECT h.pid FROM pg_locks h WHERE h.locktype = 'transactionid' AND h.granted
+            AND h.transactionid IN (SELECT l.xmax FROM public.provider_professions l
+              WHERE l.provider_id = (p_vieja.proveedor_id)::uuid AND l.profession_id = (p_vieja.profesion_id)::integer))
+        SELECT FROM esperan e WHERE e.pid <> pg_backend_pid()
+          AND (e.pid IN (SELECT x.pid FROM tienen x) OR NOT EXISTS (SELECT FROM tienen))) THEN
         RAISE EXCEPTION USING ERRCODE = '40001',
           MESSAGE = 'otra transacción tiene la fila de provider_professions y espera a esta; repita la suya';
       END IF;
@@ -350,8 +400,15 @@ BEGIN
       IF v_hay THEN v_casa := 1; END IF;
     END IF;
     IF p_orden = 'UPDATE' AND v_casa = 0 AND EXISTS (SELECT FROM migracion.cuarentena c
-      WHERE c.tabla_origen = 'proveedor_profesiones' AND c.clave = v_clave AND c.estado <> 'resuelta')
-      THEN p_orden := 'INSERT'; END IF;
+      WHERE c.tabla_origen = 'proveedor_profesiones' AND c.clave = v_aqui AND c.estado <> 'resuelta') OR p_orden = 'UPDATE'
+      AND v_casa = 0 AND v_nueva <> v_clave
+      AND NOT EXISTS (SELECT FROM migracion.pendiente p WHERE p.tabla_origen = 'provider_professions' AND p.clave IN (
+        (p_vieja.proveedor_id)::uuid::text || '|' || (p_vieja.profesion_id)::integer::text,
+        (p_nueva.proveedor_id)::uuid::text || '|' || (p_nueva.profesion_id)::integer::text)) THEN
+      -- una que no nació aún, y ya tiene otra clave
+      p_orden := 'INSERT'; v_escritas := ARRAY['proveedor_id', 'profesion_id', 'especialidad', 'anos_experiencia',
+        'certificaciones', 'es_principal', 'estado_verificacion', 'creado_at'];
+    END IF;
     -- mientras una clave legacy de la fila espera, esta espera con ella
     IF EXISTS (SELECT FROM migracion.pendiente p WHERE (p.tabla_origen = 'provider_professions' AND p.clave IN (
         (p_vieja.proveedor_id)::uuid::text || '|' || (p_vieja.profesion_id)::integer::text,
@@ -367,16 +424,19 @@ BEGIN
       CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END, 'espera a la otra', NULL);
       RETURN;
     END IF;
-    SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', '),
-      string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') FILTER (WHERE c.condeferred) INTO v_ya, v_luego
+    SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') INTO v_ya
     FROM pg_trigger g JOIN pg_constraint c ON c.oid = g.tgconstraint JOIN pg_namespace n ON n.oid = c.connamespace
     WHERE g.tgrelid IN ('public.provider_professions'::regclass) AND g.tgdeferrable AND c.contype <> 't';
     IF v_ya IS NOT NULL THEN
       BEGIN
         IF v_ya IS NOT NULL THEN
-          -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí
-          EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
-          IF v_luego IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_luego || ' DEFERRED'; END IF;
+          -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí, y cada restricción como el servicio la tenía
+          BEGIN
+            EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
+            RAISE EXCEPTION USING ERRCODE = 'TK003';
+          EXCEPTION WHEN SQLSTATE 'TK003' THEN
+            NULL;
+          END;
         END IF;
       EXCEPTION WHEN integrity_constraint_violation THEN
         v_ya := NULL;  -- el servicio debe algo todavía: se comprueba cuando confirme
@@ -393,7 +453,7 @@ BEGIN
           WHERE t.id = p_vieja.profesion_id)) RETURNING 'provider_professions' AS tabla,
           l.provider_id::text || '|' || l.profession_id::text AS clave)
       UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
-      WHERE (c.tabla_origen, c.clave) IN (SELECT * FROM d0 UNION ALL SELECT 'proveedor_profesiones', v_clave)
+      WHERE (c.tabla_origen, c.clave) IN (SELECT * FROM d0 UNION ALL SELECT 'proveedor_profesiones', v_aqui)
         AND c.estado <> 'resuelta';
       IF EXISTS (SELECT FROM public.provider_professions l WHERE l.provider_id = (p_vieja.proveedor_id)::uuid
         AND l.profession_id = (p_vieja.profesion_id)::integer
@@ -405,7 +465,7 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = 'un disparador de provider_professions no la deja pasar';
       END IF;
       DELETE FROM migracion.fusion m
-      WHERE m.tabla_destino = 'proveedor_profesiones' AND m.clave_destino = v_clave;
+      WHERE m.tabla_destino = 'proveedor_profesiones' AND m.clave_destino = v_alli;
     ELSIF p_orden = 'INSERT' THEN
       SELECT t.* INTO s FROM public.proveedor_profesiones t WHERE t.id = p_nueva.id;
       IF FOUND THEN
@@ -432,6 +492,7 @@ BEGIN
         AND l.profession_id = (p_vieja.profesion_id)::integer;
       SELECT t.* INTO s FROM public.proveedor_profesiones t WHERE t.id = p_nueva.id;
       IF FOUND THEN
+        v_l := CASE WHEN v_otra IS NOT NULL AND v_nueva = v_clave THEN jsonb_populate_record(s, v_otra) ELSE s END;
         IF p_vieja.proveedor_id::text IS DISTINCT FROM p_nueva.proveedor_id::text
           AND v_f.proveedor_id::text IS DISTINCT FROM s.proveedor_id::text THEN
           v_poner := v_poner || jsonb_build_object('provider_id', '(n.proveedor_id)::uuid');
@@ -475,133 +536,98 @@ BEGIN
           SELECT CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AS _entra, f.proveedor_id,
             f.profesion_id, f.especialidad, f.anos_experiencia, f.certificaciones, f.es_principal, f.estado_verificacion,
             f.creado_at INTO v_g FROM migracion.v_provider_professions_proveedor_profesiones f JOIN public.provider_professions l
-            ON l.provider_id = f._k1 AND l.profession_id = f._k2 WHERE l.provider_id = (s.proveedor_id)::uuid
-            AND l.profession_id = (s.profesion_id)::integer;
+            ON l.provider_id = f._k1 AND l.profession_id = f._k2 WHERE l.provider_id = (v_l.proveedor_id)::uuid
+            AND l.profession_id = (v_l.profesion_id)::integer;
           IF NOT FOUND OR NOT v_g._entra OR NOT v_f._entra THEN
             PERFORM set_config('migracion.sync', v_antes, true);
             PERFORM migracion.ida_provider_professions_proveedor_profesiones(array_agg(l.provider_id), array_agg(l.profession_id),
-              array_agg(s.proveedor_id), array_agg(s.profesion_id), true, false)
-            FROM public.provider_professions l WHERE l.provider_id = (s.proveedor_id)::uuid
-              AND l.profession_id = (s.profesion_id)::integer HAVING count(*) > 0;
-          ELSIF v_g._entra AND (v_g.proveedor_id::text IS DISTINCT FROM v_f.proveedor_id::text
+              array_agg(v_l.proveedor_id), array_agg(v_l.profesion_id), true, false)
+            FROM public.provider_professions l WHERE l.provider_id = (v_l.proveedor_id)::uuid
+              AND l.profession_id = (v_l.profesion_id)::integer HAVING count(*) > 0;
+          ELSIF ('proveedor_id' = ANY (v_escritas) OR v_g.proveedor_id::text IS DISTINCT FROM v_f.proveedor_id::text)
             AND v_g.proveedor_id::text IS DISTINCT FROM s.proveedor_id::text
-            OR v_g.profesion_id::text IS DISTINCT FROM v_f.profesion_id::text
+            OR ('profesion_id' = ANY (v_escritas) OR v_g.profesion_id::text IS DISTINCT FROM v_f.profesion_id::text)
             AND v_g.profesion_id::text IS DISTINCT FROM s.profesion_id::text
-            OR v_g.especialidad::text IS DISTINCT FROM v_f.especialidad::text
+            OR ('especialidad' = ANY (v_escritas) OR v_g.especialidad::text IS DISTINCT FROM v_f.especialidad::text)
             AND v_g.especialidad::text IS DISTINCT FROM s.especialidad::text
-            OR v_g.anos_experiencia::text IS DISTINCT FROM v_f.anos_experiencia::text
+            OR ('anos_experiencia' = ANY (v_escritas) OR v_g.anos_experiencia::text IS DISTINCT FROM v_f.anos_experiencia::text)
             AND v_g.anos_experiencia::text IS DISTINCT FROM s.anos_experiencia::text
-            OR v_g.certificaciones::text IS DISTINCT FROM v_f.certificaciones::text
+            OR ('certificaciones' = ANY (v_escritas) OR v_g.certificaciones::text IS DISTINCT FROM v_f.certificaciones::text)
             AND v_g.certificaciones::text IS DISTINCT FROM s.certificaciones::text
-            OR v_g.es_principal::text IS DISTINCT FROM v_f.es_principal::text
+            OR ('es_principal' = ANY (v_escritas) OR v_g.es_principal::text IS DISTINCT FROM v_f.es_principal::text)
             AND v_g.es_principal::text IS DISTINCT FROM s.es_principal::text
-            OR v_g.estado_verificacion::text IS DISTINCT FROM v_f.estado_verificacion::text
+            OR ('estado_verificacion' = ANY (v_escritas)
+            OR v_g.estado_verificacion::text IS DISTINCT FROM v_f.estado_verificacion::text)
             AND v_g.estado_verificacion::text IS DISTINCT FROM s.estado_verificacion::text
-            OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text
-            AND v_g.creado_at::text IS DISTINCT FROM s.creado_at::text) THEN
-            -- un disparador de la tabla legacy cambió algo más: eso vuelve aquí
+            OR ('creado_at' = ANY (v_escritas) OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text)
+            AND v_g.creado_at::text IS DISTINCT FROM s.creado_at::text THEN
+            -- legacy lo lee de otro modo, o un disparador suyo cambió algo más: eso vuelve aquí
             UPDATE public.proveedor_profesiones t SET proveedor_id = CASE
-              WHEN v_g.proveedor_id::text IS DISTINCT FROM v_f.proveedor_id::text THEN v_g.proveedor_id ELSE t.proveedor_id END,
-              profesion_id = CASE WHEN v_g.profesion_id::text IS DISTINCT FROM v_f.profesion_id::text THEN v_g.profesion_id
-              ELSE t.profesion_id END, especialidad = CASE WHEN v_g.especialidad::text IS DISTINCT FROM v_f.especialidad::text
+              WHEN ('proveedor_id' = ANY (v_escritas) OR v_g.proveedor_id::text IS DISTINCT FROM v_f.proveedor_id::text)
+              THEN v_g.proveedor_id ELSE t.proveedor_id END, profesion_id = CASE
+              WHEN ('profesion_id' = ANY (v_escritas) OR v_g.profesion_id::text IS DISTINCT FROM v_f.profesion_id::text)
+              THEN v_g.profesion_id ELSE t.profesion_id END, especialidad = CASE
+              WHEN ('especialidad' = ANY (v_escritas) OR v_g.especialidad::text IS DISTINCT FROM v_f.especialidad::text)
               THEN v_g.especialidad ELSE t.especialidad END, anos_experiencia = CASE
-              WHEN v_g.anos_experiencia::text IS DISTINCT FROM v_f.anos_experiencia::text THEN v_g.anos_experiencia
-              ELSE t.anos_experiencia END,
-              certificaciones = CASE WHEN v_g.certificaciones::text IS DISTINCT FROM v_f.certificaciones::text
-              THEN v_g.certificaciones ELSE t.certificaciones END,
-              es_principal = CASE WHEN v_g.es_principal::text IS DISTINCT FROM v_f.es_principal::text THEN v_g.es_principal
-              ELSE t.es_principal END,
-              estado_verificacion = CASE WHEN v_g.estado_verificacion::text IS DISTINCT FROM v_f.estado_verificacion::text
-              THEN v_g.estado_verificacion ELSE t.estado_verificacion END,
-              creado_at = CASE WHEN v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text THEN v_g.creado_at
-              ELSE t.creado_at END WHERE t.id = s.id RETURNING t.* INTO s;
-            IF v_g.proveedor_id::text IS DISTINCT FROM v_f.proveedor_id::text
+              WHEN ('anos_experiencia' = ANY (v_escritas)
+              OR v_g.anos_experiencia::text IS DISTINCT FROM v_f.anos_experiencia::text) THEN v_g.anos_experiencia
+              ELSE t.anos_experiencia END, certificaciones = CASE WHEN ('certificaciones' = ANY (v_escritas)
+              OR v_g.certificaciones::text IS DISTINCT FROM v_f.certificaciones::text) THEN v_g.certificaciones
+              ELSE t.certificaciones END, es_principal = CASE WHEN ('es_principal' = ANY (v_escritas)
+              OR v_g.es_principal::text IS DISTINCT FROM v_f.es_principal::text) THEN v_g.es_principal ELSE t.es_principal END,
+              estado_verificacion = CASE WHEN ('estado_verificacion' = ANY (v_escritas)
+              OR v_g.estado_verificacion::text IS DISTINCT FROM v_f.estado_verificacion::text) THEN v_g.estado_verificacion
+              ELSE t.estado_verificacion END, creado_at = CASE WHEN ('creado_at' = ANY (v_escritas)
+              OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text) THEN v_g.creado_at ELSE t.creado_at END
+              WHERE t.id = s.id RETURNING t.* INTO s;
+            IF ('proveedor_id' = ANY (v_escritas) OR v_g.proveedor_id::text IS DISTINCT FROM v_f.proveedor_id::text)
               AND v_g.proveedor_id::text IS DISTINCT FROM s.proveedor_id::text
-              OR v_g.profesion_id::text IS DISTINCT FROM v_f.profesion_id::text
+              OR ('profesion_id' = ANY (v_escritas) OR v_g.profesion_id::text IS DISTINCT FROM v_f.profesion_id::text)
               AND v_g.profesion_id::text IS DISTINCT FROM s.profesion_id::text
-              OR v_g.especialidad::text IS DISTINCT FROM v_f.especialidad::text
+              OR ('especialidad' = ANY (v_escritas) OR v_g.especialidad::text IS DISTINCT FROM v_f.especialidad::text)
               AND v_g.especialidad::text IS DISTINCT FROM s.especialidad::text
-              OR v_g.anos_experiencia::text IS DISTINCT FROM v_f.anos_experiencia::text
+              OR ('anos_experiencia' = ANY (v_escritas) OR v_g.anos_experiencia::text IS DISTINCT FROM v_f.anos_experiencia::text)
               AND v_g.anos_experiencia::text IS DISTINCT FROM s.anos_experiencia::text
-              OR v_g.certificaciones::text IS DISTINCT FROM v_f.certificaciones::text
+              OR ('certificaciones' = ANY (v_escritas) OR v_g.certificaciones::text IS DISTINCT FROM v_f.certificaciones::text)
               AND v_g.certificaciones::text IS DISTINCT FROM s.certificaciones::text
-              OR v_g.es_principal::text IS DISTINCT FROM v_f.es_principal::text
+              OR ('es_principal' = ANY (v_escritas) OR v_g.es_principal::text IS DISTINCT FROM v_f.es_principal::text)
               AND v_g.es_principal::text IS DISTINCT FROM s.es_principal::text
-              OR v_g.estado_verificacion::text IS DISTINCT FROM v_f.estado_verificacion::text
+              OR ('estado_verificacion' = ANY (v_escritas)
+              OR v_g.estado_verificacion::text IS DISTINCT FROM v_f.estado_verificacion::text)
               AND v_g.estado_verificacion::text IS DISTINCT FROM s.estado_verificacion::text
-              OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text
+              OR ('creado_at' = ANY (v_escritas) OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text)
               AND v_g.creado_at::text IS DISTINCT FROM s.creado_at::text THEN
               RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = 'los disparadores de las dos tablas no se ponen de acuerdo';
             END IF;
+          END IF;
+          IF v_poner ?| ARRAY['provider_id', 'profession_id'] THEN
+            -- la siguiente de las que repetían la clave que tenía
+            PERFORM set_config('migracion.sync', v_antes, true);
+            PERFORM migracion.ida_provider_professions_proveedor_profesiones(array_agg(k._k1), array_agg(k._k2), array_agg(k._m1),
+              array_agg(k._m2), true, false)
+            FROM (SELECT l.provider_id AS _k1, l.profession_id AS _k2, l.provider_id AS _m1, l.profession_id::integer AS _m2
+              FROM public.provider_professions l WHERE l.provider_id = p_vieja.proveedor_id
+              AND l.profession_id = p_vieja.profesion_id) k HAVING count(*) > 0;
           END IF;
         END IF;
       END IF;
     END IF;
     IF v_ya IS NOT NULL THEN
-      -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí
-      EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
-      IF v_luego IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_luego || ' DEFERRED'; END IF;
+      -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí, y cada restricción como el servicio la tenía
+      BEGIN
+        EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
+        RAISE EXCEPTION USING ERRCODE = 'TK003';
+      EXCEPTION WHEN SQLSTATE 'TK003' THEN
+        NULL;
+      END;
     END IF;
     UPDATE migracion.cuarentena c SET
-      columnas = ARRAY(SELECT x FROM unnest(c.columnas) x WHERE x <> ALL (array_remove(ARRAY[CASE WHEN p_orden <> 'UPDATE'
-        OR p_vieja.proveedor_id::text IS DISTINCT FROM p_nueva.proveedor_id::text THEN 'proveedor_id' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.profesion_id::text IS DISTINCT FROM p_nueva.profesion_id::text
-        THEN 'profesion_id' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.especialidad::text IS DISTINCT FROM p_nueva.especialidad::text
-        THEN 'especialidad' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.anos_experiencia::text IS DISTINCT FROM p_nueva.anos_experiencia::text
-        THEN 'anos_experiencia' END, CASE WHEN p_orden <> 'UPDATE'
-        OR p_vieja.certificaciones::text IS DISTINCT FROM p_nueva.certificaciones::text THEN 'certificaciones' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.es_principal::text IS DISTINCT FROM p_nueva.es_principal::text
-        THEN 'es_principal' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.estado_verificacion::text IS DISTINCT FROM p_nueva.estado_verificacion::text
-        THEN 'estado_verificacion' END, CASE WHEN p_orden <> 'UPDATE'
-        OR p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text THEN 'creado_at' END]::text[], NULL))),
-      estado = CASE WHEN c.columnas <@ (array_remove(ARRAY[CASE WHEN p_orden <> 'UPDATE'
-        OR p_vieja.proveedor_id::text IS DISTINCT FROM p_nueva.proveedor_id::text THEN 'proveedor_id' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.profesion_id::text IS DISTINCT FROM p_nueva.profesion_id::text
-        THEN 'profesion_id' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.especialidad::text IS DISTINCT FROM p_nueva.especialidad::text
-        THEN 'especialidad' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.anos_experiencia::text IS DISTINCT FROM p_nueva.anos_experiencia::text
-        THEN 'anos_experiencia' END, CASE WHEN p_orden <> 'UPDATE'
-        OR p_vieja.certificaciones::text IS DISTINCT FROM p_nueva.certificaciones::text THEN 'certificaciones' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.es_principal::text IS DISTINCT FROM p_nueva.es_principal::text
-        THEN 'es_principal' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.estado_verificacion::text IS DISTINCT FROM p_nueva.estado_verificacion::text
-        THEN 'estado_verificacion' END, CASE WHEN p_orden <> 'UPDATE'
-        OR p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text THEN 'creado_at' END]::text[], NULL)) THEN 'resuelta'
-        ELSE c.estado END,
-      resuelta_at = CASE WHEN c.columnas <@ (array_remove(ARRAY[CASE WHEN p_orden <> 'UPDATE'
-        OR p_vieja.proveedor_id::text IS DISTINCT FROM p_nueva.proveedor_id::text THEN 'proveedor_id' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.profesion_id::text IS DISTINCT FROM p_nueva.profesion_id::text
-        THEN 'profesion_id' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.especialidad::text IS DISTINCT FROM p_nueva.especialidad::text
-        THEN 'especialidad' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.anos_experiencia::text IS DISTINCT FROM p_nueva.anos_experiencia::text
-        THEN 'anos_experiencia' END, CASE WHEN p_orden <> 'UPDATE'
-        OR p_vieja.certificaciones::text IS DISTINCT FROM p_nueva.certificaciones::text THEN 'certificaciones' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.es_principal::text IS DISTINCT FROM p_nueva.es_principal::text
-        THEN 'es_principal' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.estado_verificacion::text IS DISTINCT FROM p_nueva.estado_verificacion::text
-        THEN 'estado_verificacion' END, CASE WHEN p_orden <> 'UPDATE'
-        OR p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text THEN 'creado_at' END]::text[], NULL)) THEN now() END,
-      resolucion = CASE WHEN c.columnas <@ (array_remove(ARRAY[CASE WHEN p_orden <> 'UPDATE'
-        OR p_vieja.proveedor_id::text IS DISTINCT FROM p_nueva.proveedor_id::text THEN 'proveedor_id' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.profesion_id::text IS DISTINCT FROM p_nueva.profesion_id::text
-        THEN 'profesion_id' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.especialidad::text IS DISTINCT FROM p_nueva.especialidad::text
-        THEN 'especialidad' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.anos_experiencia::text IS DISTINCT FROM p_nueva.anos_experiencia::text
-        THEN 'anos_experiencia' END, CASE WHEN p_orden <> 'UPDATE'
-        OR p_vieja.certificaciones::text IS DISTINCT FROM p_nueva.certificaciones::text THEN 'certificaciones' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.es_principal::text IS DISTINCT FROM p_nueva.es_principal::text
-        THEN 'es_principal' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.estado_verificacion::text IS DISTINCT FROM p_nueva.estado_verificacion::text
-        THEN 'estado_verificacion' END, CASE WHEN p_orden <> 'UPDATE'
-        OR p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text THEN 'creado_at' END]::text[], NULL))
-        THEN 'legacy tomó lo escrito después' END
-    WHERE c.tabla_origen = 'proveedor_profesiones' AND c.clave = v_clave AND c.estado <> 'resuelta'
+      columnas = ARRAY(SELECT x FROM unnest(c.columnas) x WHERE x <> ALL (v_escritas)),
+      antes = CASE WHEN v_nueva = v_clave THEN c.antes END,
+      estado = CASE WHEN c.columnas <@ v_escritas THEN 'resuelta' ELSE c.estado END,
+      resuelta_at = CASE WHEN c.columnas <@ v_escritas THEN now() END,
+      resolucion = CASE WHEN c.columnas <@ v_escritas THEN 'legacy tomó lo escrito después' END
+    WHERE c.tabla_origen = 'proveedor_profesiones' AND c.clave = v_aqui AND c.estado <> 'resuelta'
       AND p_orden <> 'DELETE' AND c.columnas IS NOT NULL;
     PERFORM set_config('migracion.sync', v_antes, true);
   EXCEPTION WHEN OTHERS THEN
@@ -609,28 +635,23 @@ BEGIN
     IF v_clave IS NULL OR left(v_estado, 2) IN ('53', '55', '57')
       OR left(v_estado, 2) = '40' AND (v_firme OR v_estado <> '40001' OR v_detalle <> '') THEN
       RAISE;
-    ELSIF left(v_estado, 2) IN ('22', '23', '54') OR v_estado = 'P0001' THEN
-      INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen, columnas)
-      VALUES ('proveedor_profesiones', v_clave, to_jsonb(CASE p_orden WHEN 'DELETE' THEN p_vieja ELSE p_nueva END), v_estado,
-        'legacy la rechaza: ' || v_mensaje, 'sincronizacion', array_remove(ARRAY[CASE WHEN p_orden <> 'UPDATE'
-          OR p_vieja.proveedor_id::text IS DISTINCT FROM p_nueva.proveedor_id::text THEN 'proveedor_id' END,
-          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.profesion_id::text IS DISTINCT FROM p_nueva.profesion_id::text
-          THEN 'profesion_id' END,
-          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.especialidad::text IS DISTINCT FROM p_nueva.especialidad::text
-          THEN 'especialidad' END,
-          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.anos_experiencia::text IS DISTINCT FROM p_nueva.anos_experiencia::text
-          THEN 'anos_experiencia' END, CASE WHEN p_orden <> 'UPDATE'
-          OR p_vieja.certificaciones::text IS DISTINCT FROM p_nueva.certificaciones::text THEN 'certificaciones' END,
-          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.es_principal::text IS DISTINCT FROM p_nueva.es_principal::text
-          THEN 'es_principal' END,
-          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.estado_verificacion::text IS DISTINCT FROM p_nueva.estado_verificacion::text
-          THEN 'estado_verificacion' END, CASE WHEN p_orden <> 'UPDATE'
-          OR p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text THEN 'creado_at' END]::text[], NULL))
+    END IF;
+    IF v_nueva <> v_clave THEN
+      UPDATE migracion.cuarentena c SET clave = v_nueva, fila = c.fila || jsonb_build_object('id', p_nueva.id)
+      WHERE c.tabla_origen = 'proveedor_profesiones' AND c.estado <> 'resuelta' AND c.clave = v_clave
+        AND NOT EXISTS (SELECT FROM migracion.cuarentena o WHERE o.tabla_origen = 'proveedor_profesiones'
+          AND o.estado <> 'resuelta' AND o.clave = v_nueva);
+    END IF;
+    IF left(v_estado, 2) IN ('22', '23', '54') OR v_estado = 'P0001' THEN
+      INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen, columnas, antes)
+      VALUES ('proveedor_profesiones', v_aqui, to_jsonb(CASE p_orden WHEN 'DELETE' THEN p_vieja ELSE p_nueva END), v_estado,
+        'legacy la rechaza: ' || v_mensaje, 'sincronizacion', v_escritas,
+          CASE WHEN v_aqui <> v_alli THEN jsonb_build_object('id', p_vieja.id) END)
       ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
       DO UPDATE SET fila = excluded.fila || CASE WHEN c.sobrescrita_at IS NULL THEN '{}' ELSE (
           SELECT coalesce(jsonb_object_agg(x, c.fila -> x), '{}') FROM unnest(c.columnas) x
           WHERE x <> ALL (excluded.columnas)) END,
-        sqlstate = excluded.sqlstate, motivo = excluded.motivo, columna = NULL, sobrescrita_at = NULL,
+        sqlstate = excluded.sqlstate, motivo = excluded.motivo, columna = NULL, sobrescrita_at = NULL, antes = excluded.antes,
         columnas = ARRAY(SELECT x FROM unnest(c.columnas) x UNION SELECT x FROM unnest(excluded.columnas) x ORDER BY 1);
     ELSE
       IF v_nueva <> v_clave THEN
@@ -658,24 +679,35 @@ SET jit = off
 AS $funcion$
 #variable_conflict use_variable
 DECLARE
-  v_ya text; v_luego text; v_estado text; v_mensaje text; v_detalle text;
+  v_ya text; v_lote record; v_estado text; v_mensaje text; v_detalle text;
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
   p_orden text := TG_OP; v_vieja jsonb; v_ahora jsonb; v_clave text; v_nueva text;
 BEGIN
+  IF TG_OP = 'DELETE' THEN
+    IF coalesce(current_setting('migracion.sync', true), '') IN ('proveedores:' || (pg_trigger_depth() - 2),
+      'profesiones:' || (pg_trigger_depth() - 2)) AND (NOT EXISTS (SELECT FROM public.proveedores x WHERE x.id = OLD.proveedor_id)
+      OR NOT EXISTS (SELECT FROM public.profesiones x WHERE x.id = OLD.profesion_id)) THEN
+      -- cayó con una fila que retiramos
+      RETURN NULL;
+    END IF;
+  END IF;
   PERFORM migracion.anotar_escritura('proveedor_profesiones');
   IF TG_OP = 'TRUNCATE' THEN
     -- lo que legacy no dejaba pasar se queda
     BEGIN
-      SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', '),
-        string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') FILTER (WHERE c.condeferred) INTO v_ya, v_luego
+      SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') INTO v_ya
       FROM pg_trigger g JOIN pg_constraint c ON c.oid = g.tgconstraint JOIN pg_namespace n ON n.oid = c.connamespace
       WHERE g.tgrelid IN ('public.provider_professions'::regclass) AND g.tgdeferrable AND c.contype <> 't';
       IF v_ya IS NOT NULL THEN
         BEGIN
           IF v_ya IS NOT NULL THEN
-            -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí
-            EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
-            IF v_luego IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_luego || ' DEFERRED'; END IF;
+            -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí, y cada restricción como el servicio la tenía
+            BEGIN
+              EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
+              RAISE EXCEPTION USING ERRCODE = 'TK003';
+            EXCEPTION WHEN SQLSTATE 'TK003' THEN
+              NULL;
+            END;
           END IF;
         EXCEPTION WHEN integrity_constraint_violation THEN
           v_ya := NULL;  -- el servicio debe algo todavía: se comprueba cuando confirme
@@ -685,9 +717,13 @@ BEGIN
       WHERE l.provider_id = f._k1 AND l.profession_id = f._k2 AND (CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true
         ELSE false END OR f._fusion IS NOT NULL);
       IF v_ya IS NOT NULL THEN
-        -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí
-        EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
-        IF v_luego IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_luego || ' DEFERRED'; END IF;
+        -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí, y cada restricción como el servicio la tenía
+        BEGIN
+          EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
+          RAISE EXCEPTION USING ERRCODE = 'TK003';
+        EXCEPTION WHEN SQLSTATE 'TK003' THEN
+          NULL;
+        END;
       END IF;
     EXCEPTION WHEN OTHERS THEN
       GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
@@ -772,24 +808,20 @@ CREATE TRIGGER sinc_provider_professions_proveedor_profesiones_t AFTER TRUNCATE 
 
 CREATE TRIGGER vuelta_proveedor_profesiones_i AFTER INSERT ON public.proveedor_profesiones
   FOR EACH ROW WHEN (coalesce(current_setting('migracion.sync', true), '') NOT IN ('copia',
-    'proveedor_profesiones:' || pg_trigger_depth(), 'proveedores:' || pg_trigger_depth(),
-    'proveedores:' || (pg_trigger_depth() - 1), 'profesiones:' || pg_trigger_depth(), 'profesiones:' || (pg_trigger_depth() - 1)))
+    'proveedor_profesiones:' || pg_trigger_depth(), 'proveedores:' || pg_trigger_depth(), 'profesiones:' || pg_trigger_depth()))
   EXECUTE FUNCTION migracion.vuelta_proveedor_profesiones();
 
 CREATE TRIGGER vuelta_proveedor_profesiones_u AFTER UPDATE ON public.proveedor_profesiones
-  FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.* AND coalesce(current_setting('migracion.sync', true), '') NOT IN ('copia',
-    'proveedor_profesiones:' || pg_trigger_depth(), 'proveedores:' || pg_trigger_depth(),
-    'proveedores:' || (pg_trigger_depth() - 1), 'profesiones:' || pg_trigger_depth(), 'profesiones:' || (pg_trigger_depth() - 1)))
+  FOR EACH ROW WHEN (OLD *<> NEW AND coalesce(current_setting('migracion.sync', true), '') NOT IN ('copia',
+    'proveedor_profesiones:' || pg_trigger_depth(), 'proveedores:' || pg_trigger_depth(), 'profesiones:' || pg_trigger_depth()))
   EXECUTE FUNCTION migracion.vuelta_proveedor_profesiones();
 
 CREATE TRIGGER vuelta_proveedor_profesiones_d AFTER DELETE ON public.proveedor_profesiones
   FOR EACH ROW WHEN (coalesce(current_setting('migracion.sync', true), '') NOT IN ('copia',
-    'proveedor_profesiones:' || pg_trigger_depth(), 'proveedores:' || pg_trigger_depth(),
-    'proveedores:' || (pg_trigger_depth() - 1), 'profesiones:' || pg_trigger_depth(), 'profesiones:' || (pg_trigger_depth() - 1)))
+    'proveedor_profesiones:' || pg_trigger_depth(), 'proveedores:' || pg_trigger_depth(), 'profesiones:' || pg_trigger_depth()))
   EXECUTE FUNCTION migracion.vuelta_proveedor_profesiones();
 
 CREATE TRIGGER vuelta_proveedor_profesiones_t AFTER TRUNCATE ON public.proveedor_profesiones
   FOR EACH STATEMENT WHEN (coalesce(current_setting('migracion.sync', true), '') NOT IN ('copia',
-    'proveedor_profesiones:' || pg_trigger_depth(), 'proveedores:' || pg_trigger_depth(),
-    'proveedores:' || (pg_trigger_depth() - 1), 'profesiones:' || pg_trigger_depth(), 'profesiones:' || (pg_trigger_depth() - 1)))
+    'proveedor_profesiones:' || pg_trigger_depth(), 'proveedores:' || pg_trigger_depth(), 'profesiones:' || pg_trigger_depth()))
   EXECUTE FUNCTION migracion.vuelta_proveedor_profesiones();

@@ -43,6 +43,21 @@ BEGIN
     SELECT 'service_requests', 'solicitudes_servicio', k._k1::text, jsonb_build_array(k._m1), 'aislamiento', NULL
       FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
   END IF;
+  IF EXISTS (SELECT FROM migracion.cuarentena c, unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE c.tabla_origen = 'solicitudes_servicio'
+    AND c.estado <> 'resuelta' AND c.antes = jsonb_build_object('id', k._m1)) THEN
+    -- en español tienen una clave que legacy no tomó: lo escrito aquí prevalece
+    PERFORM set_config('migracion.sync', 'solicitudes_servicio:' || pg_trigger_depth(), true);
+    UPDATE public.solicitudes_servicio t SET id = k._m1 FROM unnest(p_k1, p_m1) AS k(_k1, _m1) JOIN migracion.cuarentena c
+      ON c.tabla_origen = 'solicitudes_servicio' AND c.estado <> 'resuelta' AND c.antes = jsonb_build_object('id', k._m1)
+    WHERE t.id = (c.fila ->> 'id')::uuid AND NOT EXISTS (SELECT FROM public.solicitudes_servicio o WHERE o.id = k._m1);
+    PERFORM set_config('migracion.sync', v_antes, true);
+    UPDATE migracion.se_queda q SET clave = k._m1::text FROM unnest(p_k1, p_m1) AS k(_k1, _m1) JOIN migracion.cuarentena c
+      ON c.tabla_origen = 'solicitudes_servicio' AND c.estado <> 'resuelta' AND c.antes = jsonb_build_object('id', k._m1)
+    WHERE q.tabla = 'solicitudes_servicio' AND q.clave = c.clave;
+    UPDATE migracion.cuarentena c SET clave = k._m1::text, antes = NULL, sobrescrita_at = now()
+      FROM unnest(p_k1, p_m1) AS k(_k1, _m1)
+    WHERE c.tabla_origen = 'solicitudes_servicio' AND c.estado <> 'resuelta' AND c.antes = jsonb_build_object('id', k._m1);
+  END IF;
   IF EXISTS (SELECT FROM migracion.pendiente p WHERE p.tabla_origen = 'solicitudes_servicio'
     AND p.clave = ANY (ARRAY(SELECT k._m1::text FROM unnest(p_k1, p_m1) AS k(_k1, _m1)))) THEN
     IF v_firme THEN
@@ -300,6 +315,14 @@ BEGIN
     SELECT array_agg(k._k1), array_agg(k._m1) INTO p_k1, p_m1 FROM (SELECT o.id AS _k1, o.id AS _m1
       FROM viejas o UNION SELECT n.id AS _k1, n.id AS _m1 FROM nuevas n) k;
     v_entera := EXISTS (SELECT o.id FROM viejas o EXCEPT SELECT n.id FROM nuevas n);
+    IF v_entera THEN
+      -- con otra clave legacy la fila en español será otra: lo que solo esta tenía se guarda
+      INSERT INTO migracion.apartada (run_id, tabla, clave, fila)
+      SELECT 'sincronizacion', 'solicitudes_servicio', t.id::text, to_jsonb(t.*)
+      FROM (SELECT o.id AS _k1, o.id AS _m1 FROM viejas o) k JOIN public.solicitudes_servicio t ON t.id = k._m1
+      WHERE NOT EXISTS (SELECT FROM nuevas n WHERE n.id = k._k1) AND NOT EXISTS (SELECT FROM pg_constraint x WHERE x.contype = 'f'
+        AND x.confrelid = 'public.solicitudes_servicio'::regclass);
+    END IF;
   END IF;
   IF p_k1 IS NULL THEN RETURN NULL; END IF;
   PERFORM migracion.ida_service_requests_solicitudes_servicio(p_k1, p_m1, v_entera, false);
@@ -412,16 +435,26 @@ AS $funcion$
 DECLARE
   v_modos text[]; v_antes text := coalesce(current_setting('migracion.sync', true),
     ''); v_clave text; v_hay boolean := false; v_casa integer := 0;
-  v_filas bigint; v_ya text; v_luego text; v_nueva text;
-  v_estado text; v_mensaje text; v_detalle text; v_poner jsonb := '{}'; v_f record; v_g record; s public.solicitudes_servicio;
+  v_filas bigint; v_ya text; v_nueva text; v_aqui text; v_alli text; v_otra jsonb; v_escritas text[];
+  v_estado text; v_mensaje text; v_detalle text; v_poner jsonb := '{}'; v_f record; v_g record;
+  s public.solicitudes_servicio; v_l public.solicitudes_servicio;
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
 BEGIN
   SELECT array_agg(m.modo) INTO v_modos FROM migracion.sincronizacion m
   WHERE m.tabla_destino = 'solicitudes_servicio' AND ((m.tabla_origen = 'service_requests'));
   IF v_modos IS NULL AND v_firme THEN RETURN; END IF;
   BEGIN
-    v_clave := CASE p_orden WHEN 'INSERT' THEN p_nueva.id::text ELSE p_vieja.id::text END;
+    v_clave := CASE p_orden WHEN 'INSERT' THEN p_nueva.id::text
+      ELSE p_vieja.id::text END;
     v_nueva := CASE p_orden WHEN 'UPDATE' THEN p_nueva.id::text END;
+    v_aqui := coalesce(v_nueva, v_clave); v_alli := v_clave;
+    IF v_nueva <> v_clave THEN
+      UPDATE migracion.cuarentena c SET clave = v_nueva, fila = c.fila || jsonb_build_object('id', p_nueva.id)
+      WHERE c.tabla_origen = 'solicitudes_servicio' AND c.estado <> 'resuelta' AND c.clave = v_clave
+        AND NOT EXISTS (SELECT FROM migracion.cuarentena o WHERE o.tabla_origen = 'solicitudes_servicio'
+          AND o.estado <> 'resuelta' AND o.clave = v_nueva);
+      UPDATE migracion.se_queda q SET clave = v_nueva WHERE q.tabla = 'solicitudes_servicio' AND q.clave = v_clave;
+    END IF;
     IF v_modos IS NULL OR v_modos && ARRAY['no', 'claves'] THEN
       -- sin modo: se instaló después de su foto
       IF v_nueva <> v_clave THEN
@@ -437,6 +470,32 @@ BEGIN
       RETURN;
     END IF;
     s := p_nueva;
+    v_escritas := array_remove(ARRAY[CASE WHEN p_orden <> 'UPDATE' OR p_vieja.id::text IS DISTINCT FROM p_nueva.id::text
+      THEN 'id' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.cliente_id::text IS DISTINCT FROM p_nueva.cliente_id::text
+      THEN 'cliente_id' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.telefono::text IS DISTINCT FROM p_nueva.telefono::text
+      THEN 'telefono' END,
+      CASE WHEN p_orden <> 'UPDATE' OR p_vieja.tipo_solicitud::text IS DISTINCT FROM p_nueva.tipo_solicitud::text
+      THEN 'tipo_solicitud' END,
+      CASE WHEN p_orden <> 'UPDATE' OR p_vieja.profesion_solicitada::text IS DISTINCT FROM p_nueva.profesion_solicitada::text
+      THEN 'profesion_solicitada' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.ciudad::text IS DISTINCT FROM p_nueva.ciudad::text
+      THEN 'ciudad' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.latitud::text IS DISTINCT FROM p_nueva.latitud::text
+      THEN 'latitud' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.longitud::text IS DISTINCT FROM p_nueva.longitud::text
+      THEN 'longitud' END,
+      CASE WHEN p_orden <> 'UPDATE' OR p_vieja.proveedores_sugeridos::text IS DISTINCT FROM p_nueva.proveedores_sugeridos::text
+      THEN 'proveedores_sugeridos' END, CASE WHEN p_orden <> 'UPDATE'
+      OR p_vieja.estado::text IS DISTINCT FROM p_nueva.estado::text THEN 'estado' END,
+      CASE WHEN p_orden <> 'UPDATE' OR p_vieja.solicitado_at::text IS DISTINCT FROM p_nueva.solicitado_at::text
+      THEN 'solicitado_at' END,
+      CASE WHEN p_orden <> 'UPDATE' OR p_vieja.resuelto_at::text IS DISTINCT FROM p_nueva.resuelto_at::text
+      THEN 'resuelto_at' END]::text[], NULL);
+    IF p_orden <> 'INSERT' THEN
+      -- la clave que tiene no la tomó legacy: allí es la de antes
+      SELECT c.antes INTO v_otra FROM migracion.cuarentena c WHERE c.tabla_origen = 'solicitudes_servicio' AND c.clave = v_aqui
+        AND c.estado <> 'resuelta' AND c.antes IS NOT NULL;
+      IF FOUND THEN
+        p_vieja := jsonb_populate_record(p_vieja, v_otra); v_alli := p_vieja.id::text;
+      END IF;
+    END IF;
     IF v_casa = 0 AND p_orden <> 'INSERT' THEN
       FOR v_vez IN 1 .. 40 LOOP
         PERFORM 1 FROM public.service_requests l WHERE l.id = (p_vieja.id)::uuid FOR NO KEY UPDATE OF l SKIP LOCKED;
@@ -444,8 +503,15 @@ BEGIN
         EXIT WHEN v_hay OR NOT EXISTS (SELECT FROM public.service_requests l WHERE l.id = (p_vieja.id)::uuid);
         PERFORM pg_sleep(0.005);
       END LOOP;
-      IF NOT v_hay AND EXISTS (SELECT FROM pg_locks w WHERE NOT w.granted AND pg_backend_pid() = ANY (pg_blocking_pids(w.pid)))
-        THEN
+      IF NOT v_hay AND EXISTS (
+        WITH RECURSIVE esperan AS (
+          SELECT pg_backend_pid() AS pid
+          UNION SELECT w.pid FROM esperan e JOIN pg_locks w ON NOT w.granted AND e.pid = ANY (pg_blocking_pids(w.pid))),
+        tienen AS (
+          SELECT h.pid FROM pg_locks h WHERE h.locktype = 'transactionid' AND h.granted
+            AND h.transactionid IN (SELECT l.xmax FROM public.service_requests l WHERE l.id = (p_vieja.id)::uuid))
+        SELECT FROM esperan e WHERE e.pid <> pg_backend_pid()
+          AND (e.pid IN (SELECT x.pid FROM tienen x) OR NOT EXISTS (SELECT FROM tienen))) THEN
         RAISE EXCEPTION USING ERRCODE = '40001',
           MESSAGE = 'otra transacción tiene la fila de service_requests y espera a esta; repita la suya';
       END IF;
@@ -456,8 +522,15 @@ BEGIN
       IF v_hay THEN v_casa := 1; END IF;
     END IF;
     IF p_orden = 'UPDATE' AND v_casa = 0 AND EXISTS (SELECT FROM migracion.cuarentena c
-      WHERE c.tabla_origen = 'solicitudes_servicio' AND c.clave = v_clave AND c.estado <> 'resuelta')
-      THEN p_orden := 'INSERT'; END IF;
+      WHERE c.tabla_origen = 'solicitudes_servicio' AND c.clave = v_aqui AND c.estado <> 'resuelta') OR p_orden = 'UPDATE'
+      AND v_casa = 0 AND v_nueva <> v_clave
+      AND NOT EXISTS (SELECT FROM migracion.pendiente p WHERE p.tabla_origen = 'service_requests' AND p.clave IN (
+        (p_vieja.id)::uuid::text,
+        (p_nueva.id)::uuid::text)) THEN
+      -- una que no nació aún, y ya tiene otra clave
+      p_orden := 'INSERT'; v_escritas := ARRAY['id', 'cliente_id', 'telefono', 'tipo_solicitud', 'profesion_solicitada', 'ciudad',
+        'latitud', 'longitud', 'proveedores_sugeridos', 'estado', 'solicitado_at', 'resuelto_at'];
+    END IF;
     -- mientras una clave legacy de la fila espera, esta espera con ella
     IF EXISTS (SELECT FROM migracion.pendiente p WHERE (p.tabla_origen = 'service_requests' AND p.clave IN (
         (p_vieja.id)::uuid::text,
@@ -473,16 +546,24 @@ BEGIN
       CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END, 'espera a la otra', NULL);
       RETURN;
     END IF;
-    SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', '),
-      string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') FILTER (WHERE c.condeferred) INTO v_ya, v_luego
+    IF v_firme AND p_orden = 'UPDATE' AND p_vieja.telefono IS DISTINCT FROM p_nueva.telefono THEN
+      PERFORM pg_advisory_xact_lock_shared(hashtext('clientes.telefono'), v.n)
+        FROM (SELECT DISTINCT hashtext(x.v::text) & 255 AS n
+      FROM (SELECT p_nueva.telefono) x(v) WHERE x.v IS NOT NULL ORDER BY 1 OFFSET 0) v;
+    END IF;
+    SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') INTO v_ya
     FROM pg_trigger g JOIN pg_constraint c ON c.oid = g.tgconstraint JOIN pg_namespace n ON n.oid = c.connamespace
     WHERE g.tgrelid IN ('public.service_requests'::regclass) AND g.tgdeferrable AND c.contype <> 't';
     IF v_ya IS NOT NULL THEN
       BEGIN
         IF v_ya IS NOT NULL THEN
-          -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí
-          EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
-          IF v_luego IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_luego || ' DEFERRED'; END IF;
+          -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí, y cada restricción como el servicio la tenía
+          BEGIN
+            EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
+            RAISE EXCEPTION USING ERRCODE = 'TK003';
+          EXCEPTION WHEN SQLSTATE 'TK003' THEN
+            NULL;
+          END;
         END IF;
       EXCEPTION WHEN integrity_constraint_violation THEN
         v_ya := NULL;  -- el servicio debe algo todavía: se comprueba cuando confirme
@@ -493,14 +574,14 @@ BEGIN
       WITH d0 AS (DELETE FROM public.service_requests l WHERE l.id = (p_vieja.id)::uuid RETURNING 'service_requests' AS tabla,
         l.id::text AS clave)
       UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
-      WHERE (c.tabla_origen, c.clave) IN (SELECT * FROM d0 UNION ALL SELECT 'solicitudes_servicio', v_clave)
+      WHERE (c.tabla_origen, c.clave) IN (SELECT * FROM d0 UNION ALL SELECT 'solicitudes_servicio', v_aqui)
         AND c.estado <> 'resuelta';
       IF EXISTS (SELECT FROM public.service_requests l WHERE l.id = (p_vieja.id)::uuid)
         AND NOT EXISTS (SELECT FROM public.solicitudes_servicio t WHERE t.id = p_vieja.id) THEN
         RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = 'un disparador de service_requests no la deja pasar';
       END IF;
       DELETE FROM migracion.fusion m
-      WHERE m.tabla_destino = 'solicitudes_servicio' AND m.clave_destino = v_clave;
+      WHERE m.tabla_destino = 'solicitudes_servicio' AND m.clave_destino = v_alli;
       DELETE FROM migracion.se_queda q WHERE q.tabla = 'solicitudes_servicio' AND q.clave = v_clave;
     ELSIF p_orden = 'INSERT' THEN
       SELECT t.* INTO s FROM public.solicitudes_servicio t WHERE t.id = p_nueva.id;
@@ -540,6 +621,7 @@ BEGIN
         JOIN public.service_requests l ON l.id = f._k1 WHERE l.id = (p_vieja.id)::uuid;
       SELECT t.* INTO s FROM public.solicitudes_servicio t WHERE t.id = p_nueva.id;
       IF FOUND THEN
+        v_l := CASE WHEN v_otra IS NOT NULL AND v_nueva = v_clave THEN jsonb_populate_record(s, v_otra) ELSE s END;
       -- cliente_id: otro valor que el buscado lo dijo un servicio, y se queda
       IF s.cliente_id IS NOT DISTINCT FROM (SELECT x.id FROM public.clientes x WHERE x.telefono = s.telefono) THEN
         DELETE FROM migracion.se_queda q WHERE q.tabla = 'solicitudes_servicio' AND q.clave = s.id::text
@@ -553,7 +635,8 @@ BEGIN
         ON CONFLICT (tabla, clave, columna)
         DO UPDATE SET valor = excluded.valor, buscado = excluded.buscado, momento = excluded.momento;
       END IF;
-        IF p_vieja.id::text IS DISTINCT FROM p_nueva.id::text AND v_f.id::text IS DISTINCT FROM s.id::text THEN
+        IF (v_otra IS NULL OR v_nueva <> v_clave) AND p_vieja.id::text IS DISTINCT FROM p_nueva.id::text
+          AND v_f.id::text IS DISTINCT FROM s.id::text THEN
           v_poner := v_poner || jsonb_build_object('id', '(n.id)::uuid');
         END IF;
         IF p_vieja.telefono::text IS DISTINCT FROM p_nueva.telefono::text AND v_f.telefono::text IS DISTINCT FROM s.telefono::text
@@ -584,12 +667,6 @@ BEGIN
           AND v_f.proveedores_sugeridos::text IS DISTINCT FROM s.proveedores_sugeridos::text THEN
           v_poner := v_poner || jsonb_build_object('suggested_providers', '(n.proveedores_sugeridos)::jsonb');
         END IF;
-        IF p_vieja.estado::text IS DISTINCT FROM p_nueva.estado::text
-          AND (CASE WHEN s.estado IN ('en_progreso', 'cancelada') AND v_f.estado = 'pendiente' THEN s.estado
-          ELSE v_f.estado END)::text IS DISTINCT FROM s.estado::text THEN
-          v_poner := v_poner || jsonb_build_object('resolved_at',
-            'CASE WHEN n.estado = ''resuelta'' THEN coalesce((n.resuelto_at AT TIME ZONE ''UTC'')::timestamp with time zone, nullif(l.resolved_at::text, '''')::timestamp with time zone, now()::timestamp with time zone) END');
-        END IF;
         IF p_vieja.solicitado_at::text IS DISTINCT FROM p_nueva.solicitado_at::text
           AND v_f.solicitado_at::text IS DISTINCT FROM s.solicitado_at::text THEN
           v_poner := v_poner || jsonb_build_object('requested_at',
@@ -600,6 +677,13 @@ BEGIN
           v_poner := v_poner || jsonb_build_object('resolved_at',
             '(n.resuelto_at AT TIME ZONE ''UTC'')::timestamp with time zone');
         END IF;
+        IF p_vieja.estado::text IS DISTINCT FROM p_nueva.estado::text
+          AND (CASE WHEN s.estado IN ('en_progreso', 'cancelada') AND v_f.estado = 'pendiente' THEN s.estado
+          ELSE v_f.estado END)::text IS DISTINCT FROM s.estado::text
+          OR p_vieja.resuelto_at::text IS DISTINCT FROM p_nueva.resuelto_at::text AND s.estado = 'resuelta' THEN
+          v_poner := v_poner || jsonb_build_object('resolved_at',
+            'CASE WHEN n.estado = ''resuelta'' THEN coalesce((n.resuelto_at AT TIME ZONE ''UTC'')::timestamp with time zone, nullif(l.resolved_at::text, '''')::timestamp with time zone, now()::timestamp with time zone) END');
+        END IF;
         IF v_poner <> '{}' THEN
           EXECUTE 'UPDATE public.service_requests l SET ' || (SELECT string_agg(format('%I = %s', p.key, p.value), ', ')
             FROM jsonb_each_text(v_poner) p) || ' FROM (SELECT ($2).*) n WHERE l.id = (($1).id)::uuid' USING p_vieja, s;
@@ -609,165 +693,131 @@ BEGIN
           SELECT CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AS _entra, f.id, f.cliente_id,
             f.telefono, f.tipo_solicitud, f.profesion_solicitada, f.ciudad, f.latitud, f.longitud, f.proveedores_sugeridos,
             f.estado, f.solicitado_at, f.resuelto_at INTO v_g FROM migracion.v_service_requests_solicitudes_servicio f
-            JOIN public.service_requests l ON l.id = f._k1 WHERE l.id = (s.id)::uuid;
+            JOIN public.service_requests l ON l.id = f._k1 WHERE l.id = (v_l.id)::uuid;
           IF NOT FOUND OR NOT v_g._entra OR NOT v_f._entra THEN
             PERFORM set_config('migracion.sync', v_antes, true);
-            PERFORM migracion.ida_service_requests_solicitudes_servicio(array_agg(l.id), array_agg(s.id), true, false)
-            FROM public.service_requests l WHERE l.id = (s.id)::uuid HAVING count(*) > 0;
-          ELSIF v_g._entra AND (v_g.id::text IS DISTINCT FROM v_f.id::text AND v_g.id::text IS DISTINCT FROM s.id::text
-            OR v_g.cliente_id::text IS DISTINCT FROM v_f.cliente_id::text
+            PERFORM migracion.ida_service_requests_solicitudes_servicio(array_agg(l.id), array_agg(v_l.id), true, false)
+            FROM public.service_requests l WHERE l.id = (v_l.id)::uuid HAVING count(*) > 0;
+          ELSIF ('id' = ANY (v_escritas) OR v_g.id::text IS DISTINCT FROM v_f.id::text)
+            AND v_g.id::text IS DISTINCT FROM s.id::text OR ('cliente_id' = ANY (v_escritas)
+            OR v_g.cliente_id::text IS DISTINCT FROM v_f.cliente_id::text)
             AND (CASE WHEN s.cliente_id IS DISTINCT FROM v_g.cliente_id
             AND EXISTS (SELECT FROM migracion.se_queda q WHERE q.tabla = 'solicitudes_servicio' AND q.clave = s.id::text
             AND q.columna = 'cliente_id' AND q.valor IS NOT DISTINCT FROM s.cliente_id::text
             AND q.buscado IS NOT DISTINCT FROM v_g.telefono::text) THEN s.cliente_id
             ELSE v_g.cliente_id END)::text IS DISTINCT FROM s.cliente_id::text
-            OR v_g.telefono::text IS DISTINCT FROM v_f.telefono::text AND v_g.telefono::text IS DISTINCT FROM s.telefono::text
-            OR v_g.tipo_solicitud::text IS DISTINCT FROM v_f.tipo_solicitud::text
+            OR ('telefono' = ANY (v_escritas) OR v_g.telefono::text IS DISTINCT FROM v_f.telefono::text)
+            AND v_g.telefono::text IS DISTINCT FROM s.telefono::text
+            OR ('tipo_solicitud' = ANY (v_escritas) OR v_g.tipo_solicitud::text IS DISTINCT FROM v_f.tipo_solicitud::text)
             AND v_g.tipo_solicitud::text IS DISTINCT FROM s.tipo_solicitud::text
-            OR v_g.profesion_solicitada::text IS DISTINCT FROM v_f.profesion_solicitada::text
+            OR ('profesion_solicitada' = ANY (v_escritas)
+            OR v_g.profesion_solicitada::text IS DISTINCT FROM v_f.profesion_solicitada::text)
             AND v_g.profesion_solicitada::text IS DISTINCT FROM s.profesion_solicitada::text
-            OR v_g.ciudad::text IS DISTINCT FROM v_f.ciudad::text AND v_g.ciudad::text IS DISTINCT FROM s.ciudad::text
-            OR v_g.latitud::text IS DISTINCT FROM v_f.latitud::text AND v_g.latitud::text IS DISTINCT FROM s.latitud::text
-            OR v_g.longitud::text IS DISTINCT FROM v_f.longitud::text AND v_g.longitud::text IS DISTINCT FROM s.longitud::text
-            OR v_g.proveedores_sugeridos::text IS DISTINCT FROM v_f.proveedores_sugeridos::text
+            OR ('ciudad' = ANY (v_escritas) OR v_g.ciudad::text IS DISTINCT FROM v_f.ciudad::text)
+            AND v_g.ciudad::text IS DISTINCT FROM s.ciudad::text OR ('latitud' = ANY (v_escritas)
+            OR v_g.latitud::text IS DISTINCT FROM v_f.latitud::text) AND v_g.latitud::text IS DISTINCT FROM s.latitud::text
+            OR ('longitud' = ANY (v_escritas) OR v_g.longitud::text IS DISTINCT FROM v_f.longitud::text)
+            AND v_g.longitud::text IS DISTINCT FROM s.longitud::text
+            OR ('proveedores_sugeridos' = ANY (v_escritas)
+            OR v_g.proveedores_sugeridos::text IS DISTINCT FROM v_f.proveedores_sugeridos::text)
             AND v_g.proveedores_sugeridos::text IS DISTINCT FROM s.proveedores_sugeridos::text
-            OR v_g.estado::text IS DISTINCT FROM v_f.estado::text AND (CASE WHEN s.estado IN ('en_progreso', 'cancelada')
-            AND v_g.estado = 'pendiente' THEN s.estado ELSE v_g.estado END)::text IS DISTINCT FROM s.estado::text
-            OR v_g.solicitado_at::text IS DISTINCT FROM v_f.solicitado_at::text
+            OR ('estado' = ANY (v_escritas) OR v_g.estado::text IS DISTINCT FROM v_f.estado::text)
+            AND (CASE WHEN s.estado IN ('en_progreso', 'cancelada') AND v_g.estado = 'pendiente' THEN s.estado
+            ELSE v_g.estado END)::text IS DISTINCT FROM s.estado::text
+            OR ('solicitado_at' = ANY (v_escritas) OR v_g.solicitado_at::text IS DISTINCT FROM v_f.solicitado_at::text)
             AND v_g.solicitado_at::text IS DISTINCT FROM s.solicitado_at::text
-            OR v_g.resuelto_at::text IS DISTINCT FROM v_f.resuelto_at::text
-            AND v_g.resuelto_at::text IS DISTINCT FROM s.resuelto_at::text) THEN
-            -- un disparador de la tabla legacy cambió algo más: eso vuelve aquí
-            UPDATE public.solicitudes_servicio t SET id = CASE WHEN v_g.id::text IS DISTINCT FROM v_f.id::text THEN v_g.id
-              ELSE t.id END, cliente_id = CASE WHEN v_g.cliente_id::text IS DISTINCT FROM v_f.cliente_id::text
+            OR ('resuelto_at' = ANY (v_escritas) OR v_g.resuelto_at::text IS DISTINCT FROM v_f.resuelto_at::text)
+            AND v_g.resuelto_at::text IS DISTINCT FROM s.resuelto_at::text THEN
+            -- legacy lo lee de otro modo, o un disparador suyo cambió algo más: eso vuelve aquí
+            UPDATE public.solicitudes_servicio t SET id = CASE WHEN ('id' = ANY (v_escritas)
+              OR v_g.id::text IS DISTINCT FROM v_f.id::text) THEN v_g.id ELSE t.id END,
+              cliente_id = CASE WHEN ('cliente_id' = ANY (v_escritas)
+              OR v_g.cliente_id::text IS DISTINCT FROM v_f.cliente_id::text)
               THEN (CASE WHEN s.cliente_id IS DISTINCT FROM v_g.cliente_id
               AND EXISTS (SELECT FROM migracion.se_queda q WHERE q.tabla = 'solicitudes_servicio' AND q.clave = s.id::text
               AND q.columna = 'cliente_id' AND q.valor IS NOT DISTINCT FROM s.cliente_id::text
               AND q.buscado IS NOT DISTINCT FROM v_g.telefono::text) THEN s.cliente_id ELSE v_g.cliente_id END)
-              ELSE t.cliente_id END, telefono = CASE WHEN v_g.telefono::text IS DISTINCT FROM v_f.telefono::text THEN v_g.telefono
-              ELSE t.telefono END, tipo_solicitud = CASE WHEN v_g.tipo_solicitud::text IS DISTINCT FROM v_f.tipo_solicitud::text
-              THEN v_g.tipo_solicitud ELSE t.tipo_solicitud END, profesion_solicitada = CASE
-              WHEN v_g.profesion_solicitada::text IS DISTINCT FROM v_f.profesion_solicitada::text THEN v_g.profesion_solicitada
-              ELSE t.profesion_solicitada END, ciudad = CASE WHEN v_g.ciudad::text IS DISTINCT FROM v_f.ciudad::text
-              THEN v_g.ciudad ELSE t.ciudad END, latitud = CASE WHEN v_g.latitud::text IS DISTINCT FROM v_f.latitud::text
-              THEN v_g.latitud ELSE t.latitud END, longitud = CASE WHEN v_g.longitud::text IS DISTINCT FROM v_f.longitud::text
-              THEN v_g.longitud ELSE t.longitud END, proveedores_sugeridos = CASE
-              WHEN v_g.proveedores_sugeridos::text IS DISTINCT FROM v_f.proveedores_sugeridos::text THEN v_g.proveedores_sugeridos
-              ELSE t.proveedores_sugeridos END, estado = CASE WHEN v_g.estado::text IS DISTINCT FROM v_f.estado::text
+              ELSE t.cliente_id END, telefono = CASE WHEN ('telefono' = ANY (v_escritas)
+              OR v_g.telefono::text IS DISTINCT FROM v_f.telefono::text) THEN v_g.telefono ELSE t.telefono END,
+              tipo_solicitud = CASE WHEN ('tipo_solicitud' = ANY (v_escritas)
+              OR v_g.tipo_solicitud::text IS DISTINCT FROM v_f.tipo_solicitud::text) THEN v_g.tipo_solicitud
+              ELSE t.tipo_solicitud END, profesion_solicitada = CASE
+              WHEN ('profesion_solicitada' = ANY (v_escritas)
+              OR v_g.profesion_solicitada::text IS DISTINCT FROM v_f.profesion_solicitada::text) THEN v_g.profesion_solicitada
+              ELSE t.profesion_solicitada END, ciudad = CASE WHEN ('ciudad' = ANY (v_escritas)
+              OR v_g.ciudad::text IS DISTINCT FROM v_f.ciudad::text) THEN v_g.ciudad ELSE t.ciudad END,
+              latitud = CASE WHEN ('latitud' = ANY (v_escritas) OR v_g.latitud::text IS DISTINCT FROM v_f.latitud::text)
+              THEN v_g.latitud ELSE t.latitud END, longitud = CASE
+              WHEN ('longitud' = ANY (v_escritas) OR v_g.longitud::text IS DISTINCT FROM v_f.longitud::text) THEN v_g.longitud
+              ELSE t.longitud END, proveedores_sugeridos = CASE WHEN ('proveedores_sugeridos' = ANY (v_escritas)
+              OR v_g.proveedores_sugeridos::text IS DISTINCT FROM v_f.proveedores_sugeridos::text) THEN v_g.proveedores_sugeridos
+              ELSE t.proveedores_sugeridos END, estado = CASE WHEN ('estado' = ANY (v_escritas)
+              OR v_g.estado::text IS DISTINCT FROM v_f.estado::text)
               THEN (CASE WHEN s.estado IN ('en_progreso', 'cancelada') AND v_g.estado = 'pendiente' THEN s.estado
               ELSE v_g.estado END) ELSE t.estado END, solicitado_at = CASE
-              WHEN v_g.solicitado_at::text IS DISTINCT FROM v_f.solicitado_at::text THEN v_g.solicitado_at
-              ELSE t.solicitado_at END, resuelto_at = CASE WHEN v_g.resuelto_at::text IS DISTINCT FROM v_f.resuelto_at::text
+              WHEN ('solicitado_at' = ANY (v_escritas) OR v_g.solicitado_at::text IS DISTINCT FROM v_f.solicitado_at::text)
+              THEN v_g.solicitado_at ELSE t.solicitado_at END, resuelto_at = CASE
+              WHEN ('resuelto_at' = ANY (v_escritas) OR v_g.resuelto_at::text IS DISTINCT FROM v_f.resuelto_at::text)
               THEN v_g.resuelto_at ELSE t.resuelto_at END WHERE t.id = s.id RETURNING t.* INTO s;
-            IF v_g.id::text IS DISTINCT FROM v_f.id::text AND v_g.id::text IS DISTINCT FROM s.id::text
-              OR v_g.cliente_id::text IS DISTINCT FROM v_f.cliente_id::text
+            IF ('id' = ANY (v_escritas) OR v_g.id::text IS DISTINCT FROM v_f.id::text)
+              AND v_g.id::text IS DISTINCT FROM s.id::text OR ('cliente_id' = ANY (v_escritas)
+              OR v_g.cliente_id::text IS DISTINCT FROM v_f.cliente_id::text)
               AND (CASE WHEN s.cliente_id IS DISTINCT FROM v_g.cliente_id
               AND EXISTS (SELECT FROM migracion.se_queda q WHERE q.tabla = 'solicitudes_servicio' AND q.clave = s.id::text
               AND q.columna = 'cliente_id' AND q.valor IS NOT DISTINCT FROM s.cliente_id::text
               AND q.buscado IS NOT DISTINCT FROM v_g.telefono::text) THEN s.cliente_id
               ELSE v_g.cliente_id END)::text IS DISTINCT FROM s.cliente_id::text
-              OR v_g.telefono::text IS DISTINCT FROM v_f.telefono::text AND v_g.telefono::text IS DISTINCT FROM s.telefono::text
-              OR v_g.tipo_solicitud::text IS DISTINCT FROM v_f.tipo_solicitud::text
+              OR ('telefono' = ANY (v_escritas) OR v_g.telefono::text IS DISTINCT FROM v_f.telefono::text)
+              AND v_g.telefono::text IS DISTINCT FROM s.telefono::text
+              OR ('tipo_solicitud' = ANY (v_escritas) OR v_g.tipo_solicitud::text IS DISTINCT FROM v_f.tipo_solicitud::text)
               AND v_g.tipo_solicitud::text IS DISTINCT FROM s.tipo_solicitud::text
-              OR v_g.profesion_solicitada::text IS DISTINCT FROM v_f.profesion_solicitada::text
+              OR ('profesion_solicitada' = ANY (v_escritas)
+              OR v_g.profesion_solicitada::text IS DISTINCT FROM v_f.profesion_solicitada::text)
               AND v_g.profesion_solicitada::text IS DISTINCT FROM s.profesion_solicitada::text
-              OR v_g.ciudad::text IS DISTINCT FROM v_f.ciudad::text AND v_g.ciudad::text IS DISTINCT FROM s.ciudad::text
-              OR v_g.latitud::text IS DISTINCT FROM v_f.latitud::text AND v_g.latitud::text IS DISTINCT FROM s.latitud::text
-              OR v_g.longitud::text IS DISTINCT FROM v_f.longitud::text AND v_g.longitud::text IS DISTINCT FROM s.longitud::text
-              OR v_g.proveedores_sugeridos::text IS DISTINCT FROM v_f.proveedores_sugeridos::text
+              OR ('ciudad' = ANY (v_escritas) OR v_g.ciudad::text IS DISTINCT FROM v_f.ciudad::text)
+              AND v_g.ciudad::text IS DISTINCT FROM s.ciudad::text
+              OR ('latitud' = ANY (v_escritas) OR v_g.latitud::text IS DISTINCT FROM v_f.latitud::text)
+              AND v_g.latitud::text IS DISTINCT FROM s.latitud::text
+              OR ('longitud' = ANY (v_escritas) OR v_g.longitud::text IS DISTINCT FROM v_f.longitud::text)
+              AND v_g.longitud::text IS DISTINCT FROM s.longitud::text
+              OR ('proveedores_sugeridos' = ANY (v_escritas)
+              OR v_g.proveedores_sugeridos::text IS DISTINCT FROM v_f.proveedores_sugeridos::text)
               AND v_g.proveedores_sugeridos::text IS DISTINCT FROM s.proveedores_sugeridos::text
-              OR v_g.estado::text IS DISTINCT FROM v_f.estado::text
+              OR ('estado' = ANY (v_escritas) OR v_g.estado::text IS DISTINCT FROM v_f.estado::text)
               AND (CASE WHEN s.estado IN ('en_progreso', 'cancelada') AND v_g.estado = 'pendiente' THEN s.estado
               ELSE v_g.estado END)::text IS DISTINCT FROM s.estado::text
-              OR v_g.solicitado_at::text IS DISTINCT FROM v_f.solicitado_at::text
+              OR ('solicitado_at' = ANY (v_escritas) OR v_g.solicitado_at::text IS DISTINCT FROM v_f.solicitado_at::text)
               AND v_g.solicitado_at::text IS DISTINCT FROM s.solicitado_at::text
-              OR v_g.resuelto_at::text IS DISTINCT FROM v_f.resuelto_at::text
+              OR ('resuelto_at' = ANY (v_escritas) OR v_g.resuelto_at::text IS DISTINCT FROM v_f.resuelto_at::text)
               AND v_g.resuelto_at::text IS DISTINCT FROM s.resuelto_at::text THEN
               RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = 'los disparadores de las dos tablas no se ponen de acuerdo';
             END IF;
+          END IF;
+          IF NOT v_firme AND v_poner ?| ARRAY['phone'] THEN
+            -- lo que su foto no ve lo mira el drenaje
+            INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+    SELECT 'service_requests', 'solicitudes_servicio', k._k1::text, jsonb_build_array(k._m1), 'aislamiento', NULL
+      FROM (SELECT l.id AS _k1, l.id AS _m1 FROM public.service_requests l WHERE l.id = (v_l.id)::uuid) k;
           END IF;
         END IF;
       END IF;
     END IF;
     IF v_ya IS NOT NULL THEN
-      -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí
-      EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
-      IF v_luego IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_luego || ' DEFERRED'; END IF;
+      -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí, y cada restricción como el servicio la tenía
+      BEGIN
+        EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
+        RAISE EXCEPTION USING ERRCODE = 'TK003';
+      EXCEPTION WHEN SQLSTATE 'TK003' THEN
+        NULL;
+      END;
     END IF;
     UPDATE migracion.cuarentena c SET
-      columnas = ARRAY(SELECT x FROM unnest(c.columnas) x WHERE x <> ALL (array_remove(ARRAY[CASE WHEN p_orden <> 'UPDATE'
-        OR p_vieja.id::text IS DISTINCT FROM p_nueva.id::text THEN 'id' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.cliente_id::text IS DISTINCT FROM p_nueva.cliente_id::text THEN 'cliente_id' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.telefono::text IS DISTINCT FROM p_nueva.telefono::text THEN 'telefono' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.tipo_solicitud::text IS DISTINCT FROM p_nueva.tipo_solicitud::text
-        THEN 'tipo_solicitud' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.profesion_solicitada::text IS DISTINCT FROM p_nueva.profesion_solicitada::text
-        THEN 'profesion_solicitada' END, CASE WHEN p_orden <> 'UPDATE'
-        OR p_vieja.ciudad::text IS DISTINCT FROM p_nueva.ciudad::text THEN 'ciudad' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.latitud::text IS DISTINCT FROM p_nueva.latitud::text THEN 'latitud' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.longitud::text IS DISTINCT FROM p_nueva.longitud::text THEN 'longitud' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.proveedores_sugeridos::text IS DISTINCT FROM p_nueva.proveedores_sugeridos::text
-        THEN 'proveedores_sugeridos' END, CASE WHEN p_orden <> 'UPDATE'
-        OR p_vieja.estado::text IS DISTINCT FROM p_nueva.estado::text THEN 'estado' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.solicitado_at::text IS DISTINCT FROM p_nueva.solicitado_at::text
-        THEN 'solicitado_at' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.resuelto_at::text IS DISTINCT FROM p_nueva.resuelto_at::text
-        THEN 'resuelto_at' END]::text[], NULL))),
-      estado = CASE WHEN c.columnas <@ (array_remove(ARRAY[CASE WHEN p_orden <> 'UPDATE'
-        OR p_vieja.id::text IS DISTINCT FROM p_nueva.id::text THEN 'id' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.cliente_id::text IS DISTINCT FROM p_nueva.cliente_id::text THEN 'cliente_id' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.telefono::text IS DISTINCT FROM p_nueva.telefono::text THEN 'telefono' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.tipo_solicitud::text IS DISTINCT FROM p_nueva.tipo_solicitud::text
-        THEN 'tipo_solicitud' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.profesion_solicitada::text IS DISTINCT FROM p_nueva.profesion_solicitada::text
-        THEN 'profesion_solicitada' END, CASE WHEN p_orden <> 'UPDATE'
-        OR p_vieja.ciudad::text IS DISTINCT FROM p_nueva.ciudad::text THEN 'ciudad' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.latitud::text IS DISTINCT FROM p_nueva.latitud::text THEN 'latitud' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.longitud::text IS DISTINCT FROM p_nueva.longitud::text THEN 'longitud' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.proveedores_sugeridos::text IS DISTINCT FROM p_nueva.proveedores_sugeridos::text
-        THEN 'proveedores_sugeridos' END, CASE WHEN p_orden <> 'UPDATE'
-        OR p_vieja.estado::text IS DISTINCT FROM p_nueva.estado::text THEN 'estado' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.solicitado_at::text IS DISTINCT FROM p_nueva.solicitado_at::text
-        THEN 'solicitado_at' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.resuelto_at::text IS DISTINCT FROM p_nueva.resuelto_at::text
-        THEN 'resuelto_at' END]::text[], NULL)) THEN 'resuelta' ELSE c.estado END,
-      resuelta_at = CASE WHEN c.columnas <@ (array_remove(ARRAY[CASE WHEN p_orden <> 'UPDATE'
-        OR p_vieja.id::text IS DISTINCT FROM p_nueva.id::text THEN 'id' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.cliente_id::text IS DISTINCT FROM p_nueva.cliente_id::text THEN 'cliente_id' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.telefono::text IS DISTINCT FROM p_nueva.telefono::text THEN 'telefono' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.tipo_solicitud::text IS DISTINCT FROM p_nueva.tipo_solicitud::text
-        THEN 'tipo_solicitud' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.profesion_solicitada::text IS DISTINCT FROM p_nueva.profesion_solicitada::text
-        THEN 'profesion_solicitada' END, CASE WHEN p_orden <> 'UPDATE'
-        OR p_vieja.ciudad::text IS DISTINCT FROM p_nueva.ciudad::text THEN 'ciudad' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.latitud::text IS DISTINCT FROM p_nueva.latitud::text THEN 'latitud' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.longitud::text IS DISTINCT FROM p_nueva.longitud::text THEN 'longitud' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.proveedores_sugeridos::text IS DISTINCT FROM p_nueva.proveedores_sugeridos::text
-        THEN 'proveedores_sugeridos' END, CASE WHEN p_orden <> 'UPDATE'
-        OR p_vieja.estado::text IS DISTINCT FROM p_nueva.estado::text THEN 'estado' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.solicitado_at::text IS DISTINCT FROM p_nueva.solicitado_at::text
-        THEN 'solicitado_at' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.resuelto_at::text IS DISTINCT FROM p_nueva.resuelto_at::text
-        THEN 'resuelto_at' END]::text[], NULL)) THEN now() END,
-      resolucion = CASE WHEN c.columnas <@ (array_remove(ARRAY[CASE WHEN p_orden <> 'UPDATE'
-        OR p_vieja.id::text IS DISTINCT FROM p_nueva.id::text THEN 'id' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.cliente_id::text IS DISTINCT FROM p_nueva.cliente_id::text THEN 'cliente_id' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.telefono::text IS DISTINCT FROM p_nueva.telefono::text THEN 'telefono' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.tipo_solicitud::text IS DISTINCT FROM p_nueva.tipo_solicitud::text
-        THEN 'tipo_solicitud' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.profesion_solicitada::text IS DISTINCT FROM p_nueva.profesion_solicitada::text
-        THEN 'profesion_solicitada' END, CASE WHEN p_orden <> 'UPDATE'
-        OR p_vieja.ciudad::text IS DISTINCT FROM p_nueva.ciudad::text THEN 'ciudad' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.latitud::text IS DISTINCT FROM p_nueva.latitud::text THEN 'latitud' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.longitud::text IS DISTINCT FROM p_nueva.longitud::text THEN 'longitud' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.proveedores_sugeridos::text IS DISTINCT FROM p_nueva.proveedores_sugeridos::text
-        THEN 'proveedores_sugeridos' END, CASE WHEN p_orden <> 'UPDATE'
-        OR p_vieja.estado::text IS DISTINCT FROM p_nueva.estado::text THEN 'estado' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.solicitado_at::text IS DISTINCT FROM p_nueva.solicitado_at::text
-        THEN 'solicitado_at' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.resuelto_at::text IS DISTINCT FROM p_nueva.resuelto_at::text
-        THEN 'resuelto_at' END]::text[], NULL)) THEN 'legacy tomó lo escrito después' END
-    WHERE c.tabla_origen = 'solicitudes_servicio' AND c.clave = v_clave AND c.estado <> 'resuelta'
+      columnas = ARRAY(SELECT x FROM unnest(c.columnas) x WHERE x <> ALL (v_escritas)),
+      antes = CASE WHEN v_nueva = v_clave THEN c.antes END,
+      estado = CASE WHEN c.columnas <@ v_escritas THEN 'resuelta' ELSE c.estado END,
+      resuelta_at = CASE WHEN c.columnas <@ v_escritas THEN now() END,
+      resolucion = CASE WHEN c.columnas <@ v_escritas THEN 'legacy tomó lo escrito después' END
+    WHERE c.tabla_origen = 'solicitudes_servicio' AND c.clave = v_aqui AND c.estado <> 'resuelta'
       AND p_orden <> 'DELETE' AND c.columnas IS NOT NULL;
     PERFORM set_config('migracion.sync', v_antes, true);
   EXCEPTION WHEN OTHERS THEN
@@ -775,34 +825,24 @@ BEGIN
     IF v_clave IS NULL OR left(v_estado, 2) IN ('53', '55', '57')
       OR left(v_estado, 2) = '40' AND (v_firme OR v_estado <> '40001' OR v_detalle <> '') THEN
       RAISE;
-    ELSIF left(v_estado, 2) IN ('22', '23', '54') OR v_estado = 'P0001' THEN
-      INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen, columnas)
-      VALUES ('solicitudes_servicio', v_clave, to_jsonb(CASE p_orden WHEN 'DELETE' THEN p_vieja ELSE p_nueva END), v_estado,
-        'legacy la rechaza: ' || v_mensaje, 'sincronizacion', array_remove(ARRAY[CASE WHEN p_orden <> 'UPDATE'
-          OR p_vieja.id::text IS DISTINCT FROM p_nueva.id::text THEN 'id' END,
-          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.cliente_id::text IS DISTINCT FROM p_nueva.cliente_id::text
-          THEN 'cliente_id' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.telefono::text IS DISTINCT FROM p_nueva.telefono::text
-          THEN 'telefono' END,
-          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.tipo_solicitud::text IS DISTINCT FROM p_nueva.tipo_solicitud::text
-          THEN 'tipo_solicitud' END, CASE WHEN p_orden <> 'UPDATE'
-          OR p_vieja.profesion_solicitada::text IS DISTINCT FROM p_nueva.profesion_solicitada::text
-          THEN 'profesion_solicitada' END, CASE WHEN p_orden <> 'UPDATE'
-          OR p_vieja.ciudad::text IS DISTINCT FROM p_nueva.ciudad::text THEN 'ciudad' END,
-          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.latitud::text IS DISTINCT FROM p_nueva.latitud::text THEN 'latitud' END,
-          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.longitud::text IS DISTINCT FROM p_nueva.longitud::text THEN 'longitud' END,
-          CASE WHEN p_orden <> 'UPDATE'
-          OR p_vieja.proveedores_sugeridos::text IS DISTINCT FROM p_nueva.proveedores_sugeridos::text
-          THEN 'proveedores_sugeridos' END, CASE WHEN p_orden <> 'UPDATE'
-          OR p_vieja.estado::text IS DISTINCT FROM p_nueva.estado::text THEN 'estado' END,
-          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.solicitado_at::text IS DISTINCT FROM p_nueva.solicitado_at::text
-          THEN 'solicitado_at' END,
-          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.resuelto_at::text IS DISTINCT FROM p_nueva.resuelto_at::text
-          THEN 'resuelto_at' END]::text[], NULL))
+    END IF;
+    IF v_nueva <> v_clave THEN
+      UPDATE migracion.cuarentena c SET clave = v_nueva, fila = c.fila || jsonb_build_object('id', p_nueva.id)
+      WHERE c.tabla_origen = 'solicitudes_servicio' AND c.estado <> 'resuelta' AND c.clave = v_clave
+        AND NOT EXISTS (SELECT FROM migracion.cuarentena o WHERE o.tabla_origen = 'solicitudes_servicio'
+          AND o.estado <> 'resuelta' AND o.clave = v_nueva);
+      UPDATE migracion.se_queda q SET clave = v_nueva WHERE q.tabla = 'solicitudes_servicio' AND q.clave = v_clave;
+    END IF;
+    IF left(v_estado, 2) IN ('22', '23', '54') OR v_estado = 'P0001' THEN
+      INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen, columnas, antes)
+      VALUES ('solicitudes_servicio', v_aqui, to_jsonb(CASE p_orden WHEN 'DELETE' THEN p_vieja ELSE p_nueva END), v_estado,
+        'legacy la rechaza: ' || v_mensaje, 'sincronizacion', v_escritas,
+          CASE WHEN v_aqui <> v_alli THEN jsonb_build_object('id', p_vieja.id) END)
       ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
       DO UPDATE SET fila = excluded.fila || CASE WHEN c.sobrescrita_at IS NULL THEN '{}' ELSE (
           SELECT coalesce(jsonb_object_agg(x, c.fila -> x), '{}') FROM unnest(c.columnas) x
           WHERE x <> ALL (excluded.columnas)) END,
-        sqlstate = excluded.sqlstate, motivo = excluded.motivo, columna = NULL, sobrescrita_at = NULL,
+        sqlstate = excluded.sqlstate, motivo = excluded.motivo, columna = NULL, sobrescrita_at = NULL, antes = excluded.antes,
         columnas = ARRAY(SELECT x FROM unnest(c.columnas) x UNION SELECT x FROM unnest(excluded.columnas) x ORDER BY 1);
     ELSE
       IF v_nueva <> v_clave THEN
@@ -830,7 +870,7 @@ SET jit = off
 AS $funcion$
 #variable_conflict use_variable
 DECLARE
-  v_ya text; v_luego text; v_estado text; v_mensaje text; v_detalle text;
+  v_ya text; v_lote record; v_estado text; v_mensaje text; v_detalle text;
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
   p_orden text := TG_OP; v_vieja jsonb; v_ahora jsonb; v_clave text; v_nueva text;
 BEGIN
@@ -848,16 +888,19 @@ BEGIN
     END IF;
     -- lo que legacy no dejaba pasar se queda
     BEGIN
-      SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', '),
-        string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') FILTER (WHERE c.condeferred) INTO v_ya, v_luego
+      SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') INTO v_ya
       FROM pg_trigger g JOIN pg_constraint c ON c.oid = g.tgconstraint JOIN pg_namespace n ON n.oid = c.connamespace
       WHERE g.tgrelid IN ('public.service_requests'::regclass) AND g.tgdeferrable AND c.contype <> 't';
       IF v_ya IS NOT NULL THEN
         BEGIN
           IF v_ya IS NOT NULL THEN
-            -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí
-            EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
-            IF v_luego IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_luego || ' DEFERRED'; END IF;
+            -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí, y cada restricción como el servicio la tenía
+            BEGIN
+              EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
+              RAISE EXCEPTION USING ERRCODE = 'TK003';
+            EXCEPTION WHEN SQLSTATE 'TK003' THEN
+              NULL;
+            END;
           END IF;
         EXCEPTION WHEN integrity_constraint_violation THEN
           v_ya := NULL;  -- el servicio debe algo todavía: se comprueba cuando confirme
@@ -868,9 +911,13 @@ BEGIN
         OR f._fusion IS NOT NULL) AND NOT EXISTS (SELECT FROM migracion.sincronizacion m WHERE m.tabla_origen = 'service_requests'
         AND m.tabla_destino = 'solicitudes_servicio' AND m.modo <> 'si');
       IF v_ya IS NOT NULL THEN
-        -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí
-        EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
-        IF v_luego IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_luego || ' DEFERRED'; END IF;
+        -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí, y cada restricción como el servicio la tenía
+        BEGIN
+          EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
+          RAISE EXCEPTION USING ERRCODE = 'TK003';
+        EXCEPTION WHEN SQLSTATE 'TK003' THEN
+          NULL;
+        END;
       END IF;
     EXCEPTION WHEN OTHERS THEN
       GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
@@ -878,9 +925,34 @@ BEGIN
         OR left(v_estado, 2) = '40' AND (v_firme OR v_estado <> '40001' OR v_detalle <> '') THEN
         RAISE;
       ELSIF left(v_estado, 2) IN ('22', '23', '54') OR v_estado = 'P0001' THEN
-        INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
-        VALUES ('solicitudes_servicio', '*', '{}', SQLSTATE, 'service_requests no se vacía: ' || SQLERRM, 'sincronizacion')
-        ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta' DO UPDATE SET motivo = excluded.motivo;
+        -- no los deja ir a todos: por partes, y donde no, uno a uno
+        FOR v_lote IN SELECT array_agg(x._k1) AS _k1 FROM (
+          SELECT f._k1, (row_number() OVER () - 1) / 1000 AS n
+          FROM migracion.v_service_requests_solicitudes_servicio f
+            WHERE (CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
+            OR f._fusion IS NOT NULL)) x GROUP BY x.n LOOP
+          BEGIN
+            DELETE FROM public.service_requests l USING unnest(v_lote._k1) AS k(_k1) WHERE l.id = k._k1;
+            IF v_ya IS NOT NULL THEN
+              -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí, y cada restricción como el servicio la tenía
+              BEGIN
+                EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
+                RAISE EXCEPTION USING ERRCODE = 'TK003';
+              EXCEPTION WHEN SQLSTATE 'TK003' THEN
+                NULL;
+              END;
+            END IF;
+          EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
+            PERFORM migracion.volver_solicitudes_servicio('DELETE',
+              jsonb_populate_record(NULL::public.solicitudes_servicio,
+                jsonb_build_object('id', f.id, 'cliente_id', f.cliente_id, 'telefono', f.telefono,
+                'tipo_solicitud', f.tipo_solicitud, 'profesion_solicitada', f.profesion_solicitada, 'ciudad', f.ciudad,
+                'latitud', f.latitud, 'longitud', f.longitud, 'proveedores_sugeridos', f.proveedores_sugeridos,
+                'estado', f.estado, 'solicitado_at', f.solicitado_at, 'resuelto_at', f.resuelto_at)), NULL)
+            FROM migracion.v_service_requests_solicitudes_servicio f JOIN unnest(v_lote._k1) AS k(_k1) ON f._k1 = k._k1
+              WHERE CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END;
+          END;
+        END LOOP;
       ELSE
         INSERT INTO migracion.pendiente (tabla_origen, clave, operacion, motivo, sqlstate)
         VALUES ('solicitudes_servicio', '*', TG_OP, v_mensaje, v_estado);
@@ -965,20 +1037,22 @@ CREATE TRIGGER sigue_service_requests_solicitudes_servicio_2_u AFTER UPDATE ON p
 
 CREATE TRIGGER vuelta_solicitudes_servicio_i AFTER INSERT ON public.solicitudes_servicio
   FOR EACH ROW WHEN (coalesce(current_setting('migracion.sync', true), '') NOT IN ('copia',
-    'solicitudes_servicio:' || pg_trigger_depth(), 'clientes:' || pg_trigger_depth(), 'clientes:' || (pg_trigger_depth() - 1)))
+    'solicitudes_servicio:' || pg_trigger_depth(), 'clientes:' || pg_trigger_depth()))
   EXECUTE FUNCTION migracion.vuelta_solicitudes_servicio();
 
 CREATE TRIGGER vuelta_solicitudes_servicio_u AFTER UPDATE ON public.solicitudes_servicio
-  FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.* AND coalesce(current_setting('migracion.sync', true), '') NOT IN ('copia',
-    'solicitudes_servicio:' || pg_trigger_depth(), 'clientes:' || pg_trigger_depth(), 'clientes:' || (pg_trigger_depth() - 1)))
+  FOR EACH ROW WHEN (OLD *<> NEW AND coalesce(current_setting('migracion.sync', true), '') NOT IN ('copia',
+    'solicitudes_servicio:' || pg_trigger_depth(), 'clientes:' || pg_trigger_depth())
+    AND NOT (coalesce(current_setting('migracion.sync', true), '') IN ('clientes:' || (pg_trigger_depth() - 1))
+    AND (OLD.cliente_id IS NOT NULL AND NEW.cliente_id IS NULL AND to_jsonb(OLD) - 'cliente_id' = to_jsonb(NEW) - 'cliente_id')))
   EXECUTE FUNCTION migracion.vuelta_solicitudes_servicio();
 
 CREATE TRIGGER vuelta_solicitudes_servicio_d AFTER DELETE ON public.solicitudes_servicio
   FOR EACH ROW WHEN (coalesce(current_setting('migracion.sync', true), '') NOT IN ('copia',
-    'solicitudes_servicio:' || pg_trigger_depth(), 'clientes:' || pg_trigger_depth(), 'clientes:' || (pg_trigger_depth() - 1)))
+    'solicitudes_servicio:' || pg_trigger_depth(), 'clientes:' || pg_trigger_depth()))
   EXECUTE FUNCTION migracion.vuelta_solicitudes_servicio();
 
 CREATE TRIGGER vuelta_solicitudes_servicio_t AFTER TRUNCATE ON public.solicitudes_servicio
   FOR EACH STATEMENT WHEN (coalesce(current_setting('migracion.sync', true), '') NOT IN ('copia',
-    'solicitudes_servicio:' || pg_trigger_depth(), 'clientes:' || pg_trigger_depth(), 'clientes:' || (pg_trigger_depth() - 1)))
+    'solicitudes_servicio:' || pg_trigger_depth(), 'clientes:' || pg_trigger_depth()))
   EXECUTE FUNCTION migracion.vuelta_solicitudes_servicio();

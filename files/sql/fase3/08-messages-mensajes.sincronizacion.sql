@@ -42,6 +42,18 @@ BEGIN
     SELECT 'messages', 'mensajes', k._k1::text, jsonb_build_array(k._m1), 'aislamiento', NULL
       FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
   END IF;
+  IF EXISTS (SELECT FROM migracion.cuarentena c, unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE c.tabla_origen = 'mensajes'
+    AND c.estado <> 'resuelta' AND c.antes = jsonb_build_object('id', k._m1)) THEN
+    -- en español tienen una clave que legacy no tomó: lo escrito aquí prevalece
+    PERFORM set_config('migracion.sync', 'mensajes:' || pg_trigger_depth(), true);
+    UPDATE public.mensajes t SET id = k._m1 FROM unnest(p_k1, p_m1) AS k(_k1, _m1) JOIN migracion.cuarentena c
+      ON c.tabla_origen = 'mensajes' AND c.estado <> 'resuelta' AND c.antes = jsonb_build_object('id', k._m1)
+    WHERE t.id = (c.fila ->> 'id')::uuid AND NOT EXISTS (SELECT FROM public.mensajes o WHERE o.id = k._m1);
+    PERFORM set_config('migracion.sync', v_antes, true);
+    UPDATE migracion.cuarentena c SET clave = k._m1::text, antes = NULL, sobrescrita_at = now()
+      FROM unnest(p_k1, p_m1) AS k(_k1, _m1)
+    WHERE c.tabla_origen = 'mensajes' AND c.estado <> 'resuelta' AND c.antes = jsonb_build_object('id', k._m1);
+  END IF;
   IF EXISTS (SELECT FROM migracion.pendiente p WHERE p.tabla_origen = 'mensajes'
     AND p.clave = ANY (ARRAY(SELECT k._m1::text FROM unnest(p_k1, p_m1) AS k(_k1, _m1)))) THEN
     IF v_firme THEN
@@ -258,6 +270,14 @@ BEGIN
     SELECT array_agg(k._k1), array_agg(k._m1) INTO p_k1, p_m1 FROM (SELECT o.id AS _k1, o.id AS _m1
       FROM viejas o UNION SELECT n.id AS _k1, n.id AS _m1 FROM nuevas n) k;
     v_entera := EXISTS (SELECT o.id FROM viejas o EXCEPT SELECT n.id FROM nuevas n);
+    IF v_entera THEN
+      -- con otra clave legacy la fila en español será otra: lo que solo esta tenía se guarda
+      INSERT INTO migracion.apartada (run_id, tabla, clave, fila)
+      SELECT 'sincronizacion', 'mensajes', t.id::text, to_jsonb(t.*)
+      FROM (SELECT o.id AS _k1, o.id AS _m1 FROM viejas o) k JOIN public.mensajes t ON t.id = k._m1
+      WHERE NOT EXISTS (SELECT FROM nuevas n WHERE n.id = k._k1) AND NOT EXISTS (SELECT FROM pg_constraint x WHERE x.contype = 'f'
+        AND x.confrelid = 'public.mensajes'::regclass);
+    END IF;
   END IF;
   IF p_k1 IS NULL THEN RETURN NULL; END IF;
   PERFORM migracion.ida_messages_mensajes(p_k1, p_m1, v_entera, false);
@@ -361,16 +381,25 @@ AS $funcion$
 DECLARE
   v_modos text[]; v_antes text := coalesce(current_setting('migracion.sync', true),
     ''); v_clave text; v_hay boolean := false; v_casa integer := 0;
-  v_filas bigint; v_ya text; v_luego text; v_nueva text;
-  v_estado text; v_mensaje text; v_detalle text; v_poner jsonb := '{}'; v_f record; v_g record; s public.mensajes;
+  v_filas bigint; v_ya text; v_nueva text; v_aqui text; v_alli text; v_otra jsonb; v_escritas text[];
+  v_estado text; v_mensaje text; v_detalle text; v_poner jsonb := '{}'; v_f record; v_g record;
+  s public.mensajes; v_l public.mensajes;
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
 BEGIN
   SELECT array_agg(m.modo) INTO v_modos FROM migracion.sincronizacion m
   WHERE m.tabla_destino = 'mensajes' AND ((m.tabla_origen = 'messages'));
   IF v_modos IS NULL AND v_firme THEN RETURN; END IF;
   BEGIN
-    v_clave := CASE p_orden WHEN 'INSERT' THEN p_nueva.id::text ELSE p_vieja.id::text END;
+    v_clave := CASE p_orden WHEN 'INSERT' THEN p_nueva.id::text
+      ELSE p_vieja.id::text END;
     v_nueva := CASE p_orden WHEN 'UPDATE' THEN p_nueva.id::text END;
+    v_aqui := coalesce(v_nueva, v_clave); v_alli := v_clave;
+    IF v_nueva <> v_clave THEN
+      UPDATE migracion.cuarentena c SET clave = v_nueva, fila = c.fila || jsonb_build_object('id', p_nueva.id)
+      WHERE c.tabla_origen = 'mensajes' AND c.estado <> 'resuelta' AND c.clave = v_clave
+        AND NOT EXISTS (SELECT FROM migracion.cuarentena o WHERE o.tabla_origen = 'mensajes' AND o.estado <> 'resuelta'
+          AND o.clave = v_nueva);
+    END IF;
     IF v_modos IS NULL OR v_modos && ARRAY['no', 'claves'] THEN
       -- sin modo: se instaló después de su foto
       IF v_nueva <> v_clave THEN
@@ -384,6 +413,29 @@ BEGIN
       RETURN;
     END IF;
     s := p_nueva;
+    v_escritas := array_remove(ARRAY[CASE WHEN p_orden <> 'UPDATE' OR p_vieja.id::text IS DISTINCT FROM p_nueva.id::text
+      THEN 'id' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.conversacion_id::text IS DISTINCT FROM p_nueva.conversacion_id::text
+      THEN 'conversacion_id' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.telefono::text IS DISTINCT FROM p_nueva.telefono::text
+      THEN 'telefono' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.tipo_mensaje::text IS DISTINCT FROM p_nueva.tipo_mensaje::text
+      THEN 'tipo_mensaje' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.contenido::text IS DISTINCT FROM p_nueva.contenido::text
+      THEN 'contenido' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.url_media::text IS DISTINCT FROM p_nueva.url_media::text
+      THEN 'url_media' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.tipo_media::text IS DISTINCT FROM p_nueva.tipo_media::text
+      THEN 'tipo_media' END,
+      CASE WHEN p_orden <> 'UPDATE' OR p_vieja.respuesta_ia::text IS DISTINCT FROM p_nueva.respuesta_ia::text
+      THEN 'respuesta_ia' END,
+      CASE WHEN p_orden <> 'UPDATE' OR p_vieja.estado_procesamiento::text IS DISTINCT FROM p_nueva.estado_procesamiento::text
+      THEN 'estado_procesamiento' END, CASE WHEN p_orden <> 'UPDATE'
+      OR p_vieja.metadata::text IS DISTINCT FROM p_nueva.metadata::text THEN 'metadata' END,
+      CASE WHEN p_orden <> 'UPDATE' OR p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text
+      THEN 'creado_at' END]::text[], NULL);
+    IF p_orden <> 'INSERT' THEN
+      -- la clave que tiene no la tomó legacy: allí es la de antes
+      SELECT c.antes INTO v_otra FROM migracion.cuarentena c WHERE c.tabla_origen = 'mensajes' AND c.clave = v_aqui
+        AND c.estado <> 'resuelta' AND c.antes IS NOT NULL;
+      IF FOUND THEN
+        p_vieja := jsonb_populate_record(p_vieja, v_otra); v_alli := p_vieja.id::text;
+      END IF;
+    END IF;
     IF v_casa = 0 AND p_orden <> 'INSERT' THEN
       FOR v_vez IN 1 .. 40 LOOP
         PERFORM 1 FROM public.messages l WHERE l.id = (p_vieja.id)::uuid FOR NO KEY UPDATE OF l SKIP LOCKED;
@@ -391,8 +443,15 @@ BEGIN
         EXIT WHEN v_hay OR NOT EXISTS (SELECT FROM public.messages l WHERE l.id = (p_vieja.id)::uuid);
         PERFORM pg_sleep(0.005);
       END LOOP;
-      IF NOT v_hay AND EXISTS (SELECT FROM pg_locks w WHERE NOT w.granted AND pg_backend_pid() = ANY (pg_blocking_pids(w.pid)))
-        THEN
+      IF NOT v_hay AND EXISTS (
+        WITH RECURSIVE esperan AS (
+          SELECT pg_backend_pid() AS pid
+          UNION SELECT w.pid FROM esperan e JOIN pg_locks w ON NOT w.granted AND e.pid = ANY (pg_blocking_pids(w.pid))),
+        tienen AS (
+          SELECT h.pid FROM pg_locks h WHERE h.locktype = 'transactionid' AND h.granted
+            AND h.transactionid IN (SELECT l.xmax FROM public.messages l WHERE l.id = (p_vieja.id)::uuid))
+        SELECT FROM esperan e WHERE e.pid <> pg_backend_pid()
+          AND (e.pid IN (SELECT x.pid FROM tienen x) OR NOT EXISTS (SELECT FROM tienen))) THEN
         RAISE EXCEPTION USING ERRCODE = '40001',
           MESSAGE = 'otra transacción tiene la fila de messages y espera a esta; repita la suya';
       END IF;
@@ -403,7 +462,14 @@ BEGIN
       IF v_hay THEN v_casa := 1; END IF;
     END IF;
     IF p_orden = 'UPDATE' AND v_casa = 0 AND EXISTS (SELECT FROM migracion.cuarentena c WHERE c.tabla_origen = 'mensajes'
-      AND c.clave = v_clave AND c.estado <> 'resuelta') THEN p_orden := 'INSERT'; END IF;
+      AND c.clave = v_aqui AND c.estado <> 'resuelta') OR p_orden = 'UPDATE' AND v_casa = 0 AND v_nueva <> v_clave
+      AND NOT EXISTS (SELECT FROM migracion.pendiente p WHERE p.tabla_origen = 'messages' AND p.clave IN (
+        (p_vieja.id)::uuid::text,
+        (p_nueva.id)::uuid::text)) THEN
+      -- una que no nació aún, y ya tiene otra clave
+      p_orden := 'INSERT'; v_escritas := ARRAY['id', 'conversacion_id', 'telefono', 'tipo_mensaje', 'contenido', 'url_media',
+        'tipo_media', 'respuesta_ia', 'estado_procesamiento', 'metadata', 'creado_at'];
+    END IF;
     -- mientras una clave legacy de la fila espera, esta espera con ella
     IF EXISTS (SELECT FROM migracion.pendiente p WHERE (p.tabla_origen = 'messages' AND p.clave IN (
         (p_vieja.id)::uuid::text,
@@ -425,16 +491,19 @@ BEGIN
         EXIT WHEN FOUND OR NOT EXISTS (SELECT FROM public.users x WHERE x.phone_number = (p_nueva.telefono)::text);
       END LOOP;
     END IF;
-    SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', '),
-      string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') FILTER (WHERE c.condeferred) INTO v_ya, v_luego
+    SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') INTO v_ya
     FROM pg_trigger g JOIN pg_constraint c ON c.oid = g.tgconstraint JOIN pg_namespace n ON n.oid = c.connamespace
     WHERE g.tgrelid IN ('public.messages'::regclass) AND g.tgdeferrable AND c.contype <> 't';
     IF v_ya IS NOT NULL THEN
       BEGIN
         IF v_ya IS NOT NULL THEN
-          -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí
-          EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
-          IF v_luego IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_luego || ' DEFERRED'; END IF;
+          -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí, y cada restricción como el servicio la tenía
+          BEGIN
+            EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
+            RAISE EXCEPTION USING ERRCODE = 'TK003';
+          EXCEPTION WHEN SQLSTATE 'TK003' THEN
+            NULL;
+          END;
         END IF;
       EXCEPTION WHEN integrity_constraint_violation THEN
         v_ya := NULL;  -- el servicio debe algo todavía: se comprueba cuando confirme
@@ -445,13 +514,13 @@ BEGIN
       WITH d0 AS (DELETE FROM public.messages l WHERE l.id = (p_vieja.id)::uuid RETURNING 'messages' AS tabla,
         l.id::text AS clave)
       UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
-      WHERE (c.tabla_origen, c.clave) IN (SELECT * FROM d0 UNION ALL SELECT 'mensajes', v_clave) AND c.estado <> 'resuelta';
+      WHERE (c.tabla_origen, c.clave) IN (SELECT * FROM d0 UNION ALL SELECT 'mensajes', v_aqui) AND c.estado <> 'resuelta';
       IF EXISTS (SELECT FROM public.messages l WHERE l.id = (p_vieja.id)::uuid)
         AND NOT EXISTS (SELECT FROM public.mensajes t WHERE t.id = p_vieja.id) THEN
         RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = 'un disparador de messages no la deja pasar';
       END IF;
       DELETE FROM migracion.fusion m
-      WHERE m.tabla_destino = 'mensajes' AND m.clave_destino = v_clave;
+      WHERE m.tabla_destino = 'mensajes' AND m.clave_destino = v_alli;
     ELSIF p_orden = 'INSERT' THEN
       SELECT t.* INTO s FROM public.mensajes t WHERE t.id = p_nueva.id;
       IF FOUND THEN
@@ -481,20 +550,14 @@ BEGIN
         WHERE l.id = (p_vieja.id)::uuid;
       SELECT t.* INTO s FROM public.mensajes t WHERE t.id = p_nueva.id;
       IF FOUND THEN
-        IF p_vieja.id::text IS DISTINCT FROM p_nueva.id::text AND v_f.id::text IS DISTINCT FROM s.id::text THEN
+        v_l := CASE WHEN v_otra IS NOT NULL AND v_nueva = v_clave THEN jsonb_populate_record(s, v_otra) ELSE s END;
+        IF (v_otra IS NULL OR v_nueva <> v_clave) AND p_vieja.id::text IS DISTINCT FROM p_nueva.id::text
+          AND v_f.id::text IS DISTINCT FROM s.id::text THEN
           v_poner := v_poner || jsonb_build_object('id', '(n.id)::uuid');
         END IF;
         IF p_vieja.conversacion_id::text IS DISTINCT FROM p_nueva.conversacion_id::text
           AND v_f.conversacion_id::text IS DISTINCT FROM s.conversacion_id::text THEN
           v_poner := v_poner || jsonb_build_object('conversation_id', '(n.conversacion_id)::uuid');
-        END IF;
-        IF p_vieja.telefono::text IS DISTINCT FROM p_nueva.telefono::text AND v_f.telefono::text IS DISTINCT FROM s.telefono::text
-          THEN
-          v_poner := v_poner || jsonb_build_object('user_id',
-            '(SELECT x.id FROM public.users x WHERE x.phone_number = (n.telefono)::text)::uuid');
-          IF s.telefono IS NOT NULL AND (SELECT x.id FROM public.users x WHERE x.phone_number = (s.telefono)::text) IS NULL
-            THEN v_poner := v_poner || jsonb_build_object('metadata',
-            '(CASE WHEN jsonb_typeof(n.metadata) = ''object'' THEN n.metadata ELSE ''{}''::jsonb END || jsonb_build_object(''phone'', n.telefono))::jsonb'); END IF;
         END IF;
         IF p_vieja.tipo_mensaje::text IS DISTINCT FROM p_nueva.tipo_mensaje::text
           AND v_f.tipo_mensaje::text IS DISTINCT FROM s.tipo_mensaje::text THEN
@@ -525,10 +588,25 @@ BEGIN
         IF p_vieja.metadata::text IS DISTINCT FROM p_nueva.metadata::text AND v_f.metadata::text IS DISTINCT FROM s.metadata::text
           THEN
           v_poner := v_poner || jsonb_build_object('metadata', '(n.metadata)::jsonb');
+          IF s.telefono IS NOT NULL
+            AND coalesce(s.metadata ->> 'phone', s.metadata ->> 'from_number') IS DISTINCT FROM s.telefono::text
+            AND NOT EXISTS (SELECT FROM public.messages l JOIN public.users x ON x.id = l.user_id WHERE l.id = (p_vieja.id)::uuid)
+              THEN
+            v_poner := v_poner || jsonb_build_object('metadata',
+              '(CASE WHEN jsonb_typeof(n.metadata) = ''object'' THEN n.metadata ELSE ''{}''::jsonb END || jsonb_build_object(''phone'', n.telefono))::jsonb');
+          END IF;
         END IF;
         IF p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text
           AND v_f.creado_at::text IS DISTINCT FROM s.creado_at::text THEN
           v_poner := v_poner || jsonb_build_object('timestamp', '(n.creado_at AT TIME ZONE ''UTC'')::timestamp with time zone');
+        END IF;
+        IF p_vieja.telefono::text IS DISTINCT FROM p_nueva.telefono::text AND v_f.telefono::text IS DISTINCT FROM s.telefono::text
+          THEN
+          v_poner := v_poner || jsonb_build_object('user_id',
+            '(SELECT x.id FROM public.users x WHERE x.phone_number = (n.telefono)::text)::uuid');
+          IF s.telefono IS NOT NULL AND (SELECT x.id FROM public.users x WHERE x.phone_number = (s.telefono)::text) IS NULL
+            THEN v_poner := v_poner || jsonb_build_object('metadata',
+            '(CASE WHEN jsonb_typeof(n.metadata) = ''object'' THEN n.metadata ELSE ''{}''::jsonb END || jsonb_build_object(''phone'', n.telefono))::jsonb'); END IF;
         END IF;
         IF v_poner <> '{}' THEN
           EXECUTE 'UPDATE public.messages l SET ' || (SELECT string_agg(format('%I = %s', p.key, p.value), ', ')
@@ -539,63 +617,77 @@ BEGIN
           SELECT CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AS _entra, f.id, f.conversacion_id,
             f.telefono, f.tipo_mensaje, f.contenido, f.url_media, f.tipo_media, f.respuesta_ia, f.estado_procesamiento,
             f.metadata, f.creado_at INTO v_g FROM migracion.v_messages_mensajes f JOIN public.messages l ON l.id = f._k1
-            WHERE l.id = (s.id)::uuid;
+            WHERE l.id = (v_l.id)::uuid;
           IF NOT FOUND OR NOT v_g._entra OR NOT v_f._entra THEN
             PERFORM set_config('migracion.sync', v_antes, true);
-            PERFORM migracion.ida_messages_mensajes(array_agg(l.id), array_agg(s.id), true, false)
-            FROM public.messages l WHERE l.id = (s.id)::uuid HAVING count(*) > 0;
-          ELSIF v_g._entra AND (v_g.id::text IS DISTINCT FROM v_f.id::text AND v_g.id::text IS DISTINCT FROM s.id::text
-            OR v_g.conversacion_id::text IS DISTINCT FROM v_f.conversacion_id::text
+            PERFORM migracion.ida_messages_mensajes(array_agg(l.id), array_agg(v_l.id), true, false)
+            FROM public.messages l WHERE l.id = (v_l.id)::uuid HAVING count(*) > 0;
+          ELSIF ('id' = ANY (v_escritas) OR v_g.id::text IS DISTINCT FROM v_f.id::text)
+            AND v_g.id::text IS DISTINCT FROM s.id::text OR ('conversacion_id' = ANY (v_escritas)
+            OR v_g.conversacion_id::text IS DISTINCT FROM v_f.conversacion_id::text)
             AND v_g.conversacion_id::text IS DISTINCT FROM s.conversacion_id::text
-            OR v_g.telefono::text IS DISTINCT FROM v_f.telefono::text AND v_g.telefono::text IS DISTINCT FROM s.telefono::text
-            OR v_g.tipo_mensaje::text IS DISTINCT FROM v_f.tipo_mensaje::text
+            OR ('telefono' = ANY (v_escritas) OR v_g.telefono::text IS DISTINCT FROM v_f.telefono::text)
+            AND v_g.telefono::text IS DISTINCT FROM s.telefono::text
+            OR ('tipo_mensaje' = ANY (v_escritas) OR v_g.tipo_mensaje::text IS DISTINCT FROM v_f.tipo_mensaje::text)
             AND v_g.tipo_mensaje::text IS DISTINCT FROM s.tipo_mensaje::text
-            OR v_g.contenido::text IS DISTINCT FROM v_f.contenido::text AND v_g.contenido::text IS DISTINCT FROM s.contenido::text
-            OR v_g.url_media::text IS DISTINCT FROM v_f.url_media::text AND v_g.url_media::text IS DISTINCT FROM s.url_media::text
-            OR v_g.tipo_media::text IS DISTINCT FROM v_f.tipo_media::text
+            OR ('contenido' = ANY (v_escritas) OR v_g.contenido::text IS DISTINCT FROM v_f.contenido::text)
+            AND v_g.contenido::text IS DISTINCT FROM s.contenido::text
+            OR ('url_media' = ANY (v_escritas) OR v_g.url_media::text IS DISTINCT FROM v_f.url_media::text)
+            AND v_g.url_media::text IS DISTINCT FROM s.url_media::text
+            OR ('tipo_media' = ANY (v_escritas) OR v_g.tipo_media::text IS DISTINCT FROM v_f.tipo_media::text)
             AND v_g.tipo_media::text IS DISTINCT FROM s.tipo_media::text
-            OR v_g.respuesta_ia::text IS DISTINCT FROM v_f.respuesta_ia::text
+            OR ('respuesta_ia' = ANY (v_escritas) OR v_g.respuesta_ia::text IS DISTINCT FROM v_f.respuesta_ia::text)
             AND v_g.respuesta_ia::text IS DISTINCT FROM s.respuesta_ia::text
-            OR v_g.estado_procesamiento::text IS DISTINCT FROM v_f.estado_procesamiento::text
+            OR ('estado_procesamiento' = ANY (v_escritas)
+            OR v_g.estado_procesamiento::text IS DISTINCT FROM v_f.estado_procesamiento::text)
             AND v_g.estado_procesamiento::text IS DISTINCT FROM s.estado_procesamiento::text
-            OR v_g.metadata::text IS DISTINCT FROM v_f.metadata::text AND v_g.metadata::text IS DISTINCT FROM s.metadata::text
-            OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text
-            AND v_g.creado_at::text IS DISTINCT FROM s.creado_at::text) THEN
-            -- un disparador de la tabla legacy cambió algo más: eso vuelve aquí
-            UPDATE public.mensajes t SET id = CASE WHEN v_g.id::text IS DISTINCT FROM v_f.id::text THEN v_g.id ELSE t.id END,
-              conversacion_id = CASE WHEN v_g.conversacion_id::text IS DISTINCT FROM v_f.conversacion_id::text
-              THEN v_g.conversacion_id ELSE t.conversacion_id END,
-              telefono = CASE WHEN v_g.telefono::text IS DISTINCT FROM v_f.telefono::text THEN v_g.telefono ELSE t.telefono END,
-              tipo_mensaje = CASE WHEN v_g.tipo_mensaje::text IS DISTINCT FROM v_f.tipo_mensaje::text THEN v_g.tipo_mensaje
-              ELSE t.tipo_mensaje END, contenido = CASE WHEN v_g.contenido::text IS DISTINCT FROM v_f.contenido::text
+            OR ('metadata' = ANY (v_escritas) OR v_g.metadata::text IS DISTINCT FROM v_f.metadata::text)
+            AND v_g.metadata::text IS DISTINCT FROM s.metadata::text
+            OR ('creado_at' = ANY (v_escritas) OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text)
+            AND v_g.creado_at::text IS DISTINCT FROM s.creado_at::text THEN
+            -- legacy lo lee de otro modo, o un disparador suyo cambió algo más: eso vuelve aquí
+            UPDATE public.mensajes t SET id = CASE WHEN ('id' = ANY (v_escritas) OR v_g.id::text IS DISTINCT FROM v_f.id::text)
+              THEN v_g.id ELSE t.id END, conversacion_id = CASE WHEN ('conversacion_id' = ANY (v_escritas)
+              OR v_g.conversacion_id::text IS DISTINCT FROM v_f.conversacion_id::text) THEN v_g.conversacion_id
+              ELSE t.conversacion_id END, telefono = CASE WHEN ('telefono' = ANY (v_escritas)
+              OR v_g.telefono::text IS DISTINCT FROM v_f.telefono::text) THEN v_g.telefono ELSE t.telefono END,
+              tipo_mensaje = CASE WHEN ('tipo_mensaje' = ANY (v_escritas)
+              OR v_g.tipo_mensaje::text IS DISTINCT FROM v_f.tipo_mensaje::text) THEN v_g.tipo_mensaje ELSE t.tipo_mensaje END,
+              contenido = CASE WHEN ('contenido' = ANY (v_escritas) OR v_g.contenido::text IS DISTINCT FROM v_f.contenido::text)
               THEN v_g.contenido ELSE t.contenido END, url_media = CASE
-              WHEN v_g.url_media::text IS DISTINCT FROM v_f.url_media::text THEN v_g.url_media ELSE t.url_media END,
-              tipo_media = CASE WHEN v_g.tipo_media::text IS DISTINCT FROM v_f.tipo_media::text THEN v_g.tipo_media
-              ELSE t.tipo_media END, respuesta_ia = CASE WHEN v_g.respuesta_ia::text IS DISTINCT FROM v_f.respuesta_ia::text
-              THEN v_g.respuesta_ia ELSE t.respuesta_ia END, estado_procesamiento = CASE
-              WHEN v_g.estado_procesamiento::text IS DISTINCT FROM v_f.estado_procesamiento::text THEN v_g.estado_procesamiento
-              ELSE t.estado_procesamiento END, metadata = CASE WHEN v_g.metadata::text IS DISTINCT FROM v_f.metadata::text
-              THEN v_g.metadata ELSE t.metadata END, creado_at = CASE
-              WHEN v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text THEN v_g.creado_at ELSE t.creado_at END
-              WHERE t.id = s.id RETURNING t.* INTO s;
-            IF v_g.id::text IS DISTINCT FROM v_f.id::text AND v_g.id::text IS DISTINCT FROM s.id::text
-              OR v_g.conversacion_id::text IS DISTINCT FROM v_f.conversacion_id::text
+              WHEN ('url_media' = ANY (v_escritas) OR v_g.url_media::text IS DISTINCT FROM v_f.url_media::text) THEN v_g.url_media
+              ELSE t.url_media END, tipo_media = CASE WHEN ('tipo_media' = ANY (v_escritas)
+              OR v_g.tipo_media::text IS DISTINCT FROM v_f.tipo_media::text) THEN v_g.tipo_media ELSE t.tipo_media END,
+              respuesta_ia = CASE WHEN ('respuesta_ia' = ANY (v_escritas)
+              OR v_g.respuesta_ia::text IS DISTINCT FROM v_f.respuesta_ia::text) THEN v_g.respuesta_ia ELSE t.respuesta_ia END,
+              estado_procesamiento = CASE WHEN ('estado_procesamiento' = ANY (v_escritas)
+              OR v_g.estado_procesamiento::text IS DISTINCT FROM v_f.estado_procesamiento::text) THEN v_g.estado_procesamiento
+              ELSE t.estado_procesamiento END, metadata = CASE WHEN ('metadata' = ANY (v_escritas)
+              OR v_g.metadata::text IS DISTINCT FROM v_f.metadata::text) THEN v_g.metadata ELSE t.metadata END,
+              creado_at = CASE WHEN ('creado_at' = ANY (v_escritas) OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text)
+              THEN v_g.creado_at ELSE t.creado_at END WHERE t.id = s.id RETURNING t.* INTO s;
+            IF ('id' = ANY (v_escritas) OR v_g.id::text IS DISTINCT FROM v_f.id::text)
+              AND v_g.id::text IS DISTINCT FROM s.id::text OR ('conversacion_id' = ANY (v_escritas)
+              OR v_g.conversacion_id::text IS DISTINCT FROM v_f.conversacion_id::text)
               AND v_g.conversacion_id::text IS DISTINCT FROM s.conversacion_id::text
-              OR v_g.telefono::text IS DISTINCT FROM v_f.telefono::text AND v_g.telefono::text IS DISTINCT FROM s.telefono::text
-              OR v_g.tipo_mensaje::text IS DISTINCT FROM v_f.tipo_mensaje::text
+              OR ('telefono' = ANY (v_escritas) OR v_g.telefono::text IS DISTINCT FROM v_f.telefono::text)
+              AND v_g.telefono::text IS DISTINCT FROM s.telefono::text
+              OR ('tipo_mensaje' = ANY (v_escritas) OR v_g.tipo_mensaje::text IS DISTINCT FROM v_f.tipo_mensaje::text)
               AND v_g.tipo_mensaje::text IS DISTINCT FROM s.tipo_mensaje::text
-              OR v_g.contenido::text IS DISTINCT FROM v_f.contenido::text
+              OR ('contenido' = ANY (v_escritas) OR v_g.contenido::text IS DISTINCT FROM v_f.contenido::text)
               AND v_g.contenido::text IS DISTINCT FROM s.contenido::text
-              OR v_g.url_media::text IS DISTINCT FROM v_f.url_media::text
+              OR ('url_media' = ANY (v_escritas) OR v_g.url_media::text IS DISTINCT FROM v_f.url_media::text)
               AND v_g.url_media::text IS DISTINCT FROM s.url_media::text
-              OR v_g.tipo_media::text IS DISTINCT FROM v_f.tipo_media::text
+              OR ('tipo_media' = ANY (v_escritas) OR v_g.tipo_media::text IS DISTINCT FROM v_f.tipo_media::text)
               AND v_g.tipo_media::text IS DISTINCT FROM s.tipo_media::text
-              OR v_g.respuesta_ia::text IS DISTINCT FROM v_f.respuesta_ia::text
+              OR ('respuesta_ia' = ANY (v_escritas) OR v_g.respuesta_ia::text IS DISTINCT FROM v_f.respuesta_ia::text)
               AND v_g.respuesta_ia::text IS DISTINCT FROM s.respuesta_ia::text
-              OR v_g.estado_procesamiento::text IS DISTINCT FROM v_f.estado_procesamiento::text
+              OR ('estado_procesamiento' = ANY (v_escritas)
+              OR v_g.estado_procesamiento::text IS DISTINCT FROM v_f.estado_procesamiento::text)
               AND v_g.estado_procesamiento::text IS DISTINCT FROM s.estado_procesamiento::text
-              OR v_g.metadata::text IS DISTINCT FROM v_f.metadata::text AND v_g.metadata::text IS DISTINCT FROM s.metadata::text
-              OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text
+              OR ('metadata' = ANY (v_escritas) OR v_g.metadata::text IS DISTINCT FROM v_f.metadata::text)
+              AND v_g.metadata::text IS DISTINCT FROM s.metadata::text
+              OR ('creado_at' = ANY (v_escritas) OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text)
               AND v_g.creado_at::text IS DISTINCT FROM s.creado_at::text THEN
               RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = 'los disparadores de las dos tablas no se ponen de acuerdo';
             END IF;
@@ -604,80 +696,21 @@ BEGIN
       END IF;
     END IF;
     IF v_ya IS NOT NULL THEN
-      -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí
-      EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
-      IF v_luego IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_luego || ' DEFERRED'; END IF;
+      -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí, y cada restricción como el servicio la tenía
+      BEGIN
+        EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
+        RAISE EXCEPTION USING ERRCODE = 'TK003';
+      EXCEPTION WHEN SQLSTATE 'TK003' THEN
+        NULL;
+      END;
     END IF;
     UPDATE migracion.cuarentena c SET
-      columnas = ARRAY(SELECT x FROM unnest(c.columnas) x WHERE x <> ALL (array_remove(ARRAY[CASE WHEN p_orden <> 'UPDATE'
-        OR p_vieja.id::text IS DISTINCT FROM p_nueva.id::text THEN 'id' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.conversacion_id::text IS DISTINCT FROM p_nueva.conversacion_id::text
-        THEN 'conversacion_id' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.telefono::text IS DISTINCT FROM p_nueva.telefono::text THEN 'telefono' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.tipo_mensaje::text IS DISTINCT FROM p_nueva.tipo_mensaje::text
-        THEN 'tipo_mensaje' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.contenido::text IS DISTINCT FROM p_nueva.contenido::text
-        THEN 'contenido' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.url_media::text IS DISTINCT FROM p_nueva.url_media::text
-        THEN 'url_media' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.tipo_media::text IS DISTINCT FROM p_nueva.tipo_media::text
-        THEN 'tipo_media' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.respuesta_ia::text IS DISTINCT FROM p_nueva.respuesta_ia::text
-        THEN 'respuesta_ia' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.estado_procesamiento::text IS DISTINCT FROM p_nueva.estado_procesamiento::text
-        THEN 'estado_procesamiento' END, CASE WHEN p_orden <> 'UPDATE'
-        OR p_vieja.metadata::text IS DISTINCT FROM p_nueva.metadata::text THEN 'metadata' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text
-        THEN 'creado_at' END]::text[], NULL))),
-      estado = CASE WHEN c.columnas <@ (array_remove(ARRAY[CASE WHEN p_orden <> 'UPDATE'
-        OR p_vieja.id::text IS DISTINCT FROM p_nueva.id::text THEN 'id' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.conversacion_id::text IS DISTINCT FROM p_nueva.conversacion_id::text
-        THEN 'conversacion_id' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.telefono::text IS DISTINCT FROM p_nueva.telefono::text THEN 'telefono' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.tipo_mensaje::text IS DISTINCT FROM p_nueva.tipo_mensaje::text
-        THEN 'tipo_mensaje' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.contenido::text IS DISTINCT FROM p_nueva.contenido::text
-        THEN 'contenido' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.url_media::text IS DISTINCT FROM p_nueva.url_media::text
-        THEN 'url_media' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.tipo_media::text IS DISTINCT FROM p_nueva.tipo_media::text
-        THEN 'tipo_media' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.respuesta_ia::text IS DISTINCT FROM p_nueva.respuesta_ia::text
-        THEN 'respuesta_ia' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.estado_procesamiento::text IS DISTINCT FROM p_nueva.estado_procesamiento::text
-        THEN 'estado_procesamiento' END, CASE WHEN p_orden <> 'UPDATE'
-        OR p_vieja.metadata::text IS DISTINCT FROM p_nueva.metadata::text THEN 'metadata' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text
-        THEN 'creado_at' END]::text[], NULL)) THEN 'resuelta' ELSE c.estado END,
-      resuelta_at = CASE WHEN c.columnas <@ (array_remove(ARRAY[CASE WHEN p_orden <> 'UPDATE'
-        OR p_vieja.id::text IS DISTINCT FROM p_nueva.id::text THEN 'id' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.conversacion_id::text IS DISTINCT FROM p_nueva.conversacion_id::text
-        THEN 'conversacion_id' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.telefono::text IS DISTINCT FROM p_nueva.telefono::text THEN 'telefono' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.tipo_mensaje::text IS DISTINCT FROM p_nueva.tipo_mensaje::text
-        THEN 'tipo_mensaje' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.contenido::text IS DISTINCT FROM p_nueva.contenido::text
-        THEN 'contenido' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.url_media::text IS DISTINCT FROM p_nueva.url_media::text
-        THEN 'url_media' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.tipo_media::text IS DISTINCT FROM p_nueva.tipo_media::text
-        THEN 'tipo_media' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.respuesta_ia::text IS DISTINCT FROM p_nueva.respuesta_ia::text
-        THEN 'respuesta_ia' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.estado_procesamiento::text IS DISTINCT FROM p_nueva.estado_procesamiento::text
-        THEN 'estado_procesamiento' END, CASE WHEN p_orden <> 'UPDATE'
-        OR p_vieja.metadata::text IS DISTINCT FROM p_nueva.metadata::text THEN 'metadata' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text
-        THEN 'creado_at' END]::text[], NULL)) THEN now() END,
-      resolucion = CASE WHEN c.columnas <@ (array_remove(ARRAY[CASE WHEN p_orden <> 'UPDATE'
-        OR p_vieja.id::text IS DISTINCT FROM p_nueva.id::text THEN 'id' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.conversacion_id::text IS DISTINCT FROM p_nueva.conversacion_id::text
-        THEN 'conversacion_id' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.telefono::text IS DISTINCT FROM p_nueva.telefono::text THEN 'telefono' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.tipo_mensaje::text IS DISTINCT FROM p_nueva.tipo_mensaje::text
-        THEN 'tipo_mensaje' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.contenido::text IS DISTINCT FROM p_nueva.contenido::text
-        THEN 'contenido' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.url_media::text IS DISTINCT FROM p_nueva.url_media::text
-        THEN 'url_media' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.tipo_media::text IS DISTINCT FROM p_nueva.tipo_media::text
-        THEN 'tipo_media' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.respuesta_ia::text IS DISTINCT FROM p_nueva.respuesta_ia::text
-        THEN 'respuesta_ia' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.estado_procesamiento::text IS DISTINCT FROM p_nueva.estado_procesamiento::text
-        THEN 'estado_procesamiento' END, CASE WHEN p_orden <> 'UPDATE'
-        OR p_vieja.metadata::text IS DISTINCT FROM p_nueva.metadata::text THEN 'metadata' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text
-        THEN 'creado_at' END]::text[], NULL)) THEN 'legacy tomó lo escrito después' END
-    WHERE c.tabla_origen = 'mensajes' AND c.clave = v_clave AND c.estado <> 'resuelta'
+      columnas = ARRAY(SELECT x FROM unnest(c.columnas) x WHERE x <> ALL (v_escritas)),
+      antes = CASE WHEN v_nueva = v_clave THEN c.antes END,
+      estado = CASE WHEN c.columnas <@ v_escritas THEN 'resuelta' ELSE c.estado END,
+      resuelta_at = CASE WHEN c.columnas <@ v_escritas THEN now() END,
+      resolucion = CASE WHEN c.columnas <@ v_escritas THEN 'legacy tomó lo escrito después' END
+    WHERE c.tabla_origen = 'mensajes' AND c.clave = v_aqui AND c.estado <> 'resuelta'
       AND p_orden <> 'DELETE' AND c.columnas IS NOT NULL;
     PERFORM set_config('migracion.sync', v_antes, true);
   EXCEPTION WHEN OTHERS THEN
@@ -685,32 +718,23 @@ BEGIN
     IF v_clave IS NULL OR left(v_estado, 2) IN ('53', '55', '57')
       OR left(v_estado, 2) = '40' AND (v_firme OR v_estado <> '40001' OR v_detalle <> '') THEN
       RAISE;
-    ELSIF left(v_estado, 2) IN ('22', '23', '54') OR v_estado = 'P0001' THEN
-      INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen, columnas)
-      VALUES ('mensajes', v_clave, to_jsonb(CASE p_orden WHEN 'DELETE' THEN p_vieja ELSE p_nueva END), v_estado,
-        'legacy la rechaza: ' || v_mensaje, 'sincronizacion', array_remove(ARRAY[CASE WHEN p_orden <> 'UPDATE'
-          OR p_vieja.id::text IS DISTINCT FROM p_nueva.id::text THEN 'id' END,
-          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.conversacion_id::text IS DISTINCT FROM p_nueva.conversacion_id::text
-          THEN 'conversacion_id' END, CASE WHEN p_orden <> 'UPDATE'
-          OR p_vieja.telefono::text IS DISTINCT FROM p_nueva.telefono::text THEN 'telefono' END,
-          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.tipo_mensaje::text IS DISTINCT FROM p_nueva.tipo_mensaje::text
-          THEN 'tipo_mensaje' END,
-          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.contenido::text IS DISTINCT FROM p_nueva.contenido::text THEN 'contenido' END,
-          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.url_media::text IS DISTINCT FROM p_nueva.url_media::text THEN 'url_media' END,
-          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.tipo_media::text IS DISTINCT FROM p_nueva.tipo_media::text
-          THEN 'tipo_media' END,
-          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.respuesta_ia::text IS DISTINCT FROM p_nueva.respuesta_ia::text
-          THEN 'respuesta_ia' END,
-          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.estado_procesamiento::text IS DISTINCT FROM p_nueva.estado_procesamiento::text
-          THEN 'estado_procesamiento' END, CASE WHEN p_orden <> 'UPDATE'
-          OR p_vieja.metadata::text IS DISTINCT FROM p_nueva.metadata::text THEN 'metadata' END,
-          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text
-          THEN 'creado_at' END]::text[], NULL))
+    END IF;
+    IF v_nueva <> v_clave THEN
+      UPDATE migracion.cuarentena c SET clave = v_nueva, fila = c.fila || jsonb_build_object('id', p_nueva.id)
+      WHERE c.tabla_origen = 'mensajes' AND c.estado <> 'resuelta' AND c.clave = v_clave
+        AND NOT EXISTS (SELECT FROM migracion.cuarentena o WHERE o.tabla_origen = 'mensajes' AND o.estado <> 'resuelta'
+          AND o.clave = v_nueva);
+    END IF;
+    IF left(v_estado, 2) IN ('22', '23', '54') OR v_estado = 'P0001' THEN
+      INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen, columnas, antes)
+      VALUES ('mensajes', v_aqui, to_jsonb(CASE p_orden WHEN 'DELETE' THEN p_vieja ELSE p_nueva END), v_estado,
+        'legacy la rechaza: ' || v_mensaje, 'sincronizacion', v_escritas,
+          CASE WHEN v_aqui <> v_alli THEN jsonb_build_object('id', p_vieja.id) END)
       ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
       DO UPDATE SET fila = excluded.fila || CASE WHEN c.sobrescrita_at IS NULL THEN '{}' ELSE (
           SELECT coalesce(jsonb_object_agg(x, c.fila -> x), '{}') FROM unnest(c.columnas) x
           WHERE x <> ALL (excluded.columnas)) END,
-        sqlstate = excluded.sqlstate, motivo = excluded.motivo, columna = NULL, sobrescrita_at = NULL,
+        sqlstate = excluded.sqlstate, motivo = excluded.motivo, columna = NULL, sobrescrita_at = NULL, antes = excluded.antes,
         columnas = ARRAY(SELECT x FROM unnest(c.columnas) x UNION SELECT x FROM unnest(excluded.columnas) x ORDER BY 1);
     ELSE
       IF v_nueva <> v_clave THEN
@@ -738,7 +762,7 @@ SET jit = off
 AS $funcion$
 #variable_conflict use_variable
 DECLARE
-  v_ya text; v_luego text; v_estado text; v_mensaje text; v_detalle text;
+  v_ya text; v_lote record; v_estado text; v_mensaje text; v_detalle text;
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
   p_orden text := TG_OP; v_vieja jsonb; v_ahora jsonb; v_clave text; v_nueva text;
 BEGIN
@@ -755,16 +779,19 @@ BEGIN
     END IF;
     -- lo que legacy no dejaba pasar se queda
     BEGIN
-      SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', '),
-        string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') FILTER (WHERE c.condeferred) INTO v_ya, v_luego
+      SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') INTO v_ya
       FROM pg_trigger g JOIN pg_constraint c ON c.oid = g.tgconstraint JOIN pg_namespace n ON n.oid = c.connamespace
       WHERE g.tgrelid IN ('public.messages'::regclass) AND g.tgdeferrable AND c.contype <> 't';
       IF v_ya IS NOT NULL THEN
         BEGIN
           IF v_ya IS NOT NULL THEN
-            -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí
-            EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
-            IF v_luego IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_luego || ' DEFERRED'; END IF;
+            -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí, y cada restricción como el servicio la tenía
+            BEGIN
+              EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
+              RAISE EXCEPTION USING ERRCODE = 'TK003';
+            EXCEPTION WHEN SQLSTATE 'TK003' THEN
+              NULL;
+            END;
           END IF;
         EXCEPTION WHEN integrity_constraint_violation THEN
           v_ya := NULL;  -- el servicio debe algo todavía: se comprueba cuando confirme
@@ -775,9 +802,13 @@ BEGIN
         OR f._fusion IS NOT NULL) AND NOT EXISTS (SELECT FROM migracion.sincronizacion m WHERE m.tabla_origen = 'messages'
         AND m.tabla_destino = 'mensajes' AND m.modo <> 'si');
       IF v_ya IS NOT NULL THEN
-        -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí
-        EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
-        IF v_luego IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_luego || ' DEFERRED'; END IF;
+        -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí, y cada restricción como el servicio la tenía
+        BEGIN
+          EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
+          RAISE EXCEPTION USING ERRCODE = 'TK003';
+        EXCEPTION WHEN SQLSTATE 'TK003' THEN
+          NULL;
+        END;
       END IF;
     EXCEPTION WHEN OTHERS THEN
       GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
@@ -785,9 +816,32 @@ BEGIN
         OR left(v_estado, 2) = '40' AND (v_firme OR v_estado <> '40001' OR v_detalle <> '') THEN
         RAISE;
       ELSIF left(v_estado, 2) IN ('22', '23', '54') OR v_estado = 'P0001' THEN
-        INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
-        VALUES ('mensajes', '*', '{}', SQLSTATE, 'messages no se vacía: ' || SQLERRM, 'sincronizacion')
-        ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta' DO UPDATE SET motivo = excluded.motivo;
+        -- no los deja ir a todos: por partes, y donde no, uno a uno
+        FOR v_lote IN SELECT array_agg(x._k1) AS _k1 FROM (
+          SELECT f._k1, (row_number() OVER () - 1) / 1000 AS n
+          FROM migracion.v_messages_mensajes f WHERE (CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
+            OR f._fusion IS NOT NULL)) x GROUP BY x.n LOOP
+          BEGIN
+            DELETE FROM public.messages l USING unnest(v_lote._k1) AS k(_k1) WHERE l.id = k._k1;
+            IF v_ya IS NOT NULL THEN
+              -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí, y cada restricción como el servicio la tenía
+              BEGIN
+                EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
+                RAISE EXCEPTION USING ERRCODE = 'TK003';
+              EXCEPTION WHEN SQLSTATE 'TK003' THEN
+                NULL;
+              END;
+            END IF;
+          EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
+            PERFORM migracion.volver_mensajes('DELETE',
+              jsonb_populate_record(NULL::public.mensajes, jsonb_build_object('id', f.id, 'conversacion_id', f.conversacion_id,
+                'telefono', f.telefono, 'tipo_mensaje', f.tipo_mensaje, 'contenido', f.contenido, 'url_media', f.url_media,
+                'tipo_media', f.tipo_media, 'respuesta_ia', f.respuesta_ia, 'estado_procesamiento', f.estado_procesamiento,
+                'metadata', f.metadata, 'creado_at', f.creado_at)), NULL)
+            FROM migracion.v_messages_mensajes f JOIN unnest(v_lote._k1) AS k(_k1) ON f._k1 = k._k1
+              WHERE CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END;
+          END;
+        END LOOP;
       ELSE
         INSERT INTO migracion.pendiente (tabla_origen, clave, operacion, motivo, sqlstate)
         VALUES ('mensajes', '*', TG_OP, v_mensaje, v_estado);
@@ -870,7 +924,7 @@ CREATE TRIGGER vuelta_mensajes_i AFTER INSERT ON public.mensajes
   EXECUTE FUNCTION migracion.vuelta_mensajes();
 
 CREATE TRIGGER vuelta_mensajes_u AFTER UPDATE ON public.mensajes
-  FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.* AND coalesce(current_setting('migracion.sync', true), '') NOT IN ('copia',
+  FOR EACH ROW WHEN (OLD *<> NEW AND coalesce(current_setting('migracion.sync', true), '') NOT IN ('copia',
     'mensajes:' || pg_trigger_depth()))
   EXECUTE FUNCTION migracion.vuelta_mensajes();
 

@@ -42,6 +42,18 @@ BEGIN
     SELECT 'sessions', 'sesiones', k._k1::text, jsonb_build_array(k._m1), 'aislamiento', NULL
       FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
   END IF;
+  IF EXISTS (SELECT FROM migracion.cuarentena c, unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE c.tabla_origen = 'sesiones'
+    AND c.estado <> 'resuelta' AND c.antes = jsonb_build_object('id', k._m1)) THEN
+    -- en español tienen una clave que legacy no tomó: lo escrito aquí prevalece
+    PERFORM set_config('migracion.sync', 'sesiones:' || pg_trigger_depth(), true);
+    UPDATE public.sesiones t SET id = k._m1 FROM unnest(p_k1, p_m1) AS k(_k1, _m1) JOIN migracion.cuarentena c
+      ON c.tabla_origen = 'sesiones' AND c.estado <> 'resuelta' AND c.antes = jsonb_build_object('id', k._m1)
+    WHERE t.id = (c.fila ->> 'id')::uuid AND NOT EXISTS (SELECT FROM public.sesiones o WHERE o.id = k._m1);
+    PERFORM set_config('migracion.sync', v_antes, true);
+    UPDATE migracion.cuarentena c SET clave = k._m1::text, antes = NULL, sobrescrita_at = now()
+      FROM unnest(p_k1, p_m1) AS k(_k1, _m1)
+    WHERE c.tabla_origen = 'sesiones' AND c.estado <> 'resuelta' AND c.antes = jsonb_build_object('id', k._m1);
+  END IF;
   IF EXISTS (SELECT FROM migracion.pendiente p WHERE p.tabla_origen = 'sesiones'
     AND p.clave = ANY (ARRAY(SELECT k._m1::text FROM unnest(p_k1, p_m1) AS k(_k1, _m1)))) THEN
     IF v_firme THEN
@@ -251,6 +263,14 @@ BEGIN
     SELECT array_agg(k._k1), array_agg(k._m1) INTO p_k1, p_m1 FROM (SELECT o.id AS _k1, o.id AS _m1
       FROM viejas o UNION SELECT n.id AS _k1, n.id AS _m1 FROM nuevas n) k;
     v_entera := EXISTS (SELECT o.id FROM viejas o EXCEPT SELECT n.id FROM nuevas n);
+    IF v_entera THEN
+      -- con otra clave legacy la fila en español será otra: lo que solo esta tenía se guarda
+      INSERT INTO migracion.apartada (run_id, tabla, clave, fila)
+      SELECT 'sincronizacion', 'sesiones', t.id::text, to_jsonb(t.*)
+      FROM (SELECT o.id AS _k1, o.id AS _m1 FROM viejas o) k JOIN public.sesiones t ON t.id = k._m1
+      WHERE NOT EXISTS (SELECT FROM nuevas n WHERE n.id = k._k1) AND NOT EXISTS (SELECT FROM pg_constraint x WHERE x.contype = 'f'
+        AND x.confrelid = 'public.sesiones'::regclass);
+    END IF;
   END IF;
   IF p_k1 IS NULL THEN RETURN NULL; END IF;
   PERFORM migracion.ida_sessions_sesiones(p_k1, p_m1, v_entera, false);
@@ -354,16 +374,25 @@ AS $funcion$
 DECLARE
   v_modos text[]; v_antes text := coalesce(current_setting('migracion.sync', true),
     ''); v_clave text; v_hay boolean := false; v_casa integer := 0;
-  v_filas bigint; v_ya text; v_luego text; v_nueva text;
-  v_estado text; v_mensaje text; v_detalle text; v_poner jsonb := '{}'; v_f record; v_g record; s public.sesiones;
+  v_filas bigint; v_ya text; v_nueva text; v_aqui text; v_alli text; v_otra jsonb; v_escritas text[];
+  v_estado text; v_mensaje text; v_detalle text; v_poner jsonb := '{}'; v_f record; v_g record;
+  s public.sesiones; v_l public.sesiones;
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
 BEGIN
   SELECT array_agg(m.modo) INTO v_modos FROM migracion.sincronizacion m
   WHERE m.tabla_destino = 'sesiones' AND ((m.tabla_origen = 'sessions'));
   IF v_modos IS NULL AND v_firme THEN RETURN; END IF;
   BEGIN
-    v_clave := CASE p_orden WHEN 'INSERT' THEN p_nueva.id::text ELSE p_vieja.id::text END;
+    v_clave := CASE p_orden WHEN 'INSERT' THEN p_nueva.id::text
+      ELSE p_vieja.id::text END;
     v_nueva := CASE p_orden WHEN 'UPDATE' THEN p_nueva.id::text END;
+    v_aqui := coalesce(v_nueva, v_clave); v_alli := v_clave;
+    IF v_nueva <> v_clave THEN
+      UPDATE migracion.cuarentena c SET clave = v_nueva, fila = c.fila || jsonb_build_object('id', p_nueva.id)
+      WHERE c.tabla_origen = 'sesiones' AND c.estado <> 'resuelta' AND c.clave = v_clave
+        AND NOT EXISTS (SELECT FROM migracion.cuarentena o WHERE o.tabla_origen = 'sesiones' AND o.estado <> 'resuelta'
+          AND o.clave = v_nueva);
+    END IF;
     IF v_modos IS NULL OR v_modos && ARRAY['no', 'claves'] THEN
       -- sin modo: se instaló después de su foto
       IF v_nueva <> v_clave THEN
@@ -377,6 +406,27 @@ BEGIN
       RETURN;
     END IF;
     s := p_nueva;
+    v_escritas := array_remove(ARRAY[CASE WHEN p_orden <> 'UPDATE' OR p_vieja.id::text IS DISTINCT FROM p_nueva.id::text
+      THEN 'id' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.telefono::text IS DISTINCT FROM p_nueva.telefono::text
+      THEN 'telefono' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.id_sesion::text IS DISTINCT FROM p_nueva.id_sesion::text
+      THEN 'id_sesion' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.estado::text IS DISTINCT FROM p_nueva.estado::text
+      THEN 'estado' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.codigo_qr::text IS DISTINCT FROM p_nueva.codigo_qr::text
+      THEN 'codigo_qr' END,
+      CASE WHEN p_orden <> 'UPDATE' OR p_vieja.datos_sesion::text IS DISTINCT FROM p_nueva.datos_sesion::text
+      THEN 'datos_sesion' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.expira_at::text IS DISTINCT FROM p_nueva.expira_at::text
+      THEN 'expira_at' END,
+      CASE WHEN p_orden <> 'UPDATE' OR p_vieja.ultima_actividad::text IS DISTINCT FROM p_nueva.ultima_actividad::text
+      THEN 'ultima_actividad' END,
+      CASE WHEN p_orden <> 'UPDATE' OR p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text
+      THEN 'creado_at' END]::text[], NULL);
+    IF p_orden <> 'INSERT' THEN
+      -- la clave que tiene no la tomó legacy: allí es la de antes
+      SELECT c.antes INTO v_otra FROM migracion.cuarentena c WHERE c.tabla_origen = 'sesiones' AND c.clave = v_aqui
+        AND c.estado <> 'resuelta' AND c.antes IS NOT NULL;
+      IF FOUND THEN
+        p_vieja := jsonb_populate_record(p_vieja, v_otra); v_alli := p_vieja.id::text;
+      END IF;
+    END IF;
     IF v_casa = 0 AND p_orden <> 'INSERT' THEN
       FOR v_vez IN 1 .. 40 LOOP
         PERFORM 1 FROM public.sessions l WHERE l.id = (p_vieja.id)::uuid FOR NO KEY UPDATE OF l SKIP LOCKED;
@@ -384,8 +434,15 @@ BEGIN
         EXIT WHEN v_hay OR NOT EXISTS (SELECT FROM public.sessions l WHERE l.id = (p_vieja.id)::uuid);
         PERFORM pg_sleep(0.005);
       END LOOP;
-      IF NOT v_hay AND EXISTS (SELECT FROM pg_locks w WHERE NOT w.granted AND pg_backend_pid() = ANY (pg_blocking_pids(w.pid)))
-        THEN
+      IF NOT v_hay AND EXISTS (
+        WITH RECURSIVE esperan AS (
+          SELECT pg_backend_pid() AS pid
+          UNION SELECT w.pid FROM esperan e JOIN pg_locks w ON NOT w.granted AND e.pid = ANY (pg_blocking_pids(w.pid))),
+        tienen AS (
+          SELECT h.pid FROM pg_locks h WHERE h.locktype = 'transactionid' AND h.granted
+            AND h.transactionid IN (SELECT l.xmax FROM public.sessions l WHERE l.id = (p_vieja.id)::uuid))
+        SELECT FROM esperan e WHERE e.pid <> pg_backend_pid()
+          AND (e.pid IN (SELECT x.pid FROM tienen x) OR NOT EXISTS (SELECT FROM tienen))) THEN
         RAISE EXCEPTION USING ERRCODE = '40001',
           MESSAGE = 'otra transacción tiene la fila de sessions y espera a esta; repita la suya';
       END IF;
@@ -396,7 +453,14 @@ BEGIN
       IF v_hay THEN v_casa := 1; END IF;
     END IF;
     IF p_orden = 'UPDATE' AND v_casa = 0 AND EXISTS (SELECT FROM migracion.cuarentena c WHERE c.tabla_origen = 'sesiones'
-      AND c.clave = v_clave AND c.estado <> 'resuelta') THEN p_orden := 'INSERT'; END IF;
+      AND c.clave = v_aqui AND c.estado <> 'resuelta') OR p_orden = 'UPDATE' AND v_casa = 0 AND v_nueva <> v_clave
+      AND NOT EXISTS (SELECT FROM migracion.pendiente p WHERE p.tabla_origen = 'sessions' AND p.clave IN (
+        (p_vieja.id)::uuid::text,
+        (p_nueva.id)::uuid::text)) THEN
+      -- una que no nació aún, y ya tiene otra clave
+      p_orden := 'INSERT'; v_escritas := ARRAY['id', 'telefono', 'id_sesion', 'estado', 'codigo_qr', 'datos_sesion', 'expira_at',
+        'ultima_actividad', 'creado_at'];
+    END IF;
     -- mientras una clave legacy de la fila espera, esta espera con ella
     IF EXISTS (SELECT FROM migracion.pendiente p WHERE (p.tabla_origen = 'sessions' AND p.clave IN (
         (p_vieja.id)::uuid::text,
@@ -418,16 +482,19 @@ BEGIN
         EXIT WHEN FOUND OR NOT EXISTS (SELECT FROM public.users x WHERE x.phone_number = (p_nueva.telefono)::text);
       END LOOP;
     END IF;
-    SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', '),
-      string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') FILTER (WHERE c.condeferred) INTO v_ya, v_luego
+    SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') INTO v_ya
     FROM pg_trigger g JOIN pg_constraint c ON c.oid = g.tgconstraint JOIN pg_namespace n ON n.oid = c.connamespace
     WHERE g.tgrelid IN ('public.sessions'::regclass) AND g.tgdeferrable AND c.contype <> 't';
     IF v_ya IS NOT NULL THEN
       BEGIN
         IF v_ya IS NOT NULL THEN
-          -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí
-          EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
-          IF v_luego IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_luego || ' DEFERRED'; END IF;
+          -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí, y cada restricción como el servicio la tenía
+          BEGIN
+            EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
+            RAISE EXCEPTION USING ERRCODE = 'TK003';
+          EXCEPTION WHEN SQLSTATE 'TK003' THEN
+            NULL;
+          END;
         END IF;
       EXCEPTION WHEN integrity_constraint_violation THEN
         v_ya := NULL;  -- el servicio debe algo todavía: se comprueba cuando confirme
@@ -438,13 +505,13 @@ BEGIN
       WITH d0 AS (DELETE FROM public.sessions l WHERE l.id = (p_vieja.id)::uuid RETURNING 'sessions' AS tabla,
         l.id::text AS clave)
       UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
-      WHERE (c.tabla_origen, c.clave) IN (SELECT * FROM d0 UNION ALL SELECT 'sesiones', v_clave) AND c.estado <> 'resuelta';
+      WHERE (c.tabla_origen, c.clave) IN (SELECT * FROM d0 UNION ALL SELECT 'sesiones', v_aqui) AND c.estado <> 'resuelta';
       IF EXISTS (SELECT FROM public.sessions l WHERE l.id = (p_vieja.id)::uuid)
         AND NOT EXISTS (SELECT FROM public.sesiones t WHERE t.id = p_vieja.id) THEN
         RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = 'un disparador de sessions no la deja pasar';
       END IF;
       DELETE FROM migracion.fusion m
-      WHERE m.tabla_destino = 'sesiones' AND m.clave_destino = v_clave;
+      WHERE m.tabla_destino = 'sesiones' AND m.clave_destino = v_alli;
     ELSIF p_orden = 'INSERT' THEN
       SELECT t.* INTO s FROM public.sesiones t WHERE t.id = p_nueva.id;
       IF FOUND THEN
@@ -470,15 +537,10 @@ BEGIN
         FROM migracion.v_sessions_sesiones f JOIN public.sessions l ON l.id = f._k1 WHERE l.id = (p_vieja.id)::uuid;
       SELECT t.* INTO s FROM public.sesiones t WHERE t.id = p_nueva.id;
       IF FOUND THEN
-        IF p_vieja.id::text IS DISTINCT FROM p_nueva.id::text AND v_f.id::text IS DISTINCT FROM s.id::text THEN
+        v_l := CASE WHEN v_otra IS NOT NULL AND v_nueva = v_clave THEN jsonb_populate_record(s, v_otra) ELSE s END;
+        IF (v_otra IS NULL OR v_nueva <> v_clave) AND p_vieja.id::text IS DISTINCT FROM p_nueva.id::text
+          AND v_f.id::text IS DISTINCT FROM s.id::text THEN
           v_poner := v_poner || jsonb_build_object('id', '(n.id)::uuid');
-        END IF;
-        IF p_vieja.telefono::text IS DISTINCT FROM p_nueva.telefono::text AND v_f.telefono::text IS DISTINCT FROM s.telefono::text
-          THEN
-          v_poner := v_poner || jsonb_build_object('user_id',
-            '(SELECT x.id FROM public.users x WHERE x.phone_number = (n.telefono)::text)::uuid');
-          IF s.telefono IS NOT NULL AND (SELECT x.id FROM public.users x WHERE x.phone_number = (s.telefono)::text) IS NULL
-            THEN RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = 'ninguna fila de users tiene ese phone_number'; END IF;
         END IF;
         IF p_vieja.id_sesion::text IS DISTINCT FROM p_nueva.id_sesion::text
           AND v_f.id_sesion::text IS DISTINCT FROM s.id_sesion::text THEN
@@ -509,6 +571,13 @@ BEGIN
           AND v_f.creado_at::text IS DISTINCT FROM s.creado_at::text THEN
           v_poner := v_poner || jsonb_build_object('created_at', '(n.creado_at AT TIME ZONE ''UTC'')::timestamp with time zone');
         END IF;
+        IF p_vieja.telefono::text IS DISTINCT FROM p_nueva.telefono::text AND v_f.telefono::text IS DISTINCT FROM s.telefono::text
+          THEN
+          v_poner := v_poner || jsonb_build_object('user_id',
+            '(SELECT x.id FROM public.users x WHERE x.phone_number = (n.telefono)::text)::uuid');
+          IF s.telefono IS NOT NULL AND (SELECT x.id FROM public.users x WHERE x.phone_number = (s.telefono)::text) IS NULL
+            THEN RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = 'ninguna fila de users tiene ese phone_number'; END IF;
+        END IF;
         IF v_poner <> '{}' THEN
           EXECUTE 'UPDATE public.sessions l SET ' || (SELECT string_agg(format('%I = %s', p.key, p.value), ', ')
             FROM jsonb_each_text(v_poner) p) || ' FROM (SELECT ($2).*) n WHERE l.id = (($1).id)::uuid' USING p_vieja, s;
@@ -517,49 +586,62 @@ BEGIN
             USING ERRCODE = 'P0001', MESSAGE = 'un disparador de sessions no la deja pasar'; END IF;
           SELECT CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AS _entra, f.id, f.telefono,
             f.id_sesion, f.estado, f.codigo_qr, f.datos_sesion, f.expira_at, f.ultima_actividad, f.creado_at INTO v_g
-            FROM migracion.v_sessions_sesiones f JOIN public.sessions l ON l.id = f._k1 WHERE l.id = (s.id)::uuid;
+            FROM migracion.v_sessions_sesiones f JOIN public.sessions l ON l.id = f._k1 WHERE l.id = (v_l.id)::uuid;
           IF NOT FOUND OR NOT v_g._entra OR NOT v_f._entra THEN
             PERFORM set_config('migracion.sync', v_antes, true);
-            PERFORM migracion.ida_sessions_sesiones(array_agg(l.id), array_agg(s.id), true, false)
-            FROM public.sessions l WHERE l.id = (s.id)::uuid HAVING count(*) > 0;
-          ELSIF v_g._entra AND (v_g.id::text IS DISTINCT FROM v_f.id::text AND v_g.id::text IS DISTINCT FROM s.id::text
-            OR v_g.telefono::text IS DISTINCT FROM v_f.telefono::text AND v_g.telefono::text IS DISTINCT FROM s.telefono::text
-            OR v_g.id_sesion::text IS DISTINCT FROM v_f.id_sesion::text AND v_g.id_sesion::text IS DISTINCT FROM s.id_sesion::text
-            OR v_g.estado::text IS DISTINCT FROM v_f.estado::text AND v_g.estado::text IS DISTINCT FROM s.estado::text
-            OR v_g.codigo_qr::text IS DISTINCT FROM v_f.codigo_qr::text AND v_g.codigo_qr::text IS DISTINCT FROM s.codigo_qr::text
-            OR v_g.datos_sesion::text IS DISTINCT FROM v_f.datos_sesion::text
+            PERFORM migracion.ida_sessions_sesiones(array_agg(l.id), array_agg(v_l.id), true, false)
+            FROM public.sessions l WHERE l.id = (v_l.id)::uuid HAVING count(*) > 0;
+          ELSIF ('id' = ANY (v_escritas) OR v_g.id::text IS DISTINCT FROM v_f.id::text)
+            AND v_g.id::text IS DISTINCT FROM s.id::text OR ('telefono' = ANY (v_escritas)
+            OR v_g.telefono::text IS DISTINCT FROM v_f.telefono::text) AND v_g.telefono::text IS DISTINCT FROM s.telefono::text
+            OR ('id_sesion' = ANY (v_escritas) OR v_g.id_sesion::text IS DISTINCT FROM v_f.id_sesion::text)
+            AND v_g.id_sesion::text IS DISTINCT FROM s.id_sesion::text
+            OR ('estado' = ANY (v_escritas) OR v_g.estado::text IS DISTINCT FROM v_f.estado::text)
+            AND v_g.estado::text IS DISTINCT FROM s.estado::text OR ('codigo_qr' = ANY (v_escritas)
+            OR v_g.codigo_qr::text IS DISTINCT FROM v_f.codigo_qr::text)
+            AND v_g.codigo_qr::text IS DISTINCT FROM s.codigo_qr::text
+            OR ('datos_sesion' = ANY (v_escritas) OR v_g.datos_sesion::text IS DISTINCT FROM v_f.datos_sesion::text)
             AND v_g.datos_sesion::text IS DISTINCT FROM s.datos_sesion::text
-            OR v_g.expira_at::text IS DISTINCT FROM v_f.expira_at::text AND v_g.expira_at::text IS DISTINCT FROM s.expira_at::text
-            OR v_g.ultima_actividad::text IS DISTINCT FROM v_f.ultima_actividad::text
+            OR ('expira_at' = ANY (v_escritas) OR v_g.expira_at::text IS DISTINCT FROM v_f.expira_at::text)
+            AND v_g.expira_at::text IS DISTINCT FROM s.expira_at::text
+            OR ('ultima_actividad' = ANY (v_escritas) OR v_g.ultima_actividad::text IS DISTINCT FROM v_f.ultima_actividad::text)
             AND v_g.ultima_actividad::text IS DISTINCT FROM s.ultima_actividad::text
-            OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text
-            AND v_g.creado_at::text IS DISTINCT FROM s.creado_at::text) THEN
-            -- un disparador de la tabla legacy cambió algo más: eso vuelve aquí
-            UPDATE public.sesiones t SET id = CASE WHEN v_g.id::text IS DISTINCT FROM v_f.id::text THEN v_g.id ELSE t.id END,
-              telefono = CASE WHEN v_g.telefono::text IS DISTINCT FROM v_f.telefono::text THEN v_g.telefono ELSE t.telefono END,
-              id_sesion = CASE WHEN v_g.id_sesion::text IS DISTINCT FROM v_f.id_sesion::text THEN v_g.id_sesion
-              ELSE t.id_sesion END, estado = CASE WHEN v_g.estado::text IS DISTINCT FROM v_f.estado::text THEN v_g.estado
-              ELSE t.estado END, codigo_qr = CASE WHEN v_g.codigo_qr::text IS DISTINCT FROM v_f.codigo_qr::text THEN v_g.codigo_qr
-              ELSE t.codigo_qr END, datos_sesion = CASE WHEN v_g.datos_sesion::text IS DISTINCT FROM v_f.datos_sesion::text
-              THEN v_g.datos_sesion ELSE t.datos_sesion END, expira_at = CASE
-              WHEN v_g.expira_at::text IS DISTINCT FROM v_f.expira_at::text THEN v_g.expira_at ELSE t.expira_at END,
-              ultima_actividad = CASE WHEN v_g.ultima_actividad::text IS DISTINCT FROM v_f.ultima_actividad::text
-              THEN v_g.ultima_actividad ELSE t.ultima_actividad END,
-              creado_at = CASE WHEN v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text THEN v_g.creado_at
-              ELSE t.creado_at END WHERE t.id = s.id RETURNING t.* INTO s;
-            IF v_g.id::text IS DISTINCT FROM v_f.id::text AND v_g.id::text IS DISTINCT FROM s.id::text
-              OR v_g.telefono::text IS DISTINCT FROM v_f.telefono::text AND v_g.telefono::text IS DISTINCT FROM s.telefono::text
-              OR v_g.id_sesion::text IS DISTINCT FROM v_f.id_sesion::text
-              AND v_g.id_sesion::text IS DISTINCT FROM s.id_sesion::text OR v_g.estado::text IS DISTINCT FROM v_f.estado::text
-              AND v_g.estado::text IS DISTINCT FROM s.estado::text OR v_g.codigo_qr::text IS DISTINCT FROM v_f.codigo_qr::text
+            OR ('creado_at' = ANY (v_escritas) OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text)
+            AND v_g.creado_at::text IS DISTINCT FROM s.creado_at::text THEN
+            -- legacy lo lee de otro modo, o un disparador suyo cambió algo más: eso vuelve aquí
+            UPDATE public.sesiones t SET id = CASE WHEN ('id' = ANY (v_escritas) OR v_g.id::text IS DISTINCT FROM v_f.id::text)
+              THEN v_g.id ELSE t.id END, telefono = CASE WHEN ('telefono' = ANY (v_escritas)
+              OR v_g.telefono::text IS DISTINCT FROM v_f.telefono::text) THEN v_g.telefono ELSE t.telefono END,
+              id_sesion = CASE WHEN ('id_sesion' = ANY (v_escritas) OR v_g.id_sesion::text IS DISTINCT FROM v_f.id_sesion::text)
+              THEN v_g.id_sesion ELSE t.id_sesion END, estado = CASE
+              WHEN ('estado' = ANY (v_escritas) OR v_g.estado::text IS DISTINCT FROM v_f.estado::text) THEN v_g.estado
+              ELSE t.estado END, codigo_qr = CASE WHEN ('codigo_qr' = ANY (v_escritas)
+              OR v_g.codigo_qr::text IS DISTINCT FROM v_f.codigo_qr::text) THEN v_g.codigo_qr ELSE t.codigo_qr END,
+              datos_sesion = CASE WHEN ('datos_sesion' = ANY (v_escritas)
+              OR v_g.datos_sesion::text IS DISTINCT FROM v_f.datos_sesion::text) THEN v_g.datos_sesion ELSE t.datos_sesion END,
+              expira_at = CASE WHEN ('expira_at' = ANY (v_escritas) OR v_g.expira_at::text IS DISTINCT FROM v_f.expira_at::text)
+              THEN v_g.expira_at ELSE t.expira_at END, ultima_actividad = CASE
+              WHEN ('ultima_actividad' = ANY (v_escritas)
+              OR v_g.ultima_actividad::text IS DISTINCT FROM v_f.ultima_actividad::text) THEN v_g.ultima_actividad
+              ELSE t.ultima_actividad END, creado_at = CASE WHEN ('creado_at' = ANY (v_escritas)
+              OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text) THEN v_g.creado_at ELSE t.creado_at END
+              WHERE t.id = s.id RETURNING t.* INTO s;
+            IF ('id' = ANY (v_escritas) OR v_g.id::text IS DISTINCT FROM v_f.id::text)
+              AND v_g.id::text IS DISTINCT FROM s.id::text OR ('telefono' = ANY (v_escritas)
+              OR v_g.telefono::text IS DISTINCT FROM v_f.telefono::text) AND v_g.telefono::text IS DISTINCT FROM s.telefono::text
+              OR ('id_sesion' = ANY (v_escritas) OR v_g.id_sesion::text IS DISTINCT FROM v_f.id_sesion::text)
+              AND v_g.id_sesion::text IS DISTINCT FROM s.id_sesion::text
+              OR ('estado' = ANY (v_escritas) OR v_g.estado::text IS DISTINCT FROM v_f.estado::text)
+              AND v_g.estado::text IS DISTINCT FROM s.estado::text
+              OR ('codigo_qr' = ANY (v_escritas) OR v_g.codigo_qr::text IS DISTINCT FROM v_f.codigo_qr::text)
               AND v_g.codigo_qr::text IS DISTINCT FROM s.codigo_qr::text
-              OR v_g.datos_sesion::text IS DISTINCT FROM v_f.datos_sesion::text
+              OR ('datos_sesion' = ANY (v_escritas) OR v_g.datos_sesion::text IS DISTINCT FROM v_f.datos_sesion::text)
               AND v_g.datos_sesion::text IS DISTINCT FROM s.datos_sesion::text
-              OR v_g.expira_at::text IS DISTINCT FROM v_f.expira_at::text
+              OR ('expira_at' = ANY (v_escritas) OR v_g.expira_at::text IS DISTINCT FROM v_f.expira_at::text)
               AND v_g.expira_at::text IS DISTINCT FROM s.expira_at::text
-              OR v_g.ultima_actividad::text IS DISTINCT FROM v_f.ultima_actividad::text
+              OR ('ultima_actividad' = ANY (v_escritas) OR v_g.ultima_actividad::text IS DISTINCT FROM v_f.ultima_actividad::text)
               AND v_g.ultima_actividad::text IS DISTINCT FROM s.ultima_actividad::text
-              OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text
+              OR ('creado_at' = ANY (v_escritas) OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text)
               AND v_g.creado_at::text IS DISTINCT FROM s.creado_at::text THEN
               RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = 'los disparadores de las dos tablas no se ponen de acuerdo';
             END IF;
@@ -568,62 +650,21 @@ BEGIN
       END IF;
     END IF;
     IF v_ya IS NOT NULL THEN
-      -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí
-      EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
-      IF v_luego IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_luego || ' DEFERRED'; END IF;
+      -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí, y cada restricción como el servicio la tenía
+      BEGIN
+        EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
+        RAISE EXCEPTION USING ERRCODE = 'TK003';
+      EXCEPTION WHEN SQLSTATE 'TK003' THEN
+        NULL;
+      END;
     END IF;
     UPDATE migracion.cuarentena c SET
-      columnas = ARRAY(SELECT x FROM unnest(c.columnas) x WHERE x <> ALL (array_remove(ARRAY[CASE WHEN p_orden <> 'UPDATE'
-        OR p_vieja.id::text IS DISTINCT FROM p_nueva.id::text THEN 'id' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.telefono::text IS DISTINCT FROM p_nueva.telefono::text THEN 'telefono' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.id_sesion::text IS DISTINCT FROM p_nueva.id_sesion::text THEN 'id_sesion' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.estado::text IS DISTINCT FROM p_nueva.estado::text THEN 'estado' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.codigo_qr::text IS DISTINCT FROM p_nueva.codigo_qr::text THEN 'codigo_qr' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.datos_sesion::text IS DISTINCT FROM p_nueva.datos_sesion::text
-        THEN 'datos_sesion' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.expira_at::text IS DISTINCT FROM p_nueva.expira_at::text
-        THEN 'expira_at' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.ultima_actividad::text IS DISTINCT FROM p_nueva.ultima_actividad::text
-        THEN 'ultima_actividad' END, CASE WHEN p_orden <> 'UPDATE'
-        OR p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text THEN 'creado_at' END]::text[], NULL))),
-      estado = CASE WHEN c.columnas <@ (array_remove(ARRAY[CASE WHEN p_orden <> 'UPDATE'
-        OR p_vieja.id::text IS DISTINCT FROM p_nueva.id::text THEN 'id' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.telefono::text IS DISTINCT FROM p_nueva.telefono::text THEN 'telefono' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.id_sesion::text IS DISTINCT FROM p_nueva.id_sesion::text THEN 'id_sesion' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.estado::text IS DISTINCT FROM p_nueva.estado::text THEN 'estado' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.codigo_qr::text IS DISTINCT FROM p_nueva.codigo_qr::text THEN 'codigo_qr' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.datos_sesion::text IS DISTINCT FROM p_nueva.datos_sesion::text
-        THEN 'datos_sesion' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.expira_at::text IS DISTINCT FROM p_nueva.expira_at::text
-        THEN 'expira_at' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.ultima_actividad::text IS DISTINCT FROM p_nueva.ultima_actividad::text
-        THEN 'ultima_actividad' END, CASE WHEN p_orden <> 'UPDATE'
-        OR p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text THEN 'creado_at' END]::text[], NULL)) THEN 'resuelta'
-        ELSE c.estado END,
-      resuelta_at = CASE WHEN c.columnas <@ (array_remove(ARRAY[CASE WHEN p_orden <> 'UPDATE'
-        OR p_vieja.id::text IS DISTINCT FROM p_nueva.id::text THEN 'id' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.telefono::text IS DISTINCT FROM p_nueva.telefono::text THEN 'telefono' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.id_sesion::text IS DISTINCT FROM p_nueva.id_sesion::text THEN 'id_sesion' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.estado::text IS DISTINCT FROM p_nueva.estado::text THEN 'estado' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.codigo_qr::text IS DISTINCT FROM p_nueva.codigo_qr::text THEN 'codigo_qr' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.datos_sesion::text IS DISTINCT FROM p_nueva.datos_sesion::text
-        THEN 'datos_sesion' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.expira_at::text IS DISTINCT FROM p_nueva.expira_at::text
-        THEN 'expira_at' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.ultima_actividad::text IS DISTINCT FROM p_nueva.ultima_actividad::text
-        THEN 'ultima_actividad' END, CASE WHEN p_orden <> 'UPDATE'
-        OR p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text THEN 'creado_at' END]::text[], NULL)) THEN now() END,
-      resolucion = CASE WHEN c.columnas <@ (array_remove(ARRAY[CASE WHEN p_orden <> 'UPDATE'
-        OR p_vieja.id::text IS DISTINCT FROM p_nueva.id::text THEN 'id' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.telefono::text IS DISTINCT FROM p_nueva.telefono::text THEN 'telefono' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.id_sesion::text IS DISTINCT FROM p_nueva.id_sesion::text THEN 'id_sesion' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.estado::text IS DISTINCT FROM p_nueva.estado::text THEN 'estado' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.codigo_qr::text IS DISTINCT FROM p_nueva.codigo_qr::text THEN 'codigo_qr' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.datos_sesion::text IS DISTINCT FROM p_nueva.datos_sesion::text
-        THEN 'datos_sesion' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.expira_at::text IS DISTINCT FROM p_nueva.expira_at::text
-        THEN 'expira_at' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.ultima_actividad::text IS DISTINCT FROM p_nueva.ultima_actividad::text
-        THEN 'ultima_actividad' END, CASE WHEN p_orden <> 'UPDATE'
-        OR p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text THEN 'creado_at' END]::text[], NULL))
-        THEN 'legacy tomó lo escrito después' END
-    WHERE c.tabla_origen = 'sesiones' AND c.clave = v_clave AND c.estado <> 'resuelta'
+      columnas = ARRAY(SELECT x FROM unnest(c.columnas) x WHERE x <> ALL (v_escritas)),
+      antes = CASE WHEN v_nueva = v_clave THEN c.antes END,
+      estado = CASE WHEN c.columnas <@ v_escritas THEN 'resuelta' ELSE c.estado END,
+      resuelta_at = CASE WHEN c.columnas <@ v_escritas THEN now() END,
+      resolucion = CASE WHEN c.columnas <@ v_escritas THEN 'legacy tomó lo escrito después' END
+    WHERE c.tabla_origen = 'sesiones' AND c.clave = v_aqui AND c.estado <> 'resuelta'
       AND p_orden <> 'DELETE' AND c.columnas IS NOT NULL;
     PERFORM set_config('migracion.sync', v_antes, true);
   EXCEPTION WHEN OTHERS THEN
@@ -631,26 +672,23 @@ BEGIN
     IF v_clave IS NULL OR left(v_estado, 2) IN ('53', '55', '57')
       OR left(v_estado, 2) = '40' AND (v_firme OR v_estado <> '40001' OR v_detalle <> '') THEN
       RAISE;
-    ELSIF left(v_estado, 2) IN ('22', '23', '54') OR v_estado = 'P0001' THEN
-      INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen, columnas)
-      VALUES ('sesiones', v_clave, to_jsonb(CASE p_orden WHEN 'DELETE' THEN p_vieja ELSE p_nueva END), v_estado,
-        'legacy la rechaza: ' || v_mensaje, 'sincronizacion', array_remove(ARRAY[CASE WHEN p_orden <> 'UPDATE'
-          OR p_vieja.id::text IS DISTINCT FROM p_nueva.id::text THEN 'id' END,
-          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.telefono::text IS DISTINCT FROM p_nueva.telefono::text THEN 'telefono' END,
-          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.id_sesion::text IS DISTINCT FROM p_nueva.id_sesion::text THEN 'id_sesion' END,
-          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.estado::text IS DISTINCT FROM p_nueva.estado::text THEN 'estado' END,
-          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.codigo_qr::text IS DISTINCT FROM p_nueva.codigo_qr::text THEN 'codigo_qr' END,
-          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.datos_sesion::text IS DISTINCT FROM p_nueva.datos_sesion::text
-          THEN 'datos_sesion' END,
-          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.expira_at::text IS DISTINCT FROM p_nueva.expira_at::text THEN 'expira_at' END,
-          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.ultima_actividad::text IS DISTINCT FROM p_nueva.ultima_actividad::text
-          THEN 'ultima_actividad' END, CASE WHEN p_orden <> 'UPDATE'
-          OR p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text THEN 'creado_at' END]::text[], NULL))
+    END IF;
+    IF v_nueva <> v_clave THEN
+      UPDATE migracion.cuarentena c SET clave = v_nueva, fila = c.fila || jsonb_build_object('id', p_nueva.id)
+      WHERE c.tabla_origen = 'sesiones' AND c.estado <> 'resuelta' AND c.clave = v_clave
+        AND NOT EXISTS (SELECT FROM migracion.cuarentena o WHERE o.tabla_origen = 'sesiones' AND o.estado <> 'resuelta'
+          AND o.clave = v_nueva);
+    END IF;
+    IF left(v_estado, 2) IN ('22', '23', '54') OR v_estado = 'P0001' THEN
+      INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen, columnas, antes)
+      VALUES ('sesiones', v_aqui, to_jsonb(CASE p_orden WHEN 'DELETE' THEN p_vieja ELSE p_nueva END), v_estado,
+        'legacy la rechaza: ' || v_mensaje, 'sincronizacion', v_escritas,
+          CASE WHEN v_aqui <> v_alli THEN jsonb_build_object('id', p_vieja.id) END)
       ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
       DO UPDATE SET fila = excluded.fila || CASE WHEN c.sobrescrita_at IS NULL THEN '{}' ELSE (
           SELECT coalesce(jsonb_object_agg(x, c.fila -> x), '{}') FROM unnest(c.columnas) x
           WHERE x <> ALL (excluded.columnas)) END,
-        sqlstate = excluded.sqlstate, motivo = excluded.motivo, columna = NULL, sobrescrita_at = NULL,
+        sqlstate = excluded.sqlstate, motivo = excluded.motivo, columna = NULL, sobrescrita_at = NULL, antes = excluded.antes,
         columnas = ARRAY(SELECT x FROM unnest(c.columnas) x UNION SELECT x FROM unnest(excluded.columnas) x ORDER BY 1);
     ELSE
       IF v_nueva <> v_clave THEN
@@ -678,7 +716,7 @@ SET jit = off
 AS $funcion$
 #variable_conflict use_variable
 DECLARE
-  v_ya text; v_luego text; v_estado text; v_mensaje text; v_detalle text;
+  v_ya text; v_lote record; v_estado text; v_mensaje text; v_detalle text;
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
   p_orden text := TG_OP; v_vieja jsonb; v_ahora jsonb; v_clave text; v_nueva text;
 BEGIN
@@ -694,16 +732,19 @@ BEGIN
     END IF;
     -- lo que legacy no dejaba pasar se queda
     BEGIN
-      SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', '),
-        string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') FILTER (WHERE c.condeferred) INTO v_ya, v_luego
+      SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') INTO v_ya
       FROM pg_trigger g JOIN pg_constraint c ON c.oid = g.tgconstraint JOIN pg_namespace n ON n.oid = c.connamespace
       WHERE g.tgrelid IN ('public.sessions'::regclass) AND g.tgdeferrable AND c.contype <> 't';
       IF v_ya IS NOT NULL THEN
         BEGIN
           IF v_ya IS NOT NULL THEN
-            -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí
-            EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
-            IF v_luego IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_luego || ' DEFERRED'; END IF;
+            -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí, y cada restricción como el servicio la tenía
+            BEGIN
+              EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
+              RAISE EXCEPTION USING ERRCODE = 'TK003';
+            EXCEPTION WHEN SQLSTATE 'TK003' THEN
+              NULL;
+            END;
           END IF;
         EXCEPTION WHEN integrity_constraint_violation THEN
           v_ya := NULL;  -- el servicio debe algo todavía: se comprueba cuando confirme
@@ -714,9 +755,13 @@ BEGIN
         OR f._fusion IS NOT NULL) AND NOT EXISTS (SELECT FROM migracion.sincronizacion m WHERE m.tabla_origen = 'sessions'
         AND m.tabla_destino = 'sesiones' AND m.modo <> 'si');
       IF v_ya IS NOT NULL THEN
-        -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí
-        EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
-        IF v_luego IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_luego || ' DEFERRED'; END IF;
+        -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí, y cada restricción como el servicio la tenía
+        BEGIN
+          EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
+          RAISE EXCEPTION USING ERRCODE = 'TK003';
+        EXCEPTION WHEN SQLSTATE 'TK003' THEN
+          NULL;
+        END;
       END IF;
     EXCEPTION WHEN OTHERS THEN
       GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
@@ -724,9 +769,31 @@ BEGIN
         OR left(v_estado, 2) = '40' AND (v_firme OR v_estado <> '40001' OR v_detalle <> '') THEN
         RAISE;
       ELSIF left(v_estado, 2) IN ('22', '23', '54') OR v_estado = 'P0001' THEN
-        INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
-        VALUES ('sesiones', '*', '{}', SQLSTATE, 'sessions no se vacía: ' || SQLERRM, 'sincronizacion')
-        ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta' DO UPDATE SET motivo = excluded.motivo;
+        -- no los deja ir a todos: por partes, y donde no, uno a uno
+        FOR v_lote IN SELECT array_agg(x._k1) AS _k1 FROM (
+          SELECT f._k1, (row_number() OVER () - 1) / 1000 AS n
+          FROM migracion.v_sessions_sesiones f WHERE (CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
+            OR f._fusion IS NOT NULL)) x GROUP BY x.n LOOP
+          BEGIN
+            DELETE FROM public.sessions l USING unnest(v_lote._k1) AS k(_k1) WHERE l.id = k._k1;
+            IF v_ya IS NOT NULL THEN
+              -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí, y cada restricción como el servicio la tenía
+              BEGIN
+                EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
+                RAISE EXCEPTION USING ERRCODE = 'TK003';
+              EXCEPTION WHEN SQLSTATE 'TK003' THEN
+                NULL;
+              END;
+            END IF;
+          EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
+            PERFORM migracion.volver_sesiones('DELETE',
+              jsonb_populate_record(NULL::public.sesiones, jsonb_build_object('id', f.id, 'telefono', f.telefono,
+                'id_sesion', f.id_sesion, 'estado', f.estado, 'codigo_qr', f.codigo_qr, 'datos_sesion', f.datos_sesion,
+                'expira_at', f.expira_at, 'ultima_actividad', f.ultima_actividad, 'creado_at', f.creado_at)), NULL)
+            FROM migracion.v_sessions_sesiones f JOIN unnest(v_lote._k1) AS k(_k1) ON f._k1 = k._k1
+              WHERE CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END;
+          END;
+        END LOOP;
       ELSE
         INSERT INTO migracion.pendiente (tabla_origen, clave, operacion, motivo, sqlstate)
         VALUES ('sesiones', '*', TG_OP, v_mensaje, v_estado);
@@ -809,7 +876,7 @@ CREATE TRIGGER vuelta_sesiones_i AFTER INSERT ON public.sesiones
   EXECUTE FUNCTION migracion.vuelta_sesiones();
 
 CREATE TRIGGER vuelta_sesiones_u AFTER UPDATE ON public.sesiones
-  FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.* AND coalesce(current_setting('migracion.sync', true), '') NOT IN ('copia',
+  FOR EACH ROW WHEN (OLD *<> NEW AND coalesce(current_setting('migracion.sync', true), '') NOT IN ('copia',
     'sesiones:' || pg_trigger_depth()))
   EXECUTE FUNCTION migracion.vuelta_sesiones();
 

@@ -40,6 +40,18 @@ BEGIN
     SELECT 'task_queue', 'tareas_programadas', k._k1::text, jsonb_build_array(k._m1), 'aislamiento', NULL
       FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
   END IF;
+  IF EXISTS (SELECT FROM migracion.cuarentena c, unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE c.tabla_origen = 'tareas_programadas'
+    AND c.estado <> 'resuelta' AND c.antes = jsonb_build_object('id', k._m1)) THEN
+    -- en español tienen una clave que legacy no tomó: lo escrito aquí prevalece
+    PERFORM set_config('migracion.sync', 'tareas_programadas:' || pg_trigger_depth(), true);
+    UPDATE public.tareas_programadas t SET id = k._m1 FROM unnest(p_k1, p_m1) AS k(_k1, _m1) JOIN migracion.cuarentena c
+      ON c.tabla_origen = 'tareas_programadas' AND c.estado <> 'resuelta' AND c.antes = jsonb_build_object('id', k._m1)
+    WHERE t.id = (c.fila ->> 'id')::uuid AND NOT EXISTS (SELECT FROM public.tareas_programadas o WHERE o.id = k._m1);
+    PERFORM set_config('migracion.sync', v_antes, true);
+    UPDATE migracion.cuarentena c SET clave = k._m1::text, antes = NULL, sobrescrita_at = now()
+      FROM unnest(p_k1, p_m1) AS k(_k1, _m1)
+    WHERE c.tabla_origen = 'tareas_programadas' AND c.estado <> 'resuelta' AND c.antes = jsonb_build_object('id', k._m1);
+  END IF;
   IF EXISTS (SELECT FROM migracion.pendiente p WHERE p.tabla_origen = 'tareas_programadas'
     AND p.clave = ANY (ARRAY(SELECT k._m1::text FROM unnest(p_k1, p_m1) AS k(_k1, _m1)))) THEN
     IF v_firme THEN
@@ -236,6 +248,14 @@ BEGIN
     SELECT array_agg(k._k1), array_agg(k._m1) INTO p_k1, p_m1 FROM (SELECT o.id AS _k1, o.id AS _m1
       FROM viejas o UNION SELECT n.id AS _k1, n.id AS _m1 FROM nuevas n) k;
     v_entera := EXISTS (SELECT o.id FROM viejas o EXCEPT SELECT n.id FROM nuevas n);
+    IF v_entera THEN
+      -- con otra clave legacy la fila en español será otra: lo que solo esta tenía se guarda
+      INSERT INTO migracion.apartada (run_id, tabla, clave, fila)
+      SELECT 'sincronizacion', 'tareas_programadas', t.id::text, to_jsonb(t.*)
+      FROM (SELECT o.id AS _k1, o.id AS _m1 FROM viejas o) k JOIN public.tareas_programadas t ON t.id = k._m1
+      WHERE NOT EXISTS (SELECT FROM nuevas n WHERE n.id = k._k1) AND NOT EXISTS (SELECT FROM pg_constraint x WHERE x.contype = 'f'
+        AND x.confrelid = 'public.tareas_programadas'::regclass);
+    END IF;
   END IF;
   IF p_k1 IS NULL THEN RETURN NULL; END IF;
   PERFORM migracion.ida_task_queue_tareas_programadas(p_k1, p_m1, v_entera, false);
@@ -272,16 +292,25 @@ AS $funcion$
 DECLARE
   v_modos text[]; v_antes text := coalesce(current_setting('migracion.sync', true),
     ''); v_clave text; v_hay boolean := false; v_casa integer := 0;
-  v_filas bigint; v_ya text; v_luego text; v_nueva text;
-  v_estado text; v_mensaje text; v_detalle text; v_poner jsonb := '{}'; v_f record; v_g record; s public.tareas_programadas;
+  v_filas bigint; v_ya text; v_nueva text; v_aqui text; v_alli text; v_otra jsonb; v_escritas text[];
+  v_estado text; v_mensaje text; v_detalle text; v_poner jsonb := '{}'; v_f record; v_g record;
+  s public.tareas_programadas; v_l public.tareas_programadas;
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
 BEGIN
   SELECT array_agg(m.modo) INTO v_modos FROM migracion.sincronizacion m
   WHERE m.tabla_destino = 'tareas_programadas' AND ((m.tabla_origen = 'task_queue'));
   IF v_modos IS NULL AND v_firme THEN RETURN; END IF;
   BEGIN
-    v_clave := CASE p_orden WHEN 'INSERT' THEN p_nueva.id::text ELSE p_vieja.id::text END;
+    v_clave := CASE p_orden WHEN 'INSERT' THEN p_nueva.id::text
+      ELSE p_vieja.id::text END;
     v_nueva := CASE p_orden WHEN 'UPDATE' THEN p_nueva.id::text END;
+    v_aqui := coalesce(v_nueva, v_clave); v_alli := v_clave;
+    IF v_nueva <> v_clave THEN
+      UPDATE migracion.cuarentena c SET clave = v_nueva, fila = c.fila || jsonb_build_object('id', p_nueva.id)
+      WHERE c.tabla_origen = 'tareas_programadas' AND c.estado <> 'resuelta' AND c.clave = v_clave
+        AND NOT EXISTS (SELECT FROM migracion.cuarentena o WHERE o.tabla_origen = 'tareas_programadas' AND o.estado <> 'resuelta'
+          AND o.clave = v_nueva);
+    END IF;
     IF v_modos IS NULL OR v_modos && ARRAY['no', 'claves'] THEN
       -- sin modo: se instaló después de su foto
       IF v_nueva <> v_clave THEN
@@ -297,6 +326,31 @@ BEGIN
       RETURN;
     END IF;
     s := p_nueva;
+    v_escritas := array_remove(ARRAY[CASE WHEN p_orden <> 'UPDATE' OR p_vieja.id::text IS DISTINCT FROM p_nueva.id::text
+      THEN 'id' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.tipo_tarea::text IS DISTINCT FROM p_nueva.tipo_tarea::text
+      THEN 'tipo_tarea' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.payload::text IS DISTINCT FROM p_nueva.payload::text
+      THEN 'payload' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.estado::text IS DISTINCT FROM p_nueva.estado::text
+      THEN 'estado' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.prioridad::text IS DISTINCT FROM p_nueva.prioridad::text
+      THEN 'prioridad' END,
+      CASE WHEN p_orden <> 'UPDATE' OR p_vieja.programada_at::text IS DISTINCT FROM p_nueva.programada_at::text
+      THEN 'programada_at' END,
+      CASE WHEN p_orden <> 'UPDATE' OR p_vieja.iniciada_at::text IS DISTINCT FROM p_nueva.iniciada_at::text
+      THEN 'iniciada_at' END,
+      CASE WHEN p_orden <> 'UPDATE' OR p_vieja.completada_at::text IS DISTINCT FROM p_nueva.completada_at::text
+      THEN 'completada_at' END,
+      CASE WHEN p_orden <> 'UPDATE' OR p_vieja.mensaje_error::text IS DISTINCT FROM p_nueva.mensaje_error::text
+      THEN 'mensaje_error' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.intentos::text IS DISTINCT FROM p_nueva.intentos::text
+      THEN 'intentos' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.max_intentos::text IS DISTINCT FROM p_nueva.max_intentos::text
+      THEN 'max_intentos' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text
+      THEN 'creado_at' END]::text[], NULL);
+    IF p_orden <> 'INSERT' THEN
+      -- la clave que tiene no la tomó legacy: allí es la de antes
+      SELECT c.antes INTO v_otra FROM migracion.cuarentena c WHERE c.tabla_origen = 'tareas_programadas' AND c.clave = v_aqui
+        AND c.estado <> 'resuelta' AND c.antes IS NOT NULL;
+      IF FOUND THEN
+        p_vieja := jsonb_populate_record(p_vieja, v_otra); v_alli := p_vieja.id::text;
+      END IF;
+    END IF;
     IF v_casa = 0 AND p_orden <> 'INSERT' THEN
       FOR v_vez IN 1 .. 40 LOOP
         PERFORM 1 FROM public.task_queue l WHERE l.id = (p_vieja.id)::uuid FOR NO KEY UPDATE OF l SKIP LOCKED;
@@ -304,8 +358,15 @@ BEGIN
         EXIT WHEN v_hay OR NOT EXISTS (SELECT FROM public.task_queue l WHERE l.id = (p_vieja.id)::uuid);
         PERFORM pg_sleep(0.005);
       END LOOP;
-      IF NOT v_hay AND EXISTS (SELECT FROM pg_locks w WHERE NOT w.granted AND pg_backend_pid() = ANY (pg_blocking_pids(w.pid)))
-        THEN
+      IF NOT v_hay AND EXISTS (
+        WITH RECURSIVE esperan AS (
+          SELECT pg_backend_pid() AS pid
+          UNION SELECT w.pid FROM esperan e JOIN pg_locks w ON NOT w.granted AND e.pid = ANY (pg_blocking_pids(w.pid))),
+        tienen AS (
+          SELECT h.pid FROM pg_locks h WHERE h.locktype = 'transactionid' AND h.granted
+            AND h.transactionid IN (SELECT l.xmax FROM public.task_queue l WHERE l.id = (p_vieja.id)::uuid))
+        SELECT FROM esperan e WHERE e.pid <> pg_backend_pid()
+          AND (e.pid IN (SELECT x.pid FROM tienen x) OR NOT EXISTS (SELECT FROM tienen))) THEN
         RAISE EXCEPTION USING ERRCODE = '40001',
           MESSAGE = 'otra transacción tiene la fila de task_queue y espera a esta; repita la suya';
       END IF;
@@ -316,8 +377,15 @@ BEGIN
       IF v_hay THEN v_casa := 1; END IF;
     END IF;
     IF p_orden = 'UPDATE' AND v_casa = 0 AND EXISTS (SELECT FROM migracion.cuarentena c
-      WHERE c.tabla_origen = 'tareas_programadas' AND c.clave = v_clave AND c.estado <> 'resuelta')
-      THEN p_orden := 'INSERT'; END IF;
+      WHERE c.tabla_origen = 'tareas_programadas' AND c.clave = v_aqui AND c.estado <> 'resuelta') OR p_orden = 'UPDATE'
+      AND v_casa = 0 AND v_nueva <> v_clave
+      AND NOT EXISTS (SELECT FROM migracion.pendiente p WHERE p.tabla_origen = 'task_queue' AND p.clave IN (
+        (p_vieja.id)::uuid::text,
+        (p_nueva.id)::uuid::text)) THEN
+      -- una que no nació aún, y ya tiene otra clave
+      p_orden := 'INSERT'; v_escritas := ARRAY['id', 'tipo_tarea', 'payload', 'estado', 'prioridad', 'programada_at',
+        'iniciada_at', 'completada_at', 'mensaje_error', 'intentos', 'max_intentos', 'creado_at'];
+    END IF;
     -- mientras una clave legacy de la fila espera, esta espera con ella
     IF EXISTS (SELECT FROM migracion.pendiente p WHERE (p.tabla_origen = 'task_queue' AND p.clave IN (
         (p_vieja.id)::uuid::text,
@@ -333,16 +401,19 @@ BEGIN
       CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END, 'espera a la otra', NULL);
       RETURN;
     END IF;
-    SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', '),
-      string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') FILTER (WHERE c.condeferred) INTO v_ya, v_luego
+    SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') INTO v_ya
     FROM pg_trigger g JOIN pg_constraint c ON c.oid = g.tgconstraint JOIN pg_namespace n ON n.oid = c.connamespace
     WHERE g.tgrelid IN ('public.task_queue'::regclass) AND g.tgdeferrable AND c.contype <> 't';
     IF v_ya IS NOT NULL THEN
       BEGIN
         IF v_ya IS NOT NULL THEN
-          -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí
-          EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
-          IF v_luego IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_luego || ' DEFERRED'; END IF;
+          -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí, y cada restricción como el servicio la tenía
+          BEGIN
+            EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
+            RAISE EXCEPTION USING ERRCODE = 'TK003';
+          EXCEPTION WHEN SQLSTATE 'TK003' THEN
+            NULL;
+          END;
         END IF;
       EXCEPTION WHEN integrity_constraint_violation THEN
         v_ya := NULL;  -- el servicio debe algo todavía: se comprueba cuando confirme
@@ -353,14 +424,14 @@ BEGIN
       WITH d0 AS (DELETE FROM public.task_queue l WHERE l.id = (p_vieja.id)::uuid RETURNING 'task_queue' AS tabla,
         l.id::text AS clave)
       UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
-      WHERE (c.tabla_origen, c.clave) IN (SELECT * FROM d0 UNION ALL SELECT 'tareas_programadas', v_clave)
+      WHERE (c.tabla_origen, c.clave) IN (SELECT * FROM d0 UNION ALL SELECT 'tareas_programadas', v_aqui)
         AND c.estado <> 'resuelta';
       IF EXISTS (SELECT FROM public.task_queue l WHERE l.id = (p_vieja.id)::uuid)
         AND NOT EXISTS (SELECT FROM public.tareas_programadas t WHERE t.id = p_vieja.id) THEN
         RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = 'un disparador de task_queue no la deja pasar';
       END IF;
       DELETE FROM migracion.fusion m
-      WHERE m.tabla_destino = 'tareas_programadas' AND m.clave_destino = v_clave;
+      WHERE m.tabla_destino = 'tareas_programadas' AND m.clave_destino = v_alli;
     ELSIF p_orden = 'INSERT' THEN
       SELECT t.* INTO s FROM public.tareas_programadas t WHERE t.id = p_nueva.id;
       IF FOUND THEN
@@ -388,7 +459,9 @@ BEGIN
         WHERE l.id = (p_vieja.id)::uuid;
       SELECT t.* INTO s FROM public.tareas_programadas t WHERE t.id = p_nueva.id;
       IF FOUND THEN
-        IF p_vieja.id::text IS DISTINCT FROM p_nueva.id::text AND v_f.id::text IS DISTINCT FROM s.id::text THEN
+        v_l := CASE WHEN v_otra IS NOT NULL AND v_nueva = v_clave THEN jsonb_populate_record(s, v_otra) ELSE s END;
+        IF (v_otra IS NULL OR v_nueva <> v_clave) AND p_vieja.id::text IS DISTINCT FROM p_nueva.id::text
+          AND v_f.id::text IS DISTINCT FROM s.id::text THEN
           v_poner := v_poner || jsonb_build_object('id', '(n.id)::uuid');
         END IF;
         IF p_vieja.tipo_tarea::text IS DISTINCT FROM p_nueva.tipo_tarea::text
@@ -448,64 +521,81 @@ BEGIN
           SELECT CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AS _entra, f.id, f.tipo_tarea,
             f.payload, f.estado, f.prioridad, f.programada_at, f.iniciada_at, f.completada_at, f.mensaje_error, f.intentos,
             f.max_intentos, f.creado_at INTO v_g FROM migracion.v_task_queue_tareas_programadas f JOIN public.task_queue l
-            ON l.id = f._k1 WHERE l.id = (s.id)::uuid;
+            ON l.id = f._k1 WHERE l.id = (v_l.id)::uuid;
           IF NOT FOUND OR NOT v_g._entra OR NOT v_f._entra THEN
             PERFORM set_config('migracion.sync', v_antes, true);
-            PERFORM migracion.ida_task_queue_tareas_programadas(array_agg(l.id), array_agg(s.id), true, false)
-            FROM public.task_queue l WHERE l.id = (s.id)::uuid HAVING count(*) > 0;
-          ELSIF v_g._entra AND (v_g.id::text IS DISTINCT FROM v_f.id::text AND v_g.id::text IS DISTINCT FROM s.id::text
-            OR v_g.tipo_tarea::text IS DISTINCT FROM v_f.tipo_tarea::text
-            AND v_g.tipo_tarea::text IS DISTINCT FROM s.tipo_tarea::text OR v_g.payload::text IS DISTINCT FROM v_f.payload::text
-            AND v_g.payload::text IS DISTINCT FROM s.payload::text OR v_g.estado::text IS DISTINCT FROM v_f.estado::text
-            AND v_g.estado::text IS DISTINCT FROM s.estado::text OR v_g.prioridad::text IS DISTINCT FROM v_f.prioridad::text
+            PERFORM migracion.ida_task_queue_tareas_programadas(array_agg(l.id), array_agg(v_l.id), true, false)
+            FROM public.task_queue l WHERE l.id = (v_l.id)::uuid HAVING count(*) > 0;
+          ELSIF ('id' = ANY (v_escritas) OR v_g.id::text IS DISTINCT FROM v_f.id::text)
+            AND v_g.id::text IS DISTINCT FROM s.id::text OR ('tipo_tarea' = ANY (v_escritas)
+            OR v_g.tipo_tarea::text IS DISTINCT FROM v_f.tipo_tarea::text)
+            AND v_g.tipo_tarea::text IS DISTINCT FROM s.tipo_tarea::text
+            OR ('payload' = ANY (v_escritas) OR v_g.payload::text IS DISTINCT FROM v_f.payload::text)
+            AND v_g.payload::text IS DISTINCT FROM s.payload::text
+            OR ('estado' = ANY (v_escritas) OR v_g.estado::text IS DISTINCT FROM v_f.estado::text)
+            AND v_g.estado::text IS DISTINCT FROM s.estado::text OR ('prioridad' = ANY (v_escritas)
+            OR v_g.prioridad::text IS DISTINCT FROM v_f.prioridad::text)
             AND v_g.prioridad::text IS DISTINCT FROM s.prioridad::text
-            OR v_g.programada_at::text IS DISTINCT FROM v_f.programada_at::text
+            OR ('programada_at' = ANY (v_escritas) OR v_g.programada_at::text IS DISTINCT FROM v_f.programada_at::text)
             AND v_g.programada_at::text IS DISTINCT FROM s.programada_at::text
-            OR v_g.iniciada_at::text IS DISTINCT FROM v_f.iniciada_at::text
+            OR ('iniciada_at' = ANY (v_escritas) OR v_g.iniciada_at::text IS DISTINCT FROM v_f.iniciada_at::text)
             AND v_g.iniciada_at::text IS DISTINCT FROM s.iniciada_at::text
-            OR v_g.completada_at::text IS DISTINCT FROM v_f.completada_at::text
+            OR ('completada_at' = ANY (v_escritas) OR v_g.completada_at::text IS DISTINCT FROM v_f.completada_at::text)
             AND v_g.completada_at::text IS DISTINCT FROM s.completada_at::text
-            OR v_g.mensaje_error::text IS DISTINCT FROM v_f.mensaje_error::text
+            OR ('mensaje_error' = ANY (v_escritas) OR v_g.mensaje_error::text IS DISTINCT FROM v_f.mensaje_error::text)
             AND v_g.mensaje_error::text IS DISTINCT FROM s.mensaje_error::text
-            OR v_g.intentos::text IS DISTINCT FROM v_f.intentos::text AND v_g.intentos::text IS DISTINCT FROM s.intentos::text
-            OR v_g.max_intentos::text IS DISTINCT FROM v_f.max_intentos::text
+            OR ('intentos' = ANY (v_escritas) OR v_g.intentos::text IS DISTINCT FROM v_f.intentos::text)
+            AND v_g.intentos::text IS DISTINCT FROM s.intentos::text
+            OR ('max_intentos' = ANY (v_escritas) OR v_g.max_intentos::text IS DISTINCT FROM v_f.max_intentos::text)
             AND v_g.max_intentos::text IS DISTINCT FROM s.max_intentos::text
-            OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text
-            AND v_g.creado_at::text IS DISTINCT FROM s.creado_at::text) THEN
-            -- un disparador de la tabla legacy cambió algo más: eso vuelve aquí
-            UPDATE public.tareas_programadas t SET id = CASE WHEN v_g.id::text IS DISTINCT FROM v_f.id::text THEN v_g.id
-              ELSE t.id END, tipo_tarea = CASE WHEN v_g.tipo_tarea::text IS DISTINCT FROM v_f.tipo_tarea::text THEN v_g.tipo_tarea
-              ELSE t.tipo_tarea END, payload = CASE WHEN v_g.payload::text IS DISTINCT FROM v_f.payload::text THEN v_g.payload
-              ELSE t.payload END, estado = CASE WHEN v_g.estado::text IS DISTINCT FROM v_f.estado::text THEN v_g.estado
-              ELSE t.estado END, prioridad = CASE WHEN v_g.prioridad::text IS DISTINCT FROM v_f.prioridad::text THEN v_g.prioridad
-              ELSE t.prioridad END, programada_at = CASE WHEN v_g.programada_at::text IS DISTINCT FROM v_f.programada_at::text
+            OR ('creado_at' = ANY (v_escritas) OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text)
+            AND v_g.creado_at::text IS DISTINCT FROM s.creado_at::text THEN
+            -- legacy lo lee de otro modo, o un disparador suyo cambió algo más: eso vuelve aquí
+            UPDATE public.tareas_programadas t SET id = CASE WHEN ('id' = ANY (v_escritas)
+              OR v_g.id::text IS DISTINCT FROM v_f.id::text) THEN v_g.id ELSE t.id END,
+              tipo_tarea = CASE WHEN ('tipo_tarea' = ANY (v_escritas)
+              OR v_g.tipo_tarea::text IS DISTINCT FROM v_f.tipo_tarea::text) THEN v_g.tipo_tarea ELSE t.tipo_tarea END,
+              payload = CASE WHEN ('payload' = ANY (v_escritas) OR v_g.payload::text IS DISTINCT FROM v_f.payload::text)
+              THEN v_g.payload ELSE t.payload END, estado = CASE WHEN ('estado' = ANY (v_escritas)
+              OR v_g.estado::text IS DISTINCT FROM v_f.estado::text) THEN v_g.estado ELSE t.estado END,
+              prioridad = CASE WHEN ('prioridad' = ANY (v_escritas) OR v_g.prioridad::text IS DISTINCT FROM v_f.prioridad::text)
+              THEN v_g.prioridad ELSE t.prioridad END, programada_at = CASE
+              WHEN ('programada_at' = ANY (v_escritas) OR v_g.programada_at::text IS DISTINCT FROM v_f.programada_at::text)
               THEN v_g.programada_at ELSE t.programada_at END, iniciada_at = CASE
-              WHEN v_g.iniciada_at::text IS DISTINCT FROM v_f.iniciada_at::text THEN v_g.iniciada_at ELSE t.iniciada_at END,
-              completada_at = CASE WHEN v_g.completada_at::text IS DISTINCT FROM v_f.completada_at::text THEN v_g.completada_at
-              ELSE t.completada_at END, mensaje_error = CASE WHEN v_g.mensaje_error::text IS DISTINCT FROM v_f.mensaje_error::text
+              WHEN ('iniciada_at' = ANY (v_escritas) OR v_g.iniciada_at::text IS DISTINCT FROM v_f.iniciada_at::text)
+              THEN v_g.iniciada_at ELSE t.iniciada_at END, completada_at = CASE
+              WHEN ('completada_at' = ANY (v_escritas) OR v_g.completada_at::text IS DISTINCT FROM v_f.completada_at::text)
+              THEN v_g.completada_at ELSE t.completada_at END, mensaje_error = CASE
+              WHEN ('mensaje_error' = ANY (v_escritas) OR v_g.mensaje_error::text IS DISTINCT FROM v_f.mensaje_error::text)
               THEN v_g.mensaje_error ELSE t.mensaje_error END, intentos = CASE
-              WHEN v_g.intentos::text IS DISTINCT FROM v_f.intentos::text THEN v_g.intentos ELSE t.intentos END,
-              max_intentos = CASE WHEN v_g.max_intentos::text IS DISTINCT FROM v_f.max_intentos::text THEN v_g.max_intentos
-              ELSE t.max_intentos END, creado_at = CASE WHEN v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text
+              WHEN ('intentos' = ANY (v_escritas) OR v_g.intentos::text IS DISTINCT FROM v_f.intentos::text) THEN v_g.intentos
+              ELSE t.intentos END, max_intentos = CASE WHEN ('max_intentos' = ANY (v_escritas)
+              OR v_g.max_intentos::text IS DISTINCT FROM v_f.max_intentos::text) THEN v_g.max_intentos ELSE t.max_intentos END,
+              creado_at = CASE WHEN ('creado_at' = ANY (v_escritas) OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text)
               THEN v_g.creado_at ELSE t.creado_at END WHERE t.id = s.id RETURNING t.* INTO s;
-            IF v_g.id::text IS DISTINCT FROM v_f.id::text AND v_g.id::text IS DISTINCT FROM s.id::text
-              OR v_g.tipo_tarea::text IS DISTINCT FROM v_f.tipo_tarea::text
-              AND v_g.tipo_tarea::text IS DISTINCT FROM s.tipo_tarea::text OR v_g.payload::text IS DISTINCT FROM v_f.payload::text
-              AND v_g.payload::text IS DISTINCT FROM s.payload::text OR v_g.estado::text IS DISTINCT FROM v_f.estado::text
-              AND v_g.estado::text IS DISTINCT FROM s.estado::text OR v_g.prioridad::text IS DISTINCT FROM v_f.prioridad::text
+            IF ('id' = ANY (v_escritas) OR v_g.id::text IS DISTINCT FROM v_f.id::text)
+              AND v_g.id::text IS DISTINCT FROM s.id::text OR ('tipo_tarea' = ANY (v_escritas)
+              OR v_g.tipo_tarea::text IS DISTINCT FROM v_f.tipo_tarea::text)
+              AND v_g.tipo_tarea::text IS DISTINCT FROM s.tipo_tarea::text
+              OR ('payload' = ANY (v_escritas) OR v_g.payload::text IS DISTINCT FROM v_f.payload::text)
+              AND v_g.payload::text IS DISTINCT FROM s.payload::text
+              OR ('estado' = ANY (v_escritas) OR v_g.estado::text IS DISTINCT FROM v_f.estado::text)
+              AND v_g.estado::text IS DISTINCT FROM s.estado::text
+              OR ('prioridad' = ANY (v_escritas) OR v_g.prioridad::text IS DISTINCT FROM v_f.prioridad::text)
               AND v_g.prioridad::text IS DISTINCT FROM s.prioridad::text
-              OR v_g.programada_at::text IS DISTINCT FROM v_f.programada_at::text
+              OR ('programada_at' = ANY (v_escritas) OR v_g.programada_at::text IS DISTINCT FROM v_f.programada_at::text)
               AND v_g.programada_at::text IS DISTINCT FROM s.programada_at::text
-              OR v_g.iniciada_at::text IS DISTINCT FROM v_f.iniciada_at::text
+              OR ('iniciada_at' = ANY (v_escritas) OR v_g.iniciada_at::text IS DISTINCT FROM v_f.iniciada_at::text)
               AND v_g.iniciada_at::text IS DISTINCT FROM s.iniciada_at::text
-              OR v_g.completada_at::text IS DISTINCT FROM v_f.completada_at::text
+              OR ('completada_at' = ANY (v_escritas) OR v_g.completada_at::text IS DISTINCT FROM v_f.completada_at::text)
               AND v_g.completada_at::text IS DISTINCT FROM s.completada_at::text
-              OR v_g.mensaje_error::text IS DISTINCT FROM v_f.mensaje_error::text
+              OR ('mensaje_error' = ANY (v_escritas) OR v_g.mensaje_error::text IS DISTINCT FROM v_f.mensaje_error::text)
               AND v_g.mensaje_error::text IS DISTINCT FROM s.mensaje_error::text
-              OR v_g.intentos::text IS DISTINCT FROM v_f.intentos::text AND v_g.intentos::text IS DISTINCT FROM s.intentos::text
-              OR v_g.max_intentos::text IS DISTINCT FROM v_f.max_intentos::text
+              OR ('intentos' = ANY (v_escritas) OR v_g.intentos::text IS DISTINCT FROM v_f.intentos::text)
+              AND v_g.intentos::text IS DISTINCT FROM s.intentos::text
+              OR ('max_intentos' = ANY (v_escritas) OR v_g.max_intentos::text IS DISTINCT FROM v_f.max_intentos::text)
               AND v_g.max_intentos::text IS DISTINCT FROM s.max_intentos::text
-              OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text
+              OR ('creado_at' = ANY (v_escritas) OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text)
               AND v_g.creado_at::text IS DISTINCT FROM s.creado_at::text THEN
               RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = 'los disparadores de las dos tablas no se ponen de acuerdo';
             END IF;
@@ -514,84 +604,21 @@ BEGIN
       END IF;
     END IF;
     IF v_ya IS NOT NULL THEN
-      -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí
-      EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
-      IF v_luego IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_luego || ' DEFERRED'; END IF;
+      -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí, y cada restricción como el servicio la tenía
+      BEGIN
+        EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
+        RAISE EXCEPTION USING ERRCODE = 'TK003';
+      EXCEPTION WHEN SQLSTATE 'TK003' THEN
+        NULL;
+      END;
     END IF;
     UPDATE migracion.cuarentena c SET
-      columnas = ARRAY(SELECT x FROM unnest(c.columnas) x WHERE x <> ALL (array_remove(ARRAY[CASE WHEN p_orden <> 'UPDATE'
-        OR p_vieja.id::text IS DISTINCT FROM p_nueva.id::text THEN 'id' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.tipo_tarea::text IS DISTINCT FROM p_nueva.tipo_tarea::text THEN 'tipo_tarea' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.payload::text IS DISTINCT FROM p_nueva.payload::text THEN 'payload' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.estado::text IS DISTINCT FROM p_nueva.estado::text THEN 'estado' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.prioridad::text IS DISTINCT FROM p_nueva.prioridad::text THEN 'prioridad' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.programada_at::text IS DISTINCT FROM p_nueva.programada_at::text
-        THEN 'programada_at' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.iniciada_at::text IS DISTINCT FROM p_nueva.iniciada_at::text
-        THEN 'iniciada_at' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.completada_at::text IS DISTINCT FROM p_nueva.completada_at::text
-        THEN 'completada_at' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.mensaje_error::text IS DISTINCT FROM p_nueva.mensaje_error::text
-        THEN 'mensaje_error' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.intentos::text IS DISTINCT FROM p_nueva.intentos::text
-        THEN 'intentos' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.max_intentos::text IS DISTINCT FROM p_nueva.max_intentos::text
-        THEN 'max_intentos' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text
-        THEN 'creado_at' END]::text[], NULL))),
-      estado = CASE WHEN c.columnas <@ (array_remove(ARRAY[CASE WHEN p_orden <> 'UPDATE'
-        OR p_vieja.id::text IS DISTINCT FROM p_nueva.id::text THEN 'id' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.tipo_tarea::text IS DISTINCT FROM p_nueva.tipo_tarea::text THEN 'tipo_tarea' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.payload::text IS DISTINCT FROM p_nueva.payload::text THEN 'payload' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.estado::text IS DISTINCT FROM p_nueva.estado::text THEN 'estado' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.prioridad::text IS DISTINCT FROM p_nueva.prioridad::text THEN 'prioridad' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.programada_at::text IS DISTINCT FROM p_nueva.programada_at::text
-        THEN 'programada_at' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.iniciada_at::text IS DISTINCT FROM p_nueva.iniciada_at::text
-        THEN 'iniciada_at' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.completada_at::text IS DISTINCT FROM p_nueva.completada_at::text
-        THEN 'completada_at' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.mensaje_error::text IS DISTINCT FROM p_nueva.mensaje_error::text
-        THEN 'mensaje_error' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.intentos::text IS DISTINCT FROM p_nueva.intentos::text
-        THEN 'intentos' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.max_intentos::text IS DISTINCT FROM p_nueva.max_intentos::text
-        THEN 'max_intentos' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text
-        THEN 'creado_at' END]::text[], NULL)) THEN 'resuelta' ELSE c.estado END,
-      resuelta_at = CASE WHEN c.columnas <@ (array_remove(ARRAY[CASE WHEN p_orden <> 'UPDATE'
-        OR p_vieja.id::text IS DISTINCT FROM p_nueva.id::text THEN 'id' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.tipo_tarea::text IS DISTINCT FROM p_nueva.tipo_tarea::text THEN 'tipo_tarea' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.payload::text IS DISTINCT FROM p_nueva.payload::text THEN 'payload' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.estado::text IS DISTINCT FROM p_nueva.estado::text THEN 'estado' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.prioridad::text IS DISTINCT FROM p_nueva.prioridad::text THEN 'prioridad' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.programada_at::text IS DISTINCT FROM p_nueva.programada_at::text
-        THEN 'programada_at' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.iniciada_at::text IS DISTINCT FROM p_nueva.iniciada_at::text
-        THEN 'iniciada_at' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.completada_at::text IS DISTINCT FROM p_nueva.completada_at::text
-        THEN 'completada_at' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.mensaje_error::text IS DISTINCT FROM p_nueva.mensaje_error::text
-        THEN 'mensaje_error' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.intentos::text IS DISTINCT FROM p_nueva.intentos::text
-        THEN 'intentos' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.max_intentos::text IS DISTINCT FROM p_nueva.max_intentos::text
-        THEN 'max_intentos' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text
-        THEN 'creado_at' END]::text[], NULL)) THEN now() END,
-      resolucion = CASE WHEN c.columnas <@ (array_remove(ARRAY[CASE WHEN p_orden <> 'UPDATE'
-        OR p_vieja.id::text IS DISTINCT FROM p_nueva.id::text THEN 'id' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.tipo_tarea::text IS DISTINCT FROM p_nueva.tipo_tarea::text THEN 'tipo_tarea' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.payload::text IS DISTINCT FROM p_nueva.payload::text THEN 'payload' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.estado::text IS DISTINCT FROM p_nueva.estado::text THEN 'estado' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.prioridad::text IS DISTINCT FROM p_nueva.prioridad::text THEN 'prioridad' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.programada_at::text IS DISTINCT FROM p_nueva.programada_at::text
-        THEN 'programada_at' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.iniciada_at::text IS DISTINCT FROM p_nueva.iniciada_at::text
-        THEN 'iniciada_at' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.completada_at::text IS DISTINCT FROM p_nueva.completada_at::text
-        THEN 'completada_at' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.mensaje_error::text IS DISTINCT FROM p_nueva.mensaje_error::text
-        THEN 'mensaje_error' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.intentos::text IS DISTINCT FROM p_nueva.intentos::text
-        THEN 'intentos' END,
-        CASE WHEN p_orden <> 'UPDATE' OR p_vieja.max_intentos::text IS DISTINCT FROM p_nueva.max_intentos::text
-        THEN 'max_intentos' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text
-        THEN 'creado_at' END]::text[], NULL)) THEN 'legacy tomó lo escrito después' END
-    WHERE c.tabla_origen = 'tareas_programadas' AND c.clave = v_clave AND c.estado <> 'resuelta'
+      columnas = ARRAY(SELECT x FROM unnest(c.columnas) x WHERE x <> ALL (v_escritas)),
+      antes = CASE WHEN v_nueva = v_clave THEN c.antes END,
+      estado = CASE WHEN c.columnas <@ v_escritas THEN 'resuelta' ELSE c.estado END,
+      resuelta_at = CASE WHEN c.columnas <@ v_escritas THEN now() END,
+      resolucion = CASE WHEN c.columnas <@ v_escritas THEN 'legacy tomó lo escrito después' END
+    WHERE c.tabla_origen = 'tareas_programadas' AND c.clave = v_aqui AND c.estado <> 'resuelta'
       AND p_orden <> 'DELETE' AND c.columnas IS NOT NULL;
     PERFORM set_config('migracion.sync', v_antes, true);
   EXCEPTION WHEN OTHERS THEN
@@ -599,34 +626,23 @@ BEGIN
     IF v_clave IS NULL OR left(v_estado, 2) IN ('53', '55', '57')
       OR left(v_estado, 2) = '40' AND (v_firme OR v_estado <> '40001' OR v_detalle <> '') THEN
       RAISE;
-    ELSIF left(v_estado, 2) IN ('22', '23', '54') OR v_estado = 'P0001' THEN
-      INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen, columnas)
-      VALUES ('tareas_programadas', v_clave, to_jsonb(CASE p_orden WHEN 'DELETE' THEN p_vieja ELSE p_nueva END), v_estado,
-        'legacy la rechaza: ' || v_mensaje, 'sincronizacion', array_remove(ARRAY[CASE WHEN p_orden <> 'UPDATE'
-          OR p_vieja.id::text IS DISTINCT FROM p_nueva.id::text THEN 'id' END,
-          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.tipo_tarea::text IS DISTINCT FROM p_nueva.tipo_tarea::text
-          THEN 'tipo_tarea' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.payload::text IS DISTINCT FROM p_nueva.payload::text
-          THEN 'payload' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.estado::text IS DISTINCT FROM p_nueva.estado::text
-          THEN 'estado' END, CASE WHEN p_orden <> 'UPDATE' OR p_vieja.prioridad::text IS DISTINCT FROM p_nueva.prioridad::text
-          THEN 'prioridad' END,
-          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.programada_at::text IS DISTINCT FROM p_nueva.programada_at::text
-          THEN 'programada_at' END,
-          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.iniciada_at::text IS DISTINCT FROM p_nueva.iniciada_at::text
-          THEN 'iniciada_at' END,
-          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.completada_at::text IS DISTINCT FROM p_nueva.completada_at::text
-          THEN 'completada_at' END,
-          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.mensaje_error::text IS DISTINCT FROM p_nueva.mensaje_error::text
-          THEN 'mensaje_error' END,
-          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.intentos::text IS DISTINCT FROM p_nueva.intentos::text THEN 'intentos' END,
-          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.max_intentos::text IS DISTINCT FROM p_nueva.max_intentos::text
-          THEN 'max_intentos' END,
-          CASE WHEN p_orden <> 'UPDATE' OR p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text
-          THEN 'creado_at' END]::text[], NULL))
+    END IF;
+    IF v_nueva <> v_clave THEN
+      UPDATE migracion.cuarentena c SET clave = v_nueva, fila = c.fila || jsonb_build_object('id', p_nueva.id)
+      WHERE c.tabla_origen = 'tareas_programadas' AND c.estado <> 'resuelta' AND c.clave = v_clave
+        AND NOT EXISTS (SELECT FROM migracion.cuarentena o WHERE o.tabla_origen = 'tareas_programadas' AND o.estado <> 'resuelta'
+          AND o.clave = v_nueva);
+    END IF;
+    IF left(v_estado, 2) IN ('22', '23', '54') OR v_estado = 'P0001' THEN
+      INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen, columnas, antes)
+      VALUES ('tareas_programadas', v_aqui, to_jsonb(CASE p_orden WHEN 'DELETE' THEN p_vieja ELSE p_nueva END), v_estado,
+        'legacy la rechaza: ' || v_mensaje, 'sincronizacion', v_escritas,
+          CASE WHEN v_aqui <> v_alli THEN jsonb_build_object('id', p_vieja.id) END)
       ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
       DO UPDATE SET fila = excluded.fila || CASE WHEN c.sobrescrita_at IS NULL THEN '{}' ELSE (
           SELECT coalesce(jsonb_object_agg(x, c.fila -> x), '{}') FROM unnest(c.columnas) x
           WHERE x <> ALL (excluded.columnas)) END,
-        sqlstate = excluded.sqlstate, motivo = excluded.motivo, columna = NULL, sobrescrita_at = NULL,
+        sqlstate = excluded.sqlstate, motivo = excluded.motivo, columna = NULL, sobrescrita_at = NULL, antes = excluded.antes,
         columnas = ARRAY(SELECT x FROM unnest(c.columnas) x UNION SELECT x FROM unnest(excluded.columnas) x ORDER BY 1);
     ELSE
       IF v_nueva <> v_clave THEN
@@ -654,7 +670,7 @@ SET jit = off
 AS $funcion$
 #variable_conflict use_variable
 DECLARE
-  v_ya text; v_luego text; v_estado text; v_mensaje text; v_detalle text;
+  v_ya text; v_lote record; v_estado text; v_mensaje text; v_detalle text;
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
   p_orden text := TG_OP; v_vieja jsonb; v_ahora jsonb; v_clave text; v_nueva text;
 BEGIN
@@ -672,16 +688,19 @@ BEGIN
     END IF;
     -- lo que legacy no dejaba pasar se queda
     BEGIN
-      SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', '),
-        string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') FILTER (WHERE c.condeferred) INTO v_ya, v_luego
+      SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') INTO v_ya
       FROM pg_trigger g JOIN pg_constraint c ON c.oid = g.tgconstraint JOIN pg_namespace n ON n.oid = c.connamespace
       WHERE g.tgrelid IN ('public.task_queue'::regclass) AND g.tgdeferrable AND c.contype <> 't';
       IF v_ya IS NOT NULL THEN
         BEGIN
           IF v_ya IS NOT NULL THEN
-            -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí
-            EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
-            IF v_luego IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_luego || ' DEFERRED'; END IF;
+            -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí, y cada restricción como el servicio la tenía
+            BEGIN
+              EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
+              RAISE EXCEPTION USING ERRCODE = 'TK003';
+            EXCEPTION WHEN SQLSTATE 'TK003' THEN
+              NULL;
+            END;
           END IF;
         EXCEPTION WHEN integrity_constraint_violation THEN
           v_ya := NULL;  -- el servicio debe algo todavía: se comprueba cuando confirme
@@ -692,9 +711,13 @@ BEGIN
         OR f._fusion IS NOT NULL) AND NOT EXISTS (SELECT FROM migracion.sincronizacion m WHERE m.tabla_origen = 'task_queue'
         AND m.tabla_destino = 'tareas_programadas' AND m.modo <> 'si');
       IF v_ya IS NOT NULL THEN
-        -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí
-        EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
-        IF v_luego IS NOT NULL THEN EXECUTE 'SET CONSTRAINTS ' || v_luego || ' DEFERRED'; END IF;
+        -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí, y cada restricción como el servicio la tenía
+        BEGIN
+          EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
+          RAISE EXCEPTION USING ERRCODE = 'TK003';
+        EXCEPTION WHEN SQLSTATE 'TK003' THEN
+          NULL;
+        END;
       END IF;
     EXCEPTION WHEN OTHERS THEN
       GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
@@ -702,9 +725,33 @@ BEGIN
         OR left(v_estado, 2) = '40' AND (v_firme OR v_estado <> '40001' OR v_detalle <> '') THEN
         RAISE;
       ELSIF left(v_estado, 2) IN ('22', '23', '54') OR v_estado = 'P0001' THEN
-        INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
-        VALUES ('tareas_programadas', '*', '{}', SQLSTATE, 'task_queue no se vacía: ' || SQLERRM, 'sincronizacion')
-        ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta' DO UPDATE SET motivo = excluded.motivo;
+        -- no los deja ir a todos: por partes, y donde no, uno a uno
+        FOR v_lote IN SELECT array_agg(x._k1) AS _k1 FROM (
+          SELECT f._k1, (row_number() OVER () - 1) / 1000 AS n
+          FROM migracion.v_task_queue_tareas_programadas f WHERE (CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true
+            ELSE false END OR f._fusion IS NOT NULL)) x GROUP BY x.n LOOP
+          BEGIN
+            DELETE FROM public.task_queue l USING unnest(v_lote._k1) AS k(_k1) WHERE l.id = k._k1;
+            IF v_ya IS NOT NULL THEN
+              -- lo que legacy comprobaría al confirmar: lo que rechace queda aquí, y cada restricción como el servicio la tenía
+              BEGIN
+                EXECUTE 'SET CONSTRAINTS ' || v_ya || ' IMMEDIATE';
+                RAISE EXCEPTION USING ERRCODE = 'TK003';
+              EXCEPTION WHEN SQLSTATE 'TK003' THEN
+                NULL;
+              END;
+            END IF;
+          EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
+            PERFORM migracion.volver_tareas_programadas('DELETE',
+              jsonb_populate_record(NULL::public.tareas_programadas,
+                jsonb_build_object('id', f.id, 'tipo_tarea', f.tipo_tarea, 'payload', f.payload, 'estado', f.estado,
+                'prioridad', f.prioridad, 'programada_at', f.programada_at, 'iniciada_at', f.iniciada_at,
+                'completada_at', f.completada_at, 'mensaje_error', f.mensaje_error, 'intentos', f.intentos,
+                'max_intentos', f.max_intentos, 'creado_at', f.creado_at)), NULL)
+            FROM migracion.v_task_queue_tareas_programadas f JOIN unnest(v_lote._k1) AS k(_k1) ON f._k1 = k._k1
+              WHERE CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END;
+          END;
+        END LOOP;
       ELSE
         INSERT INTO migracion.pendiente (tabla_origen, clave, operacion, motivo, sqlstate)
         VALUES ('tareas_programadas', '*', TG_OP, v_mensaje, v_estado);
@@ -780,7 +827,7 @@ CREATE TRIGGER vuelta_tareas_programadas_i AFTER INSERT ON public.tareas_program
   EXECUTE FUNCTION migracion.vuelta_tareas_programadas();
 
 CREATE TRIGGER vuelta_tareas_programadas_u AFTER UPDATE ON public.tareas_programadas
-  FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.* AND coalesce(current_setting('migracion.sync', true), '') NOT IN ('copia',
+  FOR EACH ROW WHEN (OLD *<> NEW AND coalesce(current_setting('migracion.sync', true), '') NOT IN ('copia',
     'tareas_programadas:' || pg_trigger_depth()))
   EXECUTE FUNCTION migracion.vuelta_tareas_programadas();
 

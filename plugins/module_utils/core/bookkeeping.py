@@ -112,7 +112,9 @@ CREATE TABLE IF NOT EXISTS migracion.cuarentena (
     lugar tid,
     -- de una fila en español: las columnas que legacy no tomó, y cuándo las sobrescribió lo escrito allí
     columnas text[],
-    sobrescrita_at timestamptz
+    sobrescrita_at timestamptz,
+    -- la clave en español con la que legacy la tiene todavía, donde no tomó la nueva
+    antes jsonb
 );
 -- para contabilidades que hizo una versión anterior
 ALTER TABLE migracion.cuarentena ADD COLUMN IF NOT EXISTS columna text;
@@ -121,10 +123,14 @@ ALTER TABLE migracion.cuarentena ADD COLUMN IF NOT EXISTS tabla oid;
 ALTER TABLE migracion.cuarentena ADD COLUMN IF NOT EXISTS lugar tid;
 ALTER TABLE migracion.cuarentena ADD COLUMN IF NOT EXISTS columnas text[];
 ALTER TABLE migracion.cuarentena ADD COLUMN IF NOT EXISTS sobrescrita_at timestamptz;
+ALTER TABLE migracion.cuarentena ADD COLUMN IF NOT EXISTS antes jsonb;
 CREATE INDEX IF NOT EXISTS cuarentena_ilegible ON migracion.cuarentena (tabla_origen) WHERE lugar IS NOT NULL;
 CREATE UNIQUE INDEX IF NOT EXISTS cuarentena_una_abierta
     ON migracion.cuarentena (tabla_origen, clave) WHERE estado <> 'resuelta';
 
+-- las filas en español cuya clave nueva legacy no tomó
+CREATE INDEX IF NOT EXISTS cuarentena_otra_clave ON migracion.cuarentena (tabla_origen)
+    WHERE estado <> 'resuelta' AND antes IS NOT NULL;
 -- quién espera por un valor que otra fila tiene
 CREATE INDEX IF NOT EXISTS cuarentena_repetida ON migracion.cuarentena (tabla_origen)
     WHERE estado <> 'resuelta' AND sqlstate = '23505';

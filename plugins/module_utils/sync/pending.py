@@ -1,26 +1,26 @@
-"""The drain: keys that the sync left behind are carried, the Spanish side's before the legacy side's, each by itself.
+"""The drain: keys that the sync left behind are carried, the Spanish side's before the legacy side's.
+
+Each by itself, but for rows that exchanged a unique value.
 
 A key stays where it cannot be carried yet.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..core.bookkeeping import BOOKKEEPING
-from ..core.rows.routes import Route, clave_sql, spanish_clave
-from ..core.sqltext import idents, literal
-from ..core.sync.back import back_name
+from ..core.rows.routes import Route
+from ..core.sqltext import literal
 from ..core.sync.freed import freed_name, unique_values
-from ..core.sync.images import ALL_ROWS, DRAINING, both_types, every_row, image, left, pair_is, split_clave, twin_text
-from ..core.sync.pending_rows import MOVED
+from ..core.sync.images import ALL_ROWS, both_types, every_row, left, pair_is, split_clave
 from ..core.waits import CLASHES, ROWS
 from ..core.words import units
 from ..server.db import Error, execute, fetch_all, fetch_one, run_sql, transaction
+from .carrying_back import ClashError, Debt
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -72,19 +72,43 @@ def _carry_once(conn: Connection, routes: Sequence[Route], run_id: str, done: Dr
         for route in routes:
             _name_rows(conn, route, last)
     last = _last(conn) or last
-    tables = {r.pair.target: r for r in reversed(routes)}
-    carried = set[str]()
-    for target, clave in _keys(conn, list(tables), last):
-        act = partial(_back, route=tables[target], routes=routes, clave=clave, last=last, run_id=run_id, done=done)
-        _one(done, act, conn, (target, clave))
-        carried.add(target)
+    debts = {r.pair.target: Debt(tuple(x for x in routes if x.pair.target == r.pair.target), last, run_id) for r in routes}
+    carried = _carry_back(conn, debts, _keys(conn, list(debts), last), done)
     pairs = {(r.pair.source, r.pair.target): r for r in routes}
     for source, target, clave in fetch_all(conn, _FORWARD, (last, [s for s, _ in pairs])):
         if (source, target) in pairs:
-            _one(done, partial(_forth, route=pairs[source, target], clave=clave, last=last), conn, (source, clave))
+            act = partial(_forth, route=pairs[source, target], clave=clave, last=last)
+            _settle(conn, done, (source, [clave]), _tried(conn, act))
             carried.add(target)
     for target in sorted(carried & {r.pair.target for r in routes if unique_values(r)}):
-        _tried(conn, partial(fetch_one, query=f"SELECT {freed_name(tables[target])}(NULL)"))
+        _tried(conn, partial(fetch_one, query=f"SELECT {freed_name(debts[target].route)}(NULL)"))
+
+
+def _carry_back(conn: Connection, debts: Mapping[str, Debt], keys: Sequence[tuple[str, str]], done: Drained) -> set[str]:
+    """Carry the Spanish keys one by one; then, together, those whose unique value another legacy row has. Returns the tables."""
+    clashed: dict[str, list[str]] = {}
+    for target, clave in keys:
+        found: list[str] = []
+        failed = _tried(conn, partial(debts[target].back, clave=clave, overridden=found))
+        if isinstance(failed, ClashError):
+            clashed.setdefault(target, []).append(clave)
+        else:
+            _settle(conn, done, (target, [clave]), failed, found)
+    for target, claves in clashed.items():
+        alone: list[str] = []
+        while claves:
+            found = []
+            failed = _tried(conn, partial(debts[target].back_together, claves=claves, overridden=found))
+            if not isinstance(failed, ClashError):
+                _settle(conn, done, (target, claves), failed, found)
+                break
+            alone += failed.keys
+            claves = [clave for clave in claves if clave not in failed.keys]
+        for clave in alone:
+            found = []
+            act = partial(debts[target].back, clave=clave, overridden=found, last_try=True)
+            _settle(conn, done, (target, [clave]), _tried(conn, act), found)
+    return {target for target, _ in keys}
 
 
 def _last(conn: Connection) -> int | None:
@@ -114,21 +138,28 @@ def _keys(conn: Connection, tables: list[str], last: int) -> list[tuple[str, str
     return [(r[0], r[1]) for r in fetch_all(conn, query, (last, tables, ALL_ROWS))]
 
 
-def _one(done: Drained, act: Any, conn: Connection, key: tuple[str, str]) -> None:
-    """Carry one key. What cannot be carried stays, says why, and holds up no other."""
-    failed = _tried(conn, act)
+def _settle(
+    conn: Connection,
+    done: Drained,
+    keys: tuple[str, Sequence[str]],
+    failed: Error | ClashError | None,
+    overridden: Sequence[str] = (),
+) -> None:
+    """Count a table's keys. What cannot be carried stays, says why, and holds up no other."""
+    table, claves = keys
     if failed is None:
-        done.carried += 1
+        done.carried += len(claves)
+        done.overridden += overridden
         return
-    done.held += 1
-    if failed.pgcode not in LET_GO_LATER:
-        said = (failed.pgcode, str(failed.diag.message_primary or failed), *key)
-        text = f"UPDATE {BOOKKEEPING}.pendiente p SET sqlstate = %s, motivo = %s WHERE p.tabla_origen = %s AND p.clave = %s"
+    done.held += len(claves)
+    if isinstance(failed, Error) and failed.pgcode not in LET_GO_LATER:
+        said = (failed.pgcode, str(failed.diag.message_primary or failed), table, list(claves))
+        text = f"UPDATE {BOOKKEEPING}.pendiente p SET sqlstate = %s, motivo = %s WHERE p.tabla_origen = %s AND p.clave = ANY (%s)"
         with transaction(conn):
             execute(conn, text, said)
 
 
-def _tried(conn: Connection, act: Any) -> Error | None:
+def _tried(conn: Connection, act: Callable[[Connection], object]) -> Error | ClashError | None:
     """Act in a transaction of its own; return the error where somebody holds what it needs, or the key itself cannot be carried.
 
     What no key causes (a lost connection, no room, a server that takes no writes) is raised.
@@ -136,61 +167,13 @@ def _tried(conn: Connection, act: Any) -> Error | None:
     try:
         with transaction(conn, wait=ROWS):
             act(conn)
+    except ClashError as clash:
+        return clash
     except Error as error:
         if error.pgcode is None or error.pgcode[:2] in NO_KEYS_FAULT:
             raise
         return error
     return None
-
-
-def _back(conn: Connection, route: Route, routes: Sequence[Route], clave: str, last: int, run_id: str, done: Drained) -> None:
-    """Take one Spanish key back: what the row was before the oldest write that waits, beside what it is now."""
-    table = route.target_table
-    mine = f"{spanish_clave(route, 't')} = %s"
-    keyed = split_clave(clave)
-    names = idents(route.table.primary_key, "t.")
-    types = {c.name: c.type for c in route.table.columns}
-    found = ", ".join(f"%s::{types[n]}" for n in route.table.primary_key)
-    fetch_one(conn, f"SELECT set_config({literal(DRAINING)}, 'si', true)")
-    fetch_one(conn, f"SELECT 1 FROM {table} t WHERE ({names}) = ({found}) AND {mine} FOR NO KEY UPDATE", (*keyed, clave))
-    # gone before the row is carried: what carries it forward again must not wait for this very key
-    gone = f"DELETE FROM {BOOKKEEPING}.pendiente WHERE tabla_origen = %s AND clave = %s AND id <= %s"
-    rows = fetch_all(conn, f"{gone} RETURNING id, fila::text, operacion", (route.pair.target, clave, last))
-    rows = [row for row in rows if row[2] != MOVED]
-    if not rows:
-        return
-    before = min(rows)[1]
-    now = fetch_one(conn, f"SELECT 1 FROM {table} t WHERE ({names}) = ({found})", tuple(keyed))
-    order = {(True, True): "UPDATE", (True, False): "DELETE", (False, True): "INSERT"}.get((before is not None, now is not None))
-    if order is not None:
-        _keep_overridden(conn, route, routes, clave, run_id, done)
-        row = f"(SELECT t FROM {table} t WHERE ({names}) = ({found}))"
-        old = f"CASE WHEN %s::text IS NULL THEN NULL::{table} ELSE jsonb_populate_record(NULL::{table}, %s::jsonb) END"
-        fetch_one(conn, f"SELECT {back_name(route)}(%s, {old}, {row})", (order, before, before, *keyed))
-        if before is not None and [str(json.loads(before)[n]) for n in route.table.primary_key] != keyed:
-            _again(conn, [r for r in routes if r.pair.target == route.pair.target], clave)
-
-
-def _again(conn: Connection, homes: Sequence[Route], clave: str) -> None:
-    """Leave the legacy rows of a Spanish key that was another: what legacy wrote meanwhile waits under that one."""
-    for home in homes:
-        if (text := twin_text(home)) is not None:
-            row = f"(SELECT * FROM (SELECT {image(home, 'l')} FROM {home.source_table} l) k WHERE {text} = %s) k"
-            execute(conn, left(home, row, literal("otra clave")), (clave,))
-
-
-def _keep_overridden(conn: Connection, route: Route, routes: Sequence[Route], clave: str, run_id: str, done: Drained) -> None:
-    """Keep the legacy row where both sides wrote it while keys waited: a column that both changed takes the Spanish value."""
-    for home in (r for r in routes if r.pair.target == route.pair.target):
-        kept = execute(
-            conn,
-            f"INSERT INTO {BOOKKEEPING}.apartada (run_id, tabla, clave, fila) SELECT %s, %s, %s, to_jsonb(l.*)"
-            f" FROM {home.source_table} l WHERE {clave_sql(home.key, 'l')} = %s AND EXISTS (SELECT FROM {BOOKKEEPING}.pendiente p"
-            " WHERE p.tabla_origen = %s AND p.clave = %s AND p.motivo <> 'aislamiento')",
-            (run_id, home.pair.source, clave, clave, home.pair.source, clave),
-        )
-        if kept:
-            done.overridden.append(f"{home.pair.source} {clave}")
 
 
 def _forth(conn: Connection, route: Route, clave: str, last: int) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+
+import psycopg2
 import pytest
 
-from tests.support.locks import held_up
+from tests.support.locks import held_up, until_blocked
 
 from .conftest import Synced
 
@@ -140,4 +144,47 @@ def test_a_repair_of_a_merged_row_holds_whom_it_is_merged_into(synced: Synced) -
     with held_up(synced.database, repair, f"UPDATE customers SET phone_number = '+403' WHERE id = '{winner}'"):
         pass
     assert synced.value(f"SELECT count(*) FROM migracion.fusion WHERE clave = '{loser}'") == 0
+    synced.settled()
+
+
+def test_a_request_whose_phone_changes_while_its_client_arrives_finds_him(synced: Synced) -> None:
+    request = synced.value("INSERT INTO solicitudes_servicio (telefono) VALUES ('+400') RETURNING id")
+    with held_up(synced.database, NEW, f"UPDATE solicitudes_servicio SET telefono = '+401' WHERE id = '{request}'"):
+        pass
+    asked = f"SELECT k.telefono FROM solicitudes_servicio s JOIN clientes k ON k.id = s.cliente_id WHERE s.id = '{request}'"
+    assert synced.value(asked) == "+401"
+    synced.settled()
+
+
+def test_a_request_whose_phone_changes_in_an_old_snapshot_is_looked_at_by_the_drain(synced: Synced) -> None:
+    request = synced.value("INSERT INTO solicitudes_servicio (telefono) VALUES ('+400') RETURNING id")
+    with closing(psycopg2.connect(synced.database.url)) as old, old.cursor() as cursor:
+        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        cursor.execute("SELECT 1")
+        synced.write(NEW)
+        cursor.execute(f"UPDATE solicitudes_servicio SET telefono = '+401' WHERE id = '{request}'")
+        old.commit()
+    synced.jobs.drain()
+    assert synced.value(f"SELECT cliente_id IS NOT NULL FROM solicitudes_servicio WHERE id = '{request}'")
+    synced.settled()
+
+
+def test_the_spanish_side_waits_for_a_row_whose_holder_does_not_wait_for_it(synced: Synced) -> None:
+    first, second = (row[0] for row in synced.database.query(
+        "SELECT c.id FROM customers c JOIN clientes USING (id) ORDER BY 1 LIMIT 2"))  # fmt: skip
+    with ExitStack() as stack:
+        holder, service, third = (stack.enter_context(closing(psycopg2.connect(synced.database.url))) for _ in range(3))
+        pool = stack.enter_context(ThreadPoolExecutor(2))
+        holder.cursor().execute(f"SELECT 1 FROM customers WHERE id = '{first}' FOR UPDATE")
+        service.cursor().execute(f"UPDATE clientes SET ciudad = 'una' WHERE id = '{second}'")
+        waits = pool.submit(third.cursor().execute, f"UPDATE clientes SET ciudad = 'otra' WHERE id = '{second}'")
+        until_blocked(synced.database, third.info.backend_pid, service.info.backend_pid, waits)
+        step = pool.submit(service.cursor().execute, f"UPDATE clientes SET ciudad = 'una' WHERE id = '{first}'")
+        until_blocked(synced.database, service.info.backend_pid, holder.info.backend_pid, step)
+        holder.rollback()
+        step.result(60)
+        service.commit()
+        waits.result(60)
+        third.commit()
+    assert synced.value(f"SELECT city FROM customers WHERE id = '{first}'") == "una"
     synced.settled()

@@ -216,3 +216,29 @@ def test_a_service_trigger_that_finds_names_by_its_callers_path_is_listed_with_t
     assert synced.value("SELECT count(*) FROM auditoria") == 1
     assert not [line for line in synced.jobs.approve(check=True)["lines"] if "search_path" in line]
     synced.settled()
+
+
+FIRED = {
+    "update": ("UPDATE public.solicitudes_servicio SET ciudad = NEW.ciudad WHERE cliente_id = NEW.id;", "location_city"),
+    "insert": ("INSERT INTO public.solicitudes_servicio (telefono, ciudad) VALUES (NEW.telefono, NEW.ciudad);", "location_city"),
+}
+
+
+@pytest.mark.parametrize("what", FIRED)
+def test_what_a_trigger_on_a_parent_that_we_write_makes_of_its_children_goes_back(synced: Synced, what: str) -> None:
+    body, column = FIRED[what]
+    client = synced.value("SELECT min(cliente_id::text) FROM solicitudes_servicio JOIN customers c ON c.id = cliente_id")
+    made(synced, "clientes", "AFTER UPDATE", f"{body} RETURN NULL;")
+    synced.write(f"UPDATE customers SET city = 'Fuego' WHERE id = '{client}'")
+    assert synced.value(f"SELECT count(*) FROM service_requests WHERE {column} = 'Fuego'") > 0
+    settled_without(synced, "clientes")
+
+
+def test_children_that_such_a_trigger_deletes_are_deleted_in_legacy(synced: Synced) -> None:
+    provider = synced.value("SELECT min(proveedor_id::text) FROM servicios_proveedor")
+    made(
+        synced, "proveedores", "AFTER UPDATE", "DELETE FROM public.servicios_proveedor WHERE proveedor_id = NEW.id; RETURN NULL;"
+    )
+    synced.write(f"UPDATE users SET city = 'Fuego' WHERE id = '{provider}'")
+    assert synced.value(f"SELECT count(*) FROM provider_services WHERE provider_id = '{provider}'") == 0
+    settled_without(synced, "proveedores")

@@ -91,3 +91,31 @@ def test_emptying_a_spanish_table_fails_for_nothing_that_is_ours(synced: Synced)
     assert synced.database.query("SELECT tabla_origen, clave, operacion FROM migracion.pendiente") == [
         ("tareas_programadas", "*", "TRUNCATE")
     ]
+
+
+def test_a_row_that_a_neighbour_holds_stays_in_legacy_with_its_entry_when_the_table_is_emptied(synced: Synced) -> None:
+    key = synced.value("SELECT min(q.id::text) FROM task_queue q JOIN tareas_programadas USING (id)")
+    refused = synced.value("SELECT count(*) FROM task_queue WHERE id NOT IN (SELECT id FROM tareas_programadas)")
+    synced.write("CREATE TABLE vecina (tarea uuid REFERENCES task_queue)", f"INSERT INTO vecina VALUES ('{key}')")
+    synced.write("TRUNCATE tareas_programadas")
+    assert synced.value("SELECT count(*) FROM task_queue") == refused + 1
+    assert {table for table, _ in synced.open_entries()} == {"tareas_programadas"}
+    synced.jobs.equalise("fase3")
+    assert synced.value("SELECT count(*) FROM tareas_programadas") == 0
+    synced.settled()
+
+
+def test_what_a_service_deferred_stays_deferred(synced: Synced) -> None:
+    synced.write(
+        "CREATE TABLE tipos (tipo text PRIMARY KEY)",
+        "INSERT INTO tipos SELECT DISTINCT task_type FROM task_queue",
+        "ALTER TABLE task_queue ADD CONSTRAINT de_tipo FOREIGN KEY (task_type) REFERENCES tipos DEFERRABLE INITIALLY IMMEDIATE",
+    )
+    key, other = (row[0] for row in synced.database.query(TWO))
+    synced.write(
+        "SET CONSTRAINTS de_tipo DEFERRED",
+        f"UPDATE tareas_programadas SET prioridad = 9 WHERE id = '{key}'",
+        f"UPDATE task_queue SET task_type = 'aún no' WHERE id = '{other}'",
+        "INSERT INTO tipos VALUES ('aún no')",
+    )
+    assert synced.value(f"SELECT priority FROM task_queue WHERE id = '{key}'") == 9

@@ -8,10 +8,11 @@ from ..bookkeeping import BOOKKEEPING
 from ..rows.routes import Route, spanish_clave
 from ..sqltext import ident, literal, where_all
 from ..sync.images import image, left, legacy_row, seen_row
+from ..sync.pending_rows import MISSED
 from .comparison import DIFFERENT, MISSING, REFUSED, UNMERGED, classified_sql
 from .surplus import surplus_sql
 
-REASON = literal("la sincronización faltaba")
+REASON = literal(MISSED)
 
 
 def twins_kept_sql(route: Route, fill: Sequence[Route]) -> str:
@@ -38,10 +39,11 @@ def _beside(route: Route, fill: Sequence[Route], also: str = "true") -> str:
 
 
 def born_keys_sql(fill: Sequence[Route]) -> str:
-    """Return the INSERT that leaves the Spanish rows that no legacy row explains, as if they were born now."""
+    """Return the INSERT that leaves the Spanish rows that no legacy row explains, as if born now: also who was written since."""
     route = fill[0]
     twin = " AND ".join(f"t.{ident(m)} = s._t{n}" for n, m in enumerate(route.pair.match, 1))
-    return _spanish_key(route, "'INSERT'", "NULL::jsonb", f"FROM ({surplus_sql(fill)}) s JOIN {route.target_table} t ON {twin}")
+    rows = f"FROM ({surplus_sql(fill, waiting=True)}) s JOIN {route.target_table} t ON {twin}"
+    return _spanish_key(route, "'INSERT'", "NULL::jsonb", rows)
 
 
 def _spanish_key(route: Route, order: str, before: str, rows: str) -> str:

@@ -21,11 +21,11 @@ from ..rows.routes import Route, spanish_clave
 from ..sqltext import ident, idents, literal
 
 
-def surplus_sql(routes: Sequence[Route]) -> str:
+def surplus_sql(routes: Sequence[Route], waiting: bool = False) -> str:
     """Return a SELECT of clave, match columns (_t1 …) and sitio of every Spanish row that is due to no legacy row.
 
-    ``routes``: all that fill the table. Each view is read once; of a refused row's twin it is asked besides whether its parents
-    stay.
+    ``routes``: all that fill the table; ``waiting``: also of those that wait to go back. Each view is read once; of a refused
+    row's twin it is asked besides whether its parents stay.
     """
     route = routes[0]
     match = ", ".join(f"t.{ident(m)} AS {name}" for m, name in zip(route.pair.match, twin_names(route), strict=True))
@@ -33,6 +33,7 @@ def surplus_sql(routes: Sequence[Route]) -> str:
     on = " AND ".join(f"e.m{n} = t.{ident(m)}" for n, m in enumerate(route.pair.match, 1))
     union = "\n  UNION ALL ".join(_due(r) for r in routes)
     orphans, distinct = "", ""
+    settled = "" if waiting else f" AND NOT {waits_here(route, 't')}"
     if parents := parents_stay(route, "t"):
         alone = len(routes) == 1
         orphans = f" OR e.rechazada AND NOT ({f'true{parents}' if alone else explained_by(routes, 't')})"
@@ -40,7 +41,7 @@ def surplus_sql(routes: Sequence[Route]) -> str:
     return (
         f"SELECT {distinct}{spanish_clave(route, 't')} AS clave, {match}, t.ctid AS sitio FROM {route.target_table} t\n"
         f"LEFT JOIN (\n  {union}) e({names}, rechazada) ON {on}\nWHERE (e.m1 IS NULL{orphans})"
-        f" AND {entry_here(route, 't')} IS NULL AND NOT {waits_here(route, 't')}"
+        f" AND {entry_here(route, 't')} IS NULL{settled}"
     )
 
 

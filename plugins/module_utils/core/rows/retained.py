@@ -93,16 +93,25 @@ def retained_beside(route: Route, fill: Sequence[Route], alias: str) -> str:
 def entry_here(route: Route, alias: str) -> str:
     """Return a subselect of the reason for which the Spanish row with the key of ``alias`` is in quarantine on its own side.
 
-    What a legacy write has overwritten is no reason any more: the row is what legacy says.
+    What a legacy write has overwritten is no reason any more: the row is what legacy says. A legacy row's Spanish one may have
+    another key by now, which legacy did not take.
 
     ``alias``: a row of the Spanish table, or of a forward SELECT that carries its primary key; else there is none.
     """
     if alias == "f" and not all(route.carried_as(name) for name in route.table.primary_key):
         return "NULL::text"
-    return (
-        f"(SELECT h.motivo FROM {BOOKKEEPING}.cuarentena h WHERE h.tabla_origen = {literal(route.pair.target)}"
-        f" AND h.estado <> 'resuelta' AND h.sobrescrita_at IS NULL AND h.clave = {spanish_clave(route, alias)})"
+    entry = (
+        f"SELECT h.motivo FROM {BOOKKEEPING}.cuarentena h WHERE h.tabla_origen = {literal(route.pair.target)}"
+        f" AND h.estado <> 'resuelta' AND h.sobrescrita_at IS NULL"
     )
+    own = f"({entry} AND h.clave = {spanish_clave(route, alias)})"
+    return own if alias != "f" else f"coalesce({own}, ({entry} AND h.antes = {spanish_key(route, alias)}))"
+
+
+def spanish_key(route: Route, alias: str) -> str:
+    """Return the Spanish key of ``alias`` as the JSON that an entry keeps of the one that legacy has."""
+    named = ", ".join(f"{literal(n)}, {alias}.{ident(n)}" for n in route.table.primary_key)
+    return f"jsonb_build_object({named})"
 
 
 def waits_here(route: Route, alias: str) -> str:

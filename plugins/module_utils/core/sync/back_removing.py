@@ -38,7 +38,7 @@ def merged_follow(route: Route, routes: Sequence[Route]) -> str:
         steps += f"""          IF v_poner ? {literal(mine.source.name)} THEN
       {_merged_lock(other).rstrip()}
             UPDATE {other.source_table} l SET {ident(theirs.source.name)} = {value} FROM {BOOKKEEPING}.fusion m
-            WHERE {legacy_row_named(other, "l", "m.clave")} AND {pair_is(other, "m")} AND m.clave_destino = v_clave
+            WHERE {legacy_row_named(other, "l", "m.clave")} AND {pair_is(other, "m")} AND m.clave_destino = v_alli
               AND l.{ident(theirs.source.name)} = (v_f.{ident(mine.target.name)})::{theirs.source.type};
           END IF;
 """
@@ -65,12 +65,12 @@ def removal_step(routes: Sequence[Route], all_routes: Sequence[Route]) -> str:
     for r in routes:
         there = f"EXISTS (SELECT FROM {r.source_table} l WHERE {legacy_place(r, 'p_vieja')}{_not_moved_on(r)})"
         stays += f"      IF {there} AND NOT {back} THEN\n        {not_let_through(r)}\n      END IF;\n"
-    here = f"SELECT {literal(routes[0].pair.target)}, v_clave"
+    here = f"SELECT {literal(routes[0].pair.target)}, v_aqui"
     return f"""{locks}{steps}      WITH {", ".join(parts)}
       UPDATE {BOOKKEEPING}.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
       WHERE (c.tabla_origen, c.clave) IN ({rows} UNION ALL {here}) AND c.estado <> 'resuelta';
 {stays}{"".join(_left_behind(r) for r in routes if r.earlier)}      DELETE FROM {BOOKKEEPING}.fusion m
-      WHERE m.tabla_destino = {literal(routes[0].pair.target)} AND m.clave_destino = v_clave;
+      WHERE m.tabla_destino = {literal(routes[0].pair.target)} AND m.clave_destino = v_alli;
 {said}"""
 
 
@@ -78,7 +78,7 @@ def _merged_lock(route: Route) -> str:
     """Return the lock of the rows that live in this one: who leaves it meanwhile is seen to have left by what follows."""
     return (
         f"      PERFORM 1 FROM {route.source_table} l JOIN {BOOKKEEPING}.fusion m ON {legacy_row_named(route, 'l', 'm.clave')}\n"
-        f"      WHERE {pair_is(route, 'm')} AND m.clave_destino = v_clave FOR UPDATE OF l;\n"
+        f"      WHERE {pair_is(route, 'm')} AND m.clave_destino = v_alli FOR UPDATE OF l;\n"
     )
 
 
@@ -96,14 +96,14 @@ def _merged_rows(route: Route) -> str:
     return (
         f"DELETE FROM {route.source_table} l USING {BOOKKEEPING}.fusion m"
         f" WHERE {legacy_row_named(route, 'l', 'm.clave')} AND {pair_is(route, 'm')}"
-        f" AND m.clave_destino = v_clave AND NOT ({legacy_place(route, 'p_vieja')})\n        AND ({' OR '.join(still)})"
+        f" AND m.clave_destino = v_alli AND NOT ({legacy_place(route, 'p_vieja')})\n        AND ({' OR '.join(still)})"
     )
 
 
 def _left_behind(route: Route) -> str:
     """Return the step that carries who was noted as merged into the row that is gone, and is still there."""
     noted = f"{BOOKKEEPING}.fusion m ON {legacy_row_named(route, 'l', 'm.clave')}"
-    rows = f"{route.source_table} l JOIN {noted} WHERE {pair_is(route, 'm')} AND m.clave_destino = v_clave"
+    rows = f"{route.source_table} l JOIN {noted} WHERE {pair_is(route, 'm')} AND m.clave_destino = v_alli"
     arrays = ", ".join(f"array_agg(k.{n})" for n in both_names(route))
     return (
         f"      {set_flag('v_antes')}\n      PERFORM {route.function('ida')}({arrays}, true, false)\n"

@@ -6,14 +6,13 @@ from collections.abc import Iterator, Sequence
 
 from ..bookkeeping import BOOKKEEPING
 from ..mapping.types import SpanishTable
-from ..rows.refusals import accepted
-from ..rows.routes import Route, spanish_clave
+from ..rows.routes import Route
 from ..rows.writers import writer_noted
-from ..sqltext import all_of, derived_name, ident, literal, qname
+from ..sqltext import derived_name, ident, literal, qname
 from .back import back_name
-from .deferred import checked_now, deferred_found
+from .back_emptied import emptied_step, named_while_off
 from .freed import freed_name, spanish_values, unique_values
-from .images import ALL_ROWS, MODES, RUN, caught, current_flag, legacy_row, pair_is, passed_on
+from .images import caught, current_flag
 from .pending_rows import left_by_place
 from .triggers import Trigger, trigger_function
 
@@ -25,21 +24,21 @@ def back_trigger_name(target: str) -> str:
     return qname(BOOKKEEPING, derived_name("vuelta", target))
 
 
-def back_trigger_function(routes: Sequence[Route], all_routes: Sequence[Route]) -> str:
-    """Return the statement that makes it."""
+def back_trigger_function(routes: Sequence[Route], all_routes: Sequence[Route], tables: Sequence[SpanishTable]) -> str:
+    """Return the statement that makes it; ``tables``: all of the mapping."""
     route = routes[0]
     caption = (
         f"Nombra a volver la fila de {ident(route.pair.target)} que un servicio escribió. La llaman los disparadores de la tabla."
     )
-    gone = "".join(_emptied(r, all_routes) for r in reversed(routes))
+    gone = "".join(emptied_step(r, all_routes, back_name(route)) for r in reversed(routes))
     body = f"""DECLARE
-  v_ya text; v_luego text; v_estado text; v_mensaje text; v_detalle text;
+  v_ya text; v_lote record; v_estado text; v_mensaje text; v_detalle text;
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
   p_orden text := TG_OP; v_vieja jsonb; v_ahora jsonb; v_clave text; v_nueva text;
 BEGIN
-  {writer_noted(route.pair.target)}
+{_fallen_with_parent(route, tables)}  {writer_noted(route.pair.target)}
   IF TG_OP = 'TRUNCATE' THEN
-{"".join(map(_named_while_off, routes))}    -- lo que legacy no dejaba pasar se queda
+{"".join(map(named_while_off, routes))}    -- lo que legacy no dejaba pasar se queda
 {gone}{_yielded(route, "NULL")}    RETURN NULL;
   END IF;
   PERFORM {back_name(route)}(TG_OP, CASE WHEN TG_OP <> 'INSERT' THEN OLD END, CASE WHEN TG_OP <> 'DELETE' THEN NEW END);
@@ -65,69 +64,60 @@ def _freed(route: Route) -> str:
 """
 
 
-def _emptied(route: Route, all_routes: Sequence[Route]) -> str:
-    """Return the step that empties one legacy table as far as the view takes its rows; where it cannot, an entry says so."""
-    passing = f"{accepted('f')} OR f._fusion IS NOT NULL"
-    entry = f"{literal(route.pair.target)}, '*', '{{}}', SQLSTATE, {literal(f'{route.pair.source} no se vacía: ')} || SQLERRM"
-    off = _waits_while_off(route)
-    return f"""    BEGIN
-{deferred_found([route], all_routes, 6)}
-      DELETE FROM {route.source_table} l USING {route.view} f
-      WHERE {all_of(legacy_row(route, "l", "f"), f"({passing})", f"NOT {off}" if off else "")};
-{checked_now(6)}
-    EXCEPTION WHEN OTHERS THEN
-      GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
-      IF {passed_on("      ")} THEN
-        RAISE;
-      ELSIF left(v_estado, 2) IN ('22', '23', '54') OR v_estado = 'P0001' THEN
-        INSERT INTO {BOOKKEEPING}.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen)
-        VALUES ({entry}, {RUN})
-        ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta' DO UPDATE SET motivo = excluded.motivo;
-      ELSE
-        INSERT INTO {BOOKKEEPING}.pendiente (tabla_origen, clave, operacion, motivo, sqlstate)
-        VALUES ({literal(route.pair.target)}, {literal(ALL_ROWS)}, TG_OP, v_mensaje, v_estado);
-      END IF;
-    END;
-"""
-
-
-def _waits_while_off(route: Route) -> str:
-    """Return whether the pair is off; '' where the rows that a TRUNCATE took cannot be named by their Spanish key."""
-    if not all(route.carried_as(name) is not None for name in route.table.primary_key):
-        return ""
-    return f"EXISTS (SELECT FROM {MODES} m WHERE {pair_is(route, 'm')} AND m.modo <> 'si')"
-
-
-def _named_while_off(route: Route) -> str:
-    """Return the step that leaves the key of each row that a TRUNCATE took, while the pair is off."""
-    off = _waits_while_off(route)
-    if not off:
-        return ""
-    row = ", ".join(f"{literal(c)}, f.{ident(c)}" for c in route.columns)
-    return f"""    IF {off} THEN
-      INSERT INTO {BOOKKEEPING}.pendiente (tabla_origen, clave, operacion, fila, motivo)
-      SELECT {literal(route.pair.target)}, {spanish_clave(route, "f")}, 'DELETE', jsonb_build_object({row}), 'apagada'
-      FROM {route.view} f WHERE {accepted("f")};
-    END IF;
-"""
-
-
 def back_triggers(route: Route, tables: Sequence[SpanishTable]) -> Iterator[Trigger]:
-    """Yield the triggers on the Spanish table; ``tables``: all of the mapping, since a cascade from a parent is an echo too."""
-    flags = [f"{literal(COPYING)}", f"{literal(route.pair.target + ':')} || pg_trigger_depth()"]
-    for parent, depth in _ancestors(route.table, tables):
-        flags += [f"{literal(parent + ':')} || {level}" for level in ("pg_trigger_depth()", f"(pg_trigger_depth() - {depth})")]
+    """Yield the triggers on the Spanish table; ``tables``: all of the mapping, since a cascade from a parent is an echo too.
+
+    A cascade of a DELETE is told from a service's own in the function, which can ask for the parent.
+    """
+    flags = [literal(COPYING), f"{literal(route.pair.target + ':')} || pg_trigger_depth()"]
+    flags += [f"{literal(parent + ':')} || pg_trigger_depth()" for parent, _ in _ancestors(route.table, tables)]
     cut = f"{current_flag()} NOT IN ({', '.join(flags)})"
     function = back_trigger_name(route.pair.target)
     for event in ("INSERT", "UPDATE", "DELETE", "TRUNCATE"):
         name = derived_name("vuelta", route.pair.target, event[0].lower())
         level = "STATEMENT" if event == "TRUNCATE" else "ROW"
-        changed = "OLD.* IS DISTINCT FROM NEW.* AND " if event == "UPDATE" else ""
+        # by image: 1.0 and 1.00 inside a JSON are equal and not the same
+        changed, cleared = ("OLD *<> NEW AND ", _cleared_by_parent(route, tables)) if event == "UPDATE" else ("", "")
         statement = (
             f"CREATE TRIGGER {ident(name)} AFTER {event} ON {route.target_table}\n"
-            f"  FOR EACH {level} WHEN ({changed}{cut})\n  EXECUTE FUNCTION {function}()"
+            f"  FOR EACH {level} WHEN ({changed}{cut}{cleared})\n  EXECUTE FUNCTION {function}()"
         )
         yield Trigger(route.target_table, name, statement)
+
+
+def _cascading(route: Route, tables: Sequence[SpanishTable], deeper: int) -> str:
+    """Return whether the flag names a parent that we write, one cascade or more above; ``deeper``: how deep it is asked."""
+    levels = [(parent, depth + deeper) for parent, depth in _ancestors(route.table, tables)]
+    flags = ", ".join(f"{literal(parent + ':')} || (pg_trigger_depth() - {level})" for parent, level in levels)
+    return f"{current_flag()} IN ({flags})" if flags else ""
+
+
+def _cleared_by_parent(route: Route, tables: Sequence[SpanishTable]) -> str:
+    """Return the condition, behind AND, that no foreign key cleared its column, and nothing else, for a parent we removed."""
+    cleared = [
+        f"OLD.{ident(c)} IS NOT NULL AND NEW.{ident(c)} IS NULL AND to_jsonb(OLD) - {literal(c)} = to_jsonb(NEW) - {literal(c)}"
+        for c in (k.column for k in route.table.foreign_keys if k.on_delete == "SET NULL")
+    ]
+    return f" AND NOT ({_cascading(route, tables, 0)} AND ({' OR '.join(cleared)}))" if cleared else ""
+
+
+def _fallen_with_parent(route: Route, tables: Sequence[SpanishTable]) -> str:
+    """Return the step that passes over rows which a foreign key deleted with a parent that we removed: they are no service's."""
+    by_name = {t.name for t in tables}
+    gone = [
+        f"NOT EXISTS (SELECT FROM {qname(route.schema, k.table)} x WHERE x.{ident(k.references)} = OLD.{ident(k.column)})"
+        for k in route.table.foreign_keys
+        if k.on_delete == "CASCADE" and k.table in by_name
+    ]
+    if not gone:
+        return ""
+    return f"""  IF TG_OP = 'DELETE' THEN
+    IF {_cascading(route, tables, 1)} AND ({" OR ".join(gone)}) THEN
+      -- cayó con una fila que retiramos
+      RETURN NULL;
+    END IF;
+  END IF;
+"""
 
 
 def _ancestors(table: SpanishTable, tables: Sequence[SpanishTable]) -> Iterator[tuple[str, int]]:

@@ -11,30 +11,31 @@ from ..rows.routes import Route
 from ..rows.staying import differs_from_due
 from ..sqltext import ident, literal
 from .images import RUN, asked, legacy_row, seen_row, twin_row, twin_text
+from .moved_keys import key_refused
 
 
 def quarantined_here(route: Route) -> str:
     """Return the statement of volver that opens the entry, or adds to it: what legacy overwrote before stays as it was."""
-    written = _changed(route)
-    return f"""INSERT INTO {BOOKKEEPING}.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen, columnas)
-      VALUES ({literal(route.pair.target)}, v_clave, to_jsonb(CASE p_orden WHEN 'DELETE' THEN p_vieja ELSE p_nueva END), v_estado,
-        'legacy la rechaza: ' || v_mensaje, {RUN}, {written})
+    return f"""INSERT INTO {BOOKKEEPING}.cuarentena AS c (tabla_origen, clave, fila, sqlstate, motivo, origen, columnas, antes)
+      VALUES ({literal(route.pair.target)}, v_aqui, to_jsonb(CASE p_orden WHEN 'DELETE' THEN p_vieja ELSE p_nueva END), v_estado,
+        'legacy la rechaza: ' || v_mensaje, {RUN}, v_escritas, {key_refused(route)})
       ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
       DO UPDATE SET fila = excluded.fila || CASE WHEN c.sobrescrita_at IS NULL THEN '{{}}' ELSE (
           SELECT coalesce(jsonb_object_agg(x, c.fila -> x), '{{}}') FROM unnest(c.columnas) x
           WHERE x <> ALL (excluded.columnas)) END,
-        sqlstate = excluded.sqlstate, motivo = excluded.motivo, columna = NULL, sobrescrita_at = NULL,
+        sqlstate = excluded.sqlstate, motivo = excluded.motivo, columna = NULL, sobrescrita_at = NULL, antes = excluded.antes,
         columnas = ARRAY(SELECT x FROM unnest(c.columnas) x UNION SELECT x FROM unnest(excluded.columnas) x ORDER BY 1);"""
 
 
 def taken_step(route: Route) -> str:
     """Return the step of volver that closes the entry where legacy has taken all of what it was opened for."""
     return f"""    UPDATE {BOOKKEEPING}.cuarentena c SET
-      columnas = ARRAY(SELECT x FROM unnest(c.columnas) x WHERE x <> ALL ({_changed(route)})),
-      estado = CASE WHEN c.columnas <@ ({_changed(route)}) THEN 'resuelta' ELSE c.estado END,
-      resuelta_at = CASE WHEN c.columnas <@ ({_changed(route)}) THEN now() END,
-      resolucion = CASE WHEN c.columnas <@ ({_changed(route)}) THEN 'legacy tomó lo escrito después' END
-    WHERE c.tabla_origen = {literal(route.pair.target)} AND c.clave = v_clave AND c.estado <> 'resuelta'
+      columnas = ARRAY(SELECT x FROM unnest(c.columnas) x WHERE x <> ALL (v_escritas)),
+      antes = CASE WHEN v_nueva = v_clave THEN c.antes END,
+      estado = CASE WHEN c.columnas <@ v_escritas THEN 'resuelta' ELSE c.estado END,
+      resuelta_at = CASE WHEN c.columnas <@ v_escritas THEN now() END,
+      resolucion = CASE WHEN c.columnas <@ v_escritas THEN 'legacy tomó lo escrito después' END
+    WHERE c.tabla_origen = {literal(route.pair.target)} AND c.clave = v_aqui AND c.estado <> 'resuelta'
       AND p_orden <> 'DELETE' AND c.columnas IS NOT NULL;
 """
 
@@ -43,19 +44,27 @@ def retried(route: Route) -> str:
     """Return whether the Spanish row has no legacy one because its birth was refused: a later write is a birth again."""
     return (
         f"p_orden = 'UPDATE' AND v_casa = 0 AND EXISTS (SELECT FROM {BOOKKEEPING}.cuarentena c"
-        f" WHERE c.tabla_origen = {literal(route.pair.target)} AND c.clave = v_clave AND c.estado <> 'resuelta')"
+        f" WHERE c.tabla_origen = {literal(route.pair.target)} AND c.clave = v_aqui AND c.estado <> 'resuelta')"
     )
 
 
-def _changed(route: Route) -> str:
+def written_columns(route: Route) -> str:
     """Return the Spanish columns that the statement wrote, as an array: all of a row that is born or deleted.
 
     Not the one that every UPDATE sets by itself.
     """
-    written = {c: f"p_vieja.{ident(c)}::text IS DISTINCT FROM p_nueva.{ident(c)}::text" for c in route.columns}
-    written.pop(str(route.table.touched), None)
-    parts = ", ".join(f"CASE WHEN p_orden <> 'UPDATE' OR {changed} THEN {literal(c)} END" for c, changed in written.items())
+    parts = ", ".join(
+        f"CASE WHEN p_orden <> 'UPDATE' OR p_vieja.{ident(c)}::text IS DISTINCT FROM p_nueva.{ident(c)}::text"
+        f" THEN {literal(c)} END"
+        for c in route.columns
+        if c != route.table.touched
+    )
     return f"array_remove(ARRAY[{parts}]::text[], NULL)"
+
+
+def every_column(route: Route) -> str:
+    """Return all of them."""
+    return f"ARRAY[{', '.join(literal(c) for c in route.columns if c != route.table.touched)}]"
 
 
 def overwritten_step(route: Route) -> str:

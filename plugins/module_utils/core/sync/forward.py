@@ -47,6 +47,7 @@ from .images import (
     twin_row,
     twin_text,
 )
+from .moved_keys import taken_back_step
 from .rewritten import as_written, each_as_written
 
 
@@ -92,7 +93,7 @@ BEGIN
     -- lo que su foto no ve lo mira el drenaje
     {left(route, asked(route), "'aislamiento'")}
   END IF;
-{_other_side_waits(route)}  v_abiertas := {_open_entries(route)};
+{taken_back_step(route)}{_other_side_waits(route)}  v_abiertas := {_open_entries(route)};
 {_alone(route)}{_together(route, all_routes)}{each_as_written(route)}  -- si una fila sigue pasando nadie más lo nota
   IF NOT (p_entera OR v_nace) THEN
     IF NOT v_hecho THEN v_abiertas := v_abiertas || {_open_entries(route)}; END IF;

@@ -151,6 +151,11 @@ def flagged(route: Route) -> str:
     return f"{literal(route.pair.target + ':')} || pg_trigger_depth()"
 
 
+def flag_of(route: Route) -> str:
+    """Return that flag as a statement of the drain sets it, which no trigger runs."""
+    return f"{route.pair.target}:0"
+
+
 def set_flag(value: str) -> str:
     """Return the statement that sets the flag for the rest of the transaction, or until it is set again."""
     return f"PERFORM set_config({literal(FLAG)}, {value}, true);"

@@ -48,7 +48,7 @@ def pair_sync(route: Route, all_routes: Sequence[Route], tables: Sequence[Spanis
     if route == routes[0]:
         if any(unique_values(r) for r in routes):
             functions.append(freed_function(routes))
-        functions += [back_function(routes, all_routes), back_trigger_function(routes, all_routes)]
+        functions += [back_function(routes, all_routes), back_trigger_function(routes, all_routes, tables)]
         triggers += back_triggers(route, tables)
     names = _names(route, routes)
     counted = [route.pair.source, *(c.lookup.table for _, c in lookups_of(route)), route.pair.target]

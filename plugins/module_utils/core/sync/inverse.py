@@ -67,15 +67,21 @@ def _json_text(rule: ColumnRule, value: str, kind: str) -> str:
 def _presence(route: Route, carried: CarriedColumn, row: str) -> str:
     """Filled where the Spanish value says so: with the moment that a column of its own carries, else what it is, else now."""
     value, source = f"{row}.{ident(carried.target.name)}", carried.source
-    own = next(
-        (c for c in route.carried if c.source.name == source.name and c.rule.present is None and c.rule.absent is None), None
-    )
+    own = moment_of(route, carried)
     moment = [_plain(own, f"{row}.{ident(own.target.name)}")] if own is not None else []
     now = "timezone('utc', now())" if source.base == "timestamp without time zone" else "now()"
     if source.base in TEXT_TYPES:
         now = "to_char(timezone('utc', now()), 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
     filled = ", ".join([*moment, f"nullif(l.{ident(source.name)}::text, '')::{source.type}", f"{now}::{source.type}"])
     return f"CASE WHEN {value} = {literal(str(carried.rule.present))} THEN coalesce({filled}) END"
+
+
+def moment_of(route: Route, carried: CarriedColumn) -> CarriedColumn | None:
+    """Return the column that carries the moment itself by whose presence this one is said, if there is one."""
+    if carried.rule.present is None and carried.rule.absent is None:
+        return None
+    others = (c for c in route.carried if c.source.name == carried.source.name and c.rule.present is None)
+    return next((c for c in others if c.rule.absent is None), None)
 
 
 def _looked_up(route: Route, carried: CarriedColumn, value: str) -> dict[str, str]:
@@ -108,6 +114,11 @@ def kept_beside(route: Route, carried: CarriedColumn, row: str) -> dict[str, str
     return {holder.name: f"({document} || jsonb_build_object({literal(rule.json_keys[0])}, {value}))::{kind}"}
 
 
+def read_beside(carried: CarriedColumn, document: str) -> str:
+    """Return, as text, what the forward SELECT reads out of such a JSON."""
+    return f"coalesce({', '.join(f'{document} ->> {literal(key)}' for key in carried.rule.json_keys)})"
+
+
 def must_be_found(carried: CarriedColumn) -> bool:
     """Return whether the value is nowhere in legacy but in the row it is looked up in: without that row it cannot go back."""
     return carried.rule.lookup is not None and not carried.spanish and not carried.rule.json_keys
@@ -132,24 +143,3 @@ def legacy_clave(route: Route, row: str) -> str:
     if not all(c.name in by_source for c in route.key):
         return "NULL"
     return joined_key([(f"({row}.{ident(by_source[c.name].target.name)})::{c.type}", c.base) for c in route.key])
-
-
-def lookup_locks(route: Route) -> str:
-    """Return the steps that hold the legacy rows in which values of the Spanish row p_nueva are looked up.
-
-    They are found by what is no key: who has the value when the lock is there is asked for again until somebody is held.
-    """
-    steps = ""
-    for carried in (c for c in route.carried if c.rule.lookup is not None and not c.spanish):
-        lookup, name = carried.lookup, ident(carried.target.name)
-        found = (
-            f"FROM {qname(route.schema, lookup.table)} x WHERE x.{ident(lookup.take)} = (p_nueva.{name})::{carried.source.type}"
-        )
-        steps += f"""    IF p_orden = 'INSERT' OR p_orden = 'UPDATE' AND p_vieja.{name} IS DISTINCT FROM p_nueva.{name} THEN
-      LOOP
-        PERFORM 1 {found} FOR KEY SHARE;
-        EXIT WHEN FOUND OR NOT EXISTS (SELECT {found});
-      END LOOP;
-    END IF;
-"""
-    return steps

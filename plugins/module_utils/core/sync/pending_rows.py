@@ -7,6 +7,7 @@ from ..rows.routes import Route
 from ..sqltext import literal
 from .images import ALL_ROWS
 
+MISSED = "la sincronización faltaba"  # why a row waits that differs from what nobody carried
 MOVED = "CLAVE"  # the operation of a key that its row has no more: nothing is carried for it
 
 

@@ -11,12 +11,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ..bookkeeping import BOOKKEEPING
-from ..rows.routes import CarriedColumn, Route
+from ..rows.routes import CarriedColumn, Route, spanish_clave
 from ..rows.writers import writer_noted
 from ..sqltext import all_of, commented, derived_name, dollar_quoted, ident, literal, qname, where_all
 from .followers import followers_step, value_lock
 from .freed import freed_name, legacy_values, unique_values
 from .images import (
+    RUN,
     SYNC_HEAD,
     asked,
     both_columns,
@@ -31,6 +32,7 @@ from .images import (
     pair_is,
     passed_keys,
     twin_image,
+    twin_row,
 )
 from .staying_back import chosen_before
 
@@ -74,7 +76,7 @@ BEGIN
     {_rows(route, [_old(route)])}
 {_freed(route, "DELETE")}  ELSE
     {_rows(route, [_old(route), _new(route)])}
-{_moved(route)}{_freed(route, "UPDATE")}  END IF;
+{_moved(route)}{_kept_of_changed_keys(route)}{_freed(route, "UPDATE")}  END IF;
   IF p_k1 IS NULL THEN RETURN NULL; END IF;
 {_siblings(route)}  PERFORM {route.function("ida")}({passed_keys(route)}, v_entera, false);
 {_yielded(route)}  RETURN NULL;
@@ -134,6 +136,25 @@ def _moved(route: Route) -> str:
     names = dict.fromkeys([*(c.name for c in route.key), *sources, *(c for c, _ in route.pair.where)])
     old, new = (", ".join(f"{a}.{ident(n)}" for n in names) for a in "on")
     return f"    v_entera := EXISTS (SELECT {old} FROM {_old(route)[0]} EXCEPT SELECT {new} FROM {_new(route)[0]});\n"
+
+
+def _kept_of_changed_keys(route: Route) -> str:
+    """Return the step that keeps the Spanish rows of keys that an UPDATE changed: rows of the new keys are born in their place.
+
+    Where something hangs on the Spanish table, what leaves it is kept anyway.
+    """
+    (old, o), (new, n) = _old(route), _new(route)
+    before = f"(SELECT {image(route, o)} FROM {old}{where_all(route.where(o), before=' ')}) k"
+    same = " AND ".join(f"{n}.{ident(c.name)} = k.{name}" for c, name in zip(route.key, route.key_names, strict=True))
+    hangs = f"SELECT FROM pg_constraint x WHERE x.contype = 'f' AND x.confrelid = {literal(route.target_table)}::regclass"
+    return f"""    IF v_entera THEN
+      -- con otra clave legacy la fila en español será otra: lo que solo esta tenía se guarda
+      INSERT INTO {BOOKKEEPING}.apartada (run_id, tabla, clave, fila)
+      SELECT {RUN}, {literal(route.pair.target)}, {spanish_clave(route, "t")}, to_jsonb(t.*)
+      FROM {before} JOIN {route.target_table} t ON {twin_row(route)}
+      WHERE NOT EXISTS (SELECT FROM {new} WHERE {same}) AND NOT EXISTS ({hangs});
+    END IF;
+"""
 
 
 def _freed(route: Route, event: str) -> str:
