@@ -16,7 +16,7 @@ from .freed import unique_values
 from .images import legacy_row_named, pair_is
 from .inverse import legacy_place
 
-LONGEST = 33  # a mark and what md5 gives
+PLACEHOLDER_SIZE = 33  # a mark and what md5 gives
 
 
 def room_made_sql(home: Route, routes: Sequence[Route]) -> Iterator[str]:
@@ -63,4 +63,4 @@ def _replaceable(home: Route) -> list[CarriedColumn]:
 
 def _placeholder(home: Route, column: CarriedColumn) -> str:
     sizes = [size[0] for kind in (column.source.type, column.target.type) if (size := type_family(kind)[1])]
-    return f"left('~' || md5({spanish_clave(home, 'v')}), {min([*sizes, LONGEST])})"
+    return f"left('~' || md5({spanish_clave(home, 'v')}), {min([*sizes, PLACEHOLDER_SIZE])})"
