@@ -8,13 +8,14 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import psycopg2
 
 from plugins.module_utils.backfill import deferred_indexes
 from plugins.module_utils.backfill.progress import analyze_target, open_progress, pending_routes, total_progress
+from plugins.module_utils.backfill.slices import build_owed
 from plugins.module_utils.backfill.watch import Watch
 from plugins.module_utils.backfill.workers import copy_parts
 from plugins.module_utils.call.context import Context, opened
@@ -24,12 +25,13 @@ from plugins.module_utils.core.proof.dependence import filling
 from plugins.module_utils.core.rows.refusals import accepted
 from plugins.module_utils.core.rows.routes import Route
 from plugins.module_utils.core.sqltext import idents
-from plugins.module_utils.ledger.owed_indexes import owed_indexes
 from plugins.module_utils.proof import prove
 from plugins.module_utils.proof.accounting import MEMORY
 from plugins.module_utils.proof.second_opinion import SecondOpinion
 from plugins.module_utils.schema.routines import install_helpers, install_routes, uninstall_routes
 from plugins.module_utils.server import db
+from plugins.module_utils.sync.loading import loading_routes, log_taken_in
+from plugins.module_utils.sync.switching import install
 from tests.support.databases import Database
 from tests.support.jobs import Jobs
 
@@ -48,6 +50,7 @@ WHOLE = {
     "rerun": "A rerun with nothing to do",
     "empty phase": "A phase without a legacy row",
 }
+WAL = ", WAL"  # behind a contender's name: MB instead of seconds
 Times = dict[str, dict[str, float]]  # contender → Spanish table, of a proof legacy table ('': all at once) → seconds
 
 
@@ -88,9 +91,13 @@ class Round:
 
     @contextmanager
     def _clock(self, contender: str, table: str) -> Iterator[None]:
-        started = time.monotonic()
+        written, started = self._written(), time.monotonic()
         yield
         self.times[contender][table] += time.monotonic() - started
+        self.times[f"{contender}{WAL}"][table] += (self._written() - written) / 2**20
+
+    def _written(self) -> int:
+        return int(self.database.value("SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint"))
 
     def _install(self, context: Context) -> None:
         with db.transaction(context.conn):
@@ -109,12 +116,14 @@ class Round:
         self.database.query("CHECKPOINT")
 
     def copy(self, contender: str, workers: int) -> None:
-        """The batches of every pair, then the indexes owed, as a slice does it and with a clock for each table."""
+        """The batches of every pair with the sync on, the indexes owed, then the log, as slices do it; a clock for each table."""
         for phase in PHASES:
             with self.jobs.run(phase) as run_id, opened(self.jobs.params(run_id, phase), False) as context:
                 settings = Settings(copy_workers=workers)  # production's batches
                 conn, watch = context.conn, Watch(run_id, settings)
                 self._install(context)
+                with self._clock(f"{contender}: triggers", ""):
+                    install(context, context.routes)
                 for route in pending_routes(conn, context.routes):
                     with self._clock(contender, route.pair.target):
                         parts = open_progress(conn, route, run_id, workers)
@@ -123,9 +132,10 @@ class Round:
                         copy_parts(self.database.url, conn, parts, watch, math.inf)
                     with self._clock("analyze", ""):  # no other contender does it
                         analyze_target(conn, route)
-                for owed in owed_indexes(conn):
-                    with self._clock(contender, owed.table):
-                        deferred_indexes.build(self.database.url, conn, owed, "public", run_id, lambda: None)
+                with self._clock(contender, "indexes"):
+                    build_owed(replace(context, settings=settings), watch, [], math.inf)
+                with self._clock(contender, "log"):
+                    log_taken_in(context, loading_routes(conn, context.routes), lambda: None, lambda: True)
             self.jobs.equalise(phase)
 
     def _prove(self, context: Context) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,6 @@ class Night(Jobs):
 
     database: Database | None = None
     key: str = "bigint"
-    more: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def on(

@@ -41,6 +41,7 @@ class Jobs:
     copy_workers: int = 1
     subphase: str = ""
     overrides: dict[str, str] = field(default_factory=dict)
+    more: dict[str, Any] = field(default_factory=dict)  # parameters of every module
 
     def params(self, run_id: str, phase: str, **more: Any) -> dict[str, Any]:
         """The parameters that a module would get."""
@@ -57,6 +58,7 @@ class Jobs:
             "batch_rows": self.batch_rows,
             "copy_workers": self.copy_workers,
             "repair": False,
+            **self.more,
             **more,
         }
 
@@ -122,6 +124,10 @@ class Jobs:
         """The sync of fase2 and fase3, or of the phases named: installed and on."""
         for phase in phases or ("fase2", "fase3"):
             self._call(phase, sync_state.install_sync, False)
+
+    def remove_sync(self, phase: str) -> None:
+        """fase2 or fase3 --tags rollback: its first step."""
+        self._call(phase, sync_state.remove_sync, False, action="revertir")
 
     def drain(self) -> dict[str, Any]:
         """estado --tags drenar."""

@@ -28,7 +28,8 @@ BEGIN
     -- sin modo: se instaló después de su foto
     INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
     SELECT 'users', 'proveedores', k._k1::text, jsonb_build_array(k._m1),
-      CASE WHEN v_modo IS NULL THEN 'aislamiento' ELSE 'apagada' END, NULL FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+      CASE WHEN v_modo IS NULL THEN 'aislamiento' WHEN v_modo = 'claves' THEN 'carga' ELSE 'apagada' END, NULL
+      FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
     RETURN;
   END IF;
   IF v_firme THEN
@@ -218,11 +219,20 @@ BEGIN
     SELECT array_agg(k._k1), array_agg(k._m1) INTO p_k1, p_m1 FROM unnest(p_k1, p_m1) AS k(_k1, _m1)
       WHERE k._k1::text = ANY (v_abiertas);
   END IF;
-  DECLARE h_k1 uuid[]; h_k2 integer[]; h_m1 uuid[]; h_m2 integer[]; h_tope integer;
+  DECLARE h_k1 uuid[]; h_k2 integer[]; h_m1 uuid[]; h_m2 integer[]; h_tope integer; h_modo text;
   BEGIN
-    SELECT s.propagacion INTO h_tope FROM migracion.sincronizacion s WHERE s.tabla_origen = 'provider_professions'
+    SELECT s.propagacion, s.modo INTO h_tope, h_modo FROM migracion.sincronizacion s WHERE s.tabla_origen = 'provider_professions'
       AND s.tabla_destino = 'proveedor_profesiones';
-    IF FOUND THEN
+    IF h_modo = 'claves'
+      OR strpos(coalesce(current_setting('migracion.claves', true), ''), '|provider_professions>proveedor_profesiones|') > 0 THEN
+      -- se carga: qué filas son se pregunta al drenar
+      PERFORM set_config('migracion.claves', coalesce(current_setting('migracion.claves', true),
+        '') || '|provider_professions>proveedor_profesiones|', true)
+        WHERE NOT strpos(coalesce(current_setting('migracion.claves', true), ''),
+        '|provider_professions>proveedor_profesiones|') > 0;
+      INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo)
+    VALUES ('provider_professions', 'proveedor_profesiones', '*provider_id', 'SIGUE', to_jsonb(p_m1), 'carga');
+    ELSIF h_modo IS NOT NULL THEN
       SELECT array_agg(k._k1), array_agg(k._k2), array_agg(k._m1), array_agg(k._m2) INTO h_k1, h_k2, h_m1, h_m2
         FROM (SELECT l.provider_id AS _k1, l.profession_id AS _k2, l.provider_id AS _m1, l.profession_id::integer AS _m2
         FROM public.provider_professions l WHERE l.provider_id = ANY (p_m1) LIMIT h_tope + 1) k;
@@ -239,18 +249,24 @@ BEGIN
         PERFORM migracion.ida_provider_professions_proveedor_profesiones(h_k1, h_k2, h_m1, h_m2, true, false);
       END IF;
     ELSIF NOT v_firme AND to_regproc('migracion.ida_provider_professions_proveedor_profesiones') IS NOT NULL THEN
-      -- se instaló después de su foto
-      INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
-    SELECT 'provider_professions', 'proveedor_profesiones', k._k1::text || '|' || k._k2::text, jsonb_build_array(k._m1, k._m2),
-      'aislamiento', NULL FROM (SELECT l.provider_id AS _k1, l.profession_id AS _k2, l.provider_id AS _m1,
-      l.profession_id::integer AS _m2 FROM public.provider_professions l WHERE l.provider_id = ANY (p_m1)) k;
+      -- se instaló después de su foto, en la que pueden faltar
+      INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo)
+    VALUES ('provider_professions', 'proveedor_profesiones', '*provider_id', 'SIGUE', to_jsonb(p_m1), 'aislamiento');
     END IF;
   END;
-  DECLARE h_k1 uuid[]; h_m1 uuid[]; h_tope integer;
+  DECLARE h_k1 uuid[]; h_m1 uuid[]; h_tope integer; h_modo text;
   BEGIN
-    SELECT s.propagacion INTO h_tope FROM migracion.sincronizacion s WHERE s.tabla_origen = 'provider_services'
+    SELECT s.propagacion, s.modo INTO h_tope, h_modo FROM migracion.sincronizacion s WHERE s.tabla_origen = 'provider_services'
       AND s.tabla_destino = 'servicios_proveedor';
-    IF FOUND THEN
+    IF h_modo = 'claves'
+      OR strpos(coalesce(current_setting('migracion.claves', true), ''), '|provider_services>servicios_proveedor|') > 0 THEN
+      -- se carga: qué filas son se pregunta al drenar
+      PERFORM set_config('migracion.claves', coalesce(current_setting('migracion.claves', true),
+        '') || '|provider_services>servicios_proveedor|', true)
+        WHERE NOT strpos(coalesce(current_setting('migracion.claves', true), ''), '|provider_services>servicios_proveedor|') > 0;
+      INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo)
+    VALUES ('provider_services', 'servicios_proveedor', '*provider_id', 'SIGUE', to_jsonb(p_m1), 'carga');
+    ELSIF h_modo IS NOT NULL THEN
       SELECT array_agg(k._k1), array_agg(k._m1) INTO h_k1, h_m1 FROM (SELECT l.id AS _k1, l.id AS _m1
         FROM public.provider_services l WHERE l.provider_id = ANY (p_m1) LIMIT h_tope + 1) k;
       IF cardinality(h_k1) > h_tope THEN
@@ -265,10 +281,9 @@ BEGIN
         PERFORM migracion.ida_provider_services_servicios_proveedor(h_k1, h_m1, true, false);
       END IF;
     ELSIF NOT v_firme AND to_regproc('migracion.ida_provider_services_servicios_proveedor') IS NOT NULL THEN
-      -- se instaló después de su foto
-      INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
-    SELECT 'provider_services', 'servicios_proveedor', k._k1::text, jsonb_build_array(k._m1), 'aislamiento', NULL
-      FROM (SELECT l.id AS _k1, l.id AS _m1 FROM public.provider_services l WHERE l.provider_id = ANY (p_m1)) k;
+      -- se instaló después de su foto, en la que pueden faltar
+      INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo)
+    VALUES ('provider_services', 'servicios_proveedor', '*provider_id', 'SIGUE', to_jsonb(p_m1), 'aislamiento');
     END IF;
   END;
 END $funcion$;

@@ -24,11 +24,19 @@ BEGIN
   SELECT s.modo, s.propagacion INTO v_modo, v_tope FROM migracion.sincronizacion s WHERE s.tabla_origen = 'provider_services'
     AND s.tabla_destino = 'servicios_proveedor';
   IF coalesce(cardinality(p_k1), 0) = 0 OR v_modo IS NULL AND v_firme THEN RETURN; END IF;
+  IF v_modo = 'claves'
+    OR strpos(coalesce(current_setting('migracion.claves', true), ''), '|provider_services>servicios_proveedor|') > 0 THEN
+    v_modo := 'claves';
+    PERFORM set_config('migracion.claves', coalesce(current_setting('migracion.claves', true),
+      '') || '|provider_services>servicios_proveedor|', true) WHERE NOT strpos(coalesce(current_setting('migracion.claves', true),
+      ''), '|provider_services>servicios_proveedor|') > 0;
+  END IF;
   IF v_modo IS DISTINCT FROM 'si' THEN
     -- sin modo: se instaló después de su foto
     INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
     SELECT 'provider_services', 'servicios_proveedor', k._k1::text, jsonb_build_array(k._m1),
-      CASE WHEN v_modo IS NULL THEN 'aislamiento' ELSE 'apagada' END, NULL FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+      CASE WHEN v_modo IS NULL THEN 'aislamiento' WHEN v_modo = 'claves' THEN 'carga' ELSE 'apagada' END, NULL
+      FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
     RETURN;
   END IF;
   IF v_firme THEN
@@ -240,8 +248,18 @@ DECLARE
 BEGIN
   PERFORM migracion.anotar_escritura('provider_services');
   IF TG_OP = 'TRUNCATE' THEN
-    SELECT array_agg(k._k1), array_agg(k._m1) INTO p_k1, p_m1 FROM (SELECT t.id::uuid AS _k1, t.id AS _m1
-      FROM public.servicios_proveedor t) k;
+    IF (EXISTS (SELECT FROM migracion.sincronizacion s WHERE s.tabla_origen = 'provider_services'
+      AND s.tabla_destino = 'servicios_proveedor' AND s.modo = 'claves')
+      OR strpos(coalesce(current_setting('migracion.claves', true), ''), '|provider_services>servicios_proveedor|') > 0) THEN
+      PERFORM set_config('migracion.claves', coalesce(current_setting('migracion.claves', true),
+        '') || '|provider_services>servicios_proveedor|', true)
+        WHERE NOT strpos(coalesce(current_setting('migracion.claves', true), ''), '|provider_services>servicios_proveedor|') > 0;
+      INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, motivo, sqlstate)
+    VALUES ('provider_services', 'servicios_proveedor', '*', 'carga', NULL);
+    ELSE
+      SELECT array_agg(k._k1), array_agg(k._m1) INTO p_k1, p_m1 FROM (SELECT t.id::uuid AS _k1, t.id AS _m1
+        FROM public.servicios_proveedor t) k;
+    END IF;
     -- también de lo que no pasaba
     UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
     WHERE c.tabla_origen = 'provider_services' AND c.estado <> 'resuelta'

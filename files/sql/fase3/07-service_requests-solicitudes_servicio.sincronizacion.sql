@@ -24,11 +24,19 @@ BEGIN
   SELECT s.modo, s.propagacion INTO v_modo, v_tope FROM migracion.sincronizacion s WHERE s.tabla_origen = 'service_requests'
     AND s.tabla_destino = 'solicitudes_servicio';
   IF coalesce(cardinality(p_k1), 0) = 0 OR v_modo IS NULL AND v_firme THEN RETURN; END IF;
+  IF v_modo = 'claves'
+    OR strpos(coalesce(current_setting('migracion.claves', true), ''), '|service_requests>solicitudes_servicio|') > 0 THEN
+    v_modo := 'claves';
+    PERFORM set_config('migracion.claves', coalesce(current_setting('migracion.claves', true),
+      '') || '|service_requests>solicitudes_servicio|', true) WHERE NOT strpos(coalesce(current_setting('migracion.claves', true),
+      ''), '|service_requests>solicitudes_servicio|') > 0;
+  END IF;
   IF v_modo IS DISTINCT FROM 'si' THEN
     -- sin modo: se instaló después de su foto
     INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
     SELECT 'service_requests', 'solicitudes_servicio', k._k1::text, jsonb_build_array(k._m1),
-      CASE WHEN v_modo IS NULL THEN 'aislamiento' ELSE 'apagada' END, NULL FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+      CASE WHEN v_modo IS NULL THEN 'aislamiento' WHEN v_modo = 'claves' THEN 'carga' ELSE 'apagada' END, NULL
+      FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
     RETURN;
   END IF;
   IF v_firme THEN
@@ -299,8 +307,18 @@ DECLARE
 BEGIN
   PERFORM migracion.anotar_escritura('service_requests');
   IF TG_OP = 'TRUNCATE' THEN
-    SELECT array_agg(k._k1), array_agg(k._m1) INTO p_k1, p_m1 FROM (SELECT t.id::uuid AS _k1, t.id AS _m1
-      FROM public.solicitudes_servicio t) k;
+    IF (EXISTS (SELECT FROM migracion.sincronizacion s WHERE s.tabla_origen = 'service_requests'
+      AND s.tabla_destino = 'solicitudes_servicio' AND s.modo = 'claves')
+      OR strpos(coalesce(current_setting('migracion.claves', true), ''), '|service_requests>solicitudes_servicio|') > 0) THEN
+      PERFORM set_config('migracion.claves', coalesce(current_setting('migracion.claves', true),
+        '') || '|service_requests>solicitudes_servicio|', true)
+        WHERE NOT strpos(coalesce(current_setting('migracion.claves', true), ''), '|service_requests>solicitudes_servicio|') > 0;
+      INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, motivo, sqlstate)
+    VALUES ('service_requests', 'solicitudes_servicio', '*', 'carga', NULL);
+    ELSE
+      SELECT array_agg(k._k1), array_agg(k._m1) INTO p_k1, p_m1 FROM (SELECT t.id::uuid AS _k1, t.id AS _m1
+        FROM public.solicitudes_servicio t) k;
+    END IF;
     -- también de lo que no pasaba
     UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
     WHERE c.tabla_origen = 'service_requests' AND c.estado <> 'resuelta'
@@ -366,17 +384,30 @@ DECLARE
 BEGIN
   IF TG_OP <> 'DELETE' THEN v_valores := v_valores || NEW.telefono::text; END IF;
   IF TG_OP <> 'INSERT' THEN v_valores := v_valores || OLD.telefono::text; END IF;
-  PERFORM pg_advisory_xact_lock(hashtext('clientes.telefono'), v.n) FROM (SELECT DISTINCT hashtext(x.v::text) & 255 AS n
+  IF NOT (EXISTS (SELECT FROM migracion.sincronizacion s WHERE s.tabla_origen = 'service_requests'
+    AND s.tabla_destino = 'solicitudes_servicio' AND s.modo = 'claves')
+    OR strpos(coalesce(current_setting('migracion.claves', true), ''), '|service_requests>solicitudes_servicio|') > 0) THEN
+    PERFORM pg_advisory_xact_lock(hashtext('clientes.telefono'), v.n) FROM (SELECT DISTINCT hashtext(x.v::text) & 255 AS n
       FROM unnest(v_valores) x(v) WHERE x.v IS NOT NULL ORDER BY 1 OFFSET 0) v;
+  END IF;
   IF TG_OP = 'DELETE' THEN
     v_valores := v_valores || ARRAY(SELECT q.buscado::text FROM migracion.se_queda q
       WHERE q.tabla = 'solicitudes_servicio' AND q.columna = 'cliente_id' AND q.valor = OLD.id::text);
   END IF;
-    DECLARE h_k1 uuid[]; h_m1 uuid[]; h_tope integer;
+    DECLARE h_k1 uuid[]; h_m1 uuid[]; h_tope integer; h_modo text;
     BEGIN
-      SELECT s.propagacion INTO h_tope FROM migracion.sincronizacion s WHERE s.tabla_origen = 'service_requests'
+      SELECT s.propagacion, s.modo INTO h_tope, h_modo FROM migracion.sincronizacion s WHERE s.tabla_origen = 'service_requests'
         AND s.tabla_destino = 'solicitudes_servicio';
-      IF FOUND THEN
+      IF h_modo = 'claves'
+        OR strpos(coalesce(current_setting('migracion.claves', true), ''), '|service_requests>solicitudes_servicio|') > 0 THEN
+        -- se carga: qué filas son se pregunta al drenar
+        PERFORM set_config('migracion.claves', coalesce(current_setting('migracion.claves', true),
+          '') || '|service_requests>solicitudes_servicio|', true)
+          WHERE NOT strpos(coalesce(current_setting('migracion.claves', true), ''),
+          '|service_requests>solicitudes_servicio|') > 0;
+        INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo)
+    VALUES ('service_requests', 'solicitudes_servicio', '*phone', 'SIGUE', to_jsonb(v_valores), 'carga');
+      ELSIF h_modo IS NOT NULL THEN
         SELECT array_agg(k._k1), array_agg(k._m1) INTO h_k1, h_m1 FROM (SELECT l.id AS _k1, l.id AS _m1
           FROM public.service_requests l WHERE l.phone = ANY (v_valores) LIMIT h_tope + 1) k;
         IF cardinality(h_k1) > h_tope THEN
@@ -392,10 +423,9 @@ BEGIN
             FROM unnest(h_k1, h_m1) AS k(_k1, _m1);
         END IF;
       ELSIF NOT v_firme AND to_regproc('migracion.ida_service_requests_solicitudes_servicio') IS NOT NULL THEN
-        -- se instaló después de su foto
-        INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
-    SELECT 'service_requests', 'solicitudes_servicio', k._k1::text, jsonb_build_array(k._m1), 'aislamiento', NULL
-      FROM (SELECT l.id AS _k1, l.id AS _m1 FROM public.service_requests l WHERE l.phone = ANY (v_valores)) k;
+        -- se instaló después de su foto, en la que pueden faltar
+        INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo)
+    VALUES ('service_requests', 'solicitudes_servicio', '*phone', 'SIGUE', to_jsonb(v_valores), 'aislamiento');
       END IF;
     END;
   RETURN NULL;

@@ -24,11 +24,18 @@ BEGIN
   SELECT s.modo, s.propagacion INTO v_modo, v_tope FROM migracion.sincronizacion s WHERE s.tabla_origen = 'sessions'
     AND s.tabla_destino = 'sesiones';
   IF coalesce(cardinality(p_k1), 0) = 0 OR v_modo IS NULL AND v_firme THEN RETURN; END IF;
+  IF v_modo = 'claves'
+    OR strpos(coalesce(current_setting('migracion.claves', true), ''), '|sessions>sesiones|') > 0 THEN
+    v_modo := 'claves';
+    PERFORM set_config('migracion.claves', coalesce(current_setting('migracion.claves', true), '') || '|sessions>sesiones|', true)
+      WHERE NOT strpos(coalesce(current_setting('migracion.claves', true), ''), '|sessions>sesiones|') > 0;
+  END IF;
   IF v_modo IS DISTINCT FROM 'si' THEN
     -- sin modo: se instaló después de su foto
     INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
     SELECT 'sessions', 'sesiones', k._k1::text, jsonb_build_array(k._m1),
-      CASE WHEN v_modo IS NULL THEN 'aislamiento' ELSE 'apagada' END, NULL FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+      CASE WHEN v_modo IS NULL THEN 'aislamiento' WHEN v_modo = 'claves' THEN 'carga' ELSE 'apagada' END, NULL
+      FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
     RETURN;
   END IF;
   IF v_firme THEN
@@ -247,8 +254,17 @@ DECLARE
 BEGIN
   PERFORM migracion.anotar_escritura('sessions');
   IF TG_OP = 'TRUNCATE' THEN
-    SELECT array_agg(k._k1), array_agg(k._m1) INTO p_k1, p_m1 FROM (SELECT t.id::uuid AS _k1, t.id AS _m1
-      FROM public.sesiones t) k;
+    IF (EXISTS (SELECT FROM migracion.sincronizacion s WHERE s.tabla_origen = 'sessions' AND s.tabla_destino = 'sesiones'
+      AND s.modo = 'claves') OR strpos(coalesce(current_setting('migracion.claves', true), ''), '|sessions>sesiones|') > 0) THEN
+      PERFORM set_config('migracion.claves', coalesce(current_setting('migracion.claves', true),
+        '') || '|sessions>sesiones|', true) WHERE NOT strpos(coalesce(current_setting('migracion.claves', true), ''),
+        '|sessions>sesiones|') > 0;
+      INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, motivo, sqlstate)
+    VALUES ('sessions', 'sesiones', '*', 'carga', NULL);
+    ELSE
+      SELECT array_agg(k._k1), array_agg(k._m1) INTO p_k1, p_m1 FROM (SELECT t.id::uuid AS _k1, t.id AS _m1
+        FROM public.sesiones t) k;
+    END IF;
     -- también de lo que no pasaba
     UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
     WHERE c.tabla_origen = 'sessions' AND c.estado <> 'resuelta'
@@ -313,11 +329,19 @@ DECLARE
 BEGIN
   IF TG_OP <> 'DELETE' THEN v_valores := v_valores || NEW.id::uuid; END IF;
   IF TG_OP <> 'INSERT' THEN v_valores := v_valores || OLD.id::uuid; END IF;
-    DECLARE h_k1 uuid[]; h_m1 uuid[]; h_tope integer;
+    DECLARE h_k1 uuid[]; h_m1 uuid[]; h_tope integer; h_modo text;
     BEGIN
-      SELECT s.propagacion INTO h_tope FROM migracion.sincronizacion s WHERE s.tabla_origen = 'sessions'
+      SELECT s.propagacion, s.modo INTO h_tope, h_modo FROM migracion.sincronizacion s WHERE s.tabla_origen = 'sessions'
         AND s.tabla_destino = 'sesiones';
-      IF FOUND THEN
+      IF h_modo = 'claves'
+        OR strpos(coalesce(current_setting('migracion.claves', true), ''), '|sessions>sesiones|') > 0 THEN
+        -- se carga: qué filas son se pregunta al drenar
+        PERFORM set_config('migracion.claves', coalesce(current_setting('migracion.claves', true),
+          '') || '|sessions>sesiones|', true) WHERE NOT strpos(coalesce(current_setting('migracion.claves', true), ''),
+          '|sessions>sesiones|') > 0;
+        INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo)
+    VALUES ('sessions', 'sesiones', '*user_id', 'SIGUE', to_jsonb(v_valores), 'carga');
+      ELSIF h_modo IS NOT NULL THEN
         SELECT array_agg(k._k1), array_agg(k._m1) INTO h_k1, h_m1 FROM (SELECT l.id AS _k1, l.id AS _m1 FROM public.sessions l
           WHERE l.user_id = ANY (v_valores) LIMIT h_tope + 1) k;
         IF cardinality(h_k1) > h_tope THEN
@@ -331,10 +355,9 @@ BEGIN
           PERFORM migracion.ida_sessions_sesiones(ARRAY[k._k1], ARRAY[k._m1], false, true) FROM unnest(h_k1, h_m1) AS k(_k1, _m1);
         END IF;
       ELSIF NOT v_firme AND to_regproc('migracion.ida_sessions_sesiones') IS NOT NULL THEN
-        -- se instaló después de su foto
-        INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
-    SELECT 'sessions', 'sesiones', k._k1::text, jsonb_build_array(k._m1), 'aislamiento', NULL
-      FROM (SELECT l.id AS _k1, l.id AS _m1 FROM public.sessions l WHERE l.user_id = ANY (v_valores)) k;
+        -- se instaló después de su foto, en la que pueden faltar
+        INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo)
+    VALUES ('sessions', 'sesiones', '*user_id', 'SIGUE', to_jsonb(v_valores), 'aislamiento');
       END IF;
     END;
   RETURN NULL;

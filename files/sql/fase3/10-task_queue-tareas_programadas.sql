@@ -1,11 +1,12 @@
 -- Meta: llevar task_queue a tareas_programadas. La vista es la única definición: copia, prueba y simulacro la usan.
 -- Necesita: fase1; ser dueño de migracion y USAGE en public; SELECT y UPDATE sobre task_queue; SELECT, INSERT, UPDATE y DELETE
 --   sobre tareas_programadas; BYPASSRLS, o ser su dueño, donde haya seguridad por fila.
--- Bloqueo: cada lote (5.000 filas, si batch_rows no dice otra cosa, y 8 MB como mucho, o una fila mayor), hasta que termina: FOR
---   SHARE en task_queue; FOR KEY SHARE en migracion.arriendo; escribe en tareas_programadas, migracion.progreso_copia y
---   migracion.cuarentena, y en migracion.apartada si una fila sobra o no entra (sale con las que dependen de ella, todas FOR
---   UPDATE). Cada espera dura 200 ms como mucho; después el lote cede y vuelve con menos filas, 40 intentos. Crear esto toma
---   ACCESS SHARE en lo que leen las vistas, que solo choca con quien cambia la tabla misma.
+-- Bloqueo: mientras el par guarda claves, ninguna fila legacy; si no, cada lote (5.000 filas, si batch_rows no dice otra cosa, y
+--   8 MB como mucho, o una fila mayor), hasta que termina: FOR SHARE en task_queue; FOR KEY SHARE en migracion.arriendo; escribe
+--   en tareas_programadas, migracion.progreso_copia y migracion.cuarentena, y en migracion.apartada si una fila sobra o no entra
+--   (sale con las que dependen de ella, todas FOR UPDATE). Cada espera dura 200 ms como mucho; después el lote cede y vuelve con
+--   menos filas, 40 intentos. Crear esto toma ACCESS SHARE en lo que leen las vistas, que solo choca con quien cambia la tabla
+--   misma.
 -- Deshacer: fase3 --tags rollback: guarda en migracion.apartada lo que solo tareas_programadas tiene, y la vacía con ACCESS
 --   EXCLUSIVE en ella y en las que apuntan a ella (20 intentos de 500 ms); vista y funciones se van con la última copia.
 -- Repetir: sí, todo es CREATE OR REPLACE, y un lote repetido no cambia nada.
@@ -197,6 +198,100 @@ BEGIN
   rechazadas := 1;
 END $funcion$;
 
+-- CASE ... THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200.
+-- Pone en tareas_programadas, donde no están, las filas legacy de un lote, sin bloquear ninguna; anota las rechazadas. La llama
+--   copiar mientras el par guarda claves.
+CREATE OR REPLACE FUNCTION migracion.cargar_task_queue_tareas_programadas(
+  p_k1 uuid[], p_run text, p_lugar tid[],
+  OUT copiadas bigint, OUT rechazadas bigint)
+LANGUAGE plpgsql SECURITY INVOKER
+-- ningún nombre se toma de otro esquema
+SET search_path = pg_catalog, pg_temp
+-- las filas se buscan por índice o en su lugar: un plan hecho con la tabla vacía la recorrería entera en cada lote
+SET enable_seqscan = off SET enable_mergejoin = off SET enable_tidscan = on
+-- buscar las filas de un lote ha de costar menos que leer entera la tabla de sus padres
+SET seq_page_cost = 0.01 SET random_page_cost = 0.01 SET cpu_operator_cost = 0.0001
+-- compilar tardaría más que el lote
+SET jit = off
+-- auto: de otro modo se planearía la comprobación de cada clave foránea, fila por fila
+SET plan_cache_mode = auto
+AS $funcion$
+#variable_conflict use_variable
+DECLARE
+  v_mitad integer := cardinality(p_k1) / 2; v_mas bigint; v_peor bigint;
+  v_estado text; v_estan boolean := false;
+BEGIN
+  copiadas := 0; rechazadas := 0;
+  IF cardinality(p_k1) = 0 THEN RETURN; END IF;
+  PERFORM set_config('migracion.sync', 'copia', true);
+  LOOP
+    v_estado := NULL;
+    BEGIN
+      IF v_estan THEN
+        EXECUTE $lote$
+    INSERT INTO public.tareas_programadas (id, tipo_tarea, payload, estado, prioridad, programada_at, iniciada_at, completada_at,
+      mensaje_error, intentos, max_intentos, creado_at)
+    SELECT f.id, f.tipo_tarea, f.payload, f.estado, f.prioridad, f.programada_at, f.iniciada_at, f.completada_at, f.mensaje_error,
+      f.intentos, f.max_intentos, f.creado_at FROM migracion.v_task_queue_tareas_programadas f WHERE f._lugar = ANY ($1)
+      AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
+    ON CONFLICT (id) DO NOTHING
+    $lote$ USING p_lugar;
+      ELSE
+        EXECUTE $lote$
+    INSERT INTO public.tareas_programadas (id, tipo_tarea, payload, estado, prioridad, programada_at, iniciada_at, completada_at,
+      mensaje_error, intentos, max_intentos, creado_at)
+    SELECT f.id, f.tipo_tarea, f.payload, f.estado, f.prioridad, f.programada_at, f.iniciada_at, f.completada_at, f.mensaje_error,
+      f.intentos, f.max_intentos, f.creado_at FROM migracion.v_task_queue_tareas_programadas f WHERE f._lugar = ANY ($1)
+      AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
+    $lote$ USING p_lugar;
+      END IF;
+      GET DIAGNOSTICS copiadas = ROW_COUNT;
+    EXCEPTION
+      WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
+        GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE;
+    END;
+    EXIT WHEN v_estado IS NULL OR v_estan;
+    -- alguna ya está, porque se movió o porque se lee de nuevo; o falta su padre, que otra foto puede ver
+    v_estan := true;
+  END LOOP;
+  IF v_estado IS NOT NULL THEN
+    copiadas := 0;
+    IF cardinality(p_k1) > 1 THEN
+    SELECT r.copiadas, r.rechazadas INTO v_mas, v_peor FROM migracion.cargar_task_queue_tareas_programadas(p_k1[1:v_mitad], p_run,
+      p_lugar[1:v_mitad]) r;
+    copiadas := copiadas + v_mas; rechazadas := rechazadas + v_peor;
+    SELECT r.copiadas, r.rechazadas INTO v_mas, v_peor FROM migracion.cargar_task_queue_tareas_programadas(p_k1[v_mitad + 1:],
+      p_run, p_lugar[v_mitad + 1:]) r;
+    copiadas := copiadas + v_mas; rechazadas := rechazadas + v_peor;
+    ELSIF v_estado <> '23503' THEN
+      -- la rechaza PostgreSQL: llevar bloquea esta sola y lo anota; si falta su padre, quien se lo llevó dejó su clave
+      SELECT r.copiadas, r.rechazadas INTO copiadas, rechazadas FROM migracion.llevar_task_queue_tareas_programadas(p_k1,
+        p_run) r;
+    END IF;
+    RETURN;
+  END IF;
+  IF copiadas < cardinality(p_k1) THEN
+    EXECUTE $lote$
+    WITH f AS MATERIALIZED (
+      SELECT f._k1, f._clave, f._rechazo FROM migracion.v_task_queue_tareas_programadas f WHERE f._lugar = ANY ($1)
+        AND f._rechazo IS NOT NULL
+    ), abiertas AS (
+      INSERT INTO migracion.cuarentena AS c (tabla_origen, clave, fila, sqlstate, columna, motivo, origen)
+      SELECT 'task_queue', f._clave, migracion.fila_entera(row_to_json(l.*), l.tableoid), f._rechazo[1], f._rechazo[2],
+        f._rechazo[3], 'copia'
+      FROM f JOIN public.task_queue l ON l.id = f._k1
+      WHERE f._rechazo IS NOT NULL
+      ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta'
+      DO UPDATE SET fila = excluded.fila, sqlstate = excluded.sqlstate, columna = excluded.columna, motivo = excluded.motivo,
+          tabla = NULL, lugar = NULL
+        WHERE (c.fila, c.motivo) IS DISTINCT FROM (excluded.fila, excluded.motivo)
+      RETURNING 1
+    )
+    SELECT count(*) FROM f
+    $lote$ INTO rechazadas USING p_lugar;
+  END IF;
+END $funcion$;
+
 -- Un lote: las filas de task_queue que siguen en el tramo, por llevar, y el avance en progreso_copia. La llama la copia
 --   (table_copy), lote tras lote.
 CREATE OR REPLACE FUNCTION migracion.copiar_task_queue_tareas_programadas(
@@ -218,12 +313,12 @@ AS $funcion$
 DECLARE
   v_p migracion.progreso_copia; v_n integer; v_vistas integer; v_desde tid; v_hasta tid; v_ultimo tid;
   p_lugar tid[];
-  p_k1 uuid[]; v_k1 uuid[];
+  p_k1 uuid[];
 BEGIN
   SELECT * INTO STRICT v_p FROM migracion.progreso_copia
   WHERE tabla_origen = 'task_queue' AND tabla_destino = 'tareas_programadas' AND tramo = p_tramo
   FOR UPDATE;
-  -- cada bloqueo espera a quien escribe; solo hasta el fin que se fijó: lo que llega después lo encuentra la prueba
+  -- nada se bloquea; solo hasta el fin que se fijó: lo que llega después deja su clave, o lo encuentra la prueba
   PERFORM 1 FROM public.task_queue l LIMIT 0;  -- retiene la tabla: nadie la reescribe hasta que termine el lote
   IF (v_p.fin->>'archivo')::oid <> pg_relation_filenode('public.task_queue') THEN
     -- reescrita: desde el principio, por clave; lo ya copiado es igual y se queda
@@ -236,9 +331,9 @@ BEGIN
     v_desde := coalesce(v_p.posicion #>> '{}', '(0,0)');
     v_hasta := LEAST((v_p.fin->>'hasta')::tid, format('(%s,0)', (v_desde::text::point)[0]::bigint
       + 1 + ceil(p_filas / GREATEST((v_p.fin->>'densidad')::numeric, 0.01)))::tid);
-    SELECT coalesce(array_agg(s._k1 ORDER BY s._lugar) FILTER (WHERE s.entra), '{}'), count(*), max(s._lugar)
-      FILTER (WHERE s.entra)
-    INTO p_k1, v_vistas, v_ultimo FROM (
+    SELECT coalesce(array_agg(s._k1 ORDER BY s._lugar) FILTER (WHERE s.entra), '{}'),
+      coalesce(array_agg(s._lugar ORDER BY s._lugar) FILTER (WHERE s.entra), '{}'), count(*), max(s._lugar) FILTER (WHERE s.entra)
+    INTO p_k1, p_lugar, v_vistas, v_ultimo FROM (
       SELECT l.*, l.fila = 1 OR l.fila <= p_filas AND l.suma <= p_bytes AS entra FROM (
       SELECT l.*, row_number() OVER (ORDER BY l._lugar ROWS UNBOUNDED PRECEDING) AS fila,
         sum(l.peso) OVER (ORDER BY l._lugar ROWS UNBOUNDED PRECEDING) AS suma FROM (
@@ -252,14 +347,6 @@ BEGIN
     v_n := cardinality(p_k1);
     cortada := v_n < v_vistas;
     IF cortada THEN v_hasta := v_ultimo; END IF;
-    SELECT coalesce(array_agg(l._k1 ORDER BY l._lugar), '{}'), coalesce(array_agg(l._lugar ORDER BY l._lugar), '{}') INTO v_k1,
-      p_lugar FROM (
-      SELECT l.id AS _k1, l.ctid AS _lugar
-      FROM public.task_queue l WHERE l.ctid > v_desde AND l.ctid <= v_hasta FOR SHARE OF l) l;
-    IF (p_k1) IS DISTINCT FROM (v_k1) THEN
-      -- alguna fila ya no está en su lugar: llevar las bloquea todas por su clave
-      p_k1 := p_k1 || v_k1; p_lugar := NULL;
-    END IF;
     v_p.posicion := to_jsonb(v_hasta);
     terminada := v_hasta = (v_p.fin->>'hasta')::tid;
   ELSE
@@ -277,7 +364,7 @@ BEGIN
           + coalesce(octet_length(l.status), 0)
           + coalesce(octet_length(l.error_message), 0), 1000000000)::integer AS peso
         FROM public.task_queue l WHERE ($1 IS NULL OR (l.id) > (($1->>0)::uuid)) AND (l.id) <= (($2->>0)::uuid)
-        ORDER BY l.id LIMIT $3 FOR SHARE OF l) l) l) s
+        ORDER BY l.id LIMIT $3) l) l) s
     $lote$ INTO p_k1, p_lugar, v_vistas USING v_p.posicion, v_p.fin, p_filas, p_bytes;
     v_n := cardinality(p_k1);
     cortada := v_n < v_vistas;
@@ -285,8 +372,13 @@ BEGIN
     terminada := NOT cortada AND v_vistas < p_filas;
   END IF;
   leidas := v_n;
-  SELECT r.copiadas, r.rechazadas INTO copiadas, rechazadas FROM migracion.llevar_task_queue_tareas_programadas(p_k1, p_run,
-    p_lugar) r;
+  IF EXISTS (SELECT FROM migracion.sincronizacion m WHERE m.tabla_origen = 'task_queue' AND m.tabla_destino = 'tareas_programadas'
+    AND m.modo = 'claves') THEN
+    SELECT r.copiadas, r.rechazadas INTO copiadas, rechazadas FROM migracion.cargar_task_queue_tareas_programadas(p_k1, p_run,
+      p_lugar) r;
+  ELSE
+    SELECT r.copiadas, r.rechazadas INTO copiadas, rechazadas FROM migracion.llevar_task_queue_tareas_programadas(p_k1, p_run) r;
+  END IF;
   UPDATE migracion.progreso_copia SET
     posicion = v_p.posicion, fin = v_p.fin, filas_previstas = v_p.filas_previstas,
     ultima_clave = CASE WHEN v_n > 0 THEN p_k1[v_n]::text ELSE ultima_clave END,
@@ -297,7 +389,8 @@ BEGIN
 END $funcion$;
 
 REVOKE ALL ON FUNCTION migracion.llevar_task_queue_tareas_programadas(uuid[], text, tid[]),
-  migracion.copiar_task_queue_tareas_programadas(text, integer, bigint, text) FROM PUBLIC;
+  migracion.copiar_task_queue_tareas_programadas(text, integer, bigint, text),
+  migracion.cargar_task_queue_tareas_programadas(uuid[], text, tid[]) FROM PUBLIC;
 
 -- CASE ... THEN true ELSE false END: así el planificador cuenta con la mitad de las filas; sin CASE, con una de cada 200.
 -- Retira de tareas_programadas las filas de esas claves que no se deben a ninguna fila legacy, tampoco como última buena de una

@@ -8,13 +8,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ..core.backfill.batching import BATCH_BYTES
-from ..core.backfill.pace import blended, next_rows
+from ..core.backfill.pace import BATCH_SECONDS, PARENT_SECONDS, blended, next_rows
 from ..core.bookkeeping import BOOKKEEPING
 from ..quarantine.unreadable import without_damage
 from ..server.db import compose, fetch_all
 from .damage import put_aside
 from .giving_way import BlockedError, run_batch
-from .progress import Progress, progress_now, remember_rate, seconds_without_batch
+from .progress import Progress, is_loaded, progress_now, remember_rate, seconds_without_batch
 from .watch import Watch, waiters
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ def copy_for(conn: Connection, progress: Progress, watch: Watch, batch_rows: int
     """Go on from ``progress`` until its stretch is finished or ``deadline`` (time.monotonic()) has passed."""
     route, started, before, size = progress.route, time.monotonic(), progress.read, batch_rows
     progress = replace(progress, notes=[*progress.notes])
+    longest = PARENT_SECONDS if route.table.foreign_keys and is_loaded(conn, route) else BATCH_SECONDS
     while not progress.finished:
         verdict = watch.before_batch(conn)
         if verdict.wait:
@@ -40,7 +41,7 @@ def copy_for(conn: Connection, progress: Progress, watch: Watch, batch_rows: int
                     raise
                 progress.note(f"otras transacciones tienen bloqueadas las filas que siguen: {error.what}")
                 break
-            size = next_rows(batch.read if batch.cut else wanted, batch_rows, batch.seconds, batch.waiters)
+            size = next_rows(batch.read if batch.cut else wanted, batch_rows, batch.seconds, batch.waiters, longest)
             progress = replace(progress_now(conn, progress), rate=progress.rate, notes=progress.notes)
             if batch.waiters:
                 progress.note(f"otras sesiones esperaban detrás de un lote: el siguiente lleva {size} filas")

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ..core.backfill.batching import fix_end, split_end
+from ..core.backfill.batching import fix_end, keeps_keys, split_end
 from ..core.bookkeeping import BOOKKEEPING
 from ..core.errors import MigrationError
 from ..core.rows.routes import Route
@@ -48,6 +48,11 @@ class Progress:
         """Keep a sentence once, however often it holds."""
         if sentence not in self.notes:
             self.notes.append(sentence)
+
+
+def is_loaded(conn: Connection, route: Route) -> bool:
+    """Return whether the pair's rows are put in without a lock, because its triggers keep keys meanwhile."""
+    return fetch_one(conn, f"SELECT {keeps_keys(route)}") == (True,)
 
 
 def pending_routes(conn: Connection, routes: Sequence[Route]) -> list[Route]:

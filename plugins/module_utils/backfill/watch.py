@@ -124,6 +124,12 @@ class Watch:
             self._signed = time.monotonic()
             lease.heartbeat(conn, self.run_id)
 
+    def look(self, conn: Connection) -> None:
+        """Between steps of some milliseconds: as require_time(), once in LOOK_SECONDS."""
+        if time.monotonic() - self._looked >= LOOK_SECONDS:
+            self._looked = time.monotonic()
+            self.require_time(conn)
+
     def hold(self, conn: Connection) -> str:
         """Wait until a batch may run, at most PATIENCE_SECONDS; for steps that are not cut into slices."""
         started = time.monotonic()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-VERSION = 9
+VERSION = 10
 # One number for every operator's session: whoever holds it decides about lease and runs alone.
 LOCK = 7204113525519873
 
@@ -188,9 +188,13 @@ CREATE TABLE IF NOT EXISTS migracion.sincronizacion (
     desde timestamptz NOT NULL DEFAULT now(),
     -- sus disparadores faltaban, y lo que se escribió entonces no está aún igualado
     faltaba boolean NOT NULL DEFAULT false,
+    -- su tabla se carga: sus filas, mientras los disparadores guardan claves; la espera a quien los vio así; lo que guardaron
+    carga text CHECK (carga IN ('filas', 'espera', 'registro')),
     PRIMARY KEY (tabla_origen, tabla_destino)
 );
 ALTER TABLE migracion.sincronizacion ADD COLUMN IF NOT EXISTS faltaba boolean NOT NULL DEFAULT false;
+ALTER TABLE migracion.sincronizacion ADD COLUMN IF NOT EXISTS carga text
+    CHECK (carga IN ('filas', 'espera', 'registro'));
 
 -- Quién escribe qué tabla desde que sus disparadores están; varias filas de uno, si escribió en varias sesiones a la vez.
 CREATE TABLE IF NOT EXISTS migracion.escritura (

@@ -9,6 +9,7 @@ from .backfill.carrying import may_merge, route_statements
 from .bookkeeping import BOOKKEEPING, COMMENT, CREATE, CREATE_SCHEMA, SEAL, TOUCH
 from .catalogue import Catalogue
 from .mapping.types import SpanishTable, TableMapping
+from .rows.leaf_tables import is_leaf
 from .rows.reading import helper_statements
 from .rows.routes import Route, routes_of
 from .rows.row_locks import locked_beside
@@ -141,14 +142,23 @@ def _route_head(route: Route, routes: Sequence[Route], view: str) -> list[str]:
     return [
         f"Meta: llevar {source} a {target}. La vista es la única definición: copia, prueba y simulacro la usan.",
         f"Necesita: {'; '.join(_needs(route, routes, view))}.",
-        f"Bloqueo: cada lote ({number(BATCH_ROWS)} filas, si batch_rows no dice otra cosa, y {size(BATCH_BYTES)} como mucho, o"
-        f" una fila mayor), hasta que termina: {'; '.join(_batch_locks(route))}. Cada espera dura {ROWS.timeout_ms} ms como"
-        f" mucho; después el lote cede y vuelve con menos filas, {ROWS.tries} intentos. Crear esto toma ACCESS SHARE en lo que"
-        " leen las vistas, que solo choca con quien cambia la tabla misma.",
+        f"Bloqueo: {_while_loaded(route, routes)}cada lote ({number(BATCH_ROWS)} filas, si batch_rows no dice otra cosa, y"
+        f" {size(BATCH_BYTES)} como mucho, o una fila mayor), hasta que termina: {'; '.join(_batch_locks(route))}. Cada espera"
+        f" dura {ROWS.timeout_ms} ms como mucho; después el lote cede y vuelve con menos filas, {ROWS.tries} intentos. Crear esto"
+        " toma ACCESS SHARE en lo que leen las vistas, que solo choca con quien cambia la tabla misma.",
         f"Deshacer: {phase} --tags rollback: guarda en {BOOKKEEPING}.apartada lo que solo {target} tiene, y la vacía con ACCESS"
         f" EXCLUSIVE en ella y en las que apuntan a ella ({DDL}); vista y funciones se van con la última copia.",
         "Repetir: sí, todo es CREATE OR REPLACE, y un lote repetido no cambia nada.",
     ]
+
+
+def _while_loaded(route: Route, routes: Sequence[Route]) -> str:
+    """Return what a leaf's batch locks while its pair keeps keys, as the beginning of a sentence."""
+    if not is_leaf(route, routes):
+        return ""
+    keyed = [ident(k.table) for k in route.table.foreign_keys if route.carried_as(k.column)]
+    held = f" (FOR KEY SHARE en {_listed(keyed)}, por sus claves foráneas)" if keyed else ""
+    return f"mientras el par guarda claves, ninguna fila legacy{held}; si no, "
 
 
 def _sync_head(route: Route) -> list[str]:

@@ -9,15 +9,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from ..backfill.undo import take_rows_back
 from ..backfill.watch import Watch, with_lines
 from ..call.approval import require_approved
 from ..call.context import Context, opened
 from ..core.errors import NOTHING_CHANGED, READ_ONLY_STEP, STEP_CHANGED_NOTHING, MigrationError
-from ..core.phase.history import SWITCHING
+from ..core.phase.history import REVERT, SWITCHING
 from ..core.phase.settings import parse_bool
 from ..core.phase.variables import SIDES, parse_side
 from ..core.proof.findings import difference_lines
 from ..core.rows.routes import Route
+from ..core.waits import DDL
 from ..core.words import number, units
 from ..ledger import bookkeeping, lease
 from ..ledger.events import left_so_far, record_event
@@ -26,10 +28,23 @@ from ..proof.prevailing import keep_twins, legacy_prevails, prevailing_lines, sp
 from ..proof.prove import prove
 from ..proof.repair import Mender
 from ..proof.ties import completed
-from ..schema.routines import install_approved, install_under_lease
+from ..schema.routines import install_approved, install_routes, install_under_lease
 from ..schema.shape import require_shape
 from ..server import db
-from ..sync.modes import OFF, ON, ON_AGAIN, modes_here, note_passed_by, require_on, switch_off, switch_on, wait_for_older
+from ..sync.loading import begin_keeping, loading_lines
+from ..sync.modes import (
+    OFF,
+    ON,
+    ON_AGAIN,
+    ROWS_STEP,
+    loading_pairs,
+    modes_here,
+    note_passed_by,
+    require_on,
+    switch_off,
+    switch_on,
+    wait_for_older,
+)
 from ..sync.pending import Drained, drain, waiting_keys, waiting_words
 from ..sync.switching import Standing, install, standing_sync, take_away_legacy
 
@@ -58,6 +73,8 @@ def install_sync(params: dict[str, Any], check: bool) -> dict[str, Any]:
         if check:
             return {"lines": [f"Sincronización: se instalaría en {names}"], "changed": True}
         install_approved(context)
+        anew = [s.route for s in lacking if s.gone and s.route.names in loading_pairs(context.conn)]
+        lines = _begun_anew(context, anew) if anew else []
         if passed_by := completed(context.conn, [s.route for s in lacking if s.gone]):
             context.begin()
             keep_twins(context.conn, passed_by, context.all_routes, context.run_id)
@@ -65,7 +82,30 @@ def install_sync(params: dict[str, Any], check: bool) -> dict[str, Any]:
         record_event(context.conn, context.run_id, "sincronizacion", context.phase, {"modo": "si", "disparadores": len(made)})
         count = units(len(made), "disparador", "disparadores")
         line = f"Sincronización: en marcha en {names} ({count}); lo que se escriba va a las dos tablas"
-        return {"lines": [line], "changed": True}
+        if keeping := [t for (_, t), step in loading_pairs(context.conn).items() if step == ROWS_STEP]:
+            line += f". {', '.join(keeping)}: cuando estén cargadas; hasta entonces se guardan las claves"
+        return {"lines": [*lines, line], "changed": True}
+
+
+def _begun_anew(context: Context, routes: Sequence[Route]) -> list[str]:
+    """Empty the tables whose load was under way when triggers were found gone: what was written since left no key."""
+    conn, targets = context.conn, [r.pair.target for r in routes]
+
+    def act(connection: Any) -> dict[str, int]:
+        lease.fence(connection, context.run_id)
+        figures = take_rows_back(connection, context.mapping, routes, context.all_routes, context.run_id, targets)
+        install_routes(connection, context.all_routes)
+        begin_keeping(connection, routes)
+        return figures
+
+    found = db.with_lock_retries(conn, act, DDL, f"{', '.join(targets)} (ACCESS EXCLUSIVE)")
+    record_event(conn, context.run_id, "carga_de_nuevo", context.phase, found)
+    return [
+        f"{target}: faltaban disparadores mientras se cargaba, así que la carga empieza de nuevo:"
+        f" {number(found[f'{target}: retiradas'])} filas retiradas, {number(found[f'{target}: apartadas'])} guardadas en"
+        " migracion.apartada"
+        for target in targets
+    ]
 
 
 def _states(context: Context, routes: Sequence[Route]) -> list[Standing]:
@@ -163,17 +203,21 @@ def switched(params: dict[str, Any], check: bool) -> dict[str, Any]:
 
 
 def _off(context: Context) -> dict[str, Any]:
-    """Without the lease and during any run, which then stops."""
+    """Without the lease and during any run, which then stops; a load too, and its pairs go on keeping keys."""
+    loading = loading_lines(context.conn, context.all_routes)
     gone = [s.lacking for s in _states(context, context.all_routes) if s.gone]
     kept = f"pero {'; '.join(gone)}: eso no deja clave" if gone else "lo que se escriba espera en migracion.pendiente"
     on = sum(mode == ON for mode in modes_here(context.conn).values())
     if context.check:
         said = "se apagaría" if on else "ya está apagada"
-        return {"lines": [f"Sincronización: {said}; los servicios siguen, y {kept}"], "changed": bool(on)}
+        return {"lines": [f"Sincronización: {said}; los servicios siguen, y {kept}", *loading], "changed": bool(on)}
     count = switch_off(context.conn)
+    if loading and (held := lease.holder(context.conn)) is not None and held.action != REVERT:
+        with db.transaction(context.conn):  # where no pair is on yet, nothing else would stop it
+            lease.request_stop(context.conn, held.run_id)
     record_event(context.conn, context.run_id, "sincronizacion", context.phase, {"modo": "no", "pares": count})
     said = "apagada" if count else "ya estaba apagada"
-    return {"lines": [f"Sincronización: {said}; {kept}. Se enciende con: {ON_AGAIN}"], "changed": bool(count)}
+    return {"lines": [f"Sincronización: {said}; {kept}. Se enciende con: {ON_AGAIN}", *loading], "changed": bool(count)}
 
 
 def _on(context: Context, prevails: str) -> dict[str, Any]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from ..backfill.damage import put_aside
 from ..backfill.sequences import restore_sequences
-from ..backfill.slices import lines_before, run_slice, something_to_do
+from ..backfill.slices import SLICE_SECONDS, lines_before, run_slice, something_to_do
 from ..backfill.undo import foresee_way_back, nothing_to_take_back, take_rows_back
 from ..backfill.watch import Watch, with_lines
 from ..call.applied import applied_contexts
@@ -33,6 +35,8 @@ from ..schema.shape import require_shape
 from ..schema.virtual import virtual_schema
 from ..server import db
 from ..survey.repeats import counted
+from ..sync.loading import loading_routes, log_size, log_taken_in, taken_in_line
+from ..sync.modes import require_on
 from ..sync.switching import take_away_rest
 
 ROWS_PER_SECOND = 8_000  # until this database has its own figure: the slowest pair of the benchmark, halved
@@ -49,7 +53,10 @@ def copy(params: dict[str, Any], check: bool) -> dict[str, Any]:
             others += require_shape(context, left_so_far(context.conn, context.run_id))
         else:
             others = []
-        copies = something_to_do(context)
+        loading = loading_routes(context.conn, context.routes)
+        if loading:
+            require_on(context.conn, "paused")
+        copies = bool(something_to_do(context) or loading)
         if not copies and routines_installed(context.conn, context.all_routes, context.all_routes):
             return {"lines": others, "more": False}
         install_approved(context)
@@ -63,7 +70,27 @@ def copy(params: dict[str, Any], check: bool) -> dict[str, Any]:
         if last_event(context.conn, (COPY_BEGUN,), context.run_id) is None:
             asked += require_few_removals(context, [r.pair.target for r in context.routes])
         result = run_slice(context)
+        if loading and not result["more"]:
+            result = _log_taken_in(context, loading, watch, result)
         return {**result, "lines": [*others, *asked, *result["lines"]]}
+
+
+def _log_taken_in(context: Context, loading: Sequence[Route], watch: Watch, result: dict[str, Any]) -> dict[str, Any]:
+    """The rows are there: what was written meanwhile comes next, for a slice."""
+    conn, deadline = context.conn, time.monotonic() + SLICE_SECONDS
+    with with_lines(result["lines"]):
+        done = log_taken_in(context, loading, partial(watch.require_time, conn), partial(_goes_on, conn, watch, deadline))
+    entries, _ = log_size(context.conn, loading)
+    line = taken_in_line(loading, done, entries)
+    detail = {"llevadas": done.carried, "retenidas": done.held, "borradas": done.removed, "quedan": entries}
+    record_event(context.conn, context.run_id, "carga", context.phase, detail)
+    return {**result, "lines": [*result["lines"], line], "more": done.cut, "changed": True}
+
+
+def _goes_on(conn: Any, watch: Watch, deadline: float) -> bool:
+    """Whether there is time for one more key; raises where the run ends here."""
+    watch.look(conn)
+    return time.monotonic() < deadline
 
 
 def _forecast(context: Context, others: list[str]) -> dict[str, Any]:

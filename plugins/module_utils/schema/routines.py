@@ -134,7 +134,7 @@ def uninstall_routes(conn: Connection) -> None:
     for (signature,) in fetch_all(
         conn,
         "SELECT p.oid::regprocedure::text FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace"
-        " WHERE n.nspname = %s AND p.proname ~ '^(copiar|llevar|quitar)_'",
+        " WHERE n.nspname = %s AND p.proname ~ '^(copiar|cargar|llevar|quitar)_'",
         (BOOKKEEPING,),
     ):
         run_sql(conn, f"DROP FUNCTION {signature}")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ..core.bookkeeping import BOOKKEEPING
 from ..core.errors import COMMITTED_STAYS, MigrationError
+from ..core.server.blockers import Blocker, in_the_way
 from ..core.sync.images import MODES
+from ..core.sync.keeping import KEYS
 from ..core.sync.modes import SWITCH_OFF
 from ..core.words import number
 from ..server.db import execute, fetch_all, fetch_one, transaction
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 OFF, ON = "no", "si"
 ON_AGAIN = "ansible-playbook estado.yml --tags sincronizacion -e sincronizacion=si con el mismo -i"
+ROWS_STEP, WAIT_STEP, LOG_STEP = "filas", "espera", "registro"  # of a load
 OPEN_PATIENCE = 60.0  # seconds that switching on waits for transactions that saw the sync off
 
 
@@ -46,6 +49,28 @@ def switch_on(conn: Connection) -> int:
     return switched
 
 
+def loading_pairs(conn: Connection) -> dict[tuple[str, str], str]:
+    """Return which step of its load every pair is in that is being loaded: ROWS_STEP, WAIT_STEP or LOG_STEP."""
+    if not modes_here(conn):
+        return {}
+    rows = fetch_all(conn, f"SELECT tabla_origen, tabla_destino, carga FROM {MODES} WHERE carga IS NOT NULL ORDER BY 1, 2")
+    return {(s, t): step for s, t, step in rows}
+
+
+def switch_loaded_on(conn: Connection, pairs: Sequence[tuple[str, str]]) -> None:
+    """In the caller's transaction: these pairs' rows are there, so their triggers carry what is written from here on."""
+    pair_keeps = "(tabla_origen, tabla_destino) = (%s, %s) AND modo = %s"
+    text = f"UPDATE {MODES} m SET modo = 'si', carga = %s, desde = now() WHERE {pair_keeps}"
+    for pair in pairs:
+        execute(conn, text, (WAIT_STEP, *pair, KEYS))
+
+
+def note_step(conn: Connection, pairs: Sequence[tuple[str, str]], step: str | None) -> None:
+    """Keep that these pairs' load has come to that step; None: to its end."""
+    for pair in pairs:
+        execute(conn, f"UPDATE {MODES} m SET carga = %s WHERE (tabla_origen, tabla_destino) = (%s, %s)", (step, *pair))
+
+
 def passed_by(conn: Connection) -> set[tuple[str, str]]:
     """Return the pairs whose triggers were gone, where what was written meanwhile is not settled yet."""
     if not modes_here(conn):
@@ -66,28 +91,41 @@ def note_settled(conn: Connection) -> None:
     execute(conn, f"UPDATE {MODES} m SET faltaba = false WHERE m.faltaba")
 
 
-def wait_for_older(conn: Connection) -> None:
-    """Wait until every transaction that is open now in this database, prepared ones too, has ended.
+def wait_for_older(conn: Connection, look: Callable[[], None] = lambda: None, patience: float = OPEN_PATIENCE) -> None:
+    """Wait until every transaction that is open now in this database has ended, those that are prepared meanwhile too.
 
-    Raises MigrationError, code waiting, where one stays open.
+    ``look`` is called while it waits; what it raises ends the wait. Raises MigrationError, code waiting, naming who is still
+    open after ``patience`` seconds.
     """
-    open_now = {row[0] for row in fetch_all(conn, _OPEN)}
-    until = time.monotonic() + OPEN_PATIENCE
-    while left := open_now & {row[0] for row in fetch_all(conn, _OPEN)}:
-        if time.monotonic() > until:
-            raise MigrationError(
-                f"{number(len(left))} transacciones que no vieron encendida la sincronización siguen abiertas",
-                left=COMMITTED_STAYS,
-                move="Cuando terminen, la misma orden toma lo que dejaron.",
-                code="waiting",
-            )
-        time.sleep(0.1)
+    until = time.monotonic() + patience
+    # in this order: who is prepared meanwhile is among the first no more, and among the second by then
+    for query in (_OPEN, _PREPARED):
+        open_now = {row[0] for row in fetch_all(conn, query)}
+        while open_now := open_now & {row[0] for row in fetch_all(conn, query)}:
+            if time.monotonic() > until:
+                seen = [Blocker(*row[1:]) for row in fetch_all(conn, query) if row[0] in open_now]
+                raise MigrationError(
+                    f"{number(len(open_now))} transacciones que no vieron encendida la sincronización siguen abiertas."
+                    f" {in_the_way(seen)}",
+                    left=COMMITTED_STAYS,
+                    move="Cuando terminen, la misma orden toma lo que dejaron.",
+                    code="waiting",
+                )
+            look()
+            time.sleep(0.1)
 
 
+# A transaction, then as a Blocker: sessions of this database that some role has, but for our own.
 _OPEN = """
-SELECT l.virtualtransaction FROM pg_locks l LEFT JOIN pg_database d ON d.oid = l.database
-WHERE l.locktype = 'virtualxid' AND l.pid IS DISTINCT FROM pg_backend_pid()
-UNION SELECT x.gid FROM pg_prepared_xacts x WHERE x.database = current_database()"""
+SELECT l.virtualtransaction, a.pid, coalesce(a.usename, ''), coalesce(a.application_name, ''), coalesce(a.state, ''),
+       extract(epoch FROM clock_timestamp() - a.xact_start)::float8, coalesce(a.datname, ''), '', false
+FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+WHERE l.locktype = 'virtualxid' AND l.mode = 'ExclusiveLock' AND l.pid <> pg_backend_pid()
+  AND a.datname = current_database() AND a.usename IS NOT NULL"""
+_PREPARED = """
+SELECT p.gid, 0, p.owner::text, '', '', extract(epoch FROM clock_timestamp() - p.prepared)::float8, p.database::text, p.gid,
+       false
+FROM pg_prepared_xacts p WHERE p.database = current_database()"""
 
 
 def require_on(conn: Connection, code: str = "refused") -> None:

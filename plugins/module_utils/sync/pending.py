@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING
 
 from ..core.bookkeeping import BOOKKEEPING
 from ..core.rows.routes import Route
-from ..core.sqltext import literal
+from ..core.sqltext import ident, literal
 from ..core.sync.freed import freed_name, unique_values
-from ..core.sync.images import ALL_ROWS, both_types, every_row, left, pair_is, split_clave
+from ..core.sync.images import ALL_ROWS, MODES, both_types, every_row, left, pair_is, split_clave
+from ..core.sync.keeping import FOLLOWED, KEYS, rows_of_values
 from ..core.waits import CLASHES, ROWS
 from ..core.words import units
 from ..server.db import Error, execute, fetch_all, fetch_one, run_sql, transaction
 from .carrying_back import ClashError, Debt
+from .modes import ROWS_STEP, loading_pairs
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -32,16 +34,25 @@ PASSES = 5  # of one drain: services go on leaving keys meanwhile
 
 @dataclass
 class Drained:
-    """What a drain did: keys carried, keys that somebody held, rows whose legacy version a Spanish one replaced."""
+    """What a drain did: keys carried, keys that somebody held, Spanish rows that left with a legacy row, rows whose legacy
+    version a Spanish one replaced; whether its time was over before it had seen every key."""
 
     carried: int = 0
     held: int = 0
+    removed: int = 0
+    cut: bool = False
     overridden: list[str] = field(default_factory=list)
 
 
 def waiting_keys(conn: Connection) -> int:
-    """Return how many keys wait."""
-    row = fetch_one(conn, f"SELECT count(DISTINCT (tabla_origen, tabla_destino, clave)) FROM {BOOKKEEPING}.pendiente")
+    """Return how many keys wait for a drain: not those of pairs that keep them while they are loaded."""
+    row = fetch_one(
+        conn,
+        f"SELECT count(DISTINCT (p.tabla_origen, p.tabla_destino, p.clave)) FROM {BOOKKEEPING}.pendiente p"
+        f" WHERE NOT EXISTS (SELECT FROM {MODES} m WHERE m.modo = %s AND (p.tabla_origen = m.tabla_destino"
+        " OR p.tabla_origen = m.tabla_origen AND p.tabla_destino = m.tabla_destino))",
+        (KEYS,),
+    )
     return int(row[0]) if row else 0
 
 
@@ -50,21 +61,29 @@ def waiting_words(count: int) -> str:
     return f"{'espera' if count == 1 else 'esperan'} {units(count, 'clave')}"
 
 
-def drain(conn: Connection, routes: Sequence[Route], run_id: str) -> Drained:
+def forget_waiting(conn: Connection, route: Route) -> None:
+    """In the caller's transaction: no key of the pair's two tables waits any more."""
+    execute(conn, f"DELETE FROM {BOOKKEEPING}.pendiente WHERE tabla_origen = %s AND tabla_destino = %s", route.names)
+    execute(conn, f"DELETE FROM {BOOKKEEPING}.pendiente WHERE tabla_origen = %s", (route.pair.target,))
+
+
+def drain(conn: Connection, routes: Sequence[Route], run_id: str, go_on: Callable[[], bool] = lambda: True) -> Drained:
     """Carry every key that waits now, and those that this leaves: rows that follow another wait while their own key does.
 
-    Raises a database error for whatever is no lock that somebody holds.
+    Pairs that keep keys while they are loaded are left alone. ``go_on`` is asked before each legacy key. Raises a database
+    error for whatever is no lock that somebody holds.
     """
-    done = Drained()
+    done, loading = Drained(), loading_pairs(conn)
+    routes = [r for r in routes if loading.get(r.names) != ROWS_STEP]
     for _ in range(PASSES):
         before = done.carried
-        _carry_once(conn, routes, run_id, done)
-        if done.carried == before or not waiting_keys(conn):
+        _carry_once(conn, routes, run_id, done, go_on)
+        if done.cut or done.carried == before or not waiting_keys(conn):
             break
     return done
 
 
-def _carry_once(conn: Connection, routes: Sequence[Route], run_id: str, done: Drained) -> None:
+def _carry_once(conn: Connection, routes: Sequence[Route], run_id: str, done: Drained, go_on: Callable[[], bool]) -> None:
     last = _last(conn)
     if last is None:
         return
@@ -76,8 +95,11 @@ def _carry_once(conn: Connection, routes: Sequence[Route], run_id: str, done: Dr
     carried = _carry_back(conn, debts, _keys(conn, list(debts), last), done)
     pairs = {(r.pair.source, r.pair.target): r for r in routes}
     for source, target, clave in fetch_all(conn, _FORWARD, (last, [s for s, _ in pairs])):
+        if not go_on():
+            done.cut = True
+            return
         if (source, target) in pairs:
-            act = partial(_forth, route=pairs[source, target], clave=clave, last=last)
+            act = partial(_forth, route=pairs[source, target], clave=clave, last=last, done=done)
             _settle(conn, done, (source, [clave]), _tried(conn, act))
             carried.add(target)
     for target in sorted(carried & {r.pair.target for r in routes if unique_values(r)}):
@@ -125,6 +147,10 @@ def _name_rows(conn: Connection, route: Route, last: int) -> None:
     )
     if gone:
         run_sql(conn, left(route, every_row(route), literal("la tabla entera")))
+    followed = f"{pair_is(route, 'p')} AND p.operacion = %s AND p.id <= %s"
+    values = f"SELECT DISTINCT p.clave FROM {BOOKKEEPING}.pendiente p WHERE {followed}"
+    for (clave,) in fetch_all(conn, values, (FOLLOWED, last)):
+        execute(conn, rows_of_values(route, clave.removeprefix(ALL_ROWS)), (last,))
 
 
 _FORWARD = f"""SELECT tabla_origen, tabla_destino, clave FROM {BOOKKEEPING}.pendiente
@@ -176,7 +202,7 @@ def _tried(conn: Connection, act: Callable[[Connection], object]) -> Error | Cla
     return None
 
 
-def _forth(conn: Connection, route: Route, clave: str, last: int) -> None:
+def _forth(conn: Connection, route: Route, clave: str, last: int, done: Drained) -> None:
     rows = fetch_all(
         conn,
         f"DELETE FROM {BOOKKEEPING}.pendiente WHERE tabla_origen = %s AND tabla_destino = %s AND clave = %s AND id <= %s"
@@ -187,4 +213,12 @@ def _forth(conn: Connection, route: Route, clave: str, last: int) -> None:
         keys = [f"ARRAY[%s::{t}]" for t in both_types(route)[: len(route.key)]]
         twin = [f"ARRAY[(%s::jsonb ->> {n})::{c.type}]" for n, c in enumerate(route.match)]
         call = f"SELECT {route.function('ida')}({', '.join([*keys, *twin])}, true, false)"
+        there = _twins_there(conn, route, text)
         fetch_one(conn, call, (*split_clave(clave), *[text for _ in route.match]))
+        done.removed += there - _twins_there(conn, route, text) if there else 0
+
+
+def _twins_there(conn: Connection, route: Route, text: str) -> int:
+    twin = " AND ".join(f"t.{ident(c.name)} = (%s::jsonb ->> {n})::{c.type}" for n, c in enumerate(route.match))
+    rows = fetch_all(conn, f"SELECT count(*) FROM {route.target_table} t WHERE {twin}", [text] * len(route.match))
+    return int(rows[0][0])

@@ -13,7 +13,8 @@ from ..core.sync.conflicts import conflict_name
 from ..core.words import duration, number, units
 from ..server.db import fetch_all
 from .conflicts import conflicts_counted
-from .modes import OFF, ON_AGAIN, modes_here
+from .loading import loading_lines
+from .modes import OFF, ON, ON_AGAIN, modes_here
 from .pending import waiting_words
 from .switching import standing_sync
 
@@ -42,7 +43,8 @@ def sync_lines(
         return ["Sincronización: no está instalada"], ""
     routes = [r for r in all_routes if (r.pair.source, r.pair.target) in installed]
     off = [f"{s} → {t}" for (s, t), mode in installed.items() if mode == OFF]
-    lines = [f"Sincronización: encendida en {units(len(installed) - len(off), 'par', 'pares')} de {number(len(all_routes))}"]
+    on = sum(mode == ON for mode in installed.values())
+    lines = [f"Sincronización: encendida en {units(on, 'par', 'pares')} de {number(len(all_routes))}"]
     states = [s for s in standing_sync(conn, routes, all_routes, tables) if s.lacking]
     gone, absent = [s for s in states if s.gone], [s for s in states if s.absent]
     if gone or absent:
@@ -50,6 +52,7 @@ def sync_lines(
         lines[0] += f", pero en {number(len({s.route.view for s in (*gone, *absent)}))} faltan {what}"
     if off:
         lines += [f"  apagada: {', '.join(off)}; lo que se escribe espera", f"  Se enciende con: {back}"]
+    lines += loading_lines(conn, all_routes)
     lines += [f"  {s.lacking}" for s in states]
     if gone or absent:
         lines += [f"  {PASSED_BY if gone else KEPT}", f"  Se repone con: {back}"]

@@ -15,19 +15,23 @@ from ..call.approval import sha256
 from ..call.context import Context
 from ..core.bookkeeping import BOOKKEEPING, SYNC_TRIGGERS
 from ..core.mapping.types import SpanishTable
+from ..core.rows.leaf_tables import ancestors_of, is_leaf
 from ..core.rows.routes import Route
 from ..core.rows.staying import STAYING
 from ..core.rows.writers import WRITERS
 from ..core.sqltext import ident, literal
 from ..core.sync.images import MODES
 from ..core.sync.installing import PairSync, pair_sync
+from ..core.sync.keeping import KEYS
 from ..core.sync.triggers import Trigger
 from ..core.waits import NEW_TRIGGER
+from ..schema.references import references_to
 from ..schema.routines import standing_routines, views_of_ours
 from ..schema.stamps import Made, bodies, judged, names_made, stamp_of
 from ..server.db import execute, fetch_all, fetch_one, run_sql, transaction, with_lock_retries
 from .conflicts import forget_conflicts
-from .modes import modes_here, passed_by
+from .modes import ON, ROWS_STEP, modes_here, passed_by
+from .pending import forget_waiting
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -139,7 +143,8 @@ def _functions_stamp(conn: Connection, route: Route) -> str:
 
 
 def install(context: Context, routes: Sequence[Route]) -> list[Trigger]:
-    """Install what is missing of the pairs' sync and switch it on; returns the triggers made."""
+    """Install what is missing of the pairs' sync and switch it on, but for a leaf that is still empty: that keeps keys until it
+    is loaded. Returns the triggers made."""
     made: list[Trigger] = []
     for state in standing_sync(context.conn, routes, context.all_routes, context.mapping.tables):
         if state.whole:
@@ -151,6 +156,7 @@ def install(context: Context, routes: Sequence[Route]) -> list[Trigger]:
                 stamp = stamp_of(_fingerprint(sync), names_made(sync.functions), bodies(context.conn))
                 run_sql(context.conn, f"COMMENT ON FUNCTION {state.route.function('sinc')}() IS {literal(stamp)}")
             _set_mode(context, state.route)
+        _let_writers_of_parents_end(context, state.route)
         for trigger in (*state.missing, *state.disabled):
             with_lock_retries(context.conn, partial(_make, trigger=trigger), NEW_TRIGGER, f"{trigger.table} ({trigger.name})")
             made.append(trigger)
@@ -158,14 +164,39 @@ def install(context: Context, routes: Sequence[Route]) -> list[Trigger]:
 
 
 def _set_mode(context: Context, route: Route) -> None:
-    pair, most = route.pair, context.settings.propagation_rows
-    values: tuple[Any, ...] = (pair.source, pair.target, most, context.phase, context.run_id)
+    mode, step = (KEYS, ROWS_STEP) if loads_without_locks(context, route) else (ON, None)
+    most = context.settings.propagation_rows
+    values: tuple[Any, ...] = (*route.names, mode, step, most, context.phase, context.run_id)
     execute(
         context.conn,
-        f"INSERT INTO {MODES} (tabla_origen, tabla_destino, modo, propagacion, fase, run_id) VALUES (%s, %s, 'si', %s, %s, %s)"
+        f"INSERT INTO {MODES} (tabla_origen, tabla_destino, modo, carga, propagacion, fase, run_id)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s)"
         " ON CONFLICT (tabla_origen, tabla_destino) DO UPDATE SET propagacion = excluded.propagacion",
         values,
     )
+
+
+def loads_without_locks(context: Context, route: Route) -> bool:
+    """Return whether the pair's table is a leaf here too, empty, and no copy of it has begun."""
+    if not is_leaf(route, context.all_routes) or references_to(context.conn, route.schema, [route.pair.target]):
+        return False
+    begun = f"SELECT 1 FROM {BOOKKEEPING}.progreso_copia WHERE (tabla_origen, tabla_destino) = (%s, %s)"
+    there = fetch_one(context.conn, begun, route.names) or fetch_one(context.conn, f"SELECT 1 FROM {route.target_table} LIMIT 1")
+    return there is None
+
+
+def _let_writers_of_parents_end(context: Context, route: Route) -> None:
+    """Before a pair that keeps keys has its triggers: who wrote what decides whether its rows go in, and did not see its mode,
+    has ended. What comes after sees it, so this waits as the making of a trigger on those tables would."""
+    if modes_here(context.conn).get(route.names) != KEYS:
+        return
+    for table in dict.fromkeys(r.source_table for r in ancestors_of(route)):
+        lock = f"LOCK TABLE {table} IN SHARE MODE"
+        with_lock_retries(context.conn, partial(_run, statement=lock), NEW_TRIGGER, f"{table} (SHARE)")
+
+
+def _run(conn: Connection, statement: str) -> None:
+    run_sql(conn, statement)
 
 
 def _make(conn: Connection, trigger: Trigger) -> None:
@@ -200,11 +231,9 @@ def take_away_rest(context: Context, routes: Sequence[Route]) -> None:
     for route in routes:
         for name in pair_of(context, route).names:
             run_sql(conn, f"DROP FUNCTION IF EXISTS {name}")
-        names = (route.pair.source, route.pair.target)
-        execute(conn, f"DELETE FROM {MODES} WHERE tabla_origen = %s AND tabla_destino = %s", names)
-        execute(conn, f"DELETE FROM {BOOKKEEPING}.pendiente WHERE tabla_origen = %s AND tabla_destino = %s", names)
-        execute(conn, f"DELETE FROM {BOOKKEEPING}.pendiente WHERE tabla_origen = %s", (route.pair.target,))
+        execute(conn, f"DELETE FROM {MODES} WHERE tabla_origen = %s AND tabla_destino = %s", route.names)
+        forget_waiting(conn, route)
         execute(conn, f"DELETE FROM {STAYING} q WHERE q.tabla = %s", (route.pair.target,))
-        execute(conn, f"DELETE FROM {WRITERS} WHERE tabla IN (%s, %s)", names)
+        execute(conn, f"DELETE FROM {WRITERS} WHERE tabla IN (%s, %s)", route.names)
     if not modes_here(conn):
         forget_conflicts(conn)

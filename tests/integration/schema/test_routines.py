@@ -17,7 +17,9 @@ from tests.support.databases import Begin, Database, Made
 from tests.support.jobs import TINKUBOT
 
 VIEWS = "SELECT relname, oid FROM pg_class WHERE relnamespace = 'migracion'::regnamespace AND relkind = 'v'"
-FUNCTIONS = "SELECT proname FROM pg_proc WHERE pronamespace = 'migracion'::regnamespace AND proname ~ '^(copiar|llevar|quitar)_'"
+FUNCTIONS = (
+    "SELECT proname FROM pg_proc WHERE pronamespace = 'migracion'::regnamespace AND proname ~ '^(copiar|cargar|llevar|quitar)_'"
+)
 
 
 @contextmanager

@@ -44,16 +44,28 @@ def function_body(text: str) -> str:
     return f"AS {dollar_quoted(f'{chr(10)}#variable_conflict use_variable{chr(10)}{text}', 'funcion')}"
 
 
-def batch_function(route: Route) -> str:
-    """Return the statement that creates the pair's function copiar."""
+def batch_function(route: Route, leaf: bool) -> str:
+    """Return the statement that creates the pair's function copiar.
+
+    Of a leaf it locks nothing: while its pair keeps keys cargar puts the rows in, and otherwise llevar locks them by their key.
+    """
     keys, names = route.key, route.key_names
-    variables = "\n  ".join(f"p{k} {c.type}[]; v{k} {c.type}[];" for c, k in zip(keys, names, strict=True))
+    seen = ("p",) if leaf else ("p", "v")
+    variables = "\n  ".join(" ".join(f"{v}{k} {c.type}[];" for v in seen) for c, k in zip(keys, names, strict=True))
     reached = joined_key([(f"p{k}[v_n]", c.base) for c, k in zip(keys, names, strict=True)])
     if route.in_one_file:
-        by_page = f"  IF jsonb_typeof(v_p.fin) = 'object' THEN\n{_by_page(route)}  ELSE\n"
-        pick = f"{_begun_again(route)}{by_page}{_by_key(route)}  END IF;\n"
+        by_page = f"  IF jsonb_typeof(v_p.fin) = 'object' THEN\n{_by_page(route, leaf)}  ELSE\n"
+        pick = f"{_begun_again(route)}{by_page}{_by_key(route, leaf)}  END IF;\n"
     else:
-        pick = _by_key(route)
+        pick = _by_key(route, leaf)
+    late = "-- cada bloqueo espera a quien escribe; solo hasta el fin que se fijó: lo que llega después lo encuentra la prueba"
+    carried = _carried(route, "llevar", ", p_lugar", "  ")
+    if leaf:
+        late = "-- nada se bloquea; solo hasta el fin que se fijó: lo que llega después deja su clave, o lo encuentra la prueba"
+        carried = f"""  IF {keeps_keys(route)} THEN
+{_carried(route, "cargar", ", p_lugar", "    ")}  ELSE
+{_carried(route, "llevar", "", "    ")}  END IF;
+"""
     caption = (
         f"Un lote: las filas de {ident(route.pair.source)} que siguen en el tramo, por llevar, y el avance en progreso_copia."
         " La llama la copia (table_copy), lote tras lote."
@@ -70,10 +82,9 @@ BEGIN
   SELECT * INTO STRICT v_p FROM {BOOKKEEPING}.progreso_copia
   WHERE tabla_origen = {literal(route.pair.source)} AND tabla_destino = {literal(route.pair.target)} AND tramo = p_tramo
   FOR UPDATE;
-  -- cada bloqueo espera a quien escribe; solo hasta el fin que se fijó: lo que llega después lo encuentra la prueba
+  {late}
 {pick}  leidas := v_n;
-  SELECT r.copiadas, r.rechazadas INTO copiadas, rechazadas FROM {route.function("llevar")}({passed(names)}, p_run, p_lugar) r;
-  UPDATE {BOOKKEEPING}.progreso_copia SET
+{carried}  UPDATE {BOOKKEEPING}.progreso_copia SET
     posicion = v_p.posicion, fin = v_p.fin, filas_previstas = v_p.filas_previstas,
     ultima_clave = CASE WHEN v_n > 0 THEN {reached} ELSE ultima_clave END,
     filas_leidas = v_p.filas_leidas + v_n, filas_copiadas = v_p.filas_copiadas + copiadas,
@@ -82,6 +93,17 @@ BEGIN
   WHERE tabla_origen = v_p.tabla_origen AND tabla_destino = v_p.tabla_destino AND tramo = v_p.tramo;
 END """
     return head + function_body(body)
+
+
+def _carried(route: Route, verb: str, places: str, margin: str) -> str:
+    called = f"{route.function(verb)}({passed(route.key_names)}, p_run{places}) r;"
+    return f"{margin}SELECT r.copiadas, r.rechazadas INTO copiadas, rechazadas FROM {called}\n"
+
+
+def keeps_keys(route: Route) -> str:
+    """Return whether the pair's triggers leave keys and nothing else while it is loaded."""
+    pair = f"m.tabla_origen = {literal(route.pair.source)} AND m.tabla_destino = {literal(route.pair.target)}"
+    return f"EXISTS (SELECT FROM {BOOKKEEPING}.sincronizacion m WHERE {pair} AND m.modo = 'claves')"
 
 
 def _file(route: Route) -> str:
@@ -104,8 +126,8 @@ def _begun_again(route: Route) -> str:
 """
 
 
-def _by_page(route: Route) -> str:
-    """Return the steps that choose the rows of the next pages, then lock them in their places.
+def _by_page(route: Route, leaf: bool) -> str:
+    """Return the steps that choose the rows of the next pages, then lock them in their places, but for a leaf's.
 
     A row that a writer moved elsewhere while its lock was waited for is not found in its place: then all of them are locked by
     key, by llevar.
@@ -116,11 +138,21 @@ def _by_page(route: Route) -> str:
     found = ", ".join(f"v{k}" for k in names)
     moved = "-- alguna fila ya no está en su lugar: llevar las bloquea todas por su clave"
     both = " ".join(f"p{k} := p{k} || v{k};" for k in names)
+    locked = f"""    SELECT {_arrays((*names, "_lugar"), "l", "l._lugar")} INTO {found}, p_lugar FROM (
+      SELECT {key_and_place(route)}
+      {stretch} FOR SHARE OF l) l;
+    IF ({passed(names)}) IS DISTINCT FROM ({found}) THEN
+      {moved}
+      {both} p_lugar := NULL;
+    END IF;
+"""
+    places = [*names, "_lugar"] if leaf else names
+    into = f"{passed(names)}{', p_lugar' if leaf else ''}"
     return f"""    v_desde := coalesce(v_p.posicion #>> '{{}}', '(0,0)');
     v_hasta := LEAST((v_p.fin->>'hasta')::tid, format('(%s,0)', {_page("v_desde")}
       + 1 + ceil(p_filas / GREATEST((v_p.fin->>'densidad')::numeric, 0.01)))::tid);
-    SELECT {_arrays(names, "s", "s._lugar", "s.entra")}, count(*), max(s._lugar) FILTER (WHERE s.entra)
-    INTO {passed(names)}, v_vistas, v_ultimo FROM (
+    SELECT {_arrays(places, "s", "s._lugar", "s.entra")}, count(*), max(s._lugar) FILTER (WHERE s.entra)
+    INTO {into}, v_vistas, v_ultimo FROM (
       {_within_bounds("l._lugar", "p_filas", "p_bytes")} FROM (
         SELECT {key_and_place(route)},
           {legacy_row_bytes(route, "l")} AS peso
@@ -128,20 +160,13 @@ def _by_page(route: Route) -> str:
     v_n := cardinality(p{names[0]});
     cortada := v_n < v_vistas;
     IF cortada THEN v_hasta := v_ultimo; END IF;
-    SELECT {_arrays((*names, "_lugar"), "l", "l._lugar")} INTO {found}, p_lugar FROM (
-      SELECT {key_and_place(route)}
-      {stretch} FOR SHARE OF l) l;
-    IF ({passed(names)}) IS DISTINCT FROM ({found}) THEN
-      {moved}
-      {both} p_lugar := NULL;
-    END IF;
-    v_p.posicion := to_jsonb(v_hasta);
+{"" if leaf else locked}    v_p.posicion := to_jsonb(v_hasta);
     terminada := v_hasta = (v_p.fin->>'hasta')::tid;
 """
 
 
-def _by_key(route: Route) -> str:
-    """Return the steps that lock and take the next rows in the order of the key."""
+def _by_key(route: Route, leaf: bool) -> str:
+    """Return the steps that lock, but for a leaf's, and take the next rows in the order of the key."""
     row = "(" + ", ".join(f"l.{ident(c.name)}" for c in route.key) + ")"
     order = ", ".join(f"l.{ident(c.name)}" for c in route.key)
     last, end = ("(" + ", ".join(f"(${place}->>{n})::{c.type}" for n, c in enumerate(route.key)) + ")" for place in (1, 2))
@@ -154,7 +179,7 @@ def _by_key(route: Route) -> str:
         SELECT {key_and_place(route)},
           {legacy_row_bytes(route, "l")} AS peso
         FROM {route.source_table} l{where_all(route.where("l"), f"($1 IS NULL OR {row} > {last}) AND {row} <= {end}", before=" ")}
-        ORDER BY {order} LIMIT $3 FOR SHARE OF l) l) l) s
+        ORDER BY {order} LIMIT $3{"" if leaf else " FOR SHARE OF l"}) l) l) s
     """
     taken = f"{passed(route.key_names)}, p_lugar, v_vistas"
     return f"""    EXECUTE {dollar_quoted(rows, "lote")} INTO {taken} USING v_p.posicion, v_p.fin, p_filas, p_bytes;

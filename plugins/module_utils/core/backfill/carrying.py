@@ -12,14 +12,16 @@ from functools import cache
 
 from ..bookkeeping import BOOKKEEPING
 from ..rows.forward import forward_sql
+from ..rows.leaf_tables import is_leaf
 from ..rows.refusals import UNFORESEEN, accepted, duplicates_join, merge_join, unforeseen, with_reason
 from ..rows.repeated_keys import place_columns, same_row
 from ..rows.retained import retains
 from ..rows.routes import Route, row_image
-from ..rows.row_locks import batch_locks, by_key, key_and_place, passed, unnested
+from ..rows.row_locks import batch_locks, by_key, key_and_place, passed, placed_rows, unnested
 from ..rows.staying import differs_from_due, due_value
 from ..sqltext import commented, dollar_quoted, folded, ident, idents, literal
 from .batching import HEAD, batch_function, function_body
+from .loading import loading_function
 from .making_way import free_to_change, holds_placeholder, parking_step, parking_variables, placeholders, value_withheld
 from .removing import array_arguments, removal_function, removed
 
@@ -31,22 +33,25 @@ REFUSED_AGAIN = "TK002"  # raised and caught within llevar: what was tried is un
 
 def route_statements(route: Route, all_routes: Sequence[Route]) -> tuple[str, ...]:
     """Return the statements that make the pair's view and functions; the last pair of a Spanish table brings quitar."""
-    return _statements(route, tuple(r for r in all_routes if r.pair.target == route.pair.target))
+    return _statements(route, tuple(r for r in all_routes if r.pair.target == route.pair.target), is_leaf(route, all_routes))
 
 
 @cache  # one call asks for them up to three times: what was approved, what is installed, what to install
-def _statements(route: Route, routes: tuple[Route, ...]) -> tuple[str, ...]:
+def _statements(route: Route, routes: tuple[Route, ...], leaf: bool) -> tuple[str, ...]:
     caption = (
         f"Qué será de cada fila de {ident(route.pair.source)} en {ident(route.pair.target)}: sus valores, o por qué no pasa."
         " La leen las funciones, la prueba y el simulacro."
     )
     keys = ", ".join(f"{c.type}[]" for c in route.key)
     functions = f"{route.function('llevar')}({keys}, text, tid[]), {route.function('copiar')}(text, integer, bigint, text)"
+    if leaf:
+        functions += f", {route.function('cargar')}({keys}, text, tid[])"
     statements = [
         f"{commented(caption)}CREATE OR REPLACE VIEW {route.view} AS\n{forward_sql(route)}",
         f"REVOKE ALL ON {route.view} FROM PUBLIC",
         _carry(route, routes),
-        batch_function(route),
+        *([loading_function(route, _opened(route), _halving(route, "cargar"))] if leaf else []),
+        batch_function(route, leaf),
         f"REVOKE ALL ON FUNCTION {functions} FROM PUBLIC",
     ]
     if route == routes[-1]:
@@ -87,7 +92,7 @@ BEGIN
     v_mirar := true;
   END LOOP;
 {parking}  -- red bajo los rechazos de la vista: partir en dos hasta que la fila que no entra quede sola
-  IF cardinality(p{keys[0]}) > 1 THEN{_halving(route)}
+  IF cardinality(p{keys[0]}) > 1 THEN{_halving(route, "llevar")}
     RETURN;
   END IF;
   -- quien tiene su valor lo confirmó mientras se le esperaba, y la vista ya no la deja pasar: eso se anota
@@ -109,7 +114,7 @@ def _locking(route: Route) -> str:
     locked = ", ".join(f"coalesce(array_agg(l.{k}), '{{}}')" for k in (*keys, "_lugar"))
     asked = f"(SELECT DISTINCT k.* FROM {unnested(keys)}) k"
     order = idents((c.name for c in route.key), "l.")
-    others = batch_locks(route, _placed(route, "l", "ctid", "p_lugar", passed(keys)))
+    others = batch_locks(route, placed_rows(route, "l", "ctid", "p_lugar", passed(keys)))
     return f"""  -- cada bloqueo espera a quien escribe; la sentencia siguiente lee lo que confirmó
   IF p_lugar IS NULL THEN
     SELECT {locked} INTO {passed(keys)}, p_lugar FROM (
@@ -119,25 +124,13 @@ def _locking(route: Route) -> str:
 {"".join(f"  PERFORM {lock};" + chr(10) for lock in others)}"""
 
 
-def _halving(route: Route) -> str:
+def _halving(route: Route, verb: str) -> str:
     return "".join(
         f"\n    SELECT r.copiadas, r.rechazadas INTO v_mas, v_peor"
-        f" FROM {route.function('llevar')}({', '.join(f'p{k}[{half}]' for k in route.key_names)}, p_run, p_lugar[{half}]) r;"
+        f" FROM {route.function(verb)}({', '.join(f'p{k}[{half}]' for k in route.key_names)}, p_run, p_lugar[{half}]) r;"
         "\n    copiadas := copiadas + v_mas; rechazadas := rechazadas + v_peor;"
         for half in ("1:v_mitad", "v_mitad + 1:")
     )
-
-
-def _placed(route: Route, alias: str, place: str, places: str, keys: str) -> str:
-    """Return whether a row is one of the locked ones: such a row stays in its place, and is found there without an index."""
-    placed = f"{alias}.{place} = ANY ({places})"
-    if route.in_one_file:
-        return placed
-    names = [
-        f"{alias}.{k}" if place == "_lugar" else f"{alias}.{ident(c.name)}"
-        for c, k in zip(route.key, route.key_names, strict=True)
-    ]
-    return f"{placed} AND ({', '.join(names)}) IN (SELECT * FROM unnest({keys}))"
 
 
 def _upsert(route: Route) -> str:
@@ -165,7 +158,7 @@ def _upsert(route: Route) -> str:
       SELECT {taken},
         {there} AS _esta, CASE WHEN {there} THEN {differs} END AS _distinta
       FROM {route.view} f LEFT JOIN {route.target_table} t ON $2 AND {twin}
-      WHERE {_placed(route, "f", "_lugar", "$1", given)}
+      WHERE {placed_rows(route, "f", "_lugar", "$1", given)}
     ), nuevas AS (
       INSERT INTO {route.target_table} ({idents(columns)})
       SELECT {idents(columns, "f.")} FROM f WHERE NOT f._esta AND {accepted("f")}
@@ -242,7 +235,7 @@ def _merges(route: Route) -> str:
 
 def _alone(route: Route) -> str:
     """Return whether a row f of the view is the one that is left of llevar's."""
-    return f"{_placed(route, 'f', '_lugar', 'p_lugar', passed(route.key_names))} AND {accepted('f')}"
+    return f"{placed_rows(route, 'f', '_lugar', 'p_lugar', passed(route.key_names))} AND {accepted('f')}"
 
 
 def _value_withheld(route: Route, routes: Sequence[Route]) -> str:

@@ -58,6 +58,11 @@ class Route:
     reads: frozenset[str] = frozenset()
 
     @property
+    def names(self) -> tuple[str, str]:
+        """The pair's two tables, as the bookkeeping names it."""
+        return self.pair.source, self.pair.target
+
+    @property
     def key(self) -> tuple[LegacyColumn, ...]:
         """The legacy primary key's columns, in its order."""
         by_name = {c.name: c for c in self.legacy.columns}

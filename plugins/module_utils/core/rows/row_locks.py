@@ -38,6 +38,18 @@ def key_and_place(route: Route) -> str:
     return f"{keys}, l.ctid AS _lugar"
 
 
+def placed_rows(route: Route, alias: str, place: str, places: str, keys: str) -> str:
+    """Return whether a row is one of the locked ones: such a row stays in its place, and is found there without an index."""
+    placed = f"{alias}.{place} = ANY ({places})"
+    if route.in_one_file:
+        return placed
+    names = [
+        f"{alias}.{k}" if place == "_lugar" else f"{alias}.{ident(c.name)}"
+        for c, k in zip(route.key, route.key_names, strict=True)
+    ]
+    return f"{placed} AND ({', '.join(names)}) IN (SELECT * FROM unnest({keys}))"
+
+
 def by_key(route: Route, other: str) -> str:
     """Return the condition that makes the legacy row l one of the key in ``other``."""
     if index_deceives(route):

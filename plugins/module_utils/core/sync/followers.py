@@ -24,6 +24,7 @@ from .images import (
     passed_keys,
     twin_text,
 )
+from .keeping import KEYS, goes_on_keeping, kept_before, value_left
 
 
 def partners_of(route: Route, same: Sequence[Route]) -> list[Route]:
@@ -137,12 +138,16 @@ def children_step(route: Route, all_routes: Sequence[Route]) -> str:
         value = f"p{mine[key.references]}"
         kind = carried.source.type if carried.source.base in TEXT_TYPES or carried.source.base != carried.target.type else ""
         named = f"l.{ident(carried.source.name)} = ANY ({value}{f'::{kind}[]' if kind else ''})"
-        steps.append(followers_step(child, named, "h", "  "))
+        steps.append(followers_step(child, (carried.source.name, value), named, "h", "  "))
     return "".join(steps)
 
 
-def followers_step(child: Route, condition: str, prefix: str, margin: str, derived: bool = False) -> str:
+def followers_step(
+    child: Route, followed: tuple[str, str], condition: str, prefix: str, margin: str, derived: bool = False
+) -> str:
     """Return the step that carries the rows l of the condition, or leaves them where they are too many.
+
+    ``followed``: the legacy column that the condition is on and its values, which are left instead where the child is loaded.
 
     Its variables stand in a block of its own; v_firme is the caller's. ``derived``: only what is looked up is written.
     """
@@ -150,10 +155,15 @@ def followers_step(child: Route, condition: str, prefix: str, margin: str, deriv
     keyed = ", ".join(f"{prefix}{n} {t}[]" for n, t in both_columns(child))
     every = f"(SELECT {image(child, 'l')} FROM {chosen}) k"
     lines = [
-        f"DECLARE {keyed.replace(', ', '; ')}; {prefix}_tope integer;",
+        f"DECLARE {keyed.replace(', ', '; ')}; {prefix}_tope integer; {prefix}_modo text;",
         "BEGIN",
-        f"  SELECT s.propagacion INTO {prefix}_tope FROM {MODES} s WHERE {pair_is(child, 's')};",
-        "  IF FOUND THEN",
+        f"  SELECT s.propagacion, s.modo INTO {prefix}_tope, {prefix}_modo FROM {MODES} s WHERE {pair_is(child, 's')};",
+        f"  IF {prefix}_modo = {literal(KEYS)}",
+        f"    OR {kept_before(child)} THEN",
+        "    -- se carga: qué filas son se pregunta al drenar",
+        f"    {goes_on_keeping(child)}",
+        f"    {value_left(child, *followed, literal('carga'))}",
+        f"  ELSIF {prefix}_modo IS NOT NULL THEN",
         f"    {gathered(child, prefix)} FROM (SELECT {image(child, 'l')} FROM {chosen} LIMIT {prefix}_tope + 1) k;",
         f"    IF cardinality({prefix}_k1) > {prefix}_tope THEN",
         f"      {left(child, every, literal('son demasiadas'))}",
@@ -165,8 +175,8 @@ def followers_step(child: Route, condition: str, prefix: str, margin: str, deriv
         _each(child, prefix, derived),
         "    END IF;",
         f"  ELSIF NOT v_firme AND to_regproc({literal(child.function('ida'))}) IS NOT NULL THEN",
-        "    -- se instaló después de su foto",
-        f"    {left(child, every, literal('aislamiento'))}",
+        "    -- se instaló después de su foto, en la que pueden faltar",
+        f"    {value_left(child, *followed, literal('aislamiento'))}",
         "  END IF;",
         "END;",
     ]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..bookkeeping import BOOKKEEPING
+from ..rows.leaf_tables import is_leaf
 from ..rows.refusals import accepted
 from ..rows.retained import explained_by
 from ..rows.routes import Route, spanish_clave
@@ -47,6 +48,7 @@ from .images import (
     twin_row,
     twin_text,
 )
+from .keeping import KEYS, goes_on_keeping, kept_before
 from .moved_keys import taken_back_step
 from .rewritten import as_written, each_as_written
 
@@ -82,9 +84,9 @@ def _body(route: Route, same: Sequence[Route], all_routes: Sequence[Route]) -> s
 BEGIN
   SELECT s.modo, s.propagacion INTO v_modo, v_tope FROM {MODES} s WHERE {pair_is(route, "s")};
   IF coalesce(cardinality(p_k1), 0) = 0 OR v_modo IS NULL AND v_firme THEN RETURN; END IF;
-  IF v_modo IS DISTINCT FROM 'si' THEN
+{_kept(route, is_leaf(route, all_routes))}  IF v_modo IS DISTINCT FROM 'si' THEN
     -- sin modo: se instaló después de su foto
-    {left(route, asked(route), "CASE WHEN v_modo IS NULL THEN 'aislamiento' ELSE 'apagada' END")}
+    {left(route, asked(route), _WHY)}
     RETURN;
   END IF;
   IF v_firme THEN
@@ -101,6 +103,21 @@ BEGIN
     {gathered(route)} FROM {asked(route)} WHERE {legacy_text(route)} = ANY (v_abiertas);
   END IF;
 {found_late}{partners_step(partners)}{children}END """
+
+
+_WHY = f"CASE WHEN v_modo IS NULL THEN 'aislamiento' WHEN v_modo = '{KEYS}' THEN 'carga' ELSE 'apagada' END"
+
+
+def _kept(route: Route, leaf: bool) -> str:
+    """Return the step that goes on leaving keys in a transaction that began so while the table was loaded; leaves alone are."""
+    if not leaf:
+        return ""
+    return f"""  IF v_modo = {literal(KEYS)}
+    OR {kept_before(route)} THEN
+    v_modo := {literal(KEYS)};
+    {goes_on_keeping(route)}
+  END IF;
+"""
 
 
 def _open_entries(route: Route) -> str:

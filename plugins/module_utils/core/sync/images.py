@@ -176,12 +176,15 @@ def left(route: Route, rows: str, reason: str, state: str = "NULL") -> str:
     )
 
 
-def left_whole(route: Route) -> str:
-    """Return the statement that leaves the whole legacy table for the drain: which rows it was cannot be said any more."""
+def left_whole(route: Route, reason: str = "v_mensaje", state: str = "v_estado") -> str:
+    """Return the statement that leaves the whole legacy table for the drain: which rows it was cannot be said any more.
+
+    ``reason`` and ``state``: as SQL.
+    """
     pair = f"{literal(route.pair.source)}, {literal(route.pair.target)}"
     return (
         f"INSERT INTO {BOOKKEEPING}.pendiente (tabla_origen, tabla_destino, clave, motivo, sqlstate)\n"
-        f"    VALUES ({pair}, {literal(ALL_ROWS)}, v_mensaje, v_estado);"
+        f"    VALUES ({pair}, {literal(ALL_ROWS)}, {reason}, {state});"
     )
 
 

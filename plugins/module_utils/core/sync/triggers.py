@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ..bookkeeping import BOOKKEEPING
+from ..rows.leaf_tables import is_leaf
 from ..rows.routes import CarriedColumn, Route, spanish_clave
 from ..rows.writers import writer_noted
 from ..sqltext import all_of, commented, derived_name, dollar_quoted, ident, literal, qname, where_all
@@ -34,6 +35,7 @@ from .images import (
     twin_image,
     twin_row,
 )
+from .keeping import goes_on_keeping, keeps_now
 from .staying_back import chosen_before
 
 EVENTS = ("INSERT", "UPDATE", "DELETE", "TRUNCATE")
@@ -63,7 +65,7 @@ def forward_trigger_function(route: Route, all_routes: Sequence[Route]) -> str:
     source = ident(route.pair.source)
     caption = f"Nombra las filas de {source} que una sentencia tocó y llama a ida. La llaman los disparadores de {source}."
     variables = " ".join(f"p{n} {t}[];" for n, t in both_columns(route))
-    whole = _emptied(route)
+    whole = _emptied(route, is_leaf(route, all_routes))
     body = f"""DECLARE
   {variables} v_entera boolean := TG_OP <> 'UPDATE';
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
@@ -117,10 +119,17 @@ def _rows(route: Route, images: Sequence[tuple[str, str]]) -> str:
     return f"{gathered(route)} FROM ({' UNION '.join(selects)}) k;"
 
 
-def _emptied(route: Route) -> str:
-    """Return the step that names every twin whose legacy row is gone with a TRUNCATE."""
-    return f"""    {gathered(route)} FROM ({twin_image(route)}) k;
-    -- también de lo que no pasaba
+def _emptied(route: Route, leaf: bool) -> str:
+    """Return the step that names every twin whose legacy row is gone with a TRUNCATE; while a leaf is loaded, the table."""
+    named = f"    {gathered(route)} FROM ({twin_image(route)}) k;\n"
+    if leaf:
+        named = f"""    IF {keeps_now(route)} THEN
+      {goes_on_keeping(route)}
+      {left_whole(route, "'carga'", "NULL")}
+    ELSE
+  {named}    END IF;
+"""
+    return f"""{named}    -- también de lo que no pasaba
     UPDATE {BOOKKEEPING}.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
     WHERE c.tabla_origen = {literal(route.pair.source)} AND c.estado <> 'resuelta'
       AND NOT EXISTS (SELECT FROM {route.source_table} l);
@@ -236,14 +245,15 @@ def lookup_functions(route: Route) -> Iterator[str]:
             by = route.carried_as(lookup.by)
             if by is None:
                 continue
-            named, kind = f"l.{ident(by.source.name)}", by.source.type
+            name, kind = by.source.name, by.source.type
         else:
-            named, kind = f"l.{ident(lookup.by)}", next((c.type for c in route.legacy.columns if c.name == lookup.by), "text")
+            name, kind = lookup.by, next((c.type for c in route.legacy.columns if c.name == lookup.by), "text")
         column = ident(lookup.column)
-        condition = f"{named} = ANY (v_valores)"
+        condition = f"l.{ident(name)} = ANY (v_valores)"
         every = f"(SELECT {image(route, 'l')} FROM {route.source_table} l WHERE {all_of(condition, route.where('l'))}) k"
-        followed = followers_step(route, condition, "h", "    ", derived=True)
-        locks = f"  {value_lock(carried, 'unnest(v_valores)', shared=False)}\n" if carried.spanish else ""
+        followed = followers_step(route, (name, "v_valores"), condition, "h", "    ", derived=True)
+        lock = value_lock(carried, "unnest(v_valores)", shared=False)
+        locks = f"  IF NOT {keeps_now(route)} THEN\n    {lock}\n  END IF;\n" if carried.spanish else ""
         body = f"""DECLARE
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
   v_valores {kind}[]; v_estado text; v_mensaje text; v_detalle text;
