@@ -19,6 +19,7 @@ from plugins.module_utils.core.phase.history import APPLY, REVERT, VERIFY, Plan,
 from plugins.module_utils.core.phase.settings import Settings
 from plugins.module_utils.core.phase.window import parse_window
 from plugins.module_utils.core.proof.removals import Removals
+from plugins.module_utils.core.rewrite.quiet import LegacyWrite, LegacyWriters
 
 NOW = datetime(2026, 11, 25, 15, 0, tzinfo=UTC)  # 10:00 in Guayaquil
 NIGHT = parse_window({"start": "02:00", "end": "06:00", "timezone": "America/Guayaquil"})
@@ -271,6 +272,9 @@ CLOSED = {
     "backup": Facts(Settings(), NOW, backup=AtHand("el respaldo no quedó verificado")),
     "disk": Facts(Settings(), NOW, disk=ServerDisk(90, 100)),
     "replication_lag": Facts(Settings(), NOW, load=ServerLoad((Standby("r", 30.0, 2**30),))),
+    "quiet_hours": Facts(
+        Settings(), NOW, writers=LegacyWriters((LegacyWrite("users", "anon", "app", NOW - timedelta(hours=1)),), 24, NOW)
+    ),
     "removal": Facts(Settings(), NOW, removals=Removals({"clientes": (301, 301)})),
 }
 

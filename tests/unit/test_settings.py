@@ -22,7 +22,7 @@ SUBPHASES = ("2.1", "2.2")
 TABLES = ("users", "customers", "users")
 
 
-@pytest.mark.names("core/phase/settings.parse_overrides", "core/phase/variables.parse_texts")
+@pytest.mark.names("core/phase/settings.parse_overrides", "core/phase/settings.parse_texts")
 @pytest.mark.parametrize(("name", "renamed"), [("overrides", "overrides"), ("code_repos", "nombre")])
 def test_the_example_that_a_refusal_gives_is_accepted(name: str, renamed: str) -> None:
     (problem,) = check_values({name: "cualquiera"})
@@ -212,7 +212,7 @@ def test_no_message_repeats_the_address() -> None:
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({"quiet_hours": "24"}, "Aviso: quiet_hours está puesto y todavía no lo consulta ninguna fase."),
+        ({"stable_hours": "24"}, "Aviso: stable_hours está puesto y todavía no lo consulta ninguna fase."),
         (
             {"stable_hours": 48, "approvals_required": 2, "rollback_on_failure": "yes", "batch_rows": 7},
             "Aviso: approvals_required, stable_hours y rollback_on_failure están puestos y todavía no los consulta ninguna fase.",
@@ -234,6 +234,7 @@ MAY_BE_EMPTY = {
         ("database_url", "backup_dir", "services_dir", "services_project", "subfase", "manda", *BACKUP_TEXTS), ("", "   ")
     ),
     **dict.fromkeys(("migration_services", "code_repos"), ([],)),
+    **dict.fromkeys(("code_settings", "waived_code"), ({},)),
     "waived_quarantine": ([], {}),
     "sincronizacion": ("",),
     **dict.fromkeys(("maintenance_window", "overrides", "waived_changes"), ({},)),

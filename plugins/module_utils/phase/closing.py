@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
 # The event that proves that the checks of a phase really ran; of the others, 'prueba'.
-PROOFS = {"fase0": "aprobacion", "fase1": "verificacion_esquema"}
+PROOFS = {"fase0": "aprobacion", "fase1": "verificacion_esquema", "fase4": "codigo"}
 # And the one that proves that its way back did; of the others, 'vaciado'. fase0 has nothing to undo.
-REVERSALS = {"fase1": "tablas_borradas"}
+REVERSALS = {"fase1": "tablas_borradas", "fase4": "codigo_devuelto"}
 
 
 def close_phase(conn: Connection, request: Request) -> list[str]:

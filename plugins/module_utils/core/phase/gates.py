@@ -44,6 +44,7 @@ class Facts:
     load: Judged | None = None  # backfill's ServerLoad
     removals: Judged | None = None  # proof's Removals
     backup: Judged | None = None  # backup's AtHand
+    writers: Judged | None = None  # rewrite's LegacyWriters
 
 
 @dataclass(frozen=True)
@@ -249,6 +250,11 @@ def _replication_lag(facts: Facts) -> str:
     return facts.load.objection() if facts.load is not None else ""
 
 
+def _quiet_hours(facts: Facts) -> str:
+    """A service wrote to a legacy table less than so many hours ago: some code has not moved yet."""
+    return facts.writers.objection() if facts.writers is not None else ""
+
+
 def _removal(facts: Facts) -> str:
     """The run would take more than 5 % and more than 100 rows out of a Spanish table: no legacy row explains them any more."""
     return facts.removals.objection() if facts.removals is not None else ""
@@ -260,7 +266,7 @@ GATES: tuple[Gate, ...] = (
     Gate("approvals", ask=None, setting="approvals_required"),
     Gate("rehearsal", ask=None),
     Gate("backup", _backup, setting="backup_max_hours"),
-    Gate("quiet_hours", ask=None, of_time=True, setting="quiet_hours"),
+    Gate("quiet_hours", _quiet_hours, of_time=True, setting="quiet_hours"),
     Gate("stable_hours", ask=None, of_time=True, setting="stable_hours"),
     Gate("readers", ask=None),
     Gate("disk", _disk, setting="database_disk_gb"),

@@ -14,6 +14,7 @@ from typing import Any
 from ..backup.keeping import Keep, parse_keep
 from ..errors import STEP_CHANGED_NOTHING, MigrationError
 from ..quarantine.waivers import Waiver, parse_waivers
+from ..rewrite.code_settings import CodeSettings, parse_code_settings, parse_waived_code
 from ..words import nearest
 from .gates import GATE_NAMES
 from .window import Window, parse_window
@@ -65,6 +66,25 @@ def parse_overrides(value: Any) -> dict[str, str]:
     return {str(gate): reason.strip() for gate, reason in value.items()}
 
 
+def parse_texts(value: Any) -> list[str]:
+    """A list of texts."""
+    if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) for item in value):
+        raise ValueError(f"se espera una lista de textos, no {value!r}. En la línea de órdenes: -e '{{\"nombre\": []}}'")
+    return list(value)
+
+
+def parse_repositories(value: Any) -> tuple[str, ...]:
+    """Absolute paths of checkouts, each once."""
+    paths = [path.rstrip("/") for path in parse_texts(value)]
+    wrong = [path for path in paths if not path.startswith("/")]
+    if wrong:
+        raise ValueError(f"se espera la ruta absoluta de cada repositorio, no {wrong[0]!r}")
+    names = [path.rpartition("/")[2] for path in paths]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"dos repositorios se llaman {twice[0]}: sus pendientes no se distinguirían")
+    return tuple(paths)
+
+
 def whole_from(least: int) -> Callable[[Any], int]:
     """Return the parser of a whole number of at least ``least``."""
     return lambda value: parse_int(value, least)
@@ -90,6 +110,10 @@ PARSERS: Mapping[str, Callable[[Any], Any]] = {
     "backup_max_hours": parse_number,
     "backup_tries": whole_from(1),
     "backup_keep": parse_keep,
+    "quiet_hours": parse_number,
+    "code_repos": parse_repositories,
+    "code_settings": parse_code_settings,
+    "waived_code": parse_waived_code,
     "overrides": parse_overrides,
 }
 
@@ -114,6 +138,10 @@ class Settings:
     backup_max_hours: float = 24
     backup_tries: int = 5
     backup_keep: Keep = field(default_factory=Keep)
+    quiet_hours: float = 24
+    code_repos: tuple[str, ...] = ()
+    code_settings: Mapping[str, CodeSettings] = field(default_factory=dict)
+    waived_code: Mapping[str, str] = field(default_factory=dict)
     overrides: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -33,13 +33,6 @@ def parse_path(value: Any) -> str:
     return text
 
 
-def parse_texts(value: Any) -> list[str]:
-    """A list of texts."""
-    if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) for item in value):
-        raise ValueError(f"se espera una lista de textos, no {value!r}. En la línea de órdenes: -e '{{\"nombre\": []}}'")
-    return list(value)
-
-
 def parse_subphase(value: Any) -> str:
     """A part of a phase; YAML takes 2.1 for a number."""
     if not isinstance(value, str | float | int) or isinstance(value, bool):
@@ -91,11 +84,13 @@ VARIABLES: Mapping[str, Variable] = {
     "migration_services": Variable(parse_declared),
     "waived_changes": Variable(parse_reasons),
     "services_enabled": Variable(PARSERS["services_enabled"]),
-    "code_repos": Variable(parse_texts, unasked=([],)),
+    "code_repos": Variable(PARSERS["code_repos"]),
+    "code_settings": Variable(PARSERS["code_settings"]),
+    "waived_code": Variable(PARSERS["waived_code"]),
     "maintenance_window": Variable(PARSERS["maintenance_window"], once=True),
     "approvals_required": Variable(whole_from(0), unasked=(0,), once=True),
     "stabilization_days": Variable(PARSERS["stabilization_days"], once=True),
-    "quiet_hours": Variable(parse_number, unasked=(0,), once=True),
+    "quiet_hours": Variable(PARSERS["quiet_hours"], once=True),
     "stable_hours": Variable(parse_number, unasked=(0,), once=True),
     "waived_quarantine": Variable(PARSERS["waived_quarantine"]),
     "batch_rows": Variable(PARSERS["batch_rows"]),
