@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ..core.rewrite.reasons import Edit, LeftAloneError
 
-LARGEST = 512 * 1024  # bytes of a file that is read
+LARGEST_FILE = 512 * 1024  # bytes of a file that is read
 LONGEST_LINE = 20_000  # characters: beyond it is a bundle
 _COOKIE = re.compile(rb"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
 
@@ -31,7 +31,7 @@ class Decoded:
 
 def decoded(data: bytes, python: bool) -> Decoded:
     """Decode a file by its mark, Python's cookie, or as UTF-8. Raises LeftAloneError where it would not come back the same."""
-    if len(data) > LARGEST:
+    if len(data) > LARGEST_FILE:
         raise LeftAloneError("too_large", f"{len(data)} bytes")
     mark = codecs.BOM_UTF8 if data.startswith(codecs.BOM_UTF8) else b""
     codec = _codec(data[len(mark) :]) if python else "utf-8"

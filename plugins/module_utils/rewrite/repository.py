@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..core.errors import STEP_CHANGED_NOTHING, MigrationError
-from .reading import LARGEST
+from .reading import LARGEST_FILE
 from .scan import language_of
 
 BRANCH = "fase4/tablas-en-espanol"
@@ -125,9 +125,9 @@ def _read(checkout: Checkout, path: str, found: Files) -> None:
         if not stat.S_ISREG(facts.st_mode) or not inside:
             found.left_out["enlaces"] += 1
             return
-        if facts.st_size > LARGEST:
-            found.left_out[f"de más de {LARGEST // 1024} kB"] += 1
-        data = where.read_bytes() if facts.st_size <= LARGEST * 16 else b""
+        if facts.st_size > LARGEST_FILE:
+            found.left_out[f"de más de {LARGEST_FILE // 1024} kB"] += 1
+        data = where.read_bytes() if facts.st_size <= LARGEST_FILE * 16 else b""
     except FileNotFoundError:
         found.left_out["borrados"] += 1
         return

@@ -10,7 +10,7 @@ from ..core.rewrite import tree
 from ..core.rewrite.analysis import Analysis, Outcome
 from ..core.rewrite.clients import Clients
 from ..core.rewrite.flag import behind_flag
-from ..core.rewrite.names import Project, Scopes
+from ..core.rewrite.names import CodeProject, Scopes
 from ..core.rewrite.plain_uses import is_plain, plain_uses, unread_uses
 from ..core.rewrite.reasons import BEHIND_FLAG, LEFT, REVIEW, CodeFinding, Edit, LeftAloneError, shortened
 from ..core.rewrite.sql_places import is_run, names_in_sql, without_placeholders
@@ -100,7 +100,7 @@ class Scanner:
             raise UnreadableError("está anidado a demasiada profundidad") from None
 
     def _code(self, sources: Mapping[str, SourceFile]) -> None:
-        project = Project(sources)
+        project = CodeProject(sources)
         analysis = Analysis(project, self.targets, Clients(project, self.named, self.targets.mapping.schema))
         outcomes = analysis.run()
         taken = {use.name.text for use in analysis.uses}

@@ -13,7 +13,7 @@ from .chain_plan import ChainPlan, said_of
 from .chains import VERBS, Chain, chain_from, starts
 from .clients import Clients
 from .flag import behind_flag
-from .names import Project, Scopes
+from .names import CodeProject, Scopes
 from .payloads import literal_rows, selectors_in
 from .reasons import BEHIND_FLAG, LEFT, REVIEW, CodeFinding, Edit, LeftAloneError, shortened
 from .table_names import TableName, other_uses, table_name
@@ -59,7 +59,7 @@ class Outcome:
 class Analysis:
     """The chains of one repository."""
 
-    project: Project
+    project: CodeProject
     targets: Targets
     clients: Clients
     uses: list[Use] = field(default_factory=list)

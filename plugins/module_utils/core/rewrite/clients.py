@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from . import tree
-from .names import Binding, Project
+from .names import Binding, CodeProject
 from .tree import Assign, Attribute, Call, Class, CodeNode, Function, Import, Name, Parameter, SourceFile
 
 FACTORIES = {
@@ -28,7 +28,7 @@ _TYPE = re.compile(r"(?:[\w.]+\.)?(\w+)\s*(?:[<\[].*[>\]])?", re.DOTALL)
 class Clients:
     """Judges expressions of one repository. ``named``: dotted names that code_settings calls clients."""
 
-    project: Project
+    project: CodeProject
     named: Sequence[str] = ()
     schema: str = "public"
     _asked: set[CodeNode] = field(default_factory=set)

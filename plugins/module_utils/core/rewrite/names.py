@@ -133,7 +133,7 @@ def _pattern_names(target: CodeNode) -> Iterator[Name]:
 
 
 @dataclass
-class Project:
+class CodeProject:
     """The files of one repository that were read, by path."""
 
     files: Mapping[str, SourceFile]

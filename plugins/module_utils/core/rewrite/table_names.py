@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from . import tree
-from .names import Project, Scopes
+from .names import CodeProject, Scopes
 from .tree import Assign, Attribute, Class, CodeNode, Import, Name, SourceFile, Subscript, TextNode
 
 
@@ -19,7 +19,7 @@ class TableName:
     constant: str = ""
 
 
-def table_name(project: Project, scopes: Scopes, node: CodeNode) -> TableName | None:
+def table_name(project: CodeProject, scopes: Scopes, node: CodeNode) -> TableName | None:
     """Return where the name of a table stands, None where it is computed."""
     node = tree.bare(node)
     if isinstance(node, TextNode):
@@ -35,7 +35,7 @@ def table_name(project: Project, scopes: Scopes, node: CodeNode) -> TableName | 
     return None
 
 
-def _of_name(project: Project, scopes: Scopes, node: Name) -> Iterator[TableName]:
+def _of_name(project: CodeProject, scopes: Scopes, node: Name) -> Iterator[TableName]:
     for file, assign in _assigned(project, scopes, node):
         if (
             isinstance(assign.value, CodeNode)
@@ -46,7 +46,7 @@ def _of_name(project: Project, scopes: Scopes, node: Name) -> Iterator[TableName
             yield TableName(file, text, name)
 
 
-def _assigned(project: Project, scopes: Scopes, node: Name) -> list[tuple[SourceFile, Assign]]:
+def _assigned(project: CodeProject, scopes: Scopes, node: Name) -> list[tuple[SourceFile, Assign]]:
     """The one place that gives a module's name its value, here or in the module it comes from; none where there are several."""
     bindings = scopes.bindings(node)
     if len(bindings) != 1:
@@ -64,7 +64,7 @@ def _assigned(project: Project, scopes: Scopes, node: Name) -> list[tuple[Source
     return []
 
 
-def _member(project: Project, scopes: Scopes, of: CodeNode, name: str) -> TableName | None:
+def _member(project: CodeProject, scopes: Scopes, of: CodeNode, name: str) -> TableName | None:
     of = tree.bare(of)
     if not isinstance(of, Name):
         return None
@@ -84,7 +84,7 @@ def _member(project: Project, scopes: Scopes, of: CodeNode, name: str) -> TableN
     return None
 
 
-def _classes(project: Project, scopes: Scopes, of: Name, node: CodeNode) -> Iterator[tuple[SourceFile, Class]]:
+def _classes(project: CodeProject, scopes: Scopes, of: Name, node: CodeNode) -> Iterator[tuple[SourceFile, Class]]:
     if isinstance(node, Class):
         yield scopes.file, node
     if isinstance(node, Import):
@@ -93,7 +93,7 @@ def _classes(project: Project, scopes: Scopes, of: Name, node: CodeNode) -> Iter
             yield from ((file, given) for file, given in project.exported(path, there) if isinstance(given, Class))
 
 
-def other_uses(project: Project, constant: str, taken: Mapping[CodeNode, object]) -> int:
+def other_uses(project: CodeProject, constant: str, taken: Mapping[CodeNode, object]) -> int:
     """Count where the constant's name stands in the code read, but for its definition, imports and the chains in ``taken``."""
     count = 0
     for file in project.files.values():
