@@ -45,6 +45,12 @@ def repository(folder: Path, **files: str) -> Path:
     return folder
 
 
+def hook(code: Path) -> None:
+    path = code / ".git/hooks/pre-commit"
+    path.write_text("#!/bin/sh\nexit 3\n", encoding="utf-8")
+    path.chmod(0o755)
+
+
 @pytest.fixture
 def database(new_database: Callable[..., Database]) -> Database:
     return new_database(up_to="fase3")
@@ -92,21 +98,27 @@ def test_what_is_left_holds_the_phase_until_it_is_moved_or_waived(
     assert git(code, "rev-parse", "HEAD") == head
 
 
+@pytest.mark.slow
 def test_writes_to_legacy_tables_hold_the_phase_and_are_named(
-    database: Database, playbooks: Callable[..., Playbooks]
+    new_database: Callable[..., Database], playbooks: Callable[..., Playbooks]
 ) -> None:
+    database = new_database(up_to="fase1")
     runner = playbooks(database.url)
-    database.query("SET application_name = 'ai-clientes'; UPDATE customers SET city = 'Loja' WHERE id = (SELECT min(id::text)::uuid FROM customers)")
-    refused(runner.run("fase4", code_repos=[], quiet_hours=24), "Alguien escribió en tablas inglesas hace menos de 24 h: customers")
-    said = ended_well(runner.run("fase4", code_repos=[], quiet_hours=0))
-    assert "code_repos está vacío" in said.output
+    for phase in ("fase2", "fase3"):
+        ended_well(runner.run(phase))
+    database.query("UPDATE customers SET city = 'Loja' WHERE id = (SELECT min(id::text)::uuid FROM customers)")
+    said = "Alguien escribió en tablas inglesas hace menos de 24 h: customers"
+    refused(runner.run("fase4", code_repos=[], quiet_hours=24), said)
+    run = ended_well(runner.run("fase4", code_repos=[], quiet_hours=0))
+    assert "code_repos está vacío" in run.output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
         (lambda code: (code / "sure.py").write_text("x = 1\n"), "tiene cambios sin confirmar en sure.py"),
-        (lambda code: (code / ".git/hooks/pre-commit").write_text("#!/bin/sh\nexit 3\n") and (code / ".git/hooks/pre-commit").chmod(0o755), "git commit"),
+        (hook, "git commit"),
         (lambda code: (code / ".git").rename(code / "git"), "no es la carpeta principal de un repositorio de git"),
     ],
     ids=["dirty", "hook", "no-git"],
@@ -125,6 +137,7 @@ def test_a_repository_that_is_not_at_rest_or_refuses_is_left_as_it_was(
     assert (code / "sure.py").read_text(encoding="utf-8") == before
 
 
+@pytest.mark.slow
 def test_tests_that_fail_leave_the_checkout_as_before_and_the_attempt_as_a_patch(
     database: Database, playbooks: Callable[..., Playbooks], tmp_path: Path
 ) -> None:

@@ -32,7 +32,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("server",),
     ("ledger",),
     ("call",),
-    ("survey", "schema", "quarantine", "services", "backup"),
+    ("survey", "schema", "quarantine", "services", "backup", "rewrite"),
     ("backfill", "sync"),
     ("opinion", "phase"),
     ("proof",),

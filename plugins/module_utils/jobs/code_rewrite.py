@@ -45,6 +45,7 @@ from ..rewrite.scan import FileResult
 from ..rewrite.undo import check_out, keep_as_patch
 from ..server import db
 from ..server.clock import server_time
+from ..sync.modes import modes_here
 
 NO_REPOSITORIES = (
     "code_repos está vacío: fase4 se cierra sin mirar el código de ningún servicio. Quien lo tenga en otro lugar responde de que"
@@ -264,7 +265,9 @@ def require_moved(params: dict[str, Any], check: bool) -> dict[str, Any]:
 
 def _live(context: Context, tables: Sequence[str], missing: list[str]) -> list[str]:
     now = server_time(context.conn)
-    writers = LegacyWriters(legacy_writes(context.conn, tables), context.settings.quiet_hours, now)
+    counted = {source for source, _target in modes_here(context.conn)}
+    uncounted = tuple(table for table in tables if table not in counted)
+    writers = LegacyWriters(legacy_writes(context.conn, tables), context.settings.quiet_hours, now, uncounted)
     closed, reason = passed_gate("quiet_hours", Facts(context.settings, now, writers=writers))
     if closed is None:
         return []

@@ -20,14 +20,25 @@ class LegacyWrite:
 
 @dataclass(frozen=True)
 class LegacyWriters:
-    """Who wrote to legacy tables, judged at ``now`` against ``hours`` without a write."""
+    """Who wrote to legacy tables, judged at ``now`` against ``hours`` without a write.
+
+    ``uncounted``: legacy tables whose writes nobody counts, because the sync is not installed there.
+    """
 
     writes: tuple[LegacyWrite, ...]
     hours: float
     now: datetime
+    uncounted: tuple[str, ...] = ()
 
     def objection(self) -> str:
         """Say who wrote last and when it will have been long enough, '' where it has."""
+        if self.hours <= 0:
+            return ""
+        if self.uncounted:
+            return (
+                f"Nadie cuenta quién escribe en {', '.join(self.uncounted)}: la sincronización no está instalada ahí. La instalan"
+                " fase2 y fase3."
+            )
         since = self.now - timedelta(hours=self.hours)
         late = sorted((write for write in self.writes if write.last > since), key=lambda write: write.last, reverse=True)
         if not late:
