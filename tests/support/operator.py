@@ -18,7 +18,15 @@ from plugins.module_utils.core.errors import MigrationError
 from plugins.module_utils.core.mapping.file import load_mapping
 from plugins.module_utils.core.phase.command_line import PHASE_TAGS, STATUS_TAGS
 from plugins.module_utils.core.phase.variables import check_extra_vars
-from plugins.module_utils.jobs import migration_phase, migration_render, schema_state, sync_state, table_compare, table_copy
+from plugins.module_utils.jobs import (
+    legacy_state,
+    migration_phase,
+    migration_render,
+    schema_state,
+    sync_state,
+    table_compare,
+    table_copy,
+)
 from plugins.plugin_utils.controller import repeatable
 
 from .jobs import ROOT, TINKUBOT
@@ -43,6 +51,11 @@ STEPS: dict[str, dict[str, list[Job]]] = {
     },
     "fase2": COPYING,
     "fase3": COPYING,
+    "fase5": {
+        "aplicar": [legacy_state.archived],
+        "verificar": [legacy_state.verified],
+        "revertir": [legacy_state.restored],
+    },
 }
 _numbers = itertools.count(1)
 

@@ -27,7 +27,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("core/backfill",),
     ("core/sync",),
     ("core/proof", "core/quarantine", "core/backup"),
-    ("core/phase", "core/survey", "core/server"),
+    ("core/contraction", "core/phase", "core/survey", "core/server"),
     ("core/render",),
     ("server",),
     ("ledger",),
@@ -36,6 +36,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("backfill", "sync"),
     ("opinion", "phase"),
     ("proof",),
+    ("contraction",),
     ("jobs",),
 )
 ORDER = {room: height for height, rooms in enumerate(ROOMS) for room in rooms}

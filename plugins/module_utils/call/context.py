@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ..core.catalogue import Catalogue, catalogue_from_json, only_read
+from ..core.contraction.moving import MOVED_AWAY
 from ..core.errors import MigrationError, skipped_guard
 from ..core.mapping.file import load_mapping
 from ..core.mapping.types import TableMapping
@@ -17,6 +18,7 @@ from ..core.phase.settings import Settings, settings_of
 from ..core.rows.routes import Route, routes_of
 from ..core.rows.set_aside import CARRIED
 from ..ledger import bookkeeping, lease
+from ..ledger.archived import last_move
 from ..ledger.events import left_so_far
 from ..server import db
 from ..server.connect import connect
@@ -126,8 +128,8 @@ def live_catalogue(conn: Connection, mapping: TableMapping) -> Catalogue:
     if bookkeeping.exists(conn):
         row = db.fetch_one(conn, "SELECT texto FROM migracion.sql_aprobado WHERE nombre = %s", (CATALOGUE_NAME,))
         approved = readable_catalogue(row[0]) if row else None
-        if approved is not None and only_read(approved) == found:
-            return approved
+        if approved is not None and (only_read(approved) == found or last_move(conn)[0] == MOVED_AWAY):
+            return approved  # the legacy tables in the archive are what they were
     return translated(conn, mapping, found)
 
 

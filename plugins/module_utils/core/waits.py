@@ -45,6 +45,9 @@ LOOK = Wait(200, 12)
 DDL = Wait(500, 20)
 # A trigger on a table in use, made or taken away: every write that comes after it waits with it, and readers do where one goes.
 NEW_TRIGGER = Wait(50, 60)
+# Every legacy and every Spanish table at once, away to the archive and back: each lock may take so long, all of them together a
+# second at the very most, and nobody waits longer for a table that we only want.
+MOVE = Wait(40, 60)
 # A secondary index that goes before the load: readers of the table would wait too; the load works without it as well.
 DROP_INDEX = Wait(100, 15)
 # CREATE INDEX CONCURRENTLY waits for every older transaction, and waiting it blocks nobody's writes: so long may it be.

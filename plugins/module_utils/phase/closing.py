@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ..call.request import Request, decision, other_holder
+from ..core.contraction.moving import UNDONE
 from ..core.errors import NOTHING_CHANGED, MigrationError
 from ..core.phase.history import APPLY, REVERT, TAGS, VERIFY, standing_parts
 from ..core.phase.summary import WOULD_RUN, backup_line
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 # The event that proves that the checks of a phase really ran; of the others, 'prueba'.
 PROOFS = {"fase0": "aprobacion", "fase1": "verificacion_esquema", "fase4": "codigo"}
 # And the one that proves that its way back did; of the others, 'vaciado'. fase0 has nothing to undo.
-REVERSALS = {"fase1": "tablas_borradas", "fase4": "codigo_devuelto"}
+REVERSALS = {"fase1": "tablas_borradas", "fase4": "codigo_devuelto", "fase5": UNDONE}
 
 
 def close_phase(conn: Connection, request: Request) -> list[str]:

@@ -42,8 +42,13 @@ def keep_twins(conn: Connection, routes: Sequence[Route], all_routes: Sequence[R
             execute(conn, prevailing.twins_kept_sql(route, filling(route.pair.target, all_routes)), (run_id,))
 
 
-def spanish_prevails(conn: Connection, routes: Sequence[Route], all_routes: Sequence[Route], run_id: str) -> None:
-    """Leave the rows that differ for the drain: Spanish ones as if written now, then the legacy ones that only legacy has."""
+def spanish_prevails(
+    conn: Connection, routes: Sequence[Route], all_routes: Sequence[Route], run_id: str, *, deleted: bool = False
+) -> None:
+    """Leave the rows that differ for the drain: Spanish ones as if written now, then the legacy ones that only legacy has.
+
+    ``deleted``: those were deleted on the Spanish side, and so they are left as deleted there.
+    """
     with transaction(conn):
         lease.fence(conn, run_id)
         for route in routes:
@@ -51,8 +56,9 @@ def spanish_prevails(conn: Connection, routes: Sequence[Route], all_routes: Sequ
             if route == fill[0]:
                 execute(conn, prevailing.born_keys_sql(fill))
             execute(conn, prevailing.spanish_keys_sql(route, fill))
+        only_legacy = prevailing.deleted_keys_sql if deleted else prevailing.legacy_keys_sql
         for route in routes:
-            execute(conn, prevailing.legacy_keys_sql(route, filling(route.pair.target, all_routes)))
+            execute(conn, only_legacy(route, filling(route.pair.target, all_routes)))
         note_settled(conn)
 
 

@@ -152,15 +152,34 @@ def install(context: Context, routes: Sequence[Route]) -> list[Trigger]:
         sync = pair_of(context, state.route)
         with transaction(context.conn):
             if not state.functions.whole:
-                run_sql(context.conn, *sync.functions)
-                stamp = stamp_of(_fingerprint(sync), names_made(sync.functions), bodies(context.conn))
-                run_sql(context.conn, f"COMMENT ON FUNCTION {state.route.function('sinc')}() IS {literal(stamp)}")
+                _make_functions(context, state.route, sync)
             _set_mode(context, state.route)
         _let_writers_of_parents_end(context, state.route)
         for trigger in (*state.missing, *state.disabled):
             with_lock_retries(context.conn, partial(_make, trigger=trigger), NEW_TRIGGER, f"{trigger.table} ({trigger.name})")
             made.append(trigger)
     return made
+
+
+def install_within(context: Context, routes: Sequence[Route], mode: str) -> None:
+    """Put the triggers of these pairs on their tables in the caller's transaction, which holds those locked, in that mode.
+
+    What is written until the difference is taken in counts as passed by.
+    """
+    for state in standing_sync(context.conn, routes, context.all_routes, context.mapping.tables):
+        sync = pair_of(context, state.route)
+        if not state.functions.whole:
+            _make_functions(context, state.route, sync)
+        _set_mode(context, state.route)
+        for trigger in (*state.missing, *state.disabled):
+            _make(context.conn, trigger)
+    execute(context.conn, f"UPDATE {MODES} m SET faltaba = true, modo = %s WHERE m.modo <> %s", (mode, mode))
+
+
+def _make_functions(context: Context, route: Route, sync: PairSync) -> None:
+    run_sql(context.conn, *sync.functions)
+    stamp = stamp_of(_fingerprint(sync), names_made(sync.functions), bodies(context.conn))
+    run_sql(context.conn, f"COMMENT ON FUNCTION {route.function('sinc')}() IS {literal(stamp)}")
 
 
 def _set_mode(context: Context, route: Route) -> None:

@@ -78,7 +78,20 @@ def elsewhere(database: Database, operator: Operator) -> None:
     operator.url = operator.url.replace(database.name, "no_existe")
 
 
+CODE_MOVED = "INSERT INTO migracion.fase_ejecucion (run_id, fase, accion, estado, operador, terminada_at)" + (
+    " VALUES ('prueba-fase4', 'fase4', 'aplicar', 'completada', 'ana', now());"
+)
 REFUSED: dict[str, Case] = {
+    "what hangs on the legacy tables": Case(
+        "jobs/legacy_state._require_nothing_in_the_way", "fase3", "fase5.yml", "no se pueden retirar todavía", CODE_MOVED
+    ),
+    "an archive that others reach": Case(
+        "contraction/belongings.require_archive",
+        "fase3",
+        "fase5.yml",
+        "el esquema legado ya existe",
+        CODE_MOVED + "CREATE SCHEMA legado; GRANT USAGE ON SCHEMA legado TO anon",
+    ),
     "drift after fase1": Case(
         "call/approval._drift", "fase1", "fase2.yml", "cambia el SQL de", "GRANT DELETE ON professions TO tinkubot_reportes"
     ),

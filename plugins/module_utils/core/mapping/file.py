@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from .dependents import build_dependents
 from .document import Entry, Kind, Node, Problems
 from .pairs import build_pairs, build_subphases
 from .shapes import Field, Flag, Items, Names, Record, Text, Value, Whole
@@ -145,6 +146,28 @@ _PAIR = Record(
         Field("duplicates", Flag("Rows that meet in match are merged into the one with the lowest key.")),
     ),
 )
+_DEPENDENT = Record(
+    "What becomes of an object of somebody else's that hangs on a legacy table, when fase5 moves that table away.",
+    any_of=("references", "statement", "waived"),
+    fields=(
+        Field(
+            "references",
+            Record(
+                "Of a foreign key: what it references from then on.",
+                fields=(
+                    Field("table", Text("A Spanish table.", name=True), True),
+                    Field("column", Text("Its primary key or a unique column.", name=True), True),
+                ),
+            ),
+        ),
+        Field("statement", Text("SQL that points the object at the Spanish tables, run within the move.")),
+        Field(
+            "back",
+            Text("SQL that undoes it; without it a view, function, policy or default gets its definition back."),
+        ),
+        Field("waived", Text("Why it may stay as it is.")),
+    ),
+)
 _TARGETS = Names("By Spanish table.", _PAIR, "un par de tablas se describe una sola vez")
 _PARTS = Items("Parts in order; -e subfase=… runs one.", Text("A part.", name=True))
 _FILE = Record(
@@ -159,6 +182,15 @@ _FILE = Record(
         ),
         Field("tables", Names("Spanish tables as created.", _TABLE, "una tabla se declara una sola vez"), True),
         Field("pairs", Names("By legacy table.", _TARGETS, "reúna sus tablas españolas en una sola clave"), True),
+        Field(
+            "dependents",
+            Names(
+                "By object, kind and identity as fase5 lists them: `view public.customer_activity`.",
+                _DEPENDENT,
+                "un objeto se describe una sola vez",
+                name=False,
+            ),
+        ),
     ),
 )
 _KINDS: dict[str, Kind] = {
@@ -183,6 +215,7 @@ def load_mapping(text: str, path: str) -> TableMapping:
     subphases = build_subphases(root.get("subphases"), problems)
     tables = build_tables(root.get("tables"), problems)
     pairs = build_pairs(root.get("pairs"), tables, subphases, zone_of(root.get("zona"), problems), problems)
+    dependents = build_dependents(root.get("dependents"), tables, problems)
     problems.stop_if_any()
     return TableMapping(
         schema=root.get("schema").text,
@@ -191,6 +224,7 @@ def load_mapping(text: str, path: str) -> TableMapping:
         subphases=subphases,
         sha256=hashlib.sha256(text.encode()).hexdigest(),
         path=path,
+        dependents=dependents,
     )
 
 

@@ -121,6 +121,22 @@ class Pair:
 
 
 @dataclass(frozen=True)
+class DeclaredDependent:
+    """What becomes of somebody else's object that hangs on a legacy table when that table leaves.
+
+    ``name``: kind and identity as pg_identify_object() gives them. A foreign key: ``references``, Spanish table, column.
+    Any other: ``statement`` that points it at the Spanish tables; ``back`` undoes that, '' where its definition does.
+    ``waived``: why it may stay.
+    """
+
+    name: str
+    statement: str = ""
+    back: str = ""
+    references: tuple[str, str] | None = None
+    waived: str = ""
+
+
+@dataclass(frozen=True)
 class TableMapping:
     """The whole mapping file. ``subphases``: phase to its parts, in order, also those without pairs yet."""
 
@@ -130,6 +146,7 @@ class TableMapping:
     subphases: tuple[tuple[str, tuple[str, ...]], ...] = field(default=())
     sha256: str = ""
     path: str = ""
+    dependents: tuple[DeclaredDependent, ...] = ()
 
     def last_phase(self, tables: Collection[str]) -> str:
         """The last phase that carries rows into one of the Spanish tables, '' where none does."""

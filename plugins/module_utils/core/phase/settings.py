@@ -114,6 +114,7 @@ PARSERS: Mapping[str, Callable[[Any], Any]] = {
     "code_repos": parse_repositories,
     "code_settings": parse_code_settings,
     "waived_code": parse_waived_code,
+    "carry_publication": parse_bool,
     "overrides": parse_overrides,
 }
 
@@ -142,6 +143,7 @@ class Settings:
     code_repos: tuple[str, ...] = ()
     code_settings: Mapping[str, CodeSettings] = field(default_factory=dict)
     waived_code: Mapping[str, str] = field(default_factory=dict)
+    carry_publication: bool = False
     overrides: Mapping[str, str] = field(default_factory=dict)
 
 

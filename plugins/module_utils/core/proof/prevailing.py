@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..bookkeeping import BOOKKEEPING
+from ..mapping.column_types import SERIAL
 from ..rows.routes import Route, spanish_clave
 from ..sqltext import ident, literal, where_all
 from ..sync.images import image, left, legacy_row, seen_row
@@ -38,6 +39,23 @@ def _beside(route: Route, fill: Sequence[Route], also: str = "true") -> str:
     return f"{rows}JOIN {route.target_table} t ON {match}{where_all(different, also, before=' ')}"
 
 
+def deleted_keys_sql(route: Route, fill: Sequence[Route]) -> str:
+    """Return the INSERT that leaves the keys of legacy rows that the Spanish side does not have: as if deleted there now.
+
+    What the Spanish row was, the legacy row still says. A key of the Spanish side alone, which nothing says any more, is one that
+    no row has: the legacy row is found by what it is matched by.
+    """
+    types = {c.name: c.type for c in route.table.columns}
+    own = [name for name in route.table.primary_key if name not in route.columns]
+    number = "(-row_number() OVER ())::text"
+    unused = ["gen_random_uuid()" if types[n] == "uuid" else f"{number}::{SERIAL.get(types[n], types[n])}" for n in own]
+    said = ", ".join(f"{literal(c)}, f.{ident(c)}" for c in (*own, *route.columns))
+    view = f"(SELECT v.*{''.join(f', {u} AS {ident(n)}' for u, n in zip(unused, own, strict=True))} FROM {route.view} v) f"
+    rows = f"FROM ({classified_sql(route, fill)}) x JOIN {view} ON {seen_row(route, 'f', 'x')}"
+    gone = f"{rows} WHERE x.estado = {literal(MISSING)}"
+    return _spanish_key(route, "'DELETE'", f"jsonb_build_object({said})", gone, spanish_clave(route, "f"))
+
+
 def born_keys_sql(fill: Sequence[Route]) -> str:
     """Return the INSERT that leaves the Spanish rows that no legacy row explains, as if born now: also who was written since."""
     route = fill[0]
@@ -46,10 +64,10 @@ def born_keys_sql(fill: Sequence[Route]) -> str:
     return _spanish_key(route, "'INSERT'", "NULL::jsonb", rows)
 
 
-def _spanish_key(route: Route, order: str, before: str, rows: str) -> str:
+def _spanish_key(route: Route, order: str, before: str, rows: str, clave: str = "") -> str:
     return (
         f"INSERT INTO {BOOKKEEPING}.pendiente (tabla_origen, tabla_destino, clave, operacion, fila, motivo)\n"
-        f"SELECT {literal(route.pair.target)}, NULL, {spanish_clave(route, 't')}, {order}, {before}, {REASON}\n{rows}"
+        f"SELECT {literal(route.pair.target)}, NULL, {clave or spanish_clave(route, 't')}, {order}, {before}, {REASON}\n{rows}"
     )
 
 
