@@ -67,12 +67,12 @@ log_problem:
 """
 
 from ..module_utils.call.entry import MAPPING_OPTIONS, run_module
-from ..module_utils.jobs.legacy_state import archived, restored, verified
+from ..module_utils.jobs.legacy_state import archived, brought_back, verified
 
 
 def main() -> None:
     """Entry point."""
-    states = {"archived": archived, "verified": verified, "restored": restored}
+    states = {"archived": archived, "verified": verified, "restored": brought_back}
     spec = {
         **MAPPING_OPTIONS,
         "state": {"type": "str", "choices": list(states), "default": "archived"},

@@ -54,7 +54,7 @@ STEPS: dict[str, dict[str, list[Job]]] = {
     "fase5": {
         "aplicar": [legacy_state.archived],
         "verificar": [legacy_state.verified],
-        "revertir": [legacy_state.restored],
+        "revertir": [legacy_state.brought_back],
     },
 }
 _numbers = itertools.count(1)

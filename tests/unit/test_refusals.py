@@ -87,7 +87,7 @@ LATER = {
     "jobs/legacy_state._require_equal": "what writers leave; a run and its dry run ask the same proof",
     "jobs/legacy_state._verified": "asked of a run and of its dry run in the same line",
     "jobs/legacy_state.archived": "asked of a run and of its dry run in the same line",
-    "jobs/legacy_state.restored": "after the tables came back",
+    "jobs/legacy_state.brought_back": "after the tables came back",
     "jobs/legacy_state.verified": "a proof's own",
     "sync/modes.require_on": "asked of a run and of its dry run in the same line",
     "sync/modes.wait_for_older": "after the sync was switched on",

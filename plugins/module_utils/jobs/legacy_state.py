@@ -137,7 +137,7 @@ def _verified(context: Context, moved: Archived) -> list[str]:
     return [f"Retiradas en el esquema {ARCHIVE}: {', '.join(moved.tables)}"]
 
 
-def restored(params: dict[str, Any], check: bool) -> dict[str, Any]:
+def brought_back(params: dict[str, Any], check: bool) -> dict[str, Any]:
     """Bring the legacy tables back with all that changed since, the sync on. Raises MigrationError, code difference."""
     with db.explaining(left=STEP_CHANGED_NOTHING), with_lines([]), opened(params, check) as context:
         conn = context.conn

@@ -55,7 +55,7 @@ class Contracting:
 
     def back(self, check: bool = False) -> dict[str, Any]:
         """fase5 --tags rollback."""
-        return self.jobs._call("fase5", legacy_state.restored, check, action="revertir")
+        return self.jobs._call("fase5", legacy_state.brought_back, check, action="revertir")
 
     def schema(self) -> str:
         """All of it outside the bookkeeping."""

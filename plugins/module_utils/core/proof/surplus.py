@@ -38,7 +38,6 @@ def surplus_sql(routes: Sequence[Route], waiting: bool = False) -> str:
         alone = len(routes) == 1
         orphans = f" OR e.rechazada AND NOT ({f'true{parents}' if alone else explained_by(routes, 't')})"
         distinct = "" if alone else "DISTINCT "
-    settled = "" if waiting else f" AND NOT {waits_here(route, 't')}"
     return (
         f"SELECT {distinct}{spanish_clave(route, 't')} AS clave, {match}, t.ctid AS sitio FROM {route.target_table} t\n"
         f"LEFT JOIN (\n  {union}) e({names}, rechazada) ON {on}\nWHERE (e.m1 IS NULL{orphans})"
