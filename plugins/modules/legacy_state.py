@@ -67,12 +67,12 @@ log_problem:
 """
 
 from ..module_utils.call.entry import MAPPING_OPTIONS, run_module
-from ..module_utils.jobs.legacy_state import archived, brought_back, verified
+from ..module_utils.jobs.legacy_state import archived, brought_back, still_archived
 
 
 def main() -> None:
     """Entry point."""
-    states = {"archived": archived, "verified": verified, "restored": brought_back}
+    states = {"archived": archived, "verified": still_archived, "restored": brought_back}
     spec = {
         **MAPPING_OPTIONS,
         "state": {"type": "str", "choices": list(states), "default": "archived"},

@@ -53,7 +53,7 @@ STEPS: dict[str, dict[str, list[Job]]] = {
     "fase3": COPYING,
     "fase5": {
         "aplicar": [legacy_state.archived],
-        "verificar": [legacy_state.verified],
+        "verificar": [legacy_state.still_archived],
         "revertir": [legacy_state.brought_back],
     },
 }

@@ -35,7 +35,7 @@ def archived(params: dict[str, Any], check: bool) -> dict[str, Any]:
     with db.explaining(left=STEP_CHANGED_NOTHING), with_lines([]), opened(params, check) as context:
         step, moved = last_move(context.conn)
         if step == MOVED_AWAY and moved is not None:
-            return {"lines": _verified(context, moved), "changed": False}
+            return {"lines": _still_archived_lines(context, moved), "changed": False}
         if step == RETURNED:
             raise MigrationError(
                 "la vuelta de las tablas legacy quedó a medias",
@@ -111,7 +111,7 @@ def _require_equal(accounts: Sequence[Account], left: str) -> Sequence[Account]:
     )
 
 
-def verified(params: dict[str, Any], check: bool) -> dict[str, Any]:
+def still_archived(params: dict[str, Any], check: bool) -> dict[str, Any]:
     """Say whether the legacy tables are in the archive, closed to the services. Raises MigrationError, code difference."""
     with db.explaining(left=READ_ONLY_STEP), opened(params, check) as context:
         step, moved = last_move(context.conn)
@@ -119,11 +119,11 @@ def verified(params: dict[str, Any], check: bool) -> dict[str, Any]:
             raise MigrationError(
                 "las tablas legacy no están retiradas", left=READ_ONLY_STEP, move="Las retira fase5.", code="difference"
             )
-        lines = _verified(context, moved)
+        lines = _still_archived_lines(context, moved)
         return {"lines": lines}
 
 
-def _verified(context: Context, moved: Archived) -> list[str]:
+def _still_archived_lines(context: Context, moved: Archived) -> list[str]:
     there = archived_tables(context.conn, moved.tables)
     if lost := [table for table in moved.tables if table not in there]:
         raise MigrationError(

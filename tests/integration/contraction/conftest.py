@@ -51,7 +51,7 @@ class Contracting:
 
     def verify(self) -> dict[str, Any]:
         """fase5 --tags verify."""
-        return self.jobs._call("fase5", legacy_state.verified, False)
+        return self.jobs._call("fase5", legacy_state.still_archived, False)
 
     def back(self, check: bool = False) -> dict[str, Any]:
         """fase5 --tags rollback."""

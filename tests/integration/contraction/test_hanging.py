@@ -123,7 +123,9 @@ def test_what_the_mapping_declares_goes_with_the_move_and_comes_back(contracting
         "FROM c", "FROM public.c"
     )
     assert contracting.value("SELECT count(*) FROM pg_trigger WHERE tgrelid = 'mensajes'::regclass AND tgname = 'aviso'") == 1
-    published = "SELECT array_agg(tablename::text ORDER BY tablename) FROM pg_publication_tables WHERE pubname = 'supabase_realtime'"
+    published = (
+        "SELECT array_agg(tablename::text ORDER BY tablename) FROM pg_publication_tables WHERE pubname = 'supabase_realtime'"
+    )
     assert contracting.value(published) == ["mensajes", "solicitudes_servicio"]
     contracting.back()
     assert contracting.schema() == before
