@@ -16,10 +16,11 @@ description:
   - C(absent) takes away the triggers that carry legacy writes. The emptying that follows takes the rest.
   - C(switched) needs no table's lock and no run; while the sync is off its triggers leave the keys that services write.
   - C(drained) carries the keys that wait.
+  - C(tried) writes, changes and deletes marked rows on both sides in one transaction that it rolls back.
 options:
   state:
     description: What the sync shall be.
-    choices: [present, absent, switched, drained]
+    choices: [present, absent, switched, drained, tried]
     default: present
     type: str
   switch:
@@ -72,12 +73,12 @@ log_problem:
 """
 
 from ..module_utils.call.entry import MAPPING_OPTIONS, run_module
-from ..module_utils.jobs.sync_state import drained, install_sync, remove_sync, switched
+from ..module_utils.jobs.sync_state import drained, install_sync, remove_sync, switched, tried
 
 
 def main() -> None:
     """Entry point."""
-    states = {"present": install_sync, "absent": remove_sync, "switched": switched, "drained": drained}
+    states = {"present": install_sync, "absent": remove_sync, "switched": switched, "drained": drained, "tried": tried}
     spec = {
         **MAPPING_OPTIONS,
         "state": {"type": "str", "choices": list(states), "default": "present"},

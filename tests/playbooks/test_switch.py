@@ -64,6 +64,7 @@ def test_the_services_move_after_the_proof_and_come_back(operator: Playbooks, pr
     forward = operator.run("fase3")
     assert forward.rc == 0, forward.output
     assert "Servicios:\n    ai (runner): en español" in forward.stdout
+    assert "Vuelta atrás: probada con una fila en cada una de 9 tablas" in forward.stdout
     assert project.modes() == {"ai": "false", "panel": ""}
     assert project.ids()["panel"] == before["panel"]
     held = operator.run("fase3", "--tags", "rollback", services_enabled=False)

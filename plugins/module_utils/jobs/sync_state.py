@@ -31,6 +31,7 @@ from ..proof.ties import completed
 from ..schema.routines import install_approved, install_routes, install_under_lease
 from ..schema.shape import require_shape
 from ..server import db
+from ..sync.canary import try_way_back
 from ..sync.loading import begin_keeping, loading_lines
 from ..sync.modes import (
     OFF,
@@ -143,6 +144,20 @@ def remove_sync(params: dict[str, Any], check: bool) -> dict[str, Any]:
                 " que difiera queda en migracion.apartada"
             )
         return {"lines": lines, "changed": bool(gone)}
+
+
+def tried(params: dict[str, Any], check: bool) -> dict[str, Any]:
+    """Try the way back with marked rows in every Spanish table, rolled back. A dry run tries nothing.
+
+    Raises MigrationError, code no_way_back, where what is written on the Spanish side does not reach legacy.
+    """
+    with db.explaining(left=STEP_CHANGED_NOTHING), with_lines([]), opened(params, check) as context:
+        if check:
+            return {"lines": []}
+        require_on(context.conn)
+        tables = try_way_back(context.conn, context.mapping, context.catalogue, context.all_routes)
+        record_event(context.conn, context.run_id, "canario", context.phase, {"tablas": tables})
+        return {"lines": [f"Vuelta atrás: probada con una fila en cada una de {number(len(tables))} tablas, sin dejar rastro"]}
 
 
 def drained(params: dict[str, Any], check: bool) -> dict[str, Any]:
