@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.compose import IMAGE, NAMED, STAY, Compose, compose_in
 from tests.support.databases import Database
+from tests.support.jobs import Jobs
 from tests.support.playbook import PlaybookRun, Playbooks
 
 
@@ -28,7 +29,9 @@ def operator(
     new_database: Callable[..., Database], playbooks: Callable[..., Playbooks], project: Compose, tmp_path: Path
 ) -> Playbooks:
     """An operator whose services run in the project, with all data carried."""
-    return at_site(playbooks(new_database(up_to="fase3").url), project, tmp_path)
+    database = new_database(up_to="fase3")
+    Jobs(database.url, tmp_path / "respaldos").synchronise()
+    return at_site(playbooks(database.url), project, tmp_path)
 
 
 def at_site(operator: Playbooks, project: Compose, folder: Path, **more: Any) -> Playbooks:

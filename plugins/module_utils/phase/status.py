@@ -11,9 +11,11 @@ from ..core.errors import READ_ONLY_STEP, MigrationError
 from ..core.phase.history import APPLY, PHASES, Plan, Run, completed_at, is_complete, standing_parts
 from ..core.phase.summary import accounting, quarantine_lines, waived_lines
 from ..core.rows.routes import routes_of
+from ..core.services.steps import step_lines
 from ..core.words import escape, number
 from ..ledger import bookkeeping, lease, runs
 from ..ledger.events import last_event, open_quarantine, pending_propagations, waived_quarantine
+from ..ledger.service_steps import service_steps
 from ..schema.access import access_problems
 from ..schema.second_sources import merged_notices
 from ..schema.tables import missing_tables
@@ -43,6 +45,7 @@ def status(conn: Connection, request: Request) -> list[str]:
     lines.append(f"Pendientes de propagar: {number(pending_propagations(conn))}")
     synced, back = _sync_lines(conn, request)
     changed, approve = change_lines(conn, request, live_catalogue(conn, request.mapping))
+    lines += [f"Servicio {line}" for line in step_lines(service_steps(conn))]
     lines += [*synced, *_access_lines(conn, request), *changed]
     following = next((phase for phase in PHASES if not is_complete(plan, recorded, phase)), "")
     if before := approve or back:

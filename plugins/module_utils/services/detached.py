@@ -19,6 +19,7 @@ from typing import Any
 from ..core.errors import COMMITTED_STAYS, MigrationError
 
 ENDED_EVERY = 0.2  # seconds
+BY_A_SIGNAL = 128  # from here on a shell says so the signal that ended a command
 # The first shell ends at once and leaves the second without a parent of ours: who ends the module's children misses it.
 _APART = 'setsid sh -c \'"$@" >"$SALIDA" 2>&1; echo $? >"$SALIDA.fin"\' sh "$@" &'
 
@@ -102,10 +103,11 @@ def ended_within(place: Workplace, seconds: float) -> bool:
 
 
 def outcome(place: Workplace) -> tuple[int | None, str]:
-    """Exit code of the last command, None where it was killed, and the last line that it said."""
+    """Exit code of the last command, None where it or its shell was killed, and the last line that it said."""
     code = None
     with suppress(OSError, ValueError):
-        code = int(Path(f"{place.output}.fin").read_text(encoding="utf-8"))
+        ended = int(Path(f"{place.output}.fin").read_text(encoding="utf-8"))
+        code = ended if ended < BY_A_SIGNAL else None
     said = ""
     with suppress(OSError):
         said = place.output.read_text(encoding="utf-8", errors="replace")

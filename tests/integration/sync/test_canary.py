@@ -35,5 +35,14 @@ def test_a_table_that_does_not_carry_back_is_named(begin: Begin, table: str) -> 
     assert f"la fila de prueba de {table} no llegó a {TWINS[table]}" in str(refused.value)
 
 
+def test_a_pair_without_its_sync_is_named(begin: Begin) -> None:
+    database, jobs = begin(up_to="fase3")
+    jobs.synchronise("fase3")
+    with jobs.run("fase3") as run_id, pytest.raises(MigrationError) as refused:
+        sync_state.tried(jobs.params(run_id, "fase3"), False)
+    assert "la sincronización no está en professions → profesiones, customers → clientes" in str(refused.value)
+    assert not database.query("SELECT FROM migracion.evento WHERE tipo = 'canario'")
+
+
 def without_sequences(text: str) -> list[str]:
     return [line for line in text.splitlines() if "setval" not in line]
