@@ -95,7 +95,7 @@ def _require_back(conn: Connection, canary: Canary, route: Route, row: Mapping[s
     assert carried is not None
     where = " AND ".join(f"{ident(name)} = %s" for name in route.legacy.primary_key)
     other = canary.values[canary.changed][::-1]
-    changed = f"UPDATE {route.source_table} SET {ident(carried.source.name)} = %s WHERE {where}"
+    changed = f"UPDATE {route.source_table} AS l SET {ident(carried.source.name)} = %s WHERE {where}"
     execute(conn, changed, (other, *keys))
     asked = f"SELECT {ident(canary.changed)} FROM {route.target_table} WHERE {_same(canary.table.primary_key)}"
     found = fetch_one(conn, asked, _key(canary.table.primary_key, row))
