@@ -61,7 +61,7 @@ LATER = {
     "services/env_file.keep_env": "what the disk of the services' host says",
     "services/env_file.put_env": "what the disk of the services' host says",
     "services/turning.not_well": "in the middle of a turn",
-    "jobs/sync_state._require_whole": "before a way back is tried, which a dry run does not do",
+    "sync/canary._require_whole": "before a way back is tried, which a dry run does not do",
     "sync/canary._no_way_back": "it writes, so a dry run tries nothing",
     "ledger/service_steps.require_services_on_legacy": "asked of a run and of its dry run in the same line",
     "jobs/code_rewrite._at_rest": "asked of a run and of its dry run in the same line",

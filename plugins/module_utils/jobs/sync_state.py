@@ -155,23 +155,9 @@ def tried(params: dict[str, Any], check: bool) -> dict[str, Any]:
         if check:
             return {"lines": []}
         require_on(context.conn)
-        _require_whole(context)
         tables = try_way_back(context.conn, context.mapping, context.catalogue, context.all_routes)
         record_event(context.conn, context.run_id, "canario", context.phase, {"tablas": tables})
         return {"lines": [f"Vuelta atrás: probada con una fila en cada una de {number(len(tables))} tablas, sin dejar rastro"]}
-
-
-def _require_whole(context: Context) -> None:
-    """Every pair has its sync, not those of this phase alone."""
-    installed = modes_here(context.conn)
-    without = [r.pair for r in context.all_routes if (r.pair.source, r.pair.target) not in installed]
-    if without:
-        raise MigrationError(
-            f"la sincronización no está en {', '.join(f'{pair.source} → {pair.target}' for pair in without)}",
-            left=STEP_CHANGED_NOTHING,
-            move="Repita la fase que copia esas tablas: la instala.",
-            code="no_way_back",
-        )
 
 
 def drained(params: dict[str, Any], check: bool) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from ..core.sqltext import ident, qname
 from ..core.sync.canary import Canary, canary_for
 from ..core.waits import LOOK
 from ..server.db import execute, fetch_all, fetch_one, run_sql, transaction
+from .modes import modes_here
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -31,6 +32,7 @@ def try_way_back(conn: Connection, mapping: TableMapping, catalogue: Catalogue, 
 
     Returns the tables. Raises MigrationError, code no_way_back, where a row does not arrive, come back or go.
     """
+    _require_whole(conn, routes)
     mark = f"can{secrets.token_hex(4)}9"
     done: list[tuple[Canary, list[Route]]] = []
     rows: dict[str, Mapping[str, str]] = {}
@@ -46,6 +48,19 @@ def try_way_back(conn: Connection, mapping: TableMapping, catalogue: Catalogue, 
             _require_gone(conn, mapping.schema, canary, own, rows[canary.table.name])
         run_sql(conn, "SET CONSTRAINTS ALL IMMEDIATE")
     return [canary.table.name for canary, _ in done]
+
+
+def _require_whole(conn: Connection, routes: Sequence[Route]) -> None:
+    """Every pair has its sync, not those of this phase alone."""
+    installed = modes_here(conn)
+    without = [r.pair for r in routes if (r.pair.source, r.pair.target) not in installed]
+    if without:
+        raise MigrationError(
+            f"la sincronización no está en {', '.join(f'{pair.source} → {pair.target}' for pair in without)}",
+            left=NOTHING_CHANGED,
+            move="Repita la fase que copia esas tablas: la instala.",
+            code="no_way_back",
+        )
 
 
 @contextmanager
