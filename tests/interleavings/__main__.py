@@ -19,7 +19,7 @@ from tests.support.reaper import reaped
 from tools.postgres_server import launch
 
 from .ground import Ground
-from .parts import PARTS, ROOT, Kept, Result, grounds, play
+from .parts import LOADING, PARTS, ROOT, Kept, Result, grounds, play
 from .planted import MISTAKES, refuted
 
 MOST = 3000  # orders in which a planted mistake is looked for
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _planted(grounds(databases, installations[0], work, True), options.seed, options.only)
         for installation in installations:
             for part in PARTS if options.part == "all" else (options.part,):
-                where = grounds(databases, installation, work, part == "half-way")
+                where = grounds(databases, installation, work, part == "half-way", loading=part == LOADING)
                 scenarios = [s for s in PARTS[part](where[0], options.seed) if options.only in s.name]
                 random.Random(options.seed).shuffle(scenarios)
                 folder = work if options.only else ROOT / ".interleavings"

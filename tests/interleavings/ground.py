@@ -16,6 +16,7 @@ import psycopg2
 
 from plugins.module_utils.core.mapping.file import load_mapping
 from plugins.module_utils.core.mapping.types import TableMapping
+from plugins.module_utils.core.rows.leaf_tables import is_leaf
 from plugins.module_utils.core.rows.routes import Route, routes_of
 from plugins.module_utils.core.rows.row_locks import legacy_locks
 from plugins.module_utils.server.connect import connect
@@ -41,6 +42,7 @@ class Ground:
     installation: str
     tables: list[str]
     routes: tuple[Route, ...]
+    loaded: tuple[Route, ...] = ()  # whose tables are loaded without locks
     mended: list[str] = field(default_factory=list)  # functions to put back where a mistake is planted
 
     def states(self) -> list[State]:
@@ -50,17 +52,26 @@ class Ground:
             return [json.loads(text) for _, text in sorted(cursor.fetchall())]
 
     def run(self, state: State) -> State:
-        """Put back what an order left, drain it as the runbook does, and return what there is then."""
+        """Put back what an order left, end the loads and drain it as the runbook does, and return what there is then."""
         with self.database.cursor() as cursor:
             cursor.execute("SELECT interleavings.put_back(%s::jsonb)", (json.dumps(state),))
+        with self.database.cursor() as cursor:
+            for route in self.loaded:
+                cursor.execute(batch_of(route))
+            cursor.execute("UPDATE migracion.sincronizacion SET modo = 'si', carga = NULL")
         self.jobs.drain()
         with self.database.cursor() as cursor:
             cursor.execute("SELECT interleavings.keep()")
         return self.states()[-1]
 
 
-def make_ground(databases: Databases, installation: str, work: Path, pauses: bool = False) -> Ground:
-    """Build it: the runbook's own jobs copy the rows and install the sync."""
+def batch_of(route: Route) -> str:
+    """Return the statement that runs the copy's batch of a pair."""
+    return f"SELECT FROM interleavings.batch_{route.pair.source}_{route.pair.target}()"
+
+
+def make_ground(databases: Databases, installation: str, work: Path, pauses: bool = False, loading: bool = False) -> Ground:
+    """Build it: the runbook's own jobs copy the rows and install the sync. ``loading``: the leaves are empty and keep keys."""
     database = databases.sample(installation, 100, "open", messages=0)
     _cast(database, installation)
     alone = databases.copy(database.name)
@@ -76,12 +87,16 @@ def make_ground(databases: Databases, installation: str, work: Path, pauses: boo
     mapping = load_mapping(TINKUBOT.read_text(encoding="utf-8"), str(TINKUBOT))
     tables = [f"public.{t}" for t in (*LEGACY, *NEIGHBOURS, *(t.name for t in mapping.tables))]
     tables += [f"migracion.{t}" for t in BOOKS]
-    pausing = tables[: -len(BOOKS)]
+    pausing = tables[: len(tables) - len(BOOKS)]
     conn = connect(database.url, "interleavings")
     with closing(conn):
         routes = tuple(routes_of(mapping, read_catalogue(conn, mapping)))
     ground = Ground(database, alone, jobs, mapping, installation, tables, routes)
     _make_copy_due(database)
+    if loading:
+        tables.append("migracion.sincronizacion")
+        ground.loaded = tuple(r for r in routes if is_leaf(r, routes))
+        _make_load_due(database, ground.loaded)
     _install(database, tables)
     _install_jobs(database, routes)
     _install(alone, tables[: len(LEGACY) + len(NEIGHBOURS)])
@@ -136,6 +151,17 @@ def _make_copy_due(database: Database) -> None:
         WHERE i.indrelid = a.attrelid AND i.indisprimary"""
     with database.cursor() as cursor:
         cursor.execute(f"UPDATE migracion.progreso_copia p SET posicion = NULL, terminada_at = NULL, fin = ({key})")
+
+
+def _make_load_due(database: Database, routes: Sequence[Route]) -> None:
+    """As if the triggers of these pairs stood and no row had been loaded."""
+    with database.cursor() as cursor:
+        cursor.execute("SET LOCAL session_replication_role = replica")
+        for route in routes:
+            cursor.execute(f"TRUNCATE {route.target_table}")
+            cursor.execute("DELETE FROM migracion.cuarentena WHERE tabla_origen = %s", (route.pair.source,))
+            keeps = "UPDATE migracion.sincronizacion SET modo = 'claves', carga = 'filas' WHERE tabla_destino = %s"
+            cursor.execute(keeps, (route.pair.target,))
 
 
 def _install_jobs(database: Database, routes: Sequence[Route]) -> None:

@@ -17,7 +17,7 @@ from tests.support.databases import Databases
 
 from .ground import Ground, make_ground
 from .play import Player
-from .scenarios import LEVELS, Scenario, half_way, longer, pairs, with_jobs
+from .scenarios import LEVELS, Scenario, half_way, loads, longer, pairs, with_jobs
 
 ROOT = Path(__file__).resolve().parents[2]
 AT_ONCE = 20  # scenarios that share the tester's connections
@@ -32,6 +32,7 @@ PARTS: dict[str, Callable[[Ground, int], Iterator[Scenario]]] = {
     "jobs": lambda ground, _: with_jobs(ground.installation, ground.routes),
     "repeatable": lambda ground, _: pairs(ground.installation, LEVELS[1]),
     "serializable": lambda ground, _: pairs(ground.installation, LEVELS[2]),
+    "load": lambda ground, _: loads(ground.installation, ground.routes, ground.loaded),
 }
 
 
@@ -50,9 +51,14 @@ class Result:
         self.names += other.names
 
 
-def grounds(databases: Databases, installation: str, work: Path, pauses: bool, count: int = PROCESSES) -> list[Ground]:
+LOADING = "load"  # the part whose ground is one on which tables are loaded
+
+
+def grounds(
+    databases: Databases, installation: str, work: Path, pauses: bool, count: int = PROCESSES, loading: bool = False
+) -> list[Ground]:
     """One for each process."""
-    return [make_ground(databases, installation, work, pauses) for _ in range(count)]
+    return [make_ground(databases, installation, work, pauses, loading) for _ in range(count)]
 
 
 def play(where: Sequence[Ground], scenarios: Sequence[Scenario], limit: int = 300, seconds: float = 1e9) -> Iterator[Result]:

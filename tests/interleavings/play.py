@@ -96,7 +96,7 @@ class Player:
     def _faults(self, scenario: Scenario, ran: Ran, state: State) -> list[str]:
         seen = shape(state)
         if seen not in self.judged:
-            if state["migracion.pendiente"]:
+            if state["migracion.pendiente"] or self.ground.loaded:
                 self.counted["drained"] += 1
                 state = self.ground.run(state)
             self.judged[seen] = self.judge.wrong(state)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from plugins.module_utils.core.rows.routes import Route
 
+from .ground import batch_of
 from .steps import Step, steps_of
 
 GATE = "g"  # the session that holds paused statements up
@@ -64,9 +65,7 @@ def pairs(installation: str, isolation: str = LEVELS[0]) -> Iterator[Scenario]:
 def with_jobs(installation: str, routes: Sequence[Route]) -> Iterator[Scenario]:
     """The copy's batch and the repair of a pair, each beside every statement on the pair's two tables or on one that it reads."""
     for route in routes:
-        near = {route.pair.source, route.pair.target, *(r.pair.source for _, found in route.parents for r in found)}
-        near |= {r.pair.source for r in route.earlier} | {c.lookup.table for c in route.carried if c.rule.lookup is not None}
-        words = re.compile(rf"\b(?:{'|'.join(near)})\b")
+        words = _near(route)
         for what in ("batch", "repair"):
             call = f"SELECT FROM interleavings.{what}_{route.pair.source}_{route.pair.target}()"
             job = Step(f"{what} of {route.pair.source} → {route.pair.target}", call, frozenset(), ("SELECT 1",))
@@ -74,6 +73,31 @@ def with_jobs(installation: str, routes: Sequence[Route]) -> Iterator[Scenario]:
                 if words.search(step.sql):
                     for end in ("COMMIT", "ROLLBACK"):
                         yield Scenario("jobs", {"a": Session((job,)), "b": Session((step,), end)})
+
+
+def _near(route: Route) -> re.Pattern[str]:
+    """What a statement on one of the pair's two tables, or on one that it reads, has in it."""
+    near = {route.pair.source, route.pair.target, *(r.pair.source for _, found in route.parents for r in found)}
+    near |= {r.pair.source for r in route.earlier} | {c.lookup.table for c in route.carried if c.rule.lookup is not None}
+    return re.compile(rf"\b(?:{'|'.join(near)})\b")
+
+
+def loads(installation: str, routes: Sequence[Route], loaded: Sequence[Route]) -> Iterator[Scenario]:
+    """A batch without locks, and the moment at which the pair is switched on, beside every statement on what the pair reads, in
+    each isolation, and beside two of them in turn; the log is taken in after the order."""
+    for route in loaded:
+        batch = Step(f"load of {route.pair.target}", batch_of(route), frozenset(), ("SELECT 1",))
+        switched = f"UPDATE migracion.sincronizacion SET modo = 'si' WHERE tabla_destino = '{route.pair.target}'"
+        on = Step(f"{route.pair.target} on", switched, frozenset(), ("SELECT 1",))
+        emptied = f"TRUNCATE {route.pair.source}"
+        steps = [s for s in steps_of(installation) if _near(route).search(s.sql) and f" {route.pair.target} " not in s.sql]
+        steps.append(Step(f"{route.pair.source} emptied", emptied, frozenset({route.pair.source}), (emptied,)))
+        for step, level in itertools.product(steps, LEVELS):
+            for end in ("COMMIT", "ROLLBACK"):
+                yield Scenario("load", {"a": Session((batch,)), "b": Session((step,), end, level), "c": Session((on,))})
+        for one, two in itertools.permutations(steps, 2):
+            if one.touches & two.touches:
+                yield Scenario("load", {"a": Session((batch,)), "b": Session((one, two)), "c": Session((on,))})
 
 
 def half_way(installation: str) -> Iterator[Scenario]:

@@ -100,17 +100,17 @@ def session(database: Database) -> Iterator[Any]:
 def test_rows_looked_up_elsewhere_are_taken_in_with_the_log(loading: Synced) -> None:
     assert loading.database.query(MODES) == KEEPING
     user = loading.value(BUSY)
-    loading.write(
-        f"UPDATE users SET phone_number = '+999' WHERE id = '{user}'", "UPDATE service_requests SET profession = 'otra'"
-    )
-    loading.write("UPDATE clientes SET telefono = '+998' WHERE telefono = (SELECT phone FROM service_requests r JOIN clientes c"
-                  " ON c.telefono = r.phone ORDER BY 1 LIMIT 1)")  # fmt: skip
-    assert loading.value("SELECT count(*) FROM migracion.pendiente WHERE operacion = 'SIGUE'") >= 3
-    assert loading.value("SELECT count(*) FROM mensajes") == 0
-    load(loading)
-    assert loading.value(
-        f"SELECT bool_and(t.telefono = '+999') FROM mensajes t JOIN messages USING (id) WHERE user_id = '{user}'"
-    )
+    other = "(SELECT phone FROM service_requests r JOIN clientes c ON c.telefono = r.phone ORDER BY 1 LIMIT 1)"
+
+    def once(_: int) -> None:
+        done = "SELECT bool_and(terminada_at IS NOT NULL) FROM migracion.progreso_copia WHERE tabla_origen = 'messages'"
+        loaded = loading.value(done)
+        if loaded and not loading.value("SELECT count(*) FROM migracion.pendiente WHERE operacion = 'SIGUE'"):
+            loading.write(f"UPDATE users SET phone_number = '+999' WHERE id = '{user}'")
+            loading.write(f"UPDATE clientes SET telefono = '+998' WHERE telefono = {other}")
+
+    load(loading, once)
+    assert loading.value(f"SELECT bool_and(t.telefono = '+999') FROM mensajes t JOIN messages USING (id) {of(user)}")
     finished(loading)
 
 
