@@ -261,20 +261,23 @@ def without_link(text: str, link: Link) -> Edit:
 
 
 def said_of(chain: Chain, columns: Iterable[str]) -> Mapping[str, str]:
-    """Return what the chain's filters always say of the columns that choose a table; one under a condition does not count."""
+    """Return what the chain's filters always say of the columns that choose a table; one under a condition does not count.
+
+    Raises LeftAloneError where they say two things of one column.
+    """
     said: dict[str, str] = {}
     wanted, always = set(columns), _conditions_around(chain, chain.start)
     for link in chain.links:
         args = link.call.args
-        if link.method == "eq" and not link.negated and len(args) == 2 and _conditions_around(chain, link.call) <= always:
-            column, value = tree.bare(args[0].value), tree.bare(args[1].value)
-            if (
-                isinstance(column, tree.TextNode)
-                and column.literal in wanted
-                and isinstance(value, tree.TextNode)
-                and value.literal
-            ):
-                said[column.literal or ""] = value.literal
+        if link.method != "eq" or link.negated or len(args) != 2:
+            continue
+        if not _conditions_around(chain, link.call) <= always:
+            continue
+        column, value = (tree.bare(argument.value) for argument in args)
+        name = column.literal if isinstance(column, tree.TextNode) else None
+        word = value.literal if isinstance(value, tree.TextNode) else None
+        if name in wanted and name and word and said.setdefault(name, word) != word:
+            raise LeftAloneError("ambiguous_table", name)
     return said
 
 

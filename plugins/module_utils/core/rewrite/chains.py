@@ -134,8 +134,10 @@ def _beyond(scopes: Scopes, chain: Chain, node: CodeNode) -> None:
 
 
 def _anonymous(file: SourceFile, function: Function) -> bool:
-    """Whether nobody can call it by name and go on: an argument of another call."""
-    return not function.name and isinstance(file.parent(function), Call)
+    """Whether nobody can call it by name and go on: an argument of another call, or in the options that are one."""
+    above = file.parent(function)
+    above = file.parent(above) if isinstance(above, tree.Table) else above
+    return not function.name and isinstance(above, Call)
 
 
 def _handed_on_awaited(file: SourceFile, node: CodeNode) -> bool:

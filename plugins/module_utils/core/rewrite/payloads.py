@@ -45,6 +45,10 @@ class Payload:
             raise LeftAloneError("computed_payload")
         name = key_name(entry.key)
         if name in self.target.selectors:
+            said = tree.bare(entry.value)
+            same = isinstance(said, tree.TextNode) and said.literal == self.target.selectors[name]
+            if not same or len(table.entries) == 1:
+                raise LeftAloneError("ambiguous_table", name)
             self.changes.edits.append(dropped(self.scopes.file.text, table.entries, entry))
             return
         new = self._judged(name, entry.value)

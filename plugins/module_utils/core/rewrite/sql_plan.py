@@ -42,6 +42,10 @@ class SqlPlan:
             deep = _DEEP & set(path)
             if deep or ("select_stmt" in path and kind != "insert_stmt") or {"larg", "op"} <= set(body):
                 raise LeftAloneError("sql_form", "consulta dentro de otra")
+        if kind == "delete_stmt" and "where_clause" not in body:
+            raise LeftAloneError("sql_form", "DELETE sin WHERE")
+        if kind == "select_stmt" and not body.get("target_list"):  # "Select from users" is a sentence
+            raise LeftAloneError("sql_form", "SELECT sin columnas")
         if kind == "insert_stmt":
             self._insert(body)
             return self.changes
