@@ -552,45 +552,56 @@ BEGIN
             PERFORM set_config('migracion.sync', v_antes, true);
             PERFORM migracion.ida_professions_profesiones(array_agg(l.id), array_agg(v_l.id), true, false)
             FROM public.professions l WHERE l.id = (v_l.id)::integer HAVING count(*) > 0;
-          ELSIF ('id' = ANY (v_escritas) OR v_g.id::text IS DISTINCT FROM v_f.id::text)
-            AND v_g.id::text IS DISTINCT FROM s.id::text OR ('nombre' = ANY (v_escritas)
-            OR v_g.nombre::text IS DISTINCT FROM v_f.nombre::text) AND v_g.nombre::text IS DISTINCT FROM s.nombre::text
-            OR ('especialidad' = ANY (v_escritas) OR v_g.especialidad::text IS DISTINCT FROM v_f.especialidad::text)
+          ELSIF v_g.id::text IS DISTINCT FROM v_f.id::text AND v_g.id::text IS DISTINCT FROM s.id::text
+            OR (p_vieja.nombre::text IS DISTINCT FROM p_nueva.nombre::text OR v_g.nombre::text IS DISTINCT FROM v_f.nombre::text)
+            AND v_g.nombre::text IS DISTINCT FROM s.nombre::text
+            OR (p_vieja.especialidad::text IS DISTINCT FROM p_nueva.especialidad::text
+            OR v_g.especialidad::text IS DISTINCT FROM v_f.especialidad::text)
             AND v_g.especialidad::text IS DISTINCT FROM s.especialidad::text
-            OR ('categoria' = ANY (v_escritas) OR v_g.categoria::text IS DISTINCT FROM v_f.categoria::text)
+            OR (p_vieja.categoria::text IS DISTINCT FROM p_nueva.categoria::text
+            OR v_g.categoria::text IS DISTINCT FROM v_f.categoria::text)
             AND v_g.categoria::text IS DISTINCT FROM s.categoria::text
-            OR ('esta_activo' = ANY (v_escritas) OR v_g.esta_activo::text IS DISTINCT FROM v_f.esta_activo::text)
+            OR (p_vieja.esta_activo::text IS DISTINCT FROM p_nueva.esta_activo::text
+            OR v_g.esta_activo::text IS DISTINCT FROM v_f.esta_activo::text)
             AND v_g.esta_activo::text IS DISTINCT FROM s.esta_activo::text
-            OR ('creado_at' = ANY (v_escritas) OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text)
+            OR (p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text
+            OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text)
             AND v_g.creado_at::text IS DISTINCT FROM s.creado_at::text
-            OR ('actualizado_at' = ANY (v_escritas) OR v_g.actualizado_at::text IS DISTINCT FROM v_f.actualizado_at::text)
+            OR (p_vieja.actualizado_at::text IS DISTINCT FROM p_nueva.actualizado_at::text
+            OR v_g.actualizado_at::text IS DISTINCT FROM v_f.actualizado_at::text)
             AND v_g.actualizado_at::text IS DISTINCT FROM s.actualizado_at::text THEN
             -- legacy lo lee de otro modo, o un disparador suyo cambió algo más: eso vuelve aquí
-            UPDATE public.profesiones t SET id = CASE WHEN ('id' = ANY (v_escritas) OR v_g.id::text IS DISTINCT FROM v_f.id::text)
-              THEN v_g.id ELSE t.id END, nombre = CASE WHEN ('nombre' = ANY (v_escritas)
+            UPDATE public.profesiones t SET id = CASE WHEN v_g.id::text IS DISTINCT FROM v_f.id::text THEN v_g.id ELSE t.id END,
+              nombre = CASE WHEN (p_vieja.nombre::text IS DISTINCT FROM p_nueva.nombre::text
               OR v_g.nombre::text IS DISTINCT FROM v_f.nombre::text) THEN v_g.nombre ELSE t.nombre END,
-              especialidad = CASE WHEN ('especialidad' = ANY (v_escritas)
+              especialidad = CASE WHEN (p_vieja.especialidad::text IS DISTINCT FROM p_nueva.especialidad::text
               OR v_g.especialidad::text IS DISTINCT FROM v_f.especialidad::text) THEN v_g.especialidad ELSE t.especialidad END,
-              categoria = CASE WHEN ('categoria' = ANY (v_escritas) OR v_g.categoria::text IS DISTINCT FROM v_f.categoria::text)
-              THEN v_g.categoria ELSE t.categoria END, esta_activo = CASE
-              WHEN ('esta_activo' = ANY (v_escritas) OR v_g.esta_activo::text IS DISTINCT FROM v_f.esta_activo::text)
-              THEN v_g.esta_activo ELSE t.esta_activo END, creado_at = CASE
-              WHEN ('creado_at' = ANY (v_escritas) OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text) THEN v_g.creado_at
-              ELSE t.creado_at END, actualizado_at = CASE WHEN ('actualizado_at' = ANY (v_escritas)
+              categoria = CASE WHEN (p_vieja.categoria::text IS DISTINCT FROM p_nueva.categoria::text
+              OR v_g.categoria::text IS DISTINCT FROM v_f.categoria::text) THEN v_g.categoria ELSE t.categoria END,
+              esta_activo = CASE WHEN (p_vieja.esta_activo::text IS DISTINCT FROM p_nueva.esta_activo::text
+              OR v_g.esta_activo::text IS DISTINCT FROM v_f.esta_activo::text) THEN v_g.esta_activo ELSE t.esta_activo END,
+              creado_at = CASE WHEN (p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text
+              OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text) THEN v_g.creado_at ELSE t.creado_at END,
+              actualizado_at = CASE WHEN (p_vieja.actualizado_at::text IS DISTINCT FROM p_nueva.actualizado_at::text
               OR v_g.actualizado_at::text IS DISTINCT FROM v_f.actualizado_at::text) THEN v_g.actualizado_at
               ELSE t.actualizado_at END WHERE t.id = s.id RETURNING t.* INTO s;
-            IF ('id' = ANY (v_escritas) OR v_g.id::text IS DISTINCT FROM v_f.id::text)
-              AND v_g.id::text IS DISTINCT FROM s.id::text OR ('nombre' = ANY (v_escritas)
+            IF v_g.id::text IS DISTINCT FROM v_f.id::text AND v_g.id::text IS DISTINCT FROM s.id::text
+              OR (p_vieja.nombre::text IS DISTINCT FROM p_nueva.nombre::text
               OR v_g.nombre::text IS DISTINCT FROM v_f.nombre::text) AND v_g.nombre::text IS DISTINCT FROM s.nombre::text
-              OR ('especialidad' = ANY (v_escritas) OR v_g.especialidad::text IS DISTINCT FROM v_f.especialidad::text)
+              OR (p_vieja.especialidad::text IS DISTINCT FROM p_nueva.especialidad::text
+              OR v_g.especialidad::text IS DISTINCT FROM v_f.especialidad::text)
               AND v_g.especialidad::text IS DISTINCT FROM s.especialidad::text
-              OR ('categoria' = ANY (v_escritas) OR v_g.categoria::text IS DISTINCT FROM v_f.categoria::text)
+              OR (p_vieja.categoria::text IS DISTINCT FROM p_nueva.categoria::text
+              OR v_g.categoria::text IS DISTINCT FROM v_f.categoria::text)
               AND v_g.categoria::text IS DISTINCT FROM s.categoria::text
-              OR ('esta_activo' = ANY (v_escritas) OR v_g.esta_activo::text IS DISTINCT FROM v_f.esta_activo::text)
+              OR (p_vieja.esta_activo::text IS DISTINCT FROM p_nueva.esta_activo::text
+              OR v_g.esta_activo::text IS DISTINCT FROM v_f.esta_activo::text)
               AND v_g.esta_activo::text IS DISTINCT FROM s.esta_activo::text
-              OR ('creado_at' = ANY (v_escritas) OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text)
+              OR (p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text
+              OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text)
               AND v_g.creado_at::text IS DISTINCT FROM s.creado_at::text
-              OR ('actualizado_at' = ANY (v_escritas) OR v_g.actualizado_at::text IS DISTINCT FROM v_f.actualizado_at::text)
+              OR (p_vieja.actualizado_at::text IS DISTINCT FROM p_nueva.actualizado_at::text
+              OR v_g.actualizado_at::text IS DISTINCT FROM v_f.actualizado_at::text)
               AND v_g.actualizado_at::text IS DISTINCT FROM s.actualizado_at::text THEN
               RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = 'los disparadores de las dos tablas no se ponen de acuerdo';
             END IF;

@@ -649,59 +649,71 @@ BEGIN
             PERFORM set_config('migracion.sync', v_antes, true);
             PERFORM migracion.ida_customers_clientes(array_agg(l.id), array_agg(v_l.id), true, false)
             FROM public.customers l WHERE l.id = (v_l.id)::uuid HAVING count(*) > 0;
-          ELSIF ('id' = ANY (v_escritas) OR v_g.id::text IS DISTINCT FROM v_f.id::text)
-            AND v_g.id::text IS DISTINCT FROM s.id::text OR ('telefono' = ANY (v_escritas)
+          ELSIF v_g.id::text IS DISTINCT FROM v_f.id::text AND v_g.id::text IS DISTINCT FROM s.id::text
+            OR (p_vieja.telefono::text IS DISTINCT FROM p_nueva.telefono::text
             OR v_g.telefono::text IS DISTINCT FROM v_f.telefono::text) AND v_g.telefono::text IS DISTINCT FROM s.telefono::text
-            OR ('nombre_completo' = ANY (v_escritas) OR v_g.nombre_completo::text IS DISTINCT FROM v_f.nombre_completo::text)
+            OR (p_vieja.nombre_completo::text IS DISTINCT FROM p_nueva.nombre_completo::text
+            OR v_g.nombre_completo::text IS DISTINCT FROM v_f.nombre_completo::text)
             AND v_g.nombre_completo::text IS DISTINCT FROM s.nombre_completo::text
-            OR ('ciudad' = ANY (v_escritas) OR v_g.ciudad::text IS DISTINCT FROM v_f.ciudad::text)
-            AND v_g.ciudad::text IS DISTINCT FROM s.ciudad::text OR ('ciudad_confirmada_at' = ANY (v_escritas)
+            OR (p_vieja.ciudad::text IS DISTINCT FROM p_nueva.ciudad::text OR v_g.ciudad::text IS DISTINCT FROM v_f.ciudad::text)
+            AND v_g.ciudad::text IS DISTINCT FROM s.ciudad::text
+            OR (p_vieja.ciudad_confirmada_at::text IS DISTINCT FROM p_nueva.ciudad_confirmada_at::text
             OR v_g.ciudad_confirmada_at::text IS DISTINCT FROM v_f.ciudad_confirmada_at::text)
             AND v_g.ciudad_confirmada_at::text IS DISTINCT FROM s.ciudad_confirmada_at::text
-            OR ('notas' = ANY (v_escritas) OR v_g.notas::text IS DISTINCT FROM v_f.notas::text)
-            AND v_g.notas::text IS DISTINCT FROM s.notas::text OR ('tiene_consentimiento' = ANY (v_escritas)
+            OR (p_vieja.notas::text IS DISTINCT FROM p_nueva.notas::text OR v_g.notas::text IS DISTINCT FROM v_f.notas::text)
+            AND v_g.notas::text IS DISTINCT FROM s.notas::text
+            OR (p_vieja.tiene_consentimiento::text IS DISTINCT FROM p_nueva.tiene_consentimiento::text
             OR v_g.tiene_consentimiento::text IS DISTINCT FROM v_f.tiene_consentimiento::text)
             AND v_g.tiene_consentimiento::text IS DISTINCT FROM s.tiene_consentimiento::text
-            OR ('creado_at' = ANY (v_escritas) OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text)
+            OR (p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text
+            OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text)
             AND v_g.creado_at::text IS DISTINCT FROM s.creado_at::text
-            OR ('actualizado_at' = ANY (v_escritas) OR v_g.actualizado_at::text IS DISTINCT FROM v_f.actualizado_at::text)
+            OR (p_vieja.actualizado_at::text IS DISTINCT FROM p_nueva.actualizado_at::text
+            OR v_g.actualizado_at::text IS DISTINCT FROM v_f.actualizado_at::text)
             AND v_g.actualizado_at::text IS DISTINCT FROM s.actualizado_at::text THEN
             -- legacy lo lee de otro modo, o un disparador suyo cambió algo más: eso vuelve aquí
-            UPDATE public.clientes t SET id = CASE WHEN ('id' = ANY (v_escritas) OR v_g.id::text IS DISTINCT FROM v_f.id::text)
-              THEN v_g.id ELSE t.id END, telefono = CASE WHEN ('telefono' = ANY (v_escritas)
+            UPDATE public.clientes t SET id = CASE WHEN v_g.id::text IS DISTINCT FROM v_f.id::text THEN v_g.id ELSE t.id END,
+              telefono = CASE WHEN (p_vieja.telefono::text IS DISTINCT FROM p_nueva.telefono::text
               OR v_g.telefono::text IS DISTINCT FROM v_f.telefono::text) THEN v_g.telefono ELSE t.telefono END,
-              nombre_completo = CASE WHEN ('nombre_completo' = ANY (v_escritas)
+              nombre_completo = CASE WHEN (p_vieja.nombre_completo::text IS DISTINCT FROM p_nueva.nombre_completo::text
               OR v_g.nombre_completo::text IS DISTINCT FROM v_f.nombre_completo::text) THEN v_g.nombre_completo
-              ELSE t.nombre_completo END, ciudad = CASE WHEN ('ciudad' = ANY (v_escritas)
+              ELSE t.nombre_completo END, ciudad = CASE WHEN (p_vieja.ciudad::text IS DISTINCT FROM p_nueva.ciudad::text
               OR v_g.ciudad::text IS DISTINCT FROM v_f.ciudad::text) THEN v_g.ciudad ELSE t.ciudad END,
-              ciudad_confirmada_at = CASE WHEN ('ciudad_confirmada_at' = ANY (v_escritas)
+              ciudad_confirmada_at = CASE
+              WHEN (p_vieja.ciudad_confirmada_at::text IS DISTINCT FROM p_nueva.ciudad_confirmada_at::text
               OR v_g.ciudad_confirmada_at::text IS DISTINCT FROM v_f.ciudad_confirmada_at::text) THEN v_g.ciudad_confirmada_at
-              ELSE t.ciudad_confirmada_at END, notas = CASE WHEN ('notas' = ANY (v_escritas)
+              ELSE t.ciudad_confirmada_at END, notas = CASE WHEN (p_vieja.notas::text IS DISTINCT FROM p_nueva.notas::text
               OR v_g.notas::text IS DISTINCT FROM v_f.notas::text) THEN v_g.notas ELSE t.notas END,
-              tiene_consentimiento = CASE WHEN ('tiene_consentimiento' = ANY (v_escritas)
+              tiene_consentimiento = CASE
+              WHEN (p_vieja.tiene_consentimiento::text IS DISTINCT FROM p_nueva.tiene_consentimiento::text
               OR v_g.tiene_consentimiento::text IS DISTINCT FROM v_f.tiene_consentimiento::text) THEN v_g.tiene_consentimiento
-              ELSE t.tiene_consentimiento END, creado_at = CASE WHEN ('creado_at' = ANY (v_escritas)
+              ELSE t.tiene_consentimiento END,
+              creado_at = CASE WHEN (p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text
               OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text) THEN v_g.creado_at ELSE t.creado_at END,
-              actualizado_at = CASE WHEN ('actualizado_at' = ANY (v_escritas)
+              actualizado_at = CASE WHEN (p_vieja.actualizado_at::text IS DISTINCT FROM p_nueva.actualizado_at::text
               OR v_g.actualizado_at::text IS DISTINCT FROM v_f.actualizado_at::text) THEN v_g.actualizado_at
               ELSE t.actualizado_at END WHERE t.id = s.id RETURNING t.* INTO s;
-            IF ('id' = ANY (v_escritas) OR v_g.id::text IS DISTINCT FROM v_f.id::text)
-              AND v_g.id::text IS DISTINCT FROM s.id::text OR ('telefono' = ANY (v_escritas)
+            IF v_g.id::text IS DISTINCT FROM v_f.id::text AND v_g.id::text IS DISTINCT FROM s.id::text
+              OR (p_vieja.telefono::text IS DISTINCT FROM p_nueva.telefono::text
               OR v_g.telefono::text IS DISTINCT FROM v_f.telefono::text) AND v_g.telefono::text IS DISTINCT FROM s.telefono::text
-              OR ('nombre_completo' = ANY (v_escritas) OR v_g.nombre_completo::text IS DISTINCT FROM v_f.nombre_completo::text)
+              OR (p_vieja.nombre_completo::text IS DISTINCT FROM p_nueva.nombre_completo::text
+              OR v_g.nombre_completo::text IS DISTINCT FROM v_f.nombre_completo::text)
               AND v_g.nombre_completo::text IS DISTINCT FROM s.nombre_completo::text
-              OR ('ciudad' = ANY (v_escritas) OR v_g.ciudad::text IS DISTINCT FROM v_f.ciudad::text)
-              AND v_g.ciudad::text IS DISTINCT FROM s.ciudad::text
-              OR ('ciudad_confirmada_at' = ANY (v_escritas)
+              OR (p_vieja.ciudad::text IS DISTINCT FROM p_nueva.ciudad::text
+              OR v_g.ciudad::text IS DISTINCT FROM v_f.ciudad::text) AND v_g.ciudad::text IS DISTINCT FROM s.ciudad::text
+              OR (p_vieja.ciudad_confirmada_at::text IS DISTINCT FROM p_nueva.ciudad_confirmada_at::text
               OR v_g.ciudad_confirmada_at::text IS DISTINCT FROM v_f.ciudad_confirmada_at::text)
               AND v_g.ciudad_confirmada_at::text IS DISTINCT FROM s.ciudad_confirmada_at::text
-              OR ('notas' = ANY (v_escritas) OR v_g.notas::text IS DISTINCT FROM v_f.notas::text)
-              AND v_g.notas::text IS DISTINCT FROM s.notas::text OR ('tiene_consentimiento' = ANY (v_escritas)
+              OR (p_vieja.notas::text IS DISTINCT FROM p_nueva.notas::text OR v_g.notas::text IS DISTINCT FROM v_f.notas::text)
+              AND v_g.notas::text IS DISTINCT FROM s.notas::text
+              OR (p_vieja.tiene_consentimiento::text IS DISTINCT FROM p_nueva.tiene_consentimiento::text
               OR v_g.tiene_consentimiento::text IS DISTINCT FROM v_f.tiene_consentimiento::text)
               AND v_g.tiene_consentimiento::text IS DISTINCT FROM s.tiene_consentimiento::text
-              OR ('creado_at' = ANY (v_escritas) OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text)
+              OR (p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text
+              OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text)
               AND v_g.creado_at::text IS DISTINCT FROM s.creado_at::text
-              OR ('actualizado_at' = ANY (v_escritas) OR v_g.actualizado_at::text IS DISTINCT FROM v_f.actualizado_at::text)
+              OR (p_vieja.actualizado_at::text IS DISTINCT FROM p_nueva.actualizado_at::text
+              OR v_g.actualizado_at::text IS DISTINCT FROM v_f.actualizado_at::text)
               AND v_g.actualizado_at::text IS DISTINCT FROM s.actualizado_at::text THEN
               RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = 'los disparadores de las dos tablas no se ponen de acuerdo';
             END IF;
@@ -762,53 +774,61 @@ BEGIN
             PERFORM set_config('migracion.sync', v_antes, true);
             PERFORM migracion.ida_users_clientes(array_agg(l.id), array_agg(v_l.id), true, false)
             FROM public.users l WHERE l.id = (v_l.id)::uuid AND l.user_type::text = 'client' HAVING count(*) > 0;
-          ELSIF ('id' = ANY (v_escritas) OR v_g.id::text IS DISTINCT FROM v_f.id::text)
-            AND v_g.id::text IS DISTINCT FROM s.id::text OR ('telefono' = ANY (v_escritas)
+          ELSIF v_g.id::text IS DISTINCT FROM v_f.id::text AND v_g.id::text IS DISTINCT FROM s.id::text
+            OR (p_vieja.telefono::text IS DISTINCT FROM p_nueva.telefono::text
             OR v_g.telefono::text IS DISTINCT FROM v_f.telefono::text) AND v_g.telefono::text IS DISTINCT FROM s.telefono::text
-            OR ('nombre_completo' = ANY (v_escritas) OR v_g.nombre_completo::text IS DISTINCT FROM v_f.nombre_completo::text)
+            OR (p_vieja.nombre_completo::text IS DISTINCT FROM p_nueva.nombre_completo::text
+            OR v_g.nombre_completo::text IS DISTINCT FROM v_f.nombre_completo::text)
             AND v_g.nombre_completo::text IS DISTINCT FROM s.nombre_completo::text
-            OR ('ciudad' = ANY (v_escritas) OR v_g.ciudad::text IS DISTINCT FROM v_f.ciudad::text)
-            AND v_g.ciudad::text IS DISTINCT FROM s.ciudad::text OR ('estado' = ANY (v_escritas)
+            OR (p_vieja.ciudad::text IS DISTINCT FROM p_nueva.ciudad::text OR v_g.ciudad::text IS DISTINCT FROM v_f.ciudad::text)
+            AND v_g.ciudad::text IS DISTINCT FROM s.ciudad::text OR (p_vieja.estado::text IS DISTINCT FROM p_nueva.estado::text
             OR v_g.estado::text IS DISTINCT FROM v_f.estado::text) AND v_g.estado::text IS DISTINCT FROM s.estado::text
-            OR ('tiene_consentimiento' = ANY (v_escritas)
+            OR (p_vieja.tiene_consentimiento::text IS DISTINCT FROM p_nueva.tiene_consentimiento::text
             OR v_g.tiene_consentimiento::text IS DISTINCT FROM v_f.tiene_consentimiento::text)
             AND v_g.tiene_consentimiento::text IS DISTINCT FROM s.tiene_consentimiento::text
-            OR ('creado_at' = ANY (v_escritas) OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text)
+            OR (p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text
+            OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text)
             AND v_g.creado_at::text IS DISTINCT FROM s.creado_at::text
-            OR ('actualizado_at' = ANY (v_escritas) OR v_g.actualizado_at::text IS DISTINCT FROM v_f.actualizado_at::text)
+            OR (p_vieja.actualizado_at::text IS DISTINCT FROM p_nueva.actualizado_at::text
+            OR v_g.actualizado_at::text IS DISTINCT FROM v_f.actualizado_at::text)
             AND v_g.actualizado_at::text IS DISTINCT FROM s.actualizado_at::text THEN
             -- legacy lo lee de otro modo, o un disparador suyo cambió algo más: eso vuelve aquí
-            UPDATE public.clientes t SET id = CASE WHEN ('id' = ANY (v_escritas) OR v_g.id::text IS DISTINCT FROM v_f.id::text)
-              THEN v_g.id ELSE t.id END, telefono = CASE WHEN ('telefono' = ANY (v_escritas)
+            UPDATE public.clientes t SET id = CASE WHEN v_g.id::text IS DISTINCT FROM v_f.id::text THEN v_g.id ELSE t.id END,
+              telefono = CASE WHEN (p_vieja.telefono::text IS DISTINCT FROM p_nueva.telefono::text
               OR v_g.telefono::text IS DISTINCT FROM v_f.telefono::text) THEN v_g.telefono ELSE t.telefono END,
-              nombre_completo = CASE WHEN ('nombre_completo' = ANY (v_escritas)
+              nombre_completo = CASE WHEN (p_vieja.nombre_completo::text IS DISTINCT FROM p_nueva.nombre_completo::text
               OR v_g.nombre_completo::text IS DISTINCT FROM v_f.nombre_completo::text) THEN v_g.nombre_completo
-              ELSE t.nombre_completo END, ciudad = CASE WHEN ('ciudad' = ANY (v_escritas)
+              ELSE t.nombre_completo END, ciudad = CASE WHEN (p_vieja.ciudad::text IS DISTINCT FROM p_nueva.ciudad::text
               OR v_g.ciudad::text IS DISTINCT FROM v_f.ciudad::text) THEN v_g.ciudad ELSE t.ciudad END,
-              estado = CASE WHEN ('estado' = ANY (v_escritas) OR v_g.estado::text IS DISTINCT FROM v_f.estado::text)
-              THEN v_g.estado ELSE t.estado END, tiene_consentimiento = CASE
-              WHEN ('tiene_consentimiento' = ANY (v_escritas)
+              estado = CASE WHEN (p_vieja.estado::text IS DISTINCT FROM p_nueva.estado::text
+              OR v_g.estado::text IS DISTINCT FROM v_f.estado::text) THEN v_g.estado ELSE t.estado END,
+              tiene_consentimiento = CASE
+              WHEN (p_vieja.tiene_consentimiento::text IS DISTINCT FROM p_nueva.tiene_consentimiento::text
               OR v_g.tiene_consentimiento::text IS DISTINCT FROM v_f.tiene_consentimiento::text) THEN v_g.tiene_consentimiento
-              ELSE t.tiene_consentimiento END, creado_at = CASE WHEN ('creado_at' = ANY (v_escritas)
+              ELSE t.tiene_consentimiento END,
+              creado_at = CASE WHEN (p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text
               OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text) THEN v_g.creado_at ELSE t.creado_at END,
-              actualizado_at = CASE WHEN ('actualizado_at' = ANY (v_escritas)
+              actualizado_at = CASE WHEN (p_vieja.actualizado_at::text IS DISTINCT FROM p_nueva.actualizado_at::text
               OR v_g.actualizado_at::text IS DISTINCT FROM v_f.actualizado_at::text) THEN v_g.actualizado_at
               ELSE t.actualizado_at END WHERE t.id = s.id RETURNING t.* INTO s;
-            IF ('id' = ANY (v_escritas) OR v_g.id::text IS DISTINCT FROM v_f.id::text)
-              AND v_g.id::text IS DISTINCT FROM s.id::text OR ('telefono' = ANY (v_escritas)
+            IF v_g.id::text IS DISTINCT FROM v_f.id::text AND v_g.id::text IS DISTINCT FROM s.id::text
+              OR (p_vieja.telefono::text IS DISTINCT FROM p_nueva.telefono::text
               OR v_g.telefono::text IS DISTINCT FROM v_f.telefono::text) AND v_g.telefono::text IS DISTINCT FROM s.telefono::text
-              OR ('nombre_completo' = ANY (v_escritas) OR v_g.nombre_completo::text IS DISTINCT FROM v_f.nombre_completo::text)
+              OR (p_vieja.nombre_completo::text IS DISTINCT FROM p_nueva.nombre_completo::text
+              OR v_g.nombre_completo::text IS DISTINCT FROM v_f.nombre_completo::text)
               AND v_g.nombre_completo::text IS DISTINCT FROM s.nombre_completo::text
-              OR ('ciudad' = ANY (v_escritas) OR v_g.ciudad::text IS DISTINCT FROM v_f.ciudad::text)
-              AND v_g.ciudad::text IS DISTINCT FROM s.ciudad::text
-              OR ('estado' = ANY (v_escritas) OR v_g.estado::text IS DISTINCT FROM v_f.estado::text)
-              AND v_g.estado::text IS DISTINCT FROM s.estado::text
-              OR ('tiene_consentimiento' = ANY (v_escritas)
+              OR (p_vieja.ciudad::text IS DISTINCT FROM p_nueva.ciudad::text
+              OR v_g.ciudad::text IS DISTINCT FROM v_f.ciudad::text) AND v_g.ciudad::text IS DISTINCT FROM s.ciudad::text
+              OR (p_vieja.estado::text IS DISTINCT FROM p_nueva.estado::text
+              OR v_g.estado::text IS DISTINCT FROM v_f.estado::text) AND v_g.estado::text IS DISTINCT FROM s.estado::text
+              OR (p_vieja.tiene_consentimiento::text IS DISTINCT FROM p_nueva.tiene_consentimiento::text
               OR v_g.tiene_consentimiento::text IS DISTINCT FROM v_f.tiene_consentimiento::text)
               AND v_g.tiene_consentimiento::text IS DISTINCT FROM s.tiene_consentimiento::text
-              OR ('creado_at' = ANY (v_escritas) OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text)
+              OR (p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text
+              OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text)
               AND v_g.creado_at::text IS DISTINCT FROM s.creado_at::text
-              OR ('actualizado_at' = ANY (v_escritas) OR v_g.actualizado_at::text IS DISTINCT FROM v_f.actualizado_at::text)
+              OR (p_vieja.actualizado_at::text IS DISTINCT FROM p_nueva.actualizado_at::text
+              OR v_g.actualizado_at::text IS DISTINCT FROM v_f.actualizado_at::text)
               AND v_g.actualizado_at::text IS DISTINCT FROM s.actualizado_at::text THEN
               RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = 'los disparadores de las dos tablas no se ponen de acuerdo';
             END IF;

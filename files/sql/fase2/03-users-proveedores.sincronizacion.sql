@@ -747,92 +747,107 @@ BEGIN
             PERFORM set_config('migracion.sync', v_antes, true);
             PERFORM migracion.ida_users_proveedores(array_agg(l.id), array_agg(v_l.id), true, false)
             FROM public.users l WHERE l.id = (v_l.id)::uuid AND (l.user_type::text = 'client') IS NOT TRUE HAVING count(*) > 0;
-          ELSIF ('id' = ANY (v_escritas) OR v_g.id::text IS DISTINCT FROM v_f.id::text)
-            AND v_g.id::text IS DISTINCT FROM s.id::text OR ('telefono' = ANY (v_escritas)
+          ELSIF v_g.id::text IS DISTINCT FROM v_f.id::text AND v_g.id::text IS DISTINCT FROM s.id::text
+            OR (p_vieja.telefono::text IS DISTINCT FROM p_nueva.telefono::text
             OR v_g.telefono::text IS DISTINCT FROM v_f.telefono::text) AND v_g.telefono::text IS DISTINCT FROM s.telefono::text
-            OR ('nombre' = ANY (v_escritas) OR v_g.nombre::text IS DISTINCT FROM v_f.nombre::text)
-            AND v_g.nombre::text IS DISTINCT FROM s.nombre::text OR ('email' = ANY (v_escritas)
+            OR (p_vieja.nombre::text IS DISTINCT FROM p_nueva.nombre::text OR v_g.nombre::text IS DISTINCT FROM v_f.nombre::text)
+            AND v_g.nombre::text IS DISTINCT FROM s.nombre::text OR (p_vieja.email::text IS DISTINCT FROM p_nueva.email::text
             OR v_g.email::text IS DISTINCT FROM v_f.email::text) AND v_g.email::text IS DISTINCT FROM s.email::text
-            OR ('nombre_empresa' = ANY (v_escritas) OR v_g.nombre_empresa::text IS DISTINCT FROM v_f.nombre_empresa::text)
+            OR (p_vieja.nombre_empresa::text IS DISTINCT FROM p_nueva.nombre_empresa::text
+            OR v_g.nombre_empresa::text IS DISTINCT FROM v_f.nombre_empresa::text)
             AND v_g.nombre_empresa::text IS DISTINCT FROM s.nombre_empresa::text
-            OR ('descripcion_empresa' = ANY (v_escritas)
+            OR (p_vieja.descripcion_empresa::text IS DISTINCT FROM p_nueva.descripcion_empresa::text
             OR v_g.descripcion_empresa::text IS DISTINCT FROM v_f.descripcion_empresa::text)
             AND v_g.descripcion_empresa::text IS DISTINCT FROM s.descripcion_empresa::text
-            OR ('direccion' = ANY (v_escritas) OR v_g.direccion::text IS DISTINCT FROM v_f.direccion::text)
+            OR (p_vieja.direccion::text IS DISTINCT FROM p_nueva.direccion::text
+            OR v_g.direccion::text IS DISTINCT FROM v_f.direccion::text)
             AND v_g.direccion::text IS DISTINCT FROM s.direccion::text
-            OR ('ciudad' = ANY (v_escritas) OR v_g.ciudad::text IS DISTINCT FROM v_f.ciudad::text)
-            AND v_g.ciudad::text IS DISTINCT FROM s.ciudad::text OR ('pais' = ANY (v_escritas)
+            OR (p_vieja.ciudad::text IS DISTINCT FROM p_nueva.ciudad::text OR v_g.ciudad::text IS DISTINCT FROM v_f.ciudad::text)
+            AND v_g.ciudad::text IS DISTINCT FROM s.ciudad::text OR (p_vieja.pais::text IS DISTINCT FROM p_nueva.pais::text
             OR v_g.pais::text IS DISTINCT FROM v_f.pais::text) AND v_g.pais::text IS DISTINCT FROM s.pais::text
-            OR ('latitud' = ANY (v_escritas) OR v_g.latitud::text IS DISTINCT FROM v_f.latitud::text)
-            AND v_g.latitud::text IS DISTINCT FROM s.latitud::text
-            OR ('longitud' = ANY (v_escritas) OR v_g.longitud::text IS DISTINCT FROM v_f.longitud::text)
-            AND v_g.longitud::text IS DISTINCT FROM s.longitud::text
-            OR ('estado' = ANY (v_escritas) OR v_g.estado::text IS DISTINCT FROM v_f.estado::text)
-            AND v_g.estado::text IS DISTINCT FROM s.estado::text OR ('tiene_consentimiento' = ANY (v_escritas)
+            OR (p_vieja.latitud::text IS DISTINCT FROM p_nueva.latitud::text
+            OR v_g.latitud::text IS DISTINCT FROM v_f.latitud::text) AND v_g.latitud::text IS DISTINCT FROM s.latitud::text
+            OR (p_vieja.longitud::text IS DISTINCT FROM p_nueva.longitud::text
+            OR v_g.longitud::text IS DISTINCT FROM v_f.longitud::text) AND v_g.longitud::text IS DISTINCT FROM s.longitud::text
+            OR (p_vieja.estado::text IS DISTINCT FROM p_nueva.estado::text OR v_g.estado::text IS DISTINCT FROM v_f.estado::text)
+            AND v_g.estado::text IS DISTINCT FROM s.estado::text
+            OR (p_vieja.tiene_consentimiento::text IS DISTINCT FROM p_nueva.tiene_consentimiento::text
             OR v_g.tiene_consentimiento::text IS DISTINCT FROM v_f.tiene_consentimiento::text)
             AND v_g.tiene_consentimiento::text IS DISTINCT FROM s.tiene_consentimiento::text
-            OR ('creado_at' = ANY (v_escritas) OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text)
+            OR (p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text
+            OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text)
             AND v_g.creado_at::text IS DISTINCT FROM s.creado_at::text
-            OR ('actualizado_at' = ANY (v_escritas) OR v_g.actualizado_at::text IS DISTINCT FROM v_f.actualizado_at::text)
+            OR (p_vieja.actualizado_at::text IS DISTINCT FROM p_nueva.actualizado_at::text
+            OR v_g.actualizado_at::text IS DISTINCT FROM v_f.actualizado_at::text)
             AND v_g.actualizado_at::text IS DISTINCT FROM s.actualizado_at::text THEN
             -- legacy lo lee de otro modo, o un disparador suyo cambió algo más: eso vuelve aquí
-            UPDATE public.proveedores t SET id = CASE WHEN ('id' = ANY (v_escritas) OR v_g.id::text IS DISTINCT FROM v_f.id::text)
-              THEN v_g.id ELSE t.id END, telefono = CASE WHEN ('telefono' = ANY (v_escritas)
+            UPDATE public.proveedores t SET id = CASE WHEN v_g.id::text IS DISTINCT FROM v_f.id::text THEN v_g.id ELSE t.id END,
+              telefono = CASE WHEN (p_vieja.telefono::text IS DISTINCT FROM p_nueva.telefono::text
               OR v_g.telefono::text IS DISTINCT FROM v_f.telefono::text) THEN v_g.telefono ELSE t.telefono END,
-              nombre = CASE WHEN ('nombre' = ANY (v_escritas) OR v_g.nombre::text IS DISTINCT FROM v_f.nombre::text)
-              THEN v_g.nombre ELSE t.nombre END, email = CASE WHEN ('email' = ANY (v_escritas)
+              nombre = CASE WHEN (p_vieja.nombre::text IS DISTINCT FROM p_nueva.nombre::text
+              OR v_g.nombre::text IS DISTINCT FROM v_f.nombre::text) THEN v_g.nombre ELSE t.nombre END,
+              email = CASE WHEN (p_vieja.email::text IS DISTINCT FROM p_nueva.email::text
               OR v_g.email::text IS DISTINCT FROM v_f.email::text) THEN v_g.email ELSE t.email END,
-              nombre_empresa = CASE WHEN ('nombre_empresa' = ANY (v_escritas)
+              nombre_empresa = CASE WHEN (p_vieja.nombre_empresa::text IS DISTINCT FROM p_nueva.nombre_empresa::text
               OR v_g.nombre_empresa::text IS DISTINCT FROM v_f.nombre_empresa::text) THEN v_g.nombre_empresa
               ELSE t.nombre_empresa END, descripcion_empresa = CASE
-              WHEN ('descripcion_empresa' = ANY (v_escritas)
+              WHEN (p_vieja.descripcion_empresa::text IS DISTINCT FROM p_nueva.descripcion_empresa::text
               OR v_g.descripcion_empresa::text IS DISTINCT FROM v_f.descripcion_empresa::text) THEN v_g.descripcion_empresa
-              ELSE t.descripcion_empresa END, direccion = CASE WHEN ('direccion' = ANY (v_escritas)
+              ELSE t.descripcion_empresa END,
+              direccion = CASE WHEN (p_vieja.direccion::text IS DISTINCT FROM p_nueva.direccion::text
               OR v_g.direccion::text IS DISTINCT FROM v_f.direccion::text) THEN v_g.direccion ELSE t.direccion END,
-              ciudad = CASE WHEN ('ciudad' = ANY (v_escritas) OR v_g.ciudad::text IS DISTINCT FROM v_f.ciudad::text)
-              THEN v_g.ciudad ELSE t.ciudad END, pais = CASE WHEN ('pais' = ANY (v_escritas)
+              ciudad = CASE WHEN (p_vieja.ciudad::text IS DISTINCT FROM p_nueva.ciudad::text
+              OR v_g.ciudad::text IS DISTINCT FROM v_f.ciudad::text) THEN v_g.ciudad ELSE t.ciudad END,
+              pais = CASE WHEN (p_vieja.pais::text IS DISTINCT FROM p_nueva.pais::text
               OR v_g.pais::text IS DISTINCT FROM v_f.pais::text) THEN v_g.pais ELSE t.pais END,
-              latitud = CASE WHEN ('latitud' = ANY (v_escritas) OR v_g.latitud::text IS DISTINCT FROM v_f.latitud::text)
-              THEN v_g.latitud ELSE t.latitud END, longitud = CASE
-              WHEN ('longitud' = ANY (v_escritas) OR v_g.longitud::text IS DISTINCT FROM v_f.longitud::text) THEN v_g.longitud
-              ELSE t.longitud END, estado = CASE WHEN ('estado' = ANY (v_escritas)
+              latitud = CASE WHEN (p_vieja.latitud::text IS DISTINCT FROM p_nueva.latitud::text
+              OR v_g.latitud::text IS DISTINCT FROM v_f.latitud::text) THEN v_g.latitud ELSE t.latitud END,
+              longitud = CASE WHEN (p_vieja.longitud::text IS DISTINCT FROM p_nueva.longitud::text
+              OR v_g.longitud::text IS DISTINCT FROM v_f.longitud::text) THEN v_g.longitud ELSE t.longitud END,
+              estado = CASE WHEN (p_vieja.estado::text IS DISTINCT FROM p_nueva.estado::text
               OR v_g.estado::text IS DISTINCT FROM v_f.estado::text) THEN v_g.estado ELSE t.estado END,
-              tiene_consentimiento = CASE WHEN ('tiene_consentimiento' = ANY (v_escritas)
+              tiene_consentimiento = CASE
+              WHEN (p_vieja.tiene_consentimiento::text IS DISTINCT FROM p_nueva.tiene_consentimiento::text
               OR v_g.tiene_consentimiento::text IS DISTINCT FROM v_f.tiene_consentimiento::text) THEN v_g.tiene_consentimiento
-              ELSE t.tiene_consentimiento END, creado_at = CASE WHEN ('creado_at' = ANY (v_escritas)
+              ELSE t.tiene_consentimiento END,
+              creado_at = CASE WHEN (p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text
               OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text) THEN v_g.creado_at ELSE t.creado_at END,
-              actualizado_at = CASE WHEN ('actualizado_at' = ANY (v_escritas)
+              actualizado_at = CASE WHEN (p_vieja.actualizado_at::text IS DISTINCT FROM p_nueva.actualizado_at::text
               OR v_g.actualizado_at::text IS DISTINCT FROM v_f.actualizado_at::text) THEN v_g.actualizado_at
               ELSE t.actualizado_at END WHERE t.id = s.id RETURNING t.* INTO s;
-            IF ('id' = ANY (v_escritas) OR v_g.id::text IS DISTINCT FROM v_f.id::text)
-              AND v_g.id::text IS DISTINCT FROM s.id::text OR ('telefono' = ANY (v_escritas)
+            IF v_g.id::text IS DISTINCT FROM v_f.id::text AND v_g.id::text IS DISTINCT FROM s.id::text
+              OR (p_vieja.telefono::text IS DISTINCT FROM p_nueva.telefono::text
               OR v_g.telefono::text IS DISTINCT FROM v_f.telefono::text) AND v_g.telefono::text IS DISTINCT FROM s.telefono::text
-              OR ('nombre' = ANY (v_escritas) OR v_g.nombre::text IS DISTINCT FROM v_f.nombre::text)
-              AND v_g.nombre::text IS DISTINCT FROM s.nombre::text
-              OR ('email' = ANY (v_escritas) OR v_g.email::text IS DISTINCT FROM v_f.email::text)
-              AND v_g.email::text IS DISTINCT FROM s.email::text OR ('nombre_empresa' = ANY (v_escritas)
+              OR (p_vieja.nombre::text IS DISTINCT FROM p_nueva.nombre::text
+              OR v_g.nombre::text IS DISTINCT FROM v_f.nombre::text) AND v_g.nombre::text IS DISTINCT FROM s.nombre::text
+              OR (p_vieja.email::text IS DISTINCT FROM p_nueva.email::text OR v_g.email::text IS DISTINCT FROM v_f.email::text)
+              AND v_g.email::text IS DISTINCT FROM s.email::text
+              OR (p_vieja.nombre_empresa::text IS DISTINCT FROM p_nueva.nombre_empresa::text
               OR v_g.nombre_empresa::text IS DISTINCT FROM v_f.nombre_empresa::text)
               AND v_g.nombre_empresa::text IS DISTINCT FROM s.nombre_empresa::text
-              OR ('descripcion_empresa' = ANY (v_escritas)
+              OR (p_vieja.descripcion_empresa::text IS DISTINCT FROM p_nueva.descripcion_empresa::text
               OR v_g.descripcion_empresa::text IS DISTINCT FROM v_f.descripcion_empresa::text)
               AND v_g.descripcion_empresa::text IS DISTINCT FROM s.descripcion_empresa::text
-              OR ('direccion' = ANY (v_escritas) OR v_g.direccion::text IS DISTINCT FROM v_f.direccion::text)
+              OR (p_vieja.direccion::text IS DISTINCT FROM p_nueva.direccion::text
+              OR v_g.direccion::text IS DISTINCT FROM v_f.direccion::text)
               AND v_g.direccion::text IS DISTINCT FROM s.direccion::text
-              OR ('ciudad' = ANY (v_escritas) OR v_g.ciudad::text IS DISTINCT FROM v_f.ciudad::text)
-              AND v_g.ciudad::text IS DISTINCT FROM s.ciudad::text
-              OR ('pais' = ANY (v_escritas) OR v_g.pais::text IS DISTINCT FROM v_f.pais::text)
-              AND v_g.pais::text IS DISTINCT FROM s.pais::text OR ('latitud' = ANY (v_escritas)
+              OR (p_vieja.ciudad::text IS DISTINCT FROM p_nueva.ciudad::text
+              OR v_g.ciudad::text IS DISTINCT FROM v_f.ciudad::text) AND v_g.ciudad::text IS DISTINCT FROM s.ciudad::text
+              OR (p_vieja.pais::text IS DISTINCT FROM p_nueva.pais::text OR v_g.pais::text IS DISTINCT FROM v_f.pais::text)
+              AND v_g.pais::text IS DISTINCT FROM s.pais::text OR (p_vieja.latitud::text IS DISTINCT FROM p_nueva.latitud::text
               OR v_g.latitud::text IS DISTINCT FROM v_f.latitud::text) AND v_g.latitud::text IS DISTINCT FROM s.latitud::text
-              OR ('longitud' = ANY (v_escritas) OR v_g.longitud::text IS DISTINCT FROM v_f.longitud::text)
-              AND v_g.longitud::text IS DISTINCT FROM s.longitud::text
-              OR ('estado' = ANY (v_escritas) OR v_g.estado::text IS DISTINCT FROM v_f.estado::text)
-              AND v_g.estado::text IS DISTINCT FROM s.estado::text
-              OR ('tiene_consentimiento' = ANY (v_escritas)
+              OR (p_vieja.longitud::text IS DISTINCT FROM p_nueva.longitud::text
+              OR v_g.longitud::text IS DISTINCT FROM v_f.longitud::text) AND v_g.longitud::text IS DISTINCT FROM s.longitud::text
+              OR (p_vieja.estado::text IS DISTINCT FROM p_nueva.estado::text
+              OR v_g.estado::text IS DISTINCT FROM v_f.estado::text) AND v_g.estado::text IS DISTINCT FROM s.estado::text
+              OR (p_vieja.tiene_consentimiento::text IS DISTINCT FROM p_nueva.tiene_consentimiento::text
               OR v_g.tiene_consentimiento::text IS DISTINCT FROM v_f.tiene_consentimiento::text)
               AND v_g.tiene_consentimiento::text IS DISTINCT FROM s.tiene_consentimiento::text
-              OR ('creado_at' = ANY (v_escritas) OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text)
+              OR (p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text
+              OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text)
               AND v_g.creado_at::text IS DISTINCT FROM s.creado_at::text
-              OR ('actualizado_at' = ANY (v_escritas) OR v_g.actualizado_at::text IS DISTINCT FROM v_f.actualizado_at::text)
+              OR (p_vieja.actualizado_at::text IS DISTINCT FROM p_nueva.actualizado_at::text
+              OR v_g.actualizado_at::text IS DISTINCT FROM v_f.actualizado_at::text)
               AND v_g.actualizado_at::text IS DISTINCT FROM s.actualizado_at::text THEN
               RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = 'los disparadores de las dos tablas no se ponen de acuerdo';
             END IF;

@@ -544,58 +544,76 @@ BEGIN
               array_agg(v_l.proveedor_id), array_agg(v_l.profesion_id), true, false)
             FROM public.provider_professions l WHERE l.provider_id = (v_l.proveedor_id)::uuid
               AND l.profession_id = (v_l.profesion_id)::integer HAVING count(*) > 0;
-          ELSIF ('proveedor_id' = ANY (v_escritas) OR v_g.proveedor_id::text IS DISTINCT FROM v_f.proveedor_id::text)
+          ELSIF (p_vieja.proveedor_id::text IS DISTINCT FROM p_nueva.proveedor_id::text
+            OR v_g.proveedor_id::text IS DISTINCT FROM v_f.proveedor_id::text)
             AND v_g.proveedor_id::text IS DISTINCT FROM s.proveedor_id::text
-            OR ('profesion_id' = ANY (v_escritas) OR v_g.profesion_id::text IS DISTINCT FROM v_f.profesion_id::text)
+            OR (p_vieja.profesion_id::text IS DISTINCT FROM p_nueva.profesion_id::text
+            OR v_g.profesion_id::text IS DISTINCT FROM v_f.profesion_id::text)
             AND v_g.profesion_id::text IS DISTINCT FROM s.profesion_id::text
-            OR ('especialidad' = ANY (v_escritas) OR v_g.especialidad::text IS DISTINCT FROM v_f.especialidad::text)
+            OR (p_vieja.especialidad::text IS DISTINCT FROM p_nueva.especialidad::text
+            OR v_g.especialidad::text IS DISTINCT FROM v_f.especialidad::text)
             AND v_g.especialidad::text IS DISTINCT FROM s.especialidad::text
-            OR ('anos_experiencia' = ANY (v_escritas) OR v_g.anos_experiencia::text IS DISTINCT FROM v_f.anos_experiencia::text)
+            OR (p_vieja.anos_experiencia::text IS DISTINCT FROM p_nueva.anos_experiencia::text
+            OR v_g.anos_experiencia::text IS DISTINCT FROM v_f.anos_experiencia::text)
             AND v_g.anos_experiencia::text IS DISTINCT FROM s.anos_experiencia::text
-            OR ('certificaciones' = ANY (v_escritas) OR v_g.certificaciones::text IS DISTINCT FROM v_f.certificaciones::text)
+            OR (p_vieja.certificaciones::text IS DISTINCT FROM p_nueva.certificaciones::text
+            OR v_g.certificaciones::text IS DISTINCT FROM v_f.certificaciones::text)
             AND v_g.certificaciones::text IS DISTINCT FROM s.certificaciones::text
-            OR ('es_principal' = ANY (v_escritas) OR v_g.es_principal::text IS DISTINCT FROM v_f.es_principal::text)
+            OR (p_vieja.es_principal::text IS DISTINCT FROM p_nueva.es_principal::text
+            OR v_g.es_principal::text IS DISTINCT FROM v_f.es_principal::text)
             AND v_g.es_principal::text IS DISTINCT FROM s.es_principal::text
-            OR ('estado_verificacion' = ANY (v_escritas)
+            OR (p_vieja.estado_verificacion::text IS DISTINCT FROM p_nueva.estado_verificacion::text
             OR v_g.estado_verificacion::text IS DISTINCT FROM v_f.estado_verificacion::text)
             AND v_g.estado_verificacion::text IS DISTINCT FROM s.estado_verificacion::text
-            OR ('creado_at' = ANY (v_escritas) OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text)
+            OR (p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text
+            OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text)
             AND v_g.creado_at::text IS DISTINCT FROM s.creado_at::text THEN
             -- legacy lo lee de otro modo, o un disparador suyo cambió algo más: eso vuelve aquí
             UPDATE public.proveedor_profesiones t SET proveedor_id = CASE
-              WHEN ('proveedor_id' = ANY (v_escritas) OR v_g.proveedor_id::text IS DISTINCT FROM v_f.proveedor_id::text)
-              THEN v_g.proveedor_id ELSE t.proveedor_id END, profesion_id = CASE
-              WHEN ('profesion_id' = ANY (v_escritas) OR v_g.profesion_id::text IS DISTINCT FROM v_f.profesion_id::text)
-              THEN v_g.profesion_id ELSE t.profesion_id END, especialidad = CASE
-              WHEN ('especialidad' = ANY (v_escritas) OR v_g.especialidad::text IS DISTINCT FROM v_f.especialidad::text)
-              THEN v_g.especialidad ELSE t.especialidad END, anos_experiencia = CASE
-              WHEN ('anos_experiencia' = ANY (v_escritas)
+              WHEN (p_vieja.proveedor_id::text IS DISTINCT FROM p_nueva.proveedor_id::text
+              OR v_g.proveedor_id::text IS DISTINCT FROM v_f.proveedor_id::text) THEN v_g.proveedor_id ELSE t.proveedor_id END,
+              profesion_id = CASE WHEN (p_vieja.profesion_id::text IS DISTINCT FROM p_nueva.profesion_id::text
+              OR v_g.profesion_id::text IS DISTINCT FROM v_f.profesion_id::text) THEN v_g.profesion_id ELSE t.profesion_id END,
+              especialidad = CASE WHEN (p_vieja.especialidad::text IS DISTINCT FROM p_nueva.especialidad::text
+              OR v_g.especialidad::text IS DISTINCT FROM v_f.especialidad::text) THEN v_g.especialidad ELSE t.especialidad END,
+              anos_experiencia = CASE WHEN (p_vieja.anos_experiencia::text IS DISTINCT FROM p_nueva.anos_experiencia::text
               OR v_g.anos_experiencia::text IS DISTINCT FROM v_f.anos_experiencia::text) THEN v_g.anos_experiencia
-              ELSE t.anos_experiencia END, certificaciones = CASE WHEN ('certificaciones' = ANY (v_escritas)
+              ELSE t.anos_experiencia END,
+              certificaciones = CASE WHEN (p_vieja.certificaciones::text IS DISTINCT FROM p_nueva.certificaciones::text
               OR v_g.certificaciones::text IS DISTINCT FROM v_f.certificaciones::text) THEN v_g.certificaciones
-              ELSE t.certificaciones END, es_principal = CASE WHEN ('es_principal' = ANY (v_escritas)
+              ELSE t.certificaciones END,
+              es_principal = CASE WHEN (p_vieja.es_principal::text IS DISTINCT FROM p_nueva.es_principal::text
               OR v_g.es_principal::text IS DISTINCT FROM v_f.es_principal::text) THEN v_g.es_principal ELSE t.es_principal END,
-              estado_verificacion = CASE WHEN ('estado_verificacion' = ANY (v_escritas)
+              estado_verificacion = CASE
+              WHEN (p_vieja.estado_verificacion::text IS DISTINCT FROM p_nueva.estado_verificacion::text
               OR v_g.estado_verificacion::text IS DISTINCT FROM v_f.estado_verificacion::text) THEN v_g.estado_verificacion
-              ELSE t.estado_verificacion END, creado_at = CASE WHEN ('creado_at' = ANY (v_escritas)
+              ELSE t.estado_verificacion END,
+              creado_at = CASE WHEN (p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text
               OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text) THEN v_g.creado_at ELSE t.creado_at END
               WHERE t.id = s.id RETURNING t.* INTO s;
-            IF ('proveedor_id' = ANY (v_escritas) OR v_g.proveedor_id::text IS DISTINCT FROM v_f.proveedor_id::text)
+            IF (p_vieja.proveedor_id::text IS DISTINCT FROM p_nueva.proveedor_id::text
+              OR v_g.proveedor_id::text IS DISTINCT FROM v_f.proveedor_id::text)
               AND v_g.proveedor_id::text IS DISTINCT FROM s.proveedor_id::text
-              OR ('profesion_id' = ANY (v_escritas) OR v_g.profesion_id::text IS DISTINCT FROM v_f.profesion_id::text)
+              OR (p_vieja.profesion_id::text IS DISTINCT FROM p_nueva.profesion_id::text
+              OR v_g.profesion_id::text IS DISTINCT FROM v_f.profesion_id::text)
               AND v_g.profesion_id::text IS DISTINCT FROM s.profesion_id::text
-              OR ('especialidad' = ANY (v_escritas) OR v_g.especialidad::text IS DISTINCT FROM v_f.especialidad::text)
+              OR (p_vieja.especialidad::text IS DISTINCT FROM p_nueva.especialidad::text
+              OR v_g.especialidad::text IS DISTINCT FROM v_f.especialidad::text)
               AND v_g.especialidad::text IS DISTINCT FROM s.especialidad::text
-              OR ('anos_experiencia' = ANY (v_escritas) OR v_g.anos_experiencia::text IS DISTINCT FROM v_f.anos_experiencia::text)
+              OR (p_vieja.anos_experiencia::text IS DISTINCT FROM p_nueva.anos_experiencia::text
+              OR v_g.anos_experiencia::text IS DISTINCT FROM v_f.anos_experiencia::text)
               AND v_g.anos_experiencia::text IS DISTINCT FROM s.anos_experiencia::text
-              OR ('certificaciones' = ANY (v_escritas) OR v_g.certificaciones::text IS DISTINCT FROM v_f.certificaciones::text)
+              OR (p_vieja.certificaciones::text IS DISTINCT FROM p_nueva.certificaciones::text
+              OR v_g.certificaciones::text IS DISTINCT FROM v_f.certificaciones::text)
               AND v_g.certificaciones::text IS DISTINCT FROM s.certificaciones::text
-              OR ('es_principal' = ANY (v_escritas) OR v_g.es_principal::text IS DISTINCT FROM v_f.es_principal::text)
+              OR (p_vieja.es_principal::text IS DISTINCT FROM p_nueva.es_principal::text
+              OR v_g.es_principal::text IS DISTINCT FROM v_f.es_principal::text)
               AND v_g.es_principal::text IS DISTINCT FROM s.es_principal::text
-              OR ('estado_verificacion' = ANY (v_escritas)
+              OR (p_vieja.estado_verificacion::text IS DISTINCT FROM p_nueva.estado_verificacion::text
               OR v_g.estado_verificacion::text IS DISTINCT FROM v_f.estado_verificacion::text)
               AND v_g.estado_verificacion::text IS DISTINCT FROM s.estado_verificacion::text
-              OR ('creado_at' = ANY (v_escritas) OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text)
+              OR (p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text
+              OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text)
               AND v_g.creado_at::text IS DISTINCT FROM s.creado_at::text THEN
               RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = 'los disparadores de las dos tablas no se ponen de acuerdo';
             END IF;

@@ -541,71 +541,87 @@ BEGIN
             PERFORM set_config('migracion.sync', v_antes, true);
             PERFORM migracion.ida_provider_services_servicios_proveedor(array_agg(l.id), array_agg(v_l.id), true, false)
             FROM public.provider_services l WHERE l.id = (v_l.id)::uuid HAVING count(*) > 0;
-          ELSIF ('id' = ANY (v_escritas) OR v_g.id::text IS DISTINCT FROM v_f.id::text)
-            AND v_g.id::text IS DISTINCT FROM s.id::text OR ('proveedor_id' = ANY (v_escritas)
+          ELSIF v_g.id::text IS DISTINCT FROM v_f.id::text AND v_g.id::text IS DISTINCT FROM s.id::text
+            OR (p_vieja.proveedor_id::text IS DISTINCT FROM p_nueva.proveedor_id::text
             OR v_g.proveedor_id::text IS DISTINCT FROM v_f.proveedor_id::text)
             AND v_g.proveedor_id::text IS DISTINCT FROM s.proveedor_id::text
-            OR ('titulo' = ANY (v_escritas) OR v_g.titulo::text IS DISTINCT FROM v_f.titulo::text)
-            AND v_g.titulo::text IS DISTINCT FROM s.titulo::text OR ('descripcion' = ANY (v_escritas)
+            OR (p_vieja.titulo::text IS DISTINCT FROM p_nueva.titulo::text OR v_g.titulo::text IS DISTINCT FROM v_f.titulo::text)
+            AND v_g.titulo::text IS DISTINCT FROM s.titulo::text
+            OR (p_vieja.descripcion::text IS DISTINCT FROM p_nueva.descripcion::text
             OR v_g.descripcion::text IS DISTINCT FROM v_f.descripcion::text)
             AND v_g.descripcion::text IS DISTINCT FROM s.descripcion::text
-            OR ('categoria' = ANY (v_escritas) OR v_g.categoria::text IS DISTINCT FROM v_f.categoria::text)
+            OR (p_vieja.categoria::text IS DISTINCT FROM p_nueva.categoria::text
+            OR v_g.categoria::text IS DISTINCT FROM v_f.categoria::text)
             AND v_g.categoria::text IS DISTINCT FROM s.categoria::text
-            OR ('precio' = ANY (v_escritas) OR v_g.precio::text IS DISTINCT FROM v_f.precio::text)
-            AND v_g.precio::text IS DISTINCT FROM s.precio::text OR ('tipo_precio' = ANY (v_escritas)
+            OR (p_vieja.precio::text IS DISTINCT FROM p_nueva.precio::text OR v_g.precio::text IS DISTINCT FROM v_f.precio::text)
+            AND v_g.precio::text IS DISTINCT FROM s.precio::text
+            OR (p_vieja.tipo_precio::text IS DISTINCT FROM p_nueva.tipo_precio::text
             OR v_g.tipo_precio::text IS DISTINCT FROM v_f.tipo_precio::text)
             AND v_g.tipo_precio::text IS DISTINCT FROM s.tipo_precio::text
-            OR ('disponibilidad' = ANY (v_escritas) OR v_g.disponibilidad::text IS DISTINCT FROM v_f.disponibilidad::text)
+            OR (p_vieja.disponibilidad::text IS DISTINCT FROM p_nueva.disponibilidad::text
+            OR v_g.disponibilidad::text IS DISTINCT FROM v_f.disponibilidad::text)
             AND v_g.disponibilidad::text IS DISTINCT FROM s.disponibilidad::text
-            OR ('esta_activo' = ANY (v_escritas) OR v_g.esta_activo::text IS DISTINCT FROM v_f.esta_activo::text)
+            OR (p_vieja.esta_activo::text IS DISTINCT FROM p_nueva.esta_activo::text
+            OR v_g.esta_activo::text IS DISTINCT FROM v_f.esta_activo::text)
             AND v_g.esta_activo::text IS DISTINCT FROM s.esta_activo::text
-            OR ('creado_at' = ANY (v_escritas) OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text)
+            OR (p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text
+            OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text)
             AND v_g.creado_at::text IS DISTINCT FROM s.creado_at::text
-            OR ('actualizado_at' = ANY (v_escritas) OR v_g.actualizado_at::text IS DISTINCT FROM v_f.actualizado_at::text)
+            OR (p_vieja.actualizado_at::text IS DISTINCT FROM p_nueva.actualizado_at::text
+            OR v_g.actualizado_at::text IS DISTINCT FROM v_f.actualizado_at::text)
             AND v_g.actualizado_at::text IS DISTINCT FROM s.actualizado_at::text THEN
             -- legacy lo lee de otro modo, o un disparador suyo cambió algo más: eso vuelve aquí
-            UPDATE public.servicios_proveedor t SET id = CASE WHEN ('id' = ANY (v_escritas)
-              OR v_g.id::text IS DISTINCT FROM v_f.id::text) THEN v_g.id ELSE t.id END,
-              proveedor_id = CASE WHEN ('proveedor_id' = ANY (v_escritas)
+            UPDATE public.servicios_proveedor t SET id = CASE WHEN v_g.id::text IS DISTINCT FROM v_f.id::text THEN v_g.id
+              ELSE t.id END, proveedor_id = CASE WHEN (p_vieja.proveedor_id::text IS DISTINCT FROM p_nueva.proveedor_id::text
               OR v_g.proveedor_id::text IS DISTINCT FROM v_f.proveedor_id::text) THEN v_g.proveedor_id ELSE t.proveedor_id END,
-              titulo = CASE WHEN ('titulo' = ANY (v_escritas) OR v_g.titulo::text IS DISTINCT FROM v_f.titulo::text)
-              THEN v_g.titulo ELSE t.titulo END, descripcion = CASE
-              WHEN ('descripcion' = ANY (v_escritas) OR v_g.descripcion::text IS DISTINCT FROM v_f.descripcion::text)
-              THEN v_g.descripcion ELSE t.descripcion END, categoria = CASE
-              WHEN ('categoria' = ANY (v_escritas) OR v_g.categoria::text IS DISTINCT FROM v_f.categoria::text) THEN v_g.categoria
-              ELSE t.categoria END, precio = CASE WHEN ('precio' = ANY (v_escritas)
+              titulo = CASE WHEN (p_vieja.titulo::text IS DISTINCT FROM p_nueva.titulo::text
+              OR v_g.titulo::text IS DISTINCT FROM v_f.titulo::text) THEN v_g.titulo ELSE t.titulo END,
+              descripcion = CASE WHEN (p_vieja.descripcion::text IS DISTINCT FROM p_nueva.descripcion::text
+              OR v_g.descripcion::text IS DISTINCT FROM v_f.descripcion::text) THEN v_g.descripcion ELSE t.descripcion END,
+              categoria = CASE WHEN (p_vieja.categoria::text IS DISTINCT FROM p_nueva.categoria::text
+              OR v_g.categoria::text IS DISTINCT FROM v_f.categoria::text) THEN v_g.categoria ELSE t.categoria END,
+              precio = CASE WHEN (p_vieja.precio::text IS DISTINCT FROM p_nueva.precio::text
               OR v_g.precio::text IS DISTINCT FROM v_f.precio::text) THEN v_g.precio ELSE t.precio END,
-              tipo_precio = CASE WHEN ('tipo_precio' = ANY (v_escritas)
+              tipo_precio = CASE WHEN (p_vieja.tipo_precio::text IS DISTINCT FROM p_nueva.tipo_precio::text
               OR v_g.tipo_precio::text IS DISTINCT FROM v_f.tipo_precio::text) THEN v_g.tipo_precio ELSE t.tipo_precio END,
-              disponibilidad = CASE WHEN ('disponibilidad' = ANY (v_escritas)
+              disponibilidad = CASE WHEN (p_vieja.disponibilidad::text IS DISTINCT FROM p_nueva.disponibilidad::text
               OR v_g.disponibilidad::text IS DISTINCT FROM v_f.disponibilidad::text) THEN v_g.disponibilidad
-              ELSE t.disponibilidad END, esta_activo = CASE WHEN ('esta_activo' = ANY (v_escritas)
+              ELSE t.disponibilidad END,
+              esta_activo = CASE WHEN (p_vieja.esta_activo::text IS DISTINCT FROM p_nueva.esta_activo::text
               OR v_g.esta_activo::text IS DISTINCT FROM v_f.esta_activo::text) THEN v_g.esta_activo ELSE t.esta_activo END,
-              creado_at = CASE WHEN ('creado_at' = ANY (v_escritas) OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text)
-              THEN v_g.creado_at ELSE t.creado_at END, actualizado_at = CASE
-              WHEN ('actualizado_at' = ANY (v_escritas) OR v_g.actualizado_at::text IS DISTINCT FROM v_f.actualizado_at::text)
-              THEN v_g.actualizado_at ELSE t.actualizado_at END WHERE t.id = s.id RETURNING t.* INTO s;
-            IF ('id' = ANY (v_escritas) OR v_g.id::text IS DISTINCT FROM v_f.id::text)
-              AND v_g.id::text IS DISTINCT FROM s.id::text OR ('proveedor_id' = ANY (v_escritas)
+              creado_at = CASE WHEN (p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text
+              OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text) THEN v_g.creado_at ELSE t.creado_at END,
+              actualizado_at = CASE WHEN (p_vieja.actualizado_at::text IS DISTINCT FROM p_nueva.actualizado_at::text
+              OR v_g.actualizado_at::text IS DISTINCT FROM v_f.actualizado_at::text) THEN v_g.actualizado_at
+              ELSE t.actualizado_at END WHERE t.id = s.id RETURNING t.* INTO s;
+            IF v_g.id::text IS DISTINCT FROM v_f.id::text AND v_g.id::text IS DISTINCT FROM s.id::text
+              OR (p_vieja.proveedor_id::text IS DISTINCT FROM p_nueva.proveedor_id::text
               OR v_g.proveedor_id::text IS DISTINCT FROM v_f.proveedor_id::text)
               AND v_g.proveedor_id::text IS DISTINCT FROM s.proveedor_id::text
-              OR ('titulo' = ANY (v_escritas) OR v_g.titulo::text IS DISTINCT FROM v_f.titulo::text)
-              AND v_g.titulo::text IS DISTINCT FROM s.titulo::text
-              OR ('descripcion' = ANY (v_escritas) OR v_g.descripcion::text IS DISTINCT FROM v_f.descripcion::text)
+              OR (p_vieja.titulo::text IS DISTINCT FROM p_nueva.titulo::text
+              OR v_g.titulo::text IS DISTINCT FROM v_f.titulo::text) AND v_g.titulo::text IS DISTINCT FROM s.titulo::text
+              OR (p_vieja.descripcion::text IS DISTINCT FROM p_nueva.descripcion::text
+              OR v_g.descripcion::text IS DISTINCT FROM v_f.descripcion::text)
               AND v_g.descripcion::text IS DISTINCT FROM s.descripcion::text
-              OR ('categoria' = ANY (v_escritas) OR v_g.categoria::text IS DISTINCT FROM v_f.categoria::text)
+              OR (p_vieja.categoria::text IS DISTINCT FROM p_nueva.categoria::text
+              OR v_g.categoria::text IS DISTINCT FROM v_f.categoria::text)
               AND v_g.categoria::text IS DISTINCT FROM s.categoria::text
-              OR ('precio' = ANY (v_escritas) OR v_g.precio::text IS DISTINCT FROM v_f.precio::text)
-              AND v_g.precio::text IS DISTINCT FROM s.precio::text
-              OR ('tipo_precio' = ANY (v_escritas) OR v_g.tipo_precio::text IS DISTINCT FROM v_f.tipo_precio::text)
+              OR (p_vieja.precio::text IS DISTINCT FROM p_nueva.precio::text
+              OR v_g.precio::text IS DISTINCT FROM v_f.precio::text) AND v_g.precio::text IS DISTINCT FROM s.precio::text
+              OR (p_vieja.tipo_precio::text IS DISTINCT FROM p_nueva.tipo_precio::text
+              OR v_g.tipo_precio::text IS DISTINCT FROM v_f.tipo_precio::text)
               AND v_g.tipo_precio::text IS DISTINCT FROM s.tipo_precio::text
-              OR ('disponibilidad' = ANY (v_escritas) OR v_g.disponibilidad::text IS DISTINCT FROM v_f.disponibilidad::text)
+              OR (p_vieja.disponibilidad::text IS DISTINCT FROM p_nueva.disponibilidad::text
+              OR v_g.disponibilidad::text IS DISTINCT FROM v_f.disponibilidad::text)
               AND v_g.disponibilidad::text IS DISTINCT FROM s.disponibilidad::text
-              OR ('esta_activo' = ANY (v_escritas) OR v_g.esta_activo::text IS DISTINCT FROM v_f.esta_activo::text)
+              OR (p_vieja.esta_activo::text IS DISTINCT FROM p_nueva.esta_activo::text
+              OR v_g.esta_activo::text IS DISTINCT FROM v_f.esta_activo::text)
               AND v_g.esta_activo::text IS DISTINCT FROM s.esta_activo::text
-              OR ('creado_at' = ANY (v_escritas) OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text)
+              OR (p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text
+              OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text)
               AND v_g.creado_at::text IS DISTINCT FROM s.creado_at::text
-              OR ('actualizado_at' = ANY (v_escritas) OR v_g.actualizado_at::text IS DISTINCT FROM v_f.actualizado_at::text)
+              OR (p_vieja.actualizado_at::text IS DISTINCT FROM p_nueva.actualizado_at::text
+              OR v_g.actualizado_at::text IS DISTINCT FROM v_f.actualizado_at::text)
               AND v_g.actualizado_at::text IS DISTINCT FROM s.actualizado_at::text THEN
               RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = 'los disparadores de las dos tablas no se ponen de acuerdo';
             END IF;

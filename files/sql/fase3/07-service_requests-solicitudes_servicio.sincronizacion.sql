@@ -728,97 +728,107 @@ BEGIN
             PERFORM set_config('migracion.sync', v_antes, true);
             PERFORM migracion.ida_service_requests_solicitudes_servicio(array_agg(l.id), array_agg(v_l.id), true, false)
             FROM public.service_requests l WHERE l.id = (v_l.id)::uuid HAVING count(*) > 0;
-          ELSIF ('id' = ANY (v_escritas) OR v_g.id::text IS DISTINCT FROM v_f.id::text)
-            AND v_g.id::text IS DISTINCT FROM s.id::text OR ('cliente_id' = ANY (v_escritas)
+          ELSIF v_g.id::text IS DISTINCT FROM v_f.id::text AND v_g.id::text IS DISTINCT FROM s.id::text
+            OR (p_vieja.cliente_id::text IS DISTINCT FROM p_nueva.cliente_id::text
             OR v_g.cliente_id::text IS DISTINCT FROM v_f.cliente_id::text)
             AND (CASE WHEN s.cliente_id IS DISTINCT FROM v_g.cliente_id
             AND EXISTS (SELECT FROM migracion.se_queda q WHERE q.tabla = 'solicitudes_servicio' AND q.clave = s.id::text
             AND q.columna = 'cliente_id' AND q.valor IS NOT DISTINCT FROM s.cliente_id::text
             AND q.buscado IS NOT DISTINCT FROM v_g.telefono::text) THEN s.cliente_id
             ELSE v_g.cliente_id END)::text IS DISTINCT FROM s.cliente_id::text
-            OR ('telefono' = ANY (v_escritas) OR v_g.telefono::text IS DISTINCT FROM v_f.telefono::text)
-            AND v_g.telefono::text IS DISTINCT FROM s.telefono::text
-            OR ('tipo_solicitud' = ANY (v_escritas) OR v_g.tipo_solicitud::text IS DISTINCT FROM v_f.tipo_solicitud::text)
+            OR (p_vieja.telefono::text IS DISTINCT FROM p_nueva.telefono::text
+            OR v_g.telefono::text IS DISTINCT FROM v_f.telefono::text) AND v_g.telefono::text IS DISTINCT FROM s.telefono::text
+            OR (p_vieja.tipo_solicitud::text IS DISTINCT FROM p_nueva.tipo_solicitud::text
+            OR v_g.tipo_solicitud::text IS DISTINCT FROM v_f.tipo_solicitud::text)
             AND v_g.tipo_solicitud::text IS DISTINCT FROM s.tipo_solicitud::text
-            OR ('profesion_solicitada' = ANY (v_escritas)
+            OR (p_vieja.profesion_solicitada::text IS DISTINCT FROM p_nueva.profesion_solicitada::text
             OR v_g.profesion_solicitada::text IS DISTINCT FROM v_f.profesion_solicitada::text)
             AND v_g.profesion_solicitada::text IS DISTINCT FROM s.profesion_solicitada::text
-            OR ('ciudad' = ANY (v_escritas) OR v_g.ciudad::text IS DISTINCT FROM v_f.ciudad::text)
-            AND v_g.ciudad::text IS DISTINCT FROM s.ciudad::text OR ('latitud' = ANY (v_escritas)
+            OR (p_vieja.ciudad::text IS DISTINCT FROM p_nueva.ciudad::text OR v_g.ciudad::text IS DISTINCT FROM v_f.ciudad::text)
+            AND v_g.ciudad::text IS DISTINCT FROM s.ciudad::text OR (p_vieja.latitud::text IS DISTINCT FROM p_nueva.latitud::text
             OR v_g.latitud::text IS DISTINCT FROM v_f.latitud::text) AND v_g.latitud::text IS DISTINCT FROM s.latitud::text
-            OR ('longitud' = ANY (v_escritas) OR v_g.longitud::text IS DISTINCT FROM v_f.longitud::text)
-            AND v_g.longitud::text IS DISTINCT FROM s.longitud::text
-            OR ('proveedores_sugeridos' = ANY (v_escritas)
+            OR (p_vieja.longitud::text IS DISTINCT FROM p_nueva.longitud::text
+            OR v_g.longitud::text IS DISTINCT FROM v_f.longitud::text) AND v_g.longitud::text IS DISTINCT FROM s.longitud::text
+            OR (p_vieja.proveedores_sugeridos::text IS DISTINCT FROM p_nueva.proveedores_sugeridos::text
             OR v_g.proveedores_sugeridos::text IS DISTINCT FROM v_f.proveedores_sugeridos::text)
             AND v_g.proveedores_sugeridos::text IS DISTINCT FROM s.proveedores_sugeridos::text
-            OR ('estado' = ANY (v_escritas) OR v_g.estado::text IS DISTINCT FROM v_f.estado::text)
+            OR (p_vieja.estado::text IS DISTINCT FROM p_nueva.estado::text OR v_g.estado::text IS DISTINCT FROM v_f.estado::text)
             AND (CASE WHEN s.estado IN ('en_progreso', 'cancelada') AND v_g.estado = 'pendiente' THEN s.estado
             ELSE v_g.estado END)::text IS DISTINCT FROM s.estado::text
-            OR ('solicitado_at' = ANY (v_escritas) OR v_g.solicitado_at::text IS DISTINCT FROM v_f.solicitado_at::text)
+            OR (p_vieja.solicitado_at::text IS DISTINCT FROM p_nueva.solicitado_at::text
+            OR v_g.solicitado_at::text IS DISTINCT FROM v_f.solicitado_at::text)
             AND v_g.solicitado_at::text IS DISTINCT FROM s.solicitado_at::text
-            OR ('resuelto_at' = ANY (v_escritas) OR v_g.resuelto_at::text IS DISTINCT FROM v_f.resuelto_at::text)
+            OR (p_vieja.resuelto_at::text IS DISTINCT FROM p_nueva.resuelto_at::text
+            OR v_g.resuelto_at::text IS DISTINCT FROM v_f.resuelto_at::text)
             AND v_g.resuelto_at::text IS DISTINCT FROM s.resuelto_at::text THEN
             -- legacy lo lee de otro modo, o un disparador suyo cambió algo más: eso vuelve aquí
-            UPDATE public.solicitudes_servicio t SET id = CASE WHEN ('id' = ANY (v_escritas)
-              OR v_g.id::text IS DISTINCT FROM v_f.id::text) THEN v_g.id ELSE t.id END,
-              cliente_id = CASE WHEN ('cliente_id' = ANY (v_escritas)
+            UPDATE public.solicitudes_servicio t SET id = CASE WHEN v_g.id::text IS DISTINCT FROM v_f.id::text THEN v_g.id
+              ELSE t.id END, cliente_id = CASE WHEN (p_vieja.cliente_id::text IS DISTINCT FROM p_nueva.cliente_id::text
               OR v_g.cliente_id::text IS DISTINCT FROM v_f.cliente_id::text)
               THEN (CASE WHEN s.cliente_id IS DISTINCT FROM v_g.cliente_id
               AND EXISTS (SELECT FROM migracion.se_queda q WHERE q.tabla = 'solicitudes_servicio' AND q.clave = s.id::text
               AND q.columna = 'cliente_id' AND q.valor IS NOT DISTINCT FROM s.cliente_id::text
               AND q.buscado IS NOT DISTINCT FROM v_g.telefono::text) THEN s.cliente_id ELSE v_g.cliente_id END)
-              ELSE t.cliente_id END, telefono = CASE WHEN ('telefono' = ANY (v_escritas)
+              ELSE t.cliente_id END, telefono = CASE WHEN (p_vieja.telefono::text IS DISTINCT FROM p_nueva.telefono::text
               OR v_g.telefono::text IS DISTINCT FROM v_f.telefono::text) THEN v_g.telefono ELSE t.telefono END,
-              tipo_solicitud = CASE WHEN ('tipo_solicitud' = ANY (v_escritas)
+              tipo_solicitud = CASE WHEN (p_vieja.tipo_solicitud::text IS DISTINCT FROM p_nueva.tipo_solicitud::text
               OR v_g.tipo_solicitud::text IS DISTINCT FROM v_f.tipo_solicitud::text) THEN v_g.tipo_solicitud
               ELSE t.tipo_solicitud END, profesion_solicitada = CASE
-              WHEN ('profesion_solicitada' = ANY (v_escritas)
+              WHEN (p_vieja.profesion_solicitada::text IS DISTINCT FROM p_nueva.profesion_solicitada::text
               OR v_g.profesion_solicitada::text IS DISTINCT FROM v_f.profesion_solicitada::text) THEN v_g.profesion_solicitada
-              ELSE t.profesion_solicitada END, ciudad = CASE WHEN ('ciudad' = ANY (v_escritas)
+              ELSE t.profesion_solicitada END, ciudad = CASE WHEN (p_vieja.ciudad::text IS DISTINCT FROM p_nueva.ciudad::text
               OR v_g.ciudad::text IS DISTINCT FROM v_f.ciudad::text) THEN v_g.ciudad ELSE t.ciudad END,
-              latitud = CASE WHEN ('latitud' = ANY (v_escritas) OR v_g.latitud::text IS DISTINCT FROM v_f.latitud::text)
-              THEN v_g.latitud ELSE t.latitud END, longitud = CASE
-              WHEN ('longitud' = ANY (v_escritas) OR v_g.longitud::text IS DISTINCT FROM v_f.longitud::text) THEN v_g.longitud
-              ELSE t.longitud END, proveedores_sugeridos = CASE WHEN ('proveedores_sugeridos' = ANY (v_escritas)
+              latitud = CASE WHEN (p_vieja.latitud::text IS DISTINCT FROM p_nueva.latitud::text
+              OR v_g.latitud::text IS DISTINCT FROM v_f.latitud::text) THEN v_g.latitud ELSE t.latitud END,
+              longitud = CASE WHEN (p_vieja.longitud::text IS DISTINCT FROM p_nueva.longitud::text
+              OR v_g.longitud::text IS DISTINCT FROM v_f.longitud::text) THEN v_g.longitud ELSE t.longitud END,
+              proveedores_sugeridos = CASE
+              WHEN (p_vieja.proveedores_sugeridos::text IS DISTINCT FROM p_nueva.proveedores_sugeridos::text
               OR v_g.proveedores_sugeridos::text IS DISTINCT FROM v_f.proveedores_sugeridos::text) THEN v_g.proveedores_sugeridos
-              ELSE t.proveedores_sugeridos END, estado = CASE WHEN ('estado' = ANY (v_escritas)
+              ELSE t.proveedores_sugeridos END, estado = CASE WHEN (p_vieja.estado::text IS DISTINCT FROM p_nueva.estado::text
               OR v_g.estado::text IS DISTINCT FROM v_f.estado::text)
               THEN (CASE WHEN s.estado IN ('en_progreso', 'cancelada') AND v_g.estado = 'pendiente' THEN s.estado
               ELSE v_g.estado END) ELSE t.estado END, solicitado_at = CASE
-              WHEN ('solicitado_at' = ANY (v_escritas) OR v_g.solicitado_at::text IS DISTINCT FROM v_f.solicitado_at::text)
-              THEN v_g.solicitado_at ELSE t.solicitado_at END, resuelto_at = CASE
-              WHEN ('resuelto_at' = ANY (v_escritas) OR v_g.resuelto_at::text IS DISTINCT FROM v_f.resuelto_at::text)
-              THEN v_g.resuelto_at ELSE t.resuelto_at END WHERE t.id = s.id RETURNING t.* INTO s;
-            IF ('id' = ANY (v_escritas) OR v_g.id::text IS DISTINCT FROM v_f.id::text)
-              AND v_g.id::text IS DISTINCT FROM s.id::text OR ('cliente_id' = ANY (v_escritas)
+              WHEN (p_vieja.solicitado_at::text IS DISTINCT FROM p_nueva.solicitado_at::text
+              OR v_g.solicitado_at::text IS DISTINCT FROM v_f.solicitado_at::text) THEN v_g.solicitado_at
+              ELSE t.solicitado_at END,
+              resuelto_at = CASE WHEN (p_vieja.resuelto_at::text IS DISTINCT FROM p_nueva.resuelto_at::text
+              OR v_g.resuelto_at::text IS DISTINCT FROM v_f.resuelto_at::text) THEN v_g.resuelto_at ELSE t.resuelto_at END
+              WHERE t.id = s.id RETURNING t.* INTO s;
+            IF v_g.id::text IS DISTINCT FROM v_f.id::text AND v_g.id::text IS DISTINCT FROM s.id::text
+              OR (p_vieja.cliente_id::text IS DISTINCT FROM p_nueva.cliente_id::text
               OR v_g.cliente_id::text IS DISTINCT FROM v_f.cliente_id::text)
               AND (CASE WHEN s.cliente_id IS DISTINCT FROM v_g.cliente_id
               AND EXISTS (SELECT FROM migracion.se_queda q WHERE q.tabla = 'solicitudes_servicio' AND q.clave = s.id::text
               AND q.columna = 'cliente_id' AND q.valor IS NOT DISTINCT FROM s.cliente_id::text
               AND q.buscado IS NOT DISTINCT FROM v_g.telefono::text) THEN s.cliente_id
               ELSE v_g.cliente_id END)::text IS DISTINCT FROM s.cliente_id::text
-              OR ('telefono' = ANY (v_escritas) OR v_g.telefono::text IS DISTINCT FROM v_f.telefono::text)
-              AND v_g.telefono::text IS DISTINCT FROM s.telefono::text
-              OR ('tipo_solicitud' = ANY (v_escritas) OR v_g.tipo_solicitud::text IS DISTINCT FROM v_f.tipo_solicitud::text)
+              OR (p_vieja.telefono::text IS DISTINCT FROM p_nueva.telefono::text
+              OR v_g.telefono::text IS DISTINCT FROM v_f.telefono::text) AND v_g.telefono::text IS DISTINCT FROM s.telefono::text
+              OR (p_vieja.tipo_solicitud::text IS DISTINCT FROM p_nueva.tipo_solicitud::text
+              OR v_g.tipo_solicitud::text IS DISTINCT FROM v_f.tipo_solicitud::text)
               AND v_g.tipo_solicitud::text IS DISTINCT FROM s.tipo_solicitud::text
-              OR ('profesion_solicitada' = ANY (v_escritas)
+              OR (p_vieja.profesion_solicitada::text IS DISTINCT FROM p_nueva.profesion_solicitada::text
               OR v_g.profesion_solicitada::text IS DISTINCT FROM v_f.profesion_solicitada::text)
               AND v_g.profesion_solicitada::text IS DISTINCT FROM s.profesion_solicitada::text
-              OR ('ciudad' = ANY (v_escritas) OR v_g.ciudad::text IS DISTINCT FROM v_f.ciudad::text)
-              AND v_g.ciudad::text IS DISTINCT FROM s.ciudad::text
-              OR ('latitud' = ANY (v_escritas) OR v_g.latitud::text IS DISTINCT FROM v_f.latitud::text)
-              AND v_g.latitud::text IS DISTINCT FROM s.latitud::text
-              OR ('longitud' = ANY (v_escritas) OR v_g.longitud::text IS DISTINCT FROM v_f.longitud::text)
-              AND v_g.longitud::text IS DISTINCT FROM s.longitud::text
-              OR ('proveedores_sugeridos' = ANY (v_escritas)
+              OR (p_vieja.ciudad::text IS DISTINCT FROM p_nueva.ciudad::text
+              OR v_g.ciudad::text IS DISTINCT FROM v_f.ciudad::text) AND v_g.ciudad::text IS DISTINCT FROM s.ciudad::text
+              OR (p_vieja.latitud::text IS DISTINCT FROM p_nueva.latitud::text
+              OR v_g.latitud::text IS DISTINCT FROM v_f.latitud::text) AND v_g.latitud::text IS DISTINCT FROM s.latitud::text
+              OR (p_vieja.longitud::text IS DISTINCT FROM p_nueva.longitud::text
+              OR v_g.longitud::text IS DISTINCT FROM v_f.longitud::text) AND v_g.longitud::text IS DISTINCT FROM s.longitud::text
+              OR (p_vieja.proveedores_sugeridos::text IS DISTINCT FROM p_nueva.proveedores_sugeridos::text
               OR v_g.proveedores_sugeridos::text IS DISTINCT FROM v_f.proveedores_sugeridos::text)
               AND v_g.proveedores_sugeridos::text IS DISTINCT FROM s.proveedores_sugeridos::text
-              OR ('estado' = ANY (v_escritas) OR v_g.estado::text IS DISTINCT FROM v_f.estado::text)
+              OR (p_vieja.estado::text IS DISTINCT FROM p_nueva.estado::text
+              OR v_g.estado::text IS DISTINCT FROM v_f.estado::text)
               AND (CASE WHEN s.estado IN ('en_progreso', 'cancelada') AND v_g.estado = 'pendiente' THEN s.estado
               ELSE v_g.estado END)::text IS DISTINCT FROM s.estado::text
-              OR ('solicitado_at' = ANY (v_escritas) OR v_g.solicitado_at::text IS DISTINCT FROM v_f.solicitado_at::text)
+              OR (p_vieja.solicitado_at::text IS DISTINCT FROM p_nueva.solicitado_at::text
+              OR v_g.solicitado_at::text IS DISTINCT FROM v_f.solicitado_at::text)
               AND v_g.solicitado_at::text IS DISTINCT FROM s.solicitado_at::text
-              OR ('resuelto_at' = ANY (v_escritas) OR v_g.resuelto_at::text IS DISTINCT FROM v_f.resuelto_at::text)
+              OR (p_vieja.resuelto_at::text IS DISTINCT FROM p_nueva.resuelto_at::text
+              OR v_g.resuelto_at::text IS DISTINCT FROM v_f.resuelto_at::text)
               AND v_g.resuelto_at::text IS DISTINCT FROM s.resuelto_at::text THEN
               RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = 'los disparadores de las dos tablas no se ponen de acuerdo';
             END IF;

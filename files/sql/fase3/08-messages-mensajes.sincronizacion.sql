@@ -645,72 +645,88 @@ BEGIN
             PERFORM set_config('migracion.sync', v_antes, true);
             PERFORM migracion.ida_messages_mensajes(array_agg(l.id), array_agg(v_l.id), true, false)
             FROM public.messages l WHERE l.id = (v_l.id)::uuid HAVING count(*) > 0;
-          ELSIF ('id' = ANY (v_escritas) OR v_g.id::text IS DISTINCT FROM v_f.id::text)
-            AND v_g.id::text IS DISTINCT FROM s.id::text OR ('conversacion_id' = ANY (v_escritas)
+          ELSIF v_g.id::text IS DISTINCT FROM v_f.id::text AND v_g.id::text IS DISTINCT FROM s.id::text
+            OR (p_vieja.conversacion_id::text IS DISTINCT FROM p_nueva.conversacion_id::text
             OR v_g.conversacion_id::text IS DISTINCT FROM v_f.conversacion_id::text)
             AND v_g.conversacion_id::text IS DISTINCT FROM s.conversacion_id::text
-            OR ('telefono' = ANY (v_escritas) OR v_g.telefono::text IS DISTINCT FROM v_f.telefono::text)
-            AND v_g.telefono::text IS DISTINCT FROM s.telefono::text
-            OR ('tipo_mensaje' = ANY (v_escritas) OR v_g.tipo_mensaje::text IS DISTINCT FROM v_f.tipo_mensaje::text)
+            OR (p_vieja.telefono::text IS DISTINCT FROM p_nueva.telefono::text
+            OR v_g.telefono::text IS DISTINCT FROM v_f.telefono::text) AND v_g.telefono::text IS DISTINCT FROM s.telefono::text
+            OR (p_vieja.tipo_mensaje::text IS DISTINCT FROM p_nueva.tipo_mensaje::text
+            OR v_g.tipo_mensaje::text IS DISTINCT FROM v_f.tipo_mensaje::text)
             AND v_g.tipo_mensaje::text IS DISTINCT FROM s.tipo_mensaje::text
-            OR ('contenido' = ANY (v_escritas) OR v_g.contenido::text IS DISTINCT FROM v_f.contenido::text)
+            OR (p_vieja.contenido::text IS DISTINCT FROM p_nueva.contenido::text
+            OR v_g.contenido::text IS DISTINCT FROM v_f.contenido::text)
             AND v_g.contenido::text IS DISTINCT FROM s.contenido::text
-            OR ('url_media' = ANY (v_escritas) OR v_g.url_media::text IS DISTINCT FROM v_f.url_media::text)
+            OR (p_vieja.url_media::text IS DISTINCT FROM p_nueva.url_media::text
+            OR v_g.url_media::text IS DISTINCT FROM v_f.url_media::text)
             AND v_g.url_media::text IS DISTINCT FROM s.url_media::text
-            OR ('tipo_media' = ANY (v_escritas) OR v_g.tipo_media::text IS DISTINCT FROM v_f.tipo_media::text)
+            OR (p_vieja.tipo_media::text IS DISTINCT FROM p_nueva.tipo_media::text
+            OR v_g.tipo_media::text IS DISTINCT FROM v_f.tipo_media::text)
             AND v_g.tipo_media::text IS DISTINCT FROM s.tipo_media::text
-            OR ('respuesta_ia' = ANY (v_escritas) OR v_g.respuesta_ia::text IS DISTINCT FROM v_f.respuesta_ia::text)
+            OR (p_vieja.respuesta_ia::text IS DISTINCT FROM p_nueva.respuesta_ia::text
+            OR v_g.respuesta_ia::text IS DISTINCT FROM v_f.respuesta_ia::text)
             AND v_g.respuesta_ia::text IS DISTINCT FROM s.respuesta_ia::text
-            OR ('estado_procesamiento' = ANY (v_escritas)
+            OR (p_vieja.estado_procesamiento::text IS DISTINCT FROM p_nueva.estado_procesamiento::text
             OR v_g.estado_procesamiento::text IS DISTINCT FROM v_f.estado_procesamiento::text)
             AND v_g.estado_procesamiento::text IS DISTINCT FROM s.estado_procesamiento::text
-            OR ('metadata' = ANY (v_escritas) OR v_g.metadata::text IS DISTINCT FROM v_f.metadata::text)
-            AND v_g.metadata::text IS DISTINCT FROM s.metadata::text
-            OR ('creado_at' = ANY (v_escritas) OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text)
+            OR (p_vieja.metadata::text IS DISTINCT FROM p_nueva.metadata::text
+            OR v_g.metadata::text IS DISTINCT FROM v_f.metadata::text) AND v_g.metadata::text IS DISTINCT FROM s.metadata::text
+            OR (p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text
+            OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text)
             AND v_g.creado_at::text IS DISTINCT FROM s.creado_at::text THEN
             -- legacy lo lee de otro modo, o un disparador suyo cambió algo más: eso vuelve aquí
-            UPDATE public.mensajes t SET id = CASE WHEN ('id' = ANY (v_escritas) OR v_g.id::text IS DISTINCT FROM v_f.id::text)
-              THEN v_g.id ELSE t.id END, conversacion_id = CASE WHEN ('conversacion_id' = ANY (v_escritas)
+            UPDATE public.mensajes t SET id = CASE WHEN v_g.id::text IS DISTINCT FROM v_f.id::text THEN v_g.id ELSE t.id END,
+              conversacion_id = CASE WHEN (p_vieja.conversacion_id::text IS DISTINCT FROM p_nueva.conversacion_id::text
               OR v_g.conversacion_id::text IS DISTINCT FROM v_f.conversacion_id::text) THEN v_g.conversacion_id
-              ELSE t.conversacion_id END, telefono = CASE WHEN ('telefono' = ANY (v_escritas)
+              ELSE t.conversacion_id END, telefono = CASE WHEN (p_vieja.telefono::text IS DISTINCT FROM p_nueva.telefono::text
               OR v_g.telefono::text IS DISTINCT FROM v_f.telefono::text) THEN v_g.telefono ELSE t.telefono END,
-              tipo_mensaje = CASE WHEN ('tipo_mensaje' = ANY (v_escritas)
+              tipo_mensaje = CASE WHEN (p_vieja.tipo_mensaje::text IS DISTINCT FROM p_nueva.tipo_mensaje::text
               OR v_g.tipo_mensaje::text IS DISTINCT FROM v_f.tipo_mensaje::text) THEN v_g.tipo_mensaje ELSE t.tipo_mensaje END,
-              contenido = CASE WHEN ('contenido' = ANY (v_escritas) OR v_g.contenido::text IS DISTINCT FROM v_f.contenido::text)
-              THEN v_g.contenido ELSE t.contenido END, url_media = CASE
-              WHEN ('url_media' = ANY (v_escritas) OR v_g.url_media::text IS DISTINCT FROM v_f.url_media::text) THEN v_g.url_media
-              ELSE t.url_media END, tipo_media = CASE WHEN ('tipo_media' = ANY (v_escritas)
+              contenido = CASE WHEN (p_vieja.contenido::text IS DISTINCT FROM p_nueva.contenido::text
+              OR v_g.contenido::text IS DISTINCT FROM v_f.contenido::text) THEN v_g.contenido ELSE t.contenido END,
+              url_media = CASE WHEN (p_vieja.url_media::text IS DISTINCT FROM p_nueva.url_media::text
+              OR v_g.url_media::text IS DISTINCT FROM v_f.url_media::text) THEN v_g.url_media ELSE t.url_media END,
+              tipo_media = CASE WHEN (p_vieja.tipo_media::text IS DISTINCT FROM p_nueva.tipo_media::text
               OR v_g.tipo_media::text IS DISTINCT FROM v_f.tipo_media::text) THEN v_g.tipo_media ELSE t.tipo_media END,
-              respuesta_ia = CASE WHEN ('respuesta_ia' = ANY (v_escritas)
+              respuesta_ia = CASE WHEN (p_vieja.respuesta_ia::text IS DISTINCT FROM p_nueva.respuesta_ia::text
               OR v_g.respuesta_ia::text IS DISTINCT FROM v_f.respuesta_ia::text) THEN v_g.respuesta_ia ELSE t.respuesta_ia END,
-              estado_procesamiento = CASE WHEN ('estado_procesamiento' = ANY (v_escritas)
+              estado_procesamiento = CASE
+              WHEN (p_vieja.estado_procesamiento::text IS DISTINCT FROM p_nueva.estado_procesamiento::text
               OR v_g.estado_procesamiento::text IS DISTINCT FROM v_f.estado_procesamiento::text) THEN v_g.estado_procesamiento
-              ELSE t.estado_procesamiento END, metadata = CASE WHEN ('metadata' = ANY (v_escritas)
+              ELSE t.estado_procesamiento END,
+              metadata = CASE WHEN (p_vieja.metadata::text IS DISTINCT FROM p_nueva.metadata::text
               OR v_g.metadata::text IS DISTINCT FROM v_f.metadata::text) THEN v_g.metadata ELSE t.metadata END,
-              creado_at = CASE WHEN ('creado_at' = ANY (v_escritas) OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text)
-              THEN v_g.creado_at ELSE t.creado_at END WHERE t.id = s.id RETURNING t.* INTO s;
-            IF ('id' = ANY (v_escritas) OR v_g.id::text IS DISTINCT FROM v_f.id::text)
-              AND v_g.id::text IS DISTINCT FROM s.id::text OR ('conversacion_id' = ANY (v_escritas)
+              creado_at = CASE WHEN (p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text
+              OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text) THEN v_g.creado_at ELSE t.creado_at END
+              WHERE t.id = s.id RETURNING t.* INTO s;
+            IF v_g.id::text IS DISTINCT FROM v_f.id::text AND v_g.id::text IS DISTINCT FROM s.id::text
+              OR (p_vieja.conversacion_id::text IS DISTINCT FROM p_nueva.conversacion_id::text
               OR v_g.conversacion_id::text IS DISTINCT FROM v_f.conversacion_id::text)
               AND v_g.conversacion_id::text IS DISTINCT FROM s.conversacion_id::text
-              OR ('telefono' = ANY (v_escritas) OR v_g.telefono::text IS DISTINCT FROM v_f.telefono::text)
-              AND v_g.telefono::text IS DISTINCT FROM s.telefono::text
-              OR ('tipo_mensaje' = ANY (v_escritas) OR v_g.tipo_mensaje::text IS DISTINCT FROM v_f.tipo_mensaje::text)
+              OR (p_vieja.telefono::text IS DISTINCT FROM p_nueva.telefono::text
+              OR v_g.telefono::text IS DISTINCT FROM v_f.telefono::text) AND v_g.telefono::text IS DISTINCT FROM s.telefono::text
+              OR (p_vieja.tipo_mensaje::text IS DISTINCT FROM p_nueva.tipo_mensaje::text
+              OR v_g.tipo_mensaje::text IS DISTINCT FROM v_f.tipo_mensaje::text)
               AND v_g.tipo_mensaje::text IS DISTINCT FROM s.tipo_mensaje::text
-              OR ('contenido' = ANY (v_escritas) OR v_g.contenido::text IS DISTINCT FROM v_f.contenido::text)
+              OR (p_vieja.contenido::text IS DISTINCT FROM p_nueva.contenido::text
+              OR v_g.contenido::text IS DISTINCT FROM v_f.contenido::text)
               AND v_g.contenido::text IS DISTINCT FROM s.contenido::text
-              OR ('url_media' = ANY (v_escritas) OR v_g.url_media::text IS DISTINCT FROM v_f.url_media::text)
+              OR (p_vieja.url_media::text IS DISTINCT FROM p_nueva.url_media::text
+              OR v_g.url_media::text IS DISTINCT FROM v_f.url_media::text)
               AND v_g.url_media::text IS DISTINCT FROM s.url_media::text
-              OR ('tipo_media' = ANY (v_escritas) OR v_g.tipo_media::text IS DISTINCT FROM v_f.tipo_media::text)
+              OR (p_vieja.tipo_media::text IS DISTINCT FROM p_nueva.tipo_media::text
+              OR v_g.tipo_media::text IS DISTINCT FROM v_f.tipo_media::text)
               AND v_g.tipo_media::text IS DISTINCT FROM s.tipo_media::text
-              OR ('respuesta_ia' = ANY (v_escritas) OR v_g.respuesta_ia::text IS DISTINCT FROM v_f.respuesta_ia::text)
+              OR (p_vieja.respuesta_ia::text IS DISTINCT FROM p_nueva.respuesta_ia::text
+              OR v_g.respuesta_ia::text IS DISTINCT FROM v_f.respuesta_ia::text)
               AND v_g.respuesta_ia::text IS DISTINCT FROM s.respuesta_ia::text
-              OR ('estado_procesamiento' = ANY (v_escritas)
+              OR (p_vieja.estado_procesamiento::text IS DISTINCT FROM p_nueva.estado_procesamiento::text
               OR v_g.estado_procesamiento::text IS DISTINCT FROM v_f.estado_procesamiento::text)
               AND v_g.estado_procesamiento::text IS DISTINCT FROM s.estado_procesamiento::text
-              OR ('metadata' = ANY (v_escritas) OR v_g.metadata::text IS DISTINCT FROM v_f.metadata::text)
-              AND v_g.metadata::text IS DISTINCT FROM s.metadata::text
-              OR ('creado_at' = ANY (v_escritas) OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text)
+              OR (p_vieja.metadata::text IS DISTINCT FROM p_nueva.metadata::text
+              OR v_g.metadata::text IS DISTINCT FROM v_f.metadata::text) AND v_g.metadata::text IS DISTINCT FROM s.metadata::text
+              OR (p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text
+              OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text)
               AND v_g.creado_at::text IS DISTINCT FROM s.creado_at::text THEN
               RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = 'los disparadores de las dos tablas no se ponen de acuerdo';
             END IF;

@@ -614,57 +614,70 @@ BEGIN
             PERFORM set_config('migracion.sync', v_antes, true);
             PERFORM migracion.ida_sessions_sesiones(array_agg(l.id), array_agg(v_l.id), true, false)
             FROM public.sessions l WHERE l.id = (v_l.id)::uuid HAVING count(*) > 0;
-          ELSIF ('id' = ANY (v_escritas) OR v_g.id::text IS DISTINCT FROM v_f.id::text)
-            AND v_g.id::text IS DISTINCT FROM s.id::text OR ('telefono' = ANY (v_escritas)
+          ELSIF v_g.id::text IS DISTINCT FROM v_f.id::text AND v_g.id::text IS DISTINCT FROM s.id::text
+            OR (p_vieja.telefono::text IS DISTINCT FROM p_nueva.telefono::text
             OR v_g.telefono::text IS DISTINCT FROM v_f.telefono::text) AND v_g.telefono::text IS DISTINCT FROM s.telefono::text
-            OR ('id_sesion' = ANY (v_escritas) OR v_g.id_sesion::text IS DISTINCT FROM v_f.id_sesion::text)
+            OR (p_vieja.id_sesion::text IS DISTINCT FROM p_nueva.id_sesion::text
+            OR v_g.id_sesion::text IS DISTINCT FROM v_f.id_sesion::text)
             AND v_g.id_sesion::text IS DISTINCT FROM s.id_sesion::text
-            OR ('estado' = ANY (v_escritas) OR v_g.estado::text IS DISTINCT FROM v_f.estado::text)
-            AND v_g.estado::text IS DISTINCT FROM s.estado::text OR ('codigo_qr' = ANY (v_escritas)
+            OR (p_vieja.estado::text IS DISTINCT FROM p_nueva.estado::text OR v_g.estado::text IS DISTINCT FROM v_f.estado::text)
+            AND v_g.estado::text IS DISTINCT FROM s.estado::text
+            OR (p_vieja.codigo_qr::text IS DISTINCT FROM p_nueva.codigo_qr::text
             OR v_g.codigo_qr::text IS DISTINCT FROM v_f.codigo_qr::text)
             AND v_g.codigo_qr::text IS DISTINCT FROM s.codigo_qr::text
-            OR ('datos_sesion' = ANY (v_escritas) OR v_g.datos_sesion::text IS DISTINCT FROM v_f.datos_sesion::text)
+            OR (p_vieja.datos_sesion::text IS DISTINCT FROM p_nueva.datos_sesion::text
+            OR v_g.datos_sesion::text IS DISTINCT FROM v_f.datos_sesion::text)
             AND v_g.datos_sesion::text IS DISTINCT FROM s.datos_sesion::text
-            OR ('expira_at' = ANY (v_escritas) OR v_g.expira_at::text IS DISTINCT FROM v_f.expira_at::text)
+            OR (p_vieja.expira_at::text IS DISTINCT FROM p_nueva.expira_at::text
+            OR v_g.expira_at::text IS DISTINCT FROM v_f.expira_at::text)
             AND v_g.expira_at::text IS DISTINCT FROM s.expira_at::text
-            OR ('ultima_actividad' = ANY (v_escritas) OR v_g.ultima_actividad::text IS DISTINCT FROM v_f.ultima_actividad::text)
+            OR (p_vieja.ultima_actividad::text IS DISTINCT FROM p_nueva.ultima_actividad::text
+            OR v_g.ultima_actividad::text IS DISTINCT FROM v_f.ultima_actividad::text)
             AND v_g.ultima_actividad::text IS DISTINCT FROM s.ultima_actividad::text
-            OR ('creado_at' = ANY (v_escritas) OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text)
+            OR (p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text
+            OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text)
             AND v_g.creado_at::text IS DISTINCT FROM s.creado_at::text THEN
             -- legacy lo lee de otro modo, o un disparador suyo cambió algo más: eso vuelve aquí
-            UPDATE public.sesiones t SET id = CASE WHEN ('id' = ANY (v_escritas) OR v_g.id::text IS DISTINCT FROM v_f.id::text)
-              THEN v_g.id ELSE t.id END, telefono = CASE WHEN ('telefono' = ANY (v_escritas)
+            UPDATE public.sesiones t SET id = CASE WHEN v_g.id::text IS DISTINCT FROM v_f.id::text THEN v_g.id ELSE t.id END,
+              telefono = CASE WHEN (p_vieja.telefono::text IS DISTINCT FROM p_nueva.telefono::text
               OR v_g.telefono::text IS DISTINCT FROM v_f.telefono::text) THEN v_g.telefono ELSE t.telefono END,
-              id_sesion = CASE WHEN ('id_sesion' = ANY (v_escritas) OR v_g.id_sesion::text IS DISTINCT FROM v_f.id_sesion::text)
-              THEN v_g.id_sesion ELSE t.id_sesion END, estado = CASE
-              WHEN ('estado' = ANY (v_escritas) OR v_g.estado::text IS DISTINCT FROM v_f.estado::text) THEN v_g.estado
-              ELSE t.estado END, codigo_qr = CASE WHEN ('codigo_qr' = ANY (v_escritas)
+              id_sesion = CASE WHEN (p_vieja.id_sesion::text IS DISTINCT FROM p_nueva.id_sesion::text
+              OR v_g.id_sesion::text IS DISTINCT FROM v_f.id_sesion::text) THEN v_g.id_sesion ELSE t.id_sesion END,
+              estado = CASE WHEN (p_vieja.estado::text IS DISTINCT FROM p_nueva.estado::text
+              OR v_g.estado::text IS DISTINCT FROM v_f.estado::text) THEN v_g.estado ELSE t.estado END,
+              codigo_qr = CASE WHEN (p_vieja.codigo_qr::text IS DISTINCT FROM p_nueva.codigo_qr::text
               OR v_g.codigo_qr::text IS DISTINCT FROM v_f.codigo_qr::text) THEN v_g.codigo_qr ELSE t.codigo_qr END,
-              datos_sesion = CASE WHEN ('datos_sesion' = ANY (v_escritas)
+              datos_sesion = CASE WHEN (p_vieja.datos_sesion::text IS DISTINCT FROM p_nueva.datos_sesion::text
               OR v_g.datos_sesion::text IS DISTINCT FROM v_f.datos_sesion::text) THEN v_g.datos_sesion ELSE t.datos_sesion END,
-              expira_at = CASE WHEN ('expira_at' = ANY (v_escritas) OR v_g.expira_at::text IS DISTINCT FROM v_f.expira_at::text)
-              THEN v_g.expira_at ELSE t.expira_at END, ultima_actividad = CASE
-              WHEN ('ultima_actividad' = ANY (v_escritas)
+              expira_at = CASE WHEN (p_vieja.expira_at::text IS DISTINCT FROM p_nueva.expira_at::text
+              OR v_g.expira_at::text IS DISTINCT FROM v_f.expira_at::text) THEN v_g.expira_at ELSE t.expira_at END,
+              ultima_actividad = CASE WHEN (p_vieja.ultima_actividad::text IS DISTINCT FROM p_nueva.ultima_actividad::text
               OR v_g.ultima_actividad::text IS DISTINCT FROM v_f.ultima_actividad::text) THEN v_g.ultima_actividad
-              ELSE t.ultima_actividad END, creado_at = CASE WHEN ('creado_at' = ANY (v_escritas)
+              ELSE t.ultima_actividad END, creado_at = CASE WHEN (p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text
               OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text) THEN v_g.creado_at ELSE t.creado_at END
               WHERE t.id = s.id RETURNING t.* INTO s;
-            IF ('id' = ANY (v_escritas) OR v_g.id::text IS DISTINCT FROM v_f.id::text)
-              AND v_g.id::text IS DISTINCT FROM s.id::text OR ('telefono' = ANY (v_escritas)
+            IF v_g.id::text IS DISTINCT FROM v_f.id::text AND v_g.id::text IS DISTINCT FROM s.id::text
+              OR (p_vieja.telefono::text IS DISTINCT FROM p_nueva.telefono::text
               OR v_g.telefono::text IS DISTINCT FROM v_f.telefono::text) AND v_g.telefono::text IS DISTINCT FROM s.telefono::text
-              OR ('id_sesion' = ANY (v_escritas) OR v_g.id_sesion::text IS DISTINCT FROM v_f.id_sesion::text)
+              OR (p_vieja.id_sesion::text IS DISTINCT FROM p_nueva.id_sesion::text
+              OR v_g.id_sesion::text IS DISTINCT FROM v_f.id_sesion::text)
               AND v_g.id_sesion::text IS DISTINCT FROM s.id_sesion::text
-              OR ('estado' = ANY (v_escritas) OR v_g.estado::text IS DISTINCT FROM v_f.estado::text)
-              AND v_g.estado::text IS DISTINCT FROM s.estado::text
-              OR ('codigo_qr' = ANY (v_escritas) OR v_g.codigo_qr::text IS DISTINCT FROM v_f.codigo_qr::text)
+              OR (p_vieja.estado::text IS DISTINCT FROM p_nueva.estado::text
+              OR v_g.estado::text IS DISTINCT FROM v_f.estado::text) AND v_g.estado::text IS DISTINCT FROM s.estado::text
+              OR (p_vieja.codigo_qr::text IS DISTINCT FROM p_nueva.codigo_qr::text
+              OR v_g.codigo_qr::text IS DISTINCT FROM v_f.codigo_qr::text)
               AND v_g.codigo_qr::text IS DISTINCT FROM s.codigo_qr::text
-              OR ('datos_sesion' = ANY (v_escritas) OR v_g.datos_sesion::text IS DISTINCT FROM v_f.datos_sesion::text)
+              OR (p_vieja.datos_sesion::text IS DISTINCT FROM p_nueva.datos_sesion::text
+              OR v_g.datos_sesion::text IS DISTINCT FROM v_f.datos_sesion::text)
               AND v_g.datos_sesion::text IS DISTINCT FROM s.datos_sesion::text
-              OR ('expira_at' = ANY (v_escritas) OR v_g.expira_at::text IS DISTINCT FROM v_f.expira_at::text)
+              OR (p_vieja.expira_at::text IS DISTINCT FROM p_nueva.expira_at::text
+              OR v_g.expira_at::text IS DISTINCT FROM v_f.expira_at::text)
               AND v_g.expira_at::text IS DISTINCT FROM s.expira_at::text
-              OR ('ultima_actividad' = ANY (v_escritas) OR v_g.ultima_actividad::text IS DISTINCT FROM v_f.ultima_actividad::text)
+              OR (p_vieja.ultima_actividad::text IS DISTINCT FROM p_nueva.ultima_actividad::text
+              OR v_g.ultima_actividad::text IS DISTINCT FROM v_f.ultima_actividad::text)
               AND v_g.ultima_actividad::text IS DISTINCT FROM s.ultima_actividad::text
-              OR ('creado_at' = ANY (v_escritas) OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text)
+              OR (p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text
+              OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text)
               AND v_g.creado_at::text IS DISTINCT FROM s.creado_at::text THEN
               RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = 'los disparadores de las dos tablas no se ponen de acuerdo';
             END IF;

@@ -544,76 +544,94 @@ BEGIN
             PERFORM set_config('migracion.sync', v_antes, true);
             PERFORM migracion.ida_task_queue_tareas_programadas(array_agg(l.id), array_agg(v_l.id), true, false)
             FROM public.task_queue l WHERE l.id = (v_l.id)::uuid HAVING count(*) > 0;
-          ELSIF ('id' = ANY (v_escritas) OR v_g.id::text IS DISTINCT FROM v_f.id::text)
-            AND v_g.id::text IS DISTINCT FROM s.id::text OR ('tipo_tarea' = ANY (v_escritas)
+          ELSIF v_g.id::text IS DISTINCT FROM v_f.id::text AND v_g.id::text IS DISTINCT FROM s.id::text
+            OR (p_vieja.tipo_tarea::text IS DISTINCT FROM p_nueva.tipo_tarea::text
             OR v_g.tipo_tarea::text IS DISTINCT FROM v_f.tipo_tarea::text)
             AND v_g.tipo_tarea::text IS DISTINCT FROM s.tipo_tarea::text
-            OR ('payload' = ANY (v_escritas) OR v_g.payload::text IS DISTINCT FROM v_f.payload::text)
-            AND v_g.payload::text IS DISTINCT FROM s.payload::text
-            OR ('estado' = ANY (v_escritas) OR v_g.estado::text IS DISTINCT FROM v_f.estado::text)
-            AND v_g.estado::text IS DISTINCT FROM s.estado::text OR ('prioridad' = ANY (v_escritas)
+            OR (p_vieja.payload::text IS DISTINCT FROM p_nueva.payload::text
+            OR v_g.payload::text IS DISTINCT FROM v_f.payload::text) AND v_g.payload::text IS DISTINCT FROM s.payload::text
+            OR (p_vieja.estado::text IS DISTINCT FROM p_nueva.estado::text OR v_g.estado::text IS DISTINCT FROM v_f.estado::text)
+            AND v_g.estado::text IS DISTINCT FROM s.estado::text
+            OR (p_vieja.prioridad::text IS DISTINCT FROM p_nueva.prioridad::text
             OR v_g.prioridad::text IS DISTINCT FROM v_f.prioridad::text)
             AND v_g.prioridad::text IS DISTINCT FROM s.prioridad::text
-            OR ('programada_at' = ANY (v_escritas) OR v_g.programada_at::text IS DISTINCT FROM v_f.programada_at::text)
+            OR (p_vieja.programada_at::text IS DISTINCT FROM p_nueva.programada_at::text
+            OR v_g.programada_at::text IS DISTINCT FROM v_f.programada_at::text)
             AND v_g.programada_at::text IS DISTINCT FROM s.programada_at::text
-            OR ('iniciada_at' = ANY (v_escritas) OR v_g.iniciada_at::text IS DISTINCT FROM v_f.iniciada_at::text)
+            OR (p_vieja.iniciada_at::text IS DISTINCT FROM p_nueva.iniciada_at::text
+            OR v_g.iniciada_at::text IS DISTINCT FROM v_f.iniciada_at::text)
             AND v_g.iniciada_at::text IS DISTINCT FROM s.iniciada_at::text
-            OR ('completada_at' = ANY (v_escritas) OR v_g.completada_at::text IS DISTINCT FROM v_f.completada_at::text)
+            OR (p_vieja.completada_at::text IS DISTINCT FROM p_nueva.completada_at::text
+            OR v_g.completada_at::text IS DISTINCT FROM v_f.completada_at::text)
             AND v_g.completada_at::text IS DISTINCT FROM s.completada_at::text
-            OR ('mensaje_error' = ANY (v_escritas) OR v_g.mensaje_error::text IS DISTINCT FROM v_f.mensaje_error::text)
+            OR (p_vieja.mensaje_error::text IS DISTINCT FROM p_nueva.mensaje_error::text
+            OR v_g.mensaje_error::text IS DISTINCT FROM v_f.mensaje_error::text)
             AND v_g.mensaje_error::text IS DISTINCT FROM s.mensaje_error::text
-            OR ('intentos' = ANY (v_escritas) OR v_g.intentos::text IS DISTINCT FROM v_f.intentos::text)
-            AND v_g.intentos::text IS DISTINCT FROM s.intentos::text
-            OR ('max_intentos' = ANY (v_escritas) OR v_g.max_intentos::text IS DISTINCT FROM v_f.max_intentos::text)
+            OR (p_vieja.intentos::text IS DISTINCT FROM p_nueva.intentos::text
+            OR v_g.intentos::text IS DISTINCT FROM v_f.intentos::text) AND v_g.intentos::text IS DISTINCT FROM s.intentos::text
+            OR (p_vieja.max_intentos::text IS DISTINCT FROM p_nueva.max_intentos::text
+            OR v_g.max_intentos::text IS DISTINCT FROM v_f.max_intentos::text)
             AND v_g.max_intentos::text IS DISTINCT FROM s.max_intentos::text
-            OR ('creado_at' = ANY (v_escritas) OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text)
+            OR (p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text
+            OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text)
             AND v_g.creado_at::text IS DISTINCT FROM s.creado_at::text THEN
             -- legacy lo lee de otro modo, o un disparador suyo cambió algo más: eso vuelve aquí
-            UPDATE public.tareas_programadas t SET id = CASE WHEN ('id' = ANY (v_escritas)
-              OR v_g.id::text IS DISTINCT FROM v_f.id::text) THEN v_g.id ELSE t.id END,
-              tipo_tarea = CASE WHEN ('tipo_tarea' = ANY (v_escritas)
+            UPDATE public.tareas_programadas t SET id = CASE WHEN v_g.id::text IS DISTINCT FROM v_f.id::text THEN v_g.id
+              ELSE t.id END, tipo_tarea = CASE WHEN (p_vieja.tipo_tarea::text IS DISTINCT FROM p_nueva.tipo_tarea::text
               OR v_g.tipo_tarea::text IS DISTINCT FROM v_f.tipo_tarea::text) THEN v_g.tipo_tarea ELSE t.tipo_tarea END,
-              payload = CASE WHEN ('payload' = ANY (v_escritas) OR v_g.payload::text IS DISTINCT FROM v_f.payload::text)
-              THEN v_g.payload ELSE t.payload END, estado = CASE WHEN ('estado' = ANY (v_escritas)
+              payload = CASE WHEN (p_vieja.payload::text IS DISTINCT FROM p_nueva.payload::text
+              OR v_g.payload::text IS DISTINCT FROM v_f.payload::text) THEN v_g.payload ELSE t.payload END,
+              estado = CASE WHEN (p_vieja.estado::text IS DISTINCT FROM p_nueva.estado::text
               OR v_g.estado::text IS DISTINCT FROM v_f.estado::text) THEN v_g.estado ELSE t.estado END,
-              prioridad = CASE WHEN ('prioridad' = ANY (v_escritas) OR v_g.prioridad::text IS DISTINCT FROM v_f.prioridad::text)
-              THEN v_g.prioridad ELSE t.prioridad END, programada_at = CASE
-              WHEN ('programada_at' = ANY (v_escritas) OR v_g.programada_at::text IS DISTINCT FROM v_f.programada_at::text)
-              THEN v_g.programada_at ELSE t.programada_at END, iniciada_at = CASE
-              WHEN ('iniciada_at' = ANY (v_escritas) OR v_g.iniciada_at::text IS DISTINCT FROM v_f.iniciada_at::text)
-              THEN v_g.iniciada_at ELSE t.iniciada_at END, completada_at = CASE
-              WHEN ('completada_at' = ANY (v_escritas) OR v_g.completada_at::text IS DISTINCT FROM v_f.completada_at::text)
-              THEN v_g.completada_at ELSE t.completada_at END, mensaje_error = CASE
-              WHEN ('mensaje_error' = ANY (v_escritas) OR v_g.mensaje_error::text IS DISTINCT FROM v_f.mensaje_error::text)
-              THEN v_g.mensaje_error ELSE t.mensaje_error END, intentos = CASE
-              WHEN ('intentos' = ANY (v_escritas) OR v_g.intentos::text IS DISTINCT FROM v_f.intentos::text) THEN v_g.intentos
-              ELSE t.intentos END, max_intentos = CASE WHEN ('max_intentos' = ANY (v_escritas)
+              prioridad = CASE WHEN (p_vieja.prioridad::text IS DISTINCT FROM p_nueva.prioridad::text
+              OR v_g.prioridad::text IS DISTINCT FROM v_f.prioridad::text) THEN v_g.prioridad ELSE t.prioridad END,
+              programada_at = CASE WHEN (p_vieja.programada_at::text IS DISTINCT FROM p_nueva.programada_at::text
+              OR v_g.programada_at::text IS DISTINCT FROM v_f.programada_at::text) THEN v_g.programada_at
+              ELSE t.programada_at END,
+              iniciada_at = CASE WHEN (p_vieja.iniciada_at::text IS DISTINCT FROM p_nueva.iniciada_at::text
+              OR v_g.iniciada_at::text IS DISTINCT FROM v_f.iniciada_at::text) THEN v_g.iniciada_at ELSE t.iniciada_at END,
+              completada_at = CASE WHEN (p_vieja.completada_at::text IS DISTINCT FROM p_nueva.completada_at::text
+              OR v_g.completada_at::text IS DISTINCT FROM v_f.completada_at::text) THEN v_g.completada_at
+              ELSE t.completada_at END,
+              mensaje_error = CASE WHEN (p_vieja.mensaje_error::text IS DISTINCT FROM p_nueva.mensaje_error::text
+              OR v_g.mensaje_error::text IS DISTINCT FROM v_f.mensaje_error::text) THEN v_g.mensaje_error
+              ELSE t.mensaje_error END, intentos = CASE WHEN (p_vieja.intentos::text IS DISTINCT FROM p_nueva.intentos::text
+              OR v_g.intentos::text IS DISTINCT FROM v_f.intentos::text) THEN v_g.intentos ELSE t.intentos END,
+              max_intentos = CASE WHEN (p_vieja.max_intentos::text IS DISTINCT FROM p_nueva.max_intentos::text
               OR v_g.max_intentos::text IS DISTINCT FROM v_f.max_intentos::text) THEN v_g.max_intentos ELSE t.max_intentos END,
-              creado_at = CASE WHEN ('creado_at' = ANY (v_escritas) OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text)
-              THEN v_g.creado_at ELSE t.creado_at END WHERE t.id = s.id RETURNING t.* INTO s;
-            IF ('id' = ANY (v_escritas) OR v_g.id::text IS DISTINCT FROM v_f.id::text)
-              AND v_g.id::text IS DISTINCT FROM s.id::text OR ('tipo_tarea' = ANY (v_escritas)
+              creado_at = CASE WHEN (p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text
+              OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text) THEN v_g.creado_at ELSE t.creado_at END
+              WHERE t.id = s.id RETURNING t.* INTO s;
+            IF v_g.id::text IS DISTINCT FROM v_f.id::text AND v_g.id::text IS DISTINCT FROM s.id::text
+              OR (p_vieja.tipo_tarea::text IS DISTINCT FROM p_nueva.tipo_tarea::text
               OR v_g.tipo_tarea::text IS DISTINCT FROM v_f.tipo_tarea::text)
               AND v_g.tipo_tarea::text IS DISTINCT FROM s.tipo_tarea::text
-              OR ('payload' = ANY (v_escritas) OR v_g.payload::text IS DISTINCT FROM v_f.payload::text)
-              AND v_g.payload::text IS DISTINCT FROM s.payload::text
-              OR ('estado' = ANY (v_escritas) OR v_g.estado::text IS DISTINCT FROM v_f.estado::text)
-              AND v_g.estado::text IS DISTINCT FROM s.estado::text
-              OR ('prioridad' = ANY (v_escritas) OR v_g.prioridad::text IS DISTINCT FROM v_f.prioridad::text)
+              OR (p_vieja.payload::text IS DISTINCT FROM p_nueva.payload::text
+              OR v_g.payload::text IS DISTINCT FROM v_f.payload::text) AND v_g.payload::text IS DISTINCT FROM s.payload::text
+              OR (p_vieja.estado::text IS DISTINCT FROM p_nueva.estado::text
+              OR v_g.estado::text IS DISTINCT FROM v_f.estado::text) AND v_g.estado::text IS DISTINCT FROM s.estado::text
+              OR (p_vieja.prioridad::text IS DISTINCT FROM p_nueva.prioridad::text
+              OR v_g.prioridad::text IS DISTINCT FROM v_f.prioridad::text)
               AND v_g.prioridad::text IS DISTINCT FROM s.prioridad::text
-              OR ('programada_at' = ANY (v_escritas) OR v_g.programada_at::text IS DISTINCT FROM v_f.programada_at::text)
+              OR (p_vieja.programada_at::text IS DISTINCT FROM p_nueva.programada_at::text
+              OR v_g.programada_at::text IS DISTINCT FROM v_f.programada_at::text)
               AND v_g.programada_at::text IS DISTINCT FROM s.programada_at::text
-              OR ('iniciada_at' = ANY (v_escritas) OR v_g.iniciada_at::text IS DISTINCT FROM v_f.iniciada_at::text)
+              OR (p_vieja.iniciada_at::text IS DISTINCT FROM p_nueva.iniciada_at::text
+              OR v_g.iniciada_at::text IS DISTINCT FROM v_f.iniciada_at::text)
               AND v_g.iniciada_at::text IS DISTINCT FROM s.iniciada_at::text
-              OR ('completada_at' = ANY (v_escritas) OR v_g.completada_at::text IS DISTINCT FROM v_f.completada_at::text)
+              OR (p_vieja.completada_at::text IS DISTINCT FROM p_nueva.completada_at::text
+              OR v_g.completada_at::text IS DISTINCT FROM v_f.completada_at::text)
               AND v_g.completada_at::text IS DISTINCT FROM s.completada_at::text
-              OR ('mensaje_error' = ANY (v_escritas) OR v_g.mensaje_error::text IS DISTINCT FROM v_f.mensaje_error::text)
+              OR (p_vieja.mensaje_error::text IS DISTINCT FROM p_nueva.mensaje_error::text
+              OR v_g.mensaje_error::text IS DISTINCT FROM v_f.mensaje_error::text)
               AND v_g.mensaje_error::text IS DISTINCT FROM s.mensaje_error::text
-              OR ('intentos' = ANY (v_escritas) OR v_g.intentos::text IS DISTINCT FROM v_f.intentos::text)
-              AND v_g.intentos::text IS DISTINCT FROM s.intentos::text
-              OR ('max_intentos' = ANY (v_escritas) OR v_g.max_intentos::text IS DISTINCT FROM v_f.max_intentos::text)
+              OR (p_vieja.intentos::text IS DISTINCT FROM p_nueva.intentos::text
+              OR v_g.intentos::text IS DISTINCT FROM v_f.intentos::text) AND v_g.intentos::text IS DISTINCT FROM s.intentos::text
+              OR (p_vieja.max_intentos::text IS DISTINCT FROM p_nueva.max_intentos::text
+              OR v_g.max_intentos::text IS DISTINCT FROM v_f.max_intentos::text)
               AND v_g.max_intentos::text IS DISTINCT FROM s.max_intentos::text
-              OR ('creado_at' = ANY (v_escritas) OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text)
+              OR (p_vieja.creado_at::text IS DISTINCT FROM p_nueva.creado_at::text
+              OR v_g.creado_at::text IS DISTINCT FROM v_f.creado_at::text)
               AND v_g.creado_at::text IS DISTINCT FROM s.creado_at::text THEN
               RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = 'los disparadores de las dos tablas no se ponen de acuerdo';
             END IF;

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from ..core.bookkeeping import BOOKKEEPING
 from ..core.rows.routes import Route, clave_sql, spanish_clave
-from ..core.sqltext import idents, literal
+from ..core.sqltext import ident, idents, literal
 from ..core.sync.back import back_name
 from ..core.sync.exchanged import room_left_sql, room_made_sql
-from ..core.sync.images import DRAINING, flag_of, image, left, split_clave, twin_text
-from ..core.sync.inverse import legacy_place
+from ..core.sync.images import DRAINING, flag_of, image, left, pair_is, split_clave, twin_text
+from ..core.sync.inverse import legacy_clave, legacy_place
 from ..core.sync.pending_rows import MISSED, MOVED
 from ..server.db import execute, fetch_all, fetch_one
 
@@ -70,7 +70,7 @@ class Debt:
         if not last_try and fetch_one(conn, _CLASHED, (route.pair.target, clave)):
             raise ClashError([clave])
         if before is not None and [str(json.loads(before)[n]) for n in route.table.primary_key] != keyed:
-            self._again(conn, clave)
+            self._again(conn, clave, before)
 
     def back_together(self, conn: Connection, claves: Sequence[str], overridden: list[str]) -> None:
         """Take keys back whose rows have values of one another: in legacy each makes room before the first one is written.
@@ -108,12 +108,24 @@ class Debt:
         row = fetch_one(conn, first, (self.route.pair.target, clave, self.last))
         return row is not None, row[0] if row else None
 
-    def _again(self, conn: Connection, clave: str) -> None:
-        """Leave the legacy rows of a Spanish key that was another: what legacy wrote meanwhile waits under that one."""
+    def _again(self, conn: Connection, clave: str, before: str) -> None:
+        """Of a Spanish key that was another: what legacy wrote meanwhile under either waits, and finds the row that it is now."""
         for home in self.homes:
-            if (text := twin_text(home)) is not None:
-                row = f"(SELECT * FROM (SELECT {image(home, 'l')} FROM {home.source_table} l) k WHERE {text} = %s) k"
-                execute(conn, left(home, row, literal("otra clave")), (clave,))
+            if (text := twin_text(home)) is None:
+                continue
+            row = f"(SELECT * FROM (SELECT {image(home, 'l')} FROM {home.source_table} l) k WHERE {text} = %s) k"
+            execute(conn, left(home, row, literal("otra clave")), (clave,))
+            # who was deleted in legacy is gone here, under whatever key
+            twin = ", ".join(f"t.{ident(c.name)}" for c in home.match)
+            there = f"SELECT FROM {home.source_table} l WHERE {legacy_place(home, 't')}"
+            execute(
+                conn,
+                f"UPDATE {BOOKKEEPING}.pendiente p SET fila = jsonb_build_array({twin}) FROM {home.target_table} t,"
+                f" (SELECT (jsonb_populate_record(NULL::{home.target_table}, %s::jsonb)).*) v"
+                f" WHERE {pair_is(home, 'p')} AND p.clave = {legacy_clave(home, 'v')} AND {self._place()}"
+                f" AND NOT EXISTS ({there})",
+                (before, *split_clave(clave)),
+            )
 
     def _keep_overridden(self, conn: Connection, row: str, overridden: list[str]) -> None:
         """Keep the legacy row of the Spanish one where both were written while keys waited: what both changed is said in

@@ -22,6 +22,14 @@ def test_a_value_that_legacy_says_as_its_default_is_the_default(synced: Synced) 
     synced.settled()
 
 
+def test_so_is_one_of_a_client_who_lives_in_the_other_table(synced: Synced) -> None:
+    key = synced.value("SELECT min(u.id::text) FROM users u JOIN clientes USING (id) WHERE u.status = 'active'")
+    synced.write(f"UPDATE users SET status = NULL WHERE id = '{key}'")
+    synced.write(f"UPDATE clientes SET estado = NULL WHERE id = '{key}'")
+    assert synced.value(f"SELECT estado FROM clientes WHERE id = '{key}'") == "activo"
+    synced.settled()
+
+
 def test_json_that_differs_in_its_text_alone_goes_back(synced: Synced) -> None:
     key = synced.value("SELECT min(q.id::text) FROM task_queue q JOIN tareas_programadas USING (id)")
     for number in ("1.0", "1.00"):

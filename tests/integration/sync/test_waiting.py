@@ -30,6 +30,17 @@ def test_a_key_that_changes_while_it_waits_takes_its_row_along(synced: Synced) -
     synced.settled()
 
 
+def test_a_row_that_legacy_deleted_is_gone_here_whatever_key_it_got_meanwhile(synced: Synced) -> None:
+    key = synced.value(FREE)
+    synced.jobs.switch("no")
+    synced.write(f"UPDATE clientes SET id = '{NEW}' WHERE id = '{key}'")
+    synced.write(f"DELETE FROM customers WHERE id = '{key}'")
+    synced.jobs.switch("si")
+    assert synced.value(f"SELECT count(*) FROM clientes WHERE id IN ('{NEW}', '{key}')") == 0
+    assert synced.value(f"SELECT count(*) FROM customers WHERE id IN ('{NEW}', '{key}')") == 0
+    synced.settled()
+
+
 def test_a_row_that_is_born_and_gets_another_key_while_it_waits_is_born_once(synced: Synced) -> None:
     synced.jobs.switch("no")
     synced.write("INSERT INTO clientes (telefono, nombre_completo) VALUES ('+901', 'Nace')")

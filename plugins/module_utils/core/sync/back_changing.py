@@ -56,8 +56,9 @@ def _comes_back(route: Route) -> str:
     """Return the branch that takes over what legacy says since: of what was written, and of what its triggers changed beside."""
     columns = route.columns
     due = {c: due_value(route, c, "s", "v_g") for c in columns}
-    changed = {c: f"v_g.{ident(c)}::text IS DISTINCT FROM v_f.{ident(c)}::text" for c in columns}
-    spoken = {c: f"({literal(c)} = ANY (v_escritas) OR {legacy})" for c, legacy in changed.items()}
+    spoken = {c: f"v_g.{ident(c)}::text IS DISTINCT FROM v_f.{ident(c)}::text" for c in columns}
+    for c in (c for c in columns if c not in route.table.primary_key):
+        spoken[c] = f"(p_vieja.{ident(c)}::text IS DISTINCT FROM p_nueva.{ident(c)}::text OR {spoken[c]})"
     differs = " OR ".join(f"{m} AND {due[c]}::text IS DISTINCT FROM s.{ident(c)}::text" for c, m in spoken.items())
     update = ", ".join(f"{ident(c)} = CASE WHEN {m} THEN {due[c]} ELSE t.{ident(c)} END" for c, m in spoken.items())
     twin = " AND ".join(f"t.{ident(c)} = s.{ident(c)}" for c in route.table.primary_key)
