@@ -256,7 +256,10 @@ def test_a_legacy_table_rewritten_or_emptied_half_way(loading: Synced, damage: s
     finished(loading)
 
 
-@pytest.mark.parametrize("step", ["filas", "espera", "registro"])
+NIGHTLY = [pytest.param(step, marks=pytest.mark.slow) for step in ("filas", "espera")]
+
+
+@pytest.mark.parametrize("step", [*NIGHTLY, "registro"])
 def test_a_way_back_from_every_step(loading: Synced, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     before = loading.database.query("SELECT count(*), md5(string_agg(m::text, '' ORDER BY id)) FROM messages m")
     monkeypatch.setattr(modes, "OPEN_PATIENCE", 0.1)
