@@ -36,6 +36,7 @@ test: ## todo lo que corre la integración continua: lint, todas las pruebas, y 
 	@tools/prepare_docker.sh --ask
 	$(call stage,paquetes y .venv,$(call ready,$(PACKAGES)))
 	@$(MAKE) --no-print-directory .docker & $(MAKE) --no-print-directory test-fast; code=$$?; wait; exit $$code
+	$(call stage,pruebas de los servicios con contenedores,$(VENV_PYTHON) -m pytest -m 'containers and not slow')
 	@$(MAKE) --no-print-directory molecule
 	@echo "== make test: $$(($$(date +%s) - $(STARTED))) s"
 
@@ -46,12 +47,13 @@ test: ## todo lo que corre la integración continua: lint, todas las pruebas, y 
 test-fast: ## lo que no necesita contenedores: lint, las pruebas, y las de valores y catálogos también con el PostgreSQL de Debian
 	@$(call ready,$(PACKAGES))
 	@$(MAKE) --no-print-directory lint
-	$(call stage,pruebas con PostgreSQL 18,$(VENV_PYTHON) -m pytest -n 2 --dist worksteal -m 'not slow')
+	$(call stage,pruebas con PostgreSQL 18,$(VENV_PYTHON) -m pytest -n 2 --dist worksteal -m 'not slow and not containers')
 	$(call stage,pruebas de valores y catálogos con el PostgreSQL de Debian,TEST_POSTGRES_BIN=$$(ls -d /usr/lib/postgresql/*/bin | tail -n 1) \
 	  $(VENV_PYTHON) -m pytest -n 2 --dist worksteal -m 'values and not slow and not size and not once' tests/integration)
 
 test-slow: ## lo que no cabe en cada cambio: cortes, señales, dos operadores, tamaños, y las variantes de lo que make test prueba en una
 	@$(call ready,$(PACKAGES) openssh-server)
+	tools/prepare_docker.sh
 	$(VENV_PYTHON) -m pytest -n 2 --dist worksteal -m slow
 	TEST_POSTGRES_BIN=$$(ls -d /usr/lib/postgresql/*/bin | tail -n 1) $(VENV_PYTHON) -m pytest -n 2 -m slow tests/integration/opinion
 

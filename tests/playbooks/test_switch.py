@@ -16,6 +16,8 @@ from tests.support.databases import Database
 from tests.support.jobs import Jobs
 from tests.support.playbook import PlaybookRun, Playbooks
 
+pytestmark = pytest.mark.containers
+
 
 @pytest.fixture
 def project(tmp_path: Path) -> Iterator[Compose]:

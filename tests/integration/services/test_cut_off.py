@@ -14,7 +14,7 @@ import pytest
 from plugins.module_utils.core.errors import MigrationError
 from tests.support.compose import NAMED, Compose
 
-pytestmark = [pytest.mark.once, pytest.mark.concurrent]
+pytestmark = [pytest.mark.once, pytest.mark.containers, pytest.mark.concurrent]
 SLOW_TO_STOP = ["sh", "-c", "trap 'sleep 1; exit 0' TERM; while :; do sleep 0.1; done"]
 
 
@@ -63,6 +63,7 @@ def test_a_replacement_killed_half_way_is_done_again_and_leaves_no_container(pro
     assert project.modes() == {"ai": "true"}
 
 
+@pytest.mark.slow
 def test_one_that_is_killed_each_time_is_said_and_the_way_back_clears_it(project: Compose) -> None:
     project.write({"ai": {**NAMED, "command": SLOW_TO_STOP}})
     project.up()

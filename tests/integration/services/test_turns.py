@@ -7,7 +7,7 @@ import pytest
 from plugins.module_utils.core.errors import MigrationError
 from tests.support.compose import IMAGE, NAMED, STAY, Compose
 
-pytestmark = pytest.mark.once
+pytestmark = [pytest.mark.once, pytest.mark.containers, pytest.mark.slow]
 
 
 def test_each_service_gets_a_new_container_and_the_way_back_another(project: Compose) -> None:

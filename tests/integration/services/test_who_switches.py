@@ -12,7 +12,7 @@ import pytest
 from plugins.module_utils.core.errors import MigrationError
 from tests.support.compose import IMAGE, NAMED, STAY, Compose
 
-pytestmark = pytest.mark.once
+pytestmark = [pytest.mark.once, pytest.mark.containers]
 PLAIN: dict[str, Any] = {"image": IMAGE, "command": STAY}
 
 
@@ -55,6 +55,7 @@ def test_the_last_env_file_decides_whether_the_flag_arrives(project: Compose) ->
     assert project.modes() == {"tapado": "true", "alcanzado": "false"}
 
 
+@pytest.mark.slow
 def test_the_flag_in_the_operators_environment_decides_nothing(project: Compose, monkeypatch: pytest.MonkeyPatch) -> None:
     project.write({"ai": NAMED})
     project.up()
@@ -71,6 +72,7 @@ def test_a_flag_that_changes_more_than_the_environment_is_refused(project: Compo
     assert "ai: MIGRATION_MODE cambia en él también hostname" in refused(project)
 
 
+@pytest.mark.slow
 def test_other_pending_changes_are_refused_unless_they_are_waived(project: Compose) -> None:
     project.write({"ai": {**NAMED, "labels": {"version": "1"}}})
     project.up()
@@ -80,6 +82,7 @@ def test_other_pending_changes_are_refused_unless_they_are_waived(project: Compo
     assert any("con el cambio va también su configuración" in line and "acordado" in line for line in said)
 
 
+@pytest.mark.slow
 def test_an_image_whose_tag_moved_is_refused(project: Compose) -> None:
     tag = f"{project.name}:prueba"
     subprocess.run(["docker", "tag", IMAGE, tag], check=True)
@@ -114,6 +117,7 @@ def test_a_project_that_was_started_under_another_name_is_named(project: Compose
     assert f"los de esta carpeta son de {project.name}" in refused(project, services_project="otro")
 
 
+@pytest.mark.slow
 def test_a_container_that_has_env_mounted_is_named(project: Compose) -> None:
     mount = {"type": "bind", "source": "./.env", "target": "/env", "read_only": True}
     project.write({"ai": NAMED, "panel": {**PLAIN, "volumes": [mount]}})
