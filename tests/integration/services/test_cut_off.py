@@ -14,7 +14,7 @@ import pytest
 from plugins.module_utils.core.errors import MigrationError
 from tests.support.compose import NAMED, Compose
 
-pytestmark = [pytest.mark.once, pytest.mark.containers, pytest.mark.concurrent]
+pytestmark = [pytest.mark.once, pytest.mark.containers]
 SLOW_TO_STOP = ["sh", "-c", "trap 'sleep 1; exit 0' TERM; while :; do sleep 0.1; done"]
 
 
