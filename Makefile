@@ -68,9 +68,9 @@ test-matrix: ## las pruebas de integración en cada PostgreSQL de 14 a 18 (npm):
 	@$(call ready,$(PACKAGES) npm)
 	@$(VENV_PYTHON) -m tools.postgres_matrix $(if $(VERSIONS),--versions $(VERSIONS))
 
-chaos: setup ## accidentes al azar en cada fase: N=30 SEED=7 INSTALLATION=jsonb|text|both ROUND=12 PACE=1.5
+chaos: setup ## accidentes al azar en cada fase: N=30 SEED=7 INSTALLATION=jsonb|text|both ROUND=12 PACE=1.5 NIGHTS=3
 	@$(VENV_PYTHON) -m tests.chaos --rounds $(N) $(if $(SEED),--seed $(SEED)) $(if $(INSTALLATION),--installation $(INSTALLATION)) \
-	  $(if $(ROUND),--only $(ROUND)) $(if $(PACE),--pace $(PACE))
+	  $(if $(ROUND),--only $(ROUND)) $(if $(PACE),--pace $(PACE)) $(if $(NIGHTS),--nights $(NIGHTS))
 
 # Two scenarios at a time, each one's output whole at its end; S=fases runs one alone.
 S ?= $(notdir $(patsubst %/molecule.yml,%,$(wildcard molecule/*/molecule.yml)))

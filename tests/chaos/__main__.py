@@ -15,6 +15,7 @@ from tests.support.databases import Databases
 from tests.support.reaper import reaped
 from tools.postgres_server import launch
 
+from .nights import Nights
 from .plan import round_of
 from .proxy import proxy
 from .rounds import Outcome, Player
@@ -31,6 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", type=int, default=0, help="play this round alone")
     parser.add_argument("--rows", type=int, default=300, help="customers of the sample")
     parser.add_argument("--batch-rows", type=int, default=10, help="small, so that a copy is long enough to be hit")
+    parser.add_argument("--nights", type=int, default=0, help="instead: so many nights there and back while services write")
+    parser.add_argument("--kills", type=int, default=50, help="accidents in all of them")
     parser.add_argument("--pace", type=float, default=0.0, help="how slow this machine is; default: measured")
     parser.add_argument("--keep", type=Path, default=ROOT / ".chaos", help="where a failed round leaves its output")
     options = parser.parse_args(arguments)
@@ -41,10 +44,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     failed: list[Outcome] = []
     with ExitStack() as stack:
         binaries = os.environ.get("TEST_POSTGRES_BIN")
-        server = stack.enter_context(reaped(launch(Path(binaries) if binaries else None, fsync=False)))
+        settings = {"max_prepared_transactions": "10"}
+        server = stack.enter_context(reaped(launch(Path(binaries) if binaries else None, fsync=False, settings=settings)))
         line = stack.enter_context(proxy(server))
         work = options.keep / f"seed-{seed}"
         databases = Databases(server)
+        if options.nights:
+            found = [
+                Nights(databases, line, work / name, installation=name, seed=seed, rows=options.rows).play(
+                    options.nights, options.kills
+                )
+                for name in chosen
+            ]
+            print("\n".join(text for night in found for text in night.lines()), flush=True)
+            server.stop()
+            return int(any(night.problems for night in found))
         players = {
             name: Player(databases, line, work, installation=name, rows=options.rows, batch_rows=options.batch_rows)
             for name in chosen

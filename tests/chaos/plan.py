@@ -54,11 +54,11 @@ def round_of(seed: int, installation: str, number: int) -> Round:
     dice = Random(f"{seed} {installation} round {number}")
     where = (number - 1) % len(CYCLE)
     more = dice.choices((0, 1, 2), (6, 3, 1))[0]
-    kills = [_kill(dice, kind, CYCLE[where]) for kind in (kinds[place], *dice.choices(KINDS, k=more))]
+    kills = [kill_of(dice, kind, CYCLE[where]) for kind in (kinds[place], *dice.choices(KINDS, k=more))]
     return Round(number, installation, where, tuple(kills))
 
 
-def _kill(dice: Random, kind: str, step: Step) -> Kill:
+def kill_of(dice: Random, kind: str, step: Step) -> Kill:
     delay = round(dice.uniform(0.2, step.seconds), 2)
     pause = round(dice.uniform(0.2, 3.0), 1)
     if kind == "stop":

@@ -23,12 +23,16 @@ class Seen:
 
 
 def looked(jobs: Jobs, check: bool = True) -> tuple[list[Seen], list[str], list[str]]:
-    """The findings that are not all well, the page's lines, what fase0 refuses."""
+    """The findings that are not all well (nor what every mapping loses), the page's lines, what fase0 refuses."""
     try:
         result = jobs.approve(check=check)
     except MigrationError as refused:
         result = refused.details
-    return [Seen(**f) for f in result["findings"] if f["verdict"] != "bien"], result["lines"], result.get("refusals", [])
+    return (
+        [Seen(**f) for f in result["findings"] if f["verdict"] not in ("bien", "pierde")],
+        result["lines"],
+        result.get("refusals", []),
+    )
 
 
 def run_as_printed(database: Database, statement: str) -> None:

@@ -129,7 +129,7 @@ def test_fase2_again_names_the_completed_phase_that_no_longer_holds_and_that_com
     jobs.equalise("fase3")
     database.query("UPDATE customers SET phone_number = '593999999998' WHERE id = %s", (NEW,))
     error = failed(jobs, "fase2")
-    assert "ya no vale la prueba de service_requests → solicitudes_servicio (1 filas)" in str(error)
+    assert "ya no vale la prueba de service_requests → solicitudes_servicio (1 fila)" in str(error)
     assert commands_in(str(error)) == [["ansible-playbook", "fase3.yml"]]
     again = failed(jobs, "fase2")  # nothing is left to change, and it is as true as before
     assert commands_in(str(again)) == [["ansible-playbook", "fase3.yml"]]
@@ -173,7 +173,7 @@ def test_a_run_that_ended_before_it_asked_leaves_the_question_to_the_next_one(be
     assert database.value("SELECT count(*) FROM clientes WHERE id = %s", (NEW,)) == 1
     database.query("DROP TABLE cursos")
     error = failed(jobs, "fase2")
-    assert "ya no vale la prueba de service_requests → solicitudes_servicio (1 filas)" in str(error)
+    assert "ya no vale la prueba de service_requests → solicitudes_servicio (1 fila)" in str(error)
     jobs.subphase = ""
     jobs.fill("fase3")
     jobs.fill("fase2")

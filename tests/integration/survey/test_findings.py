@@ -25,7 +25,9 @@ def test_of_a_clean_database_the_page_says_only_that_all_is_well(begin: Begin, i
     assert not database.query("SELECT 1 FROM pg_namespace WHERE nspname = 'migracion'")
     head = next(n for n, line in enumerate(lines) if line.startswith("Hallazgos, "))
     rows = [line for line in lines[head + 2 :] if line.startswith("  bien  ")]
-    assert lines[head].endswith(f"(bien {len(rows)}, aviso 0, impide 0):")
+    lost = [line for line in lines[head + 2 :] if line.startswith("  pierde  ")]
+    assert lines[head].endswith(f"(bien {len(rows)}, pierde {len(lost)}, aviso 0, impide 0):")
+    assert any("clientes: estado, en filas de customers" in line for line in lost)
     assert all(len(line) <= 120 for line in lines[head : head + len(rows)])
     jobs.approve()
     verified = jobs.verify_approval()["lines"]

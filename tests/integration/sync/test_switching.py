@@ -63,7 +63,7 @@ def test_the_commands_that_it_names_switch_it_and_drain(begin: Begin, tmp_path: 
     assert database.value("SELECT count(*) FROM profesiones WHERE nombre = 'espera'") == 1
     database.query("BEGIN ISOLATION LEVEL REPEATABLE READ; INSERT INTO professions (name) VALUES ('foto'); COMMIT")
     (drain,) = operator.goes("ansible-playbook estado.yml -i demo").after("Se llevan con:")
-    assert "1 llevadas" in operator.goes(drain).text
+    assert "1 llevada" in operator.goes(drain).text
     assert "esperan" not in operator.goes("ansible-playbook estado.yml -i demo").text
 
 

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from ..words import escape, number
 
 GOOD, NOTICE, BAR = "bien", "aviso", "impide"
+LOSS = "pierde"  # what the mapping decided: a way back does not bring it
 # Characters of the columns what, value and limit; the verdict stands in front of them.
 _WIDTHS = (27, 44, 32)
 _SHOWN = 8  # findings of one name on the page; the module's result, which -v prints, has them all
@@ -40,9 +41,10 @@ class Finding:
 
 def page(findings: Sequence[Finding]) -> list[str]:
     """Return the findings as lines to read: a head, a row for each, below it what mends it. The worst stand last."""
-    counts = ", ".join(f"{v} {number(sum(f.verdict == v for f in findings))}" for v in (GOOD, NOTICE, BAR))
+    numbers = {v: sum(f.verdict == v for f in findings) for v in (GOOD, LOSS, NOTICE, BAR)}
+    counts = ", ".join(f"{v} {number(n)}" for v, n in numbers.items() if n or v != LOSS)
     lines = [f"Hallazgos, de lo que depende la noche ({counts}):", _row("", "qué", "valor", "límite")]
-    for verdict in (GOOD, NOTICE, BAR):
+    for verdict in (GOOD, LOSS, NOTICE, BAR):
         chosen = [f for f in findings if f.verdict == verdict]
         for name in dict.fromkeys(f.name for f in chosen):
             same = [f for f in chosen if f.name == name]

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from ..catalogue import Catalogue, Relation
 from ..mapping.types import ColumnRule, Pair, TableMapping
 from ..rows.routes import source_of, spanish_columns
-from .findings import GOOD, NOTICE, Finding
+from .findings import GOOD, LOSS, NOTICE, Finding
 
 NOT_KEPT = ("no vuelve", "se queda", "lo que no está")  # how it is said of what legacy does not keep
 NOT_IN_LEGACY, SPANISH_ONLY, BORN = "lo que legacy no dice", "solo en español", "filas que nacen en español"
 
 
 def unsaid_findings(mapping: TableMapping, catalogue: Catalogue) -> list[Finding]:
-    """Whoever approves the mapping should have read what it has decided: what does not come back is a notice.
+    """Whoever approves the mapping should have read what it has decided: what does not come back is said to be lost.
 
     Of rows that are born on the Spanish side a legacy column that nothing fills is named: each of them would be quarantined."""
     found: list[Finding] = []
@@ -24,13 +24,13 @@ def unsaid_findings(mapping: TableMapping, catalogue: Catalogue) -> list[Finding
             continue  # drift says so
         for rule in pair.columns:
             for value, limit in _of_rule(mapping, pair, rule, legacy):
-                found.append(Finding(NOT_IN_LEGACY, value, limit, NOTICE if limit.startswith(NOT_KEPT) else GOOD))
+                found.append(Finding(NOT_IN_LEGACY, value, limit, LOSS if limit.startswith(NOT_KEPT) else GOOD))
         if pair.duplicates:
             value = f"{pair.target}: varias filas de {pair.source} son una"
             found.append(Finding(NOT_IN_LEGACY, value, "cambia la que gana; borrarla las borra todas"))
         if only := _spanish_only(mapping, catalogue, pair, legacy):
             value = f"{pair.target}: {', '.join(only)}, en filas de {pair.source}"
-            found.append(Finding(SPANISH_ONLY, value, "no vuelven, y la prueba no las compara", NOTICE))
+            found.append(Finding(SPANISH_ONLY, value, "no vuelven, y la prueba no las compara", LOSS))
         if pair.target not in {p.target for p in mapping.pairs[: mapping.pairs.index(pair)]}:
             found += _born(pair, legacy)
     return found
