@@ -17,7 +17,7 @@ from tools.postgres_server import launch
 
 from .nights import Nights
 from .plan import round_of
-from .proxy import proxy
+from .proxy import Proxy, proxy
 from .rounds import Outcome, Player
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,15 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         work = options.keep / f"seed-{seed}"
         databases = Databases(server)
         if options.nights:
-            found = [
-                Nights(databases, line, work / name, installation=name, seed=seed, rows=options.rows).play(
-                    options.nights, options.kills
-                )
-                for name in chosen
-            ]
-            print("\n".join(text for night in found for text in night.lines()), flush=True)
-            server.stop()
-            return int(any(night.problems for night in found))
+            return _nights(options, databases, line, work, seed, chosen)
         players = {
             name: Player(databases, line, work, installation=name, rows=options.rows, batch_rows=options.batch_rows)
             for name in chosen
@@ -76,6 +68,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         server.stop()
     print(f"{len(failed)} of {len(numbers) * len(chosen)} rounds failed" if failed else "all rounds end well", flush=True)
     return 1 if failed else 0
+
+
+def _nights(options: argparse.Namespace, databases: Databases, line: Proxy, work: Path, seed: int, chosen: Sequence[str]) -> int:
+    """Nights with services instead; 0 when all went well."""
+    bad = False
+    for name in chosen:
+        nights = Nights(databases, line, work / name, installation=name, seed=seed, rows=options.rows)
+        try:
+            found = nights.play(options.nights, options.kills)
+        finally:
+            print("\n".join(nights.night.lines()), flush=True)
+        bad = bad or bool(found.problems)
+    return int(bad)
 
 
 if __name__ == "__main__":

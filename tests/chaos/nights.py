@@ -106,7 +106,7 @@ class Nights:
             if run.rc == 0 and number >= kills - 1:
                 return
         self.night.problems.append(f"{step.name} never ended with 0: {run.output[-1500:]}")
-        raise RuntimeError("\n".join(self.night.lines()))
+        raise RuntimeError(f"{step.name} never ended with 0")
 
     def _kill(self, step: Step) -> Kill:
         self.kinds = self.kinds or self.dice.sample(KINDS, len(KINDS))

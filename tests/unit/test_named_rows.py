@@ -36,6 +36,7 @@ LISTED = {
     "core/quarantine/corrections.py: UPDATE {route.source_table}": "a text for the operator: its WHERE is the next line",
     "core/quarantine/corrections.py: UPDATE {qname(route.schema, lookup.table)}": "a text for the operator: its WHERE follows",
     "quarantine/set_aside.py: UPDATE {target}": "a text for the operator: its WHERE follows",
+    "quarantine/spanish_entries.py: DELETE FROM {qname(schema, table.name)}": "a text for the operator: its WHERE follows",
     "quarantine/spanish_entries.py: UPDATE {qname(schema, table.name)}": "a text for the operator: its WHERE is the next line",
     "sync/canary.py: DELETE FROM {qname(schema, canary.table.name)}": "its marked row, by its key; rolled back",
     "sync/canary.py: UPDATE {route.source_table}": "its marked row, by its key; rolled back",

@@ -156,13 +156,28 @@ BEGIN
         WHERE f.id = t.id AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END)
         OR (EXISTS (SELECT 1 FROM migracion.v_professions_profesiones f WHERE f.id = t.id AND f._rechazo IS NOT NULL)))
       HAVING count(*) > 0;
+      IF FOUND THEN
+        -- a las que retiene una fila ajena: se quedan, y así consta
+        INSERT INTO migracion.cuarentena (tabla_origen, clave, fila, sqlstate, motivo, origen)
+        SELECT 'profesiones', t.id::text, to_jsonb(t.*), '23503',
+          'no se retira: ' || h.motivo, 'sincronizacion'
+        FROM public.profesiones t CROSS JOIN LATERAL (SELECT string_agg(DISTINCT a.motivo, '; ') AS motivo
+          FROM migracion.alcance(t.tableoid, ARRAY[t.ctid]) a) h
+        WHERE t.id = ANY (p_m1) AND h.motivo IS NOT NULL AND NOT (EXISTS (SELECT 1 FROM migracion.v_professions_profesiones f
+          WHERE f.id = t.id AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END)
+          OR (EXISTS (SELECT 1 FROM migracion.v_professions_profesiones f WHERE f.id = t.id AND f._rechazo IS NOT NULL)))
+        ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta' DO NOTHING;
+      END IF;
       UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
       FROM unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE c.tabla_origen = 'professions' AND c.estado <> 'resuelta'
         AND c.clave = k._k1::text AND NOT EXISTS (SELECT FROM public.professions l WHERE l.id = k._k1);
       DELETE FROM migracion.fusion m USING unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE m.tabla_origen = 'professions'
         AND m.tabla_destino = 'profesiones' AND m.clave = k._k1::text
         AND NOT EXISTS (SELECT FROM migracion.v_professions_profesiones f WHERE f._k1 = k._k1 AND f._fusion IS NOT NULL);
-      UPDATE migracion.cuarentena c SET sobrescrita_at = now()
+      UPDATE migracion.cuarentena c SET sobrescrita_at = now(),
+        estado = CASE WHEN starts_with(c.motivo, 'no se retira: ') THEN 'resuelta' ELSE c.estado END,
+          resuelta_at = CASE WHEN starts_with(c.motivo, 'no se retira: ') THEN now() END,
+        resolucion = CASE WHEN starts_with(c.motivo, 'no se retira: ') THEN 'la fila vuelve a deberse a legacy' END
       FROM unnest(p_k1, p_m1) AS k(_k1, _m1) JOIN migracion.v_professions_profesiones f ON f._k1 = k._k1
       WHERE c.tabla_origen = 'profesiones' AND c.estado <> 'resuelta' AND c.clave = k._m1::text AND c.sobrescrita_at IS NULL
         AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END

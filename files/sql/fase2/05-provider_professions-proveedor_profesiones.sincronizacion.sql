@@ -179,6 +179,32 @@ BEGIN
         OR (EXISTS (SELECT 1 FROM migracion.v_professions_profesiones f WHERE f.id = tp.id
         AND f._rechazo IS NOT NULL))) OFFSET 0)))
       HAVING count(*) > 0;
+      IF FOUND THEN
+        -- a las que retiene una fila ajena: se quedan, y así consta
+        INSERT INTO migracion.cuarentena (tabla_origen, clave, fila, sqlstate, motivo, origen)
+        SELECT 'proveedor_profesiones', t.id::text, to_jsonb(t.*), '23503',
+          'no se retira: ' || h.motivo, 'sincronizacion'
+        FROM public.proveedor_profesiones t CROSS JOIN LATERAL (SELECT string_agg(DISTINCT a.motivo, '; ') AS motivo
+          FROM migracion.alcance(t.tableoid, ARRAY[t.ctid]) a) h
+        WHERE (t.proveedor_id, t.profesion_id) IN (SELECT k._m1, k._m2
+          FROM unnest(p_k1, p_k2, p_m1, p_m2) AS k(_k1, _k2, _m1, _m2)) AND h.motivo IS NOT NULL
+          AND NOT (EXISTS (SELECT 1 FROM migracion.v_provider_professions_proveedor_profesiones f
+          WHERE f.proveedor_id = t.proveedor_id AND f.profesion_id = t.profesion_id
+          AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END)
+          OR (EXISTS (SELECT 1 FROM migracion.v_provider_professions_proveedor_profesiones f WHERE f.proveedor_id = t.proveedor_id
+          AND f.profesion_id = t.profesion_id AND f._rechazo IS NOT NULL))
+          AND (t.proveedor_id IS NULL OR EXISTS (SELECT 1 FROM public.proveedores tp WHERE tp.id = t.proveedor_id
+          AND (EXISTS (SELECT 1 FROM migracion.v_users_proveedores f WHERE f.id = tp.id
+          AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END)
+          OR (EXISTS (SELECT 1 FROM migracion.v_users_proveedores f WHERE f.id = tp.id AND f._rechazo IS NOT NULL
+          AND f._rechazo[1] <> 'P0001'))) OFFSET 0)) AND (t.profesion_id IS NULL
+          OR EXISTS (SELECT 1 FROM public.profesiones tp WHERE tp.id = t.profesion_id
+          AND (EXISTS (SELECT 1 FROM migracion.v_professions_profesiones f WHERE f.id = tp.id
+          AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END)
+          OR (EXISTS (SELECT 1 FROM migracion.v_professions_profesiones f WHERE f.id = tp.id
+          AND f._rechazo IS NOT NULL))) OFFSET 0)))
+        ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta' DO NOTHING;
+      END IF;
       UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
       FROM unnest(p_k1, p_k2, p_m1, p_m2) AS k(_k1, _k2, _m1, _m2) WHERE c.tabla_origen = 'provider_professions'
         AND c.estado <> 'resuelta' AND c.clave = k._k1::text || '|' || k._k2::text

@@ -9,6 +9,7 @@ from ..core.mapping.types import SpanishTable
 from ..core.phase.settings import SECRET
 from ..core.quarantine.corrections import BLANK, Reason, keyed, printable, reason_is
 from ..core.sqltext import ident, idents, qname
+from ..core.sync.entries_here import STAYS_HELD
 from ..core.sync.images import ALL_ROWS, split_clave
 from ..core.words import number
 from ..server import db
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 ENTRIES_SHOWN = 3
 COLUMNS_SHOWN = 5
 VALUE_LENGTH = 60  # characters of a value that are shown
+FREED = "En legacy ya no está. Quite antes las filas que la retienen, o deje de referirlas a ella; después:"
 WAITS = "En legacy sigue como estaba; si legacy la debe perder también, bórrela allí cuando nada dependa de ella."
 
 
@@ -45,7 +47,10 @@ def spanish_entry_lines(conn: Connection, reason: Reason, schema: str, table: Sp
     names = idents(table.primary_key)
     there = _still_there(conn, qname(schema, table.name), names, keys)
     columns = list(dict.fromkeys(c for clave, cs, *_ in found if tuple(split_clave(clave)) in there for c in cs))
-    if there:
+    if there and reason.text.startswith(STAYS_HELD):
+        lines.append(f"  {FREED}")
+        lines += [f"  DELETE FROM {qname(schema, table.name)}", f"    WHERE {keyed(names, there)};"]
+    elif there:
         few = columns if len(columns) <= COLUMNS_SHOWN else ["columna"]  # of a row that was born: the one that legacy refuses
         values = ", ".join(f"{ident(column)} = {BLANK}" for column in few)
         lines += [f"  UPDATE {qname(schema, table.name)} SET {values}", f"    WHERE {keyed(names, there)};"]

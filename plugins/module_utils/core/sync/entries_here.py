@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from ..bookkeeping import BOOKKEEPING
 from ..rows.refusals import accepted
-from ..rows.routes import Route
+from ..rows.routes import Route, spanish_clave
 from ..rows.staying import differs_from_due
 from ..sqltext import ident, literal
 from .images import RUN, asked, legacy_row, seen_row, twin_row, twin_text
 from .moved_keys import key_refused
+
+STAYS_HELD = "no se retira: "  # what the reason begins with of a twin that leaves with what holds it
 
 
 def quarantined_here(route: Route) -> str:
@@ -67,6 +69,24 @@ def every_column(route: Route) -> str:
     return f"ARRAY[{', '.join(literal(c) for c in route.columns if c != route.table.touched)}]"
 
 
+def held_step(route: Route, twins: str, explained: str) -> str:
+    """Return the step of ida, behind the removal, that names the twins which a row of somebody else's table holds.
+
+    ``twins``, ``explained``: conditions on the Spanish row t.
+    """
+    return f"""      IF FOUND THEN
+        -- a las que retiene una fila ajena: se quedan, y así consta
+        INSERT INTO {BOOKKEEPING}.cuarentena (tabla_origen, clave, fila, sqlstate, motivo, origen)
+        SELECT {literal(route.pair.target)}, {spanish_clave(route, "t")}, to_jsonb(t.*), '23503',
+          {literal(STAYS_HELD)} || h.motivo, {RUN}
+        FROM {route.target_table} t CROSS JOIN LATERAL (SELECT string_agg(DISTINCT a.motivo, '; ') AS motivo
+          FROM {BOOKKEEPING}.alcance(t.tableoid, ARRAY[t.ctid]) a) h
+        WHERE {twins} AND h.motivo IS NOT NULL AND NOT ({explained})
+        ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta' DO NOTHING;
+      END IF;
+"""
+
+
 def overwritten_step(route: Route) -> str:
     """Return the step of ida that marks the entries whose rows are by now what legacy says, and closes those of no row."""
     text = twin_text(route)
@@ -76,8 +96,11 @@ def overwritten_step(route: Route) -> str:
     twin = f"{route.target_table} t WHERE {twin_row(route)}"
     others = [c for c in route.columns if c not in route.pair.match]
     differs = differs_from_due(route, others, "t", "f") if others else "false"
+    held = f"starts_with(c.motivo, {literal(STAYS_HELD)})"
     legacy = f"EXISTS (SELECT FROM {route.source_table} l WHERE {legacy_row(route, 'l')})"
-    return f"""      UPDATE {BOOKKEEPING}.cuarentena c SET sobrescrita_at = now()
+    return f"""      UPDATE {BOOKKEEPING}.cuarentena c SET sobrescrita_at = now(),
+        estado = CASE WHEN {held} THEN 'resuelta' ELSE c.estado END, resuelta_at = CASE WHEN {held} THEN now() END,
+        resolucion = CASE WHEN {held} THEN 'la fila vuelve a deberse a legacy' END
       FROM {asked(route)} JOIN {route.view} f ON {seen_row(route)}
       WHERE {mine} AND c.sobrescrita_at IS NULL AND {accepted("f")} AND EXISTS (SELECT FROM {twin} AND NOT ({differs}));
       UPDATE {BOOKKEEPING}.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'

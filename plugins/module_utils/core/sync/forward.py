@@ -18,7 +18,7 @@ from ..rows.row_locks import parent_locks
 from ..rows.set_aside import CARRIED
 from ..rows.staying import differs_from_due, due_value
 from ..sqltext import commented, dollar_quoted, ident, idents, literal
-from .entries_here import overwritten_step
+from .entries_here import held_step, overwritten_step
 from .followers import (
     children_step,
     looked_up_locks,
@@ -259,6 +259,7 @@ def _together(route: Route, all_routes: Sequence[Route]) -> str:
     elsewhere = f" AND NOT ({explained_by(others, 't')})" if others else ""
     removal = ", ".join(f"coalesce(array_agg(t.{ident(c.name)}), '{{}}')" for c in route.match)
     open_entry = f"c.tabla_origen = {literal(route.pair.source)} AND c.estado <> 'resuelta' AND c.clave = {legacy_text(route)}"
+    held = held_step(route, _twins(route), explained_by(same, "t"))
     refused = f"EXISTS (SELECT FROM {BOOKKEEPING}.cuarentena c WHERE {open_entry})"
     return f"""    IF NOT v_hecho THEN
       {set_flag(flagged(route))}
@@ -276,7 +277,7 @@ def _together(route: Route, all_routes: Sequence[Route]) -> str:
       PERFORM {route.removal}({removal}, {RUN})
       FROM {route.target_table} t WHERE {_twins(route)} AND NOT ({explained_by(same, "t")})
       HAVING count(*) > 0;
-      UPDATE {BOOKKEEPING}.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
+{held}      UPDATE {BOOKKEEPING}.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
       FROM {asked(route)} WHERE {open_entry} AND {gone};
       DELETE FROM {BOOKKEEPING}.fusion m USING {asked(route)} WHERE {pair_is(route, "m")} AND m.clave = {legacy_text(route)}
         AND NOT EXISTS (SELECT FROM {route.view} f WHERE {seen_row(route)} AND f._fusion IS NOT NULL);
