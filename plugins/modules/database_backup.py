@@ -13,12 +13,13 @@ description:
   - With C(present) a backup is dumped from one snapshot, restored into a scratch PostgreSQL, and every row of every table
     compared with the snapshot's checksums. A phase takes one only where none that is younger than O(backup_max_hours) serves.
   - C(verified) restores and compares the backup O(backup_name) once more, else the latest verified one.
+  - C(restored) puts one into the database of O(restore_url) and compares every row. It needs no other database.
   - C(listed) says which there are. C(pruned) removes what O(backup_keep) lets go.
   - The work is done by one process beside the module, that later calls ask and that ends when nobody asks any more.
 options:
   state:
     description: What there shall be.
-    choices: [present, verified, listed, pruned]
+    choices: [present, verified, restored, listed, pruned]
     default: present
     type: str
   backup_name:
@@ -37,6 +38,18 @@ options:
     description: C(count) good ones of each kind and all younger than C(days) stay.
     type: dict
     default: {count: 7, days: 30}
+  backup_system:
+    description: The system identifier of the cluster that the backup was taken of; empty asks O(database_url).
+    type: str
+    default: ""
+  restore_url:
+    description: The database to restore into.
+    type: str
+    default: ""
+  overwrite:
+    description: The name of the database whose rows may be lost.
+    type: str
+    default: ""
   scratch_url:
     description: A server to restore into for the comparison; empty makes one of the programs that are here.
     type: str
@@ -106,12 +119,12 @@ log_problem:
 """
 
 from ..module_utils.call.entry import MAPPING_OPTIONS, run_module
-from ..module_utils.jobs.database_backup import list_backups, pruned, take_backup, verified
+from ..module_utils.jobs.database_backup import list_backups, pruned, restore_backup, take_backup, verified
 
 
 def main() -> None:
     """Entry point."""
-    states = {"present": take_backup, "verified": verified, "listed": list_backups, "pruned": pruned}
+    states = {"present": take_backup, "verified": verified, "restored": restore_backup, "listed": list_backups, "pruned": pruned}
     spec = {
         **MAPPING_OPTIONS,
         "state": {"type": "str", "choices": list(states), "default": "present"},
@@ -119,6 +132,9 @@ def main() -> None:
         "backup_max_hours": {"type": "float", "default": 24},
         "backup_tries": {"type": "int", "default": 5},
         "backup_keep": {"type": "dict", "default": {"count": 7, "days": 30}},
+        "backup_system": {"type": "str", "default": ""},
+        "restore_url": {"type": "str", "default": "", "no_log": True},
+        "overwrite": {"type": "str", "default": ""},
         "scratch_url": {"type": "str", "default": "", "no_log": True},
         "scratch_dir": {"type": "str", "default": ""},
         "pg_bin": {"type": "str", "default": ""},

@@ -25,6 +25,7 @@ from .site_address import address_of
 
 PIPELINING = ("ansible_pipelining", "ansible_ssh_pipelining")
 OTHER_TAGS = {"respaldo": BACKUP_TAGS}  # of the playbooks that are no phase
+FROM_FILES = {"list", "verify", "restore"}  # what needs no database: it may be the one that is gone
 SHAPE = "phase.yml"  # the playbook that only the phases import: they alone say a name
 
 
@@ -62,7 +63,9 @@ def objections(args: Mapping[str, Any], extra: Mapping[str, Any], task_vars: Map
     elif str(given.pop("subfase") or "").strip():
         problems.append("subfase: se da en la línea de órdenes, y no en un inventario: -e subfase=" + (subphases or ("2.1",))[0])
     problems += check_values(given, subphases, tables)
-    problems += _addressed(runners[0], extra, task_vars) + _exposed(runners[0], task_vars)
+    if not (phase in OTHER_TAGS and set(invocation.run_tags) & FROM_FILES):
+        problems += _addressed(runners[0], extra, task_vars)
+    problems += _exposed(runners[0], task_vars)
     if not site.get("backup_dir") and "backup_dir" not in unreadable and phase.startswith(("fase", "respaldo")):
         problems.append("backup_dir no está definido: ahí van el registro y los respaldos. Por ejemplo -e backup_dir=/ruta")
     return problems

@@ -228,7 +228,7 @@ def test_a_setting_that_nothing_asks_yet_is_told_unless_its_value_leaves_it_out(
 
 EMPTY = (None, "", [], {}, "   ")
 # What says something by being empty: no text, no list, no limit of time, no permission.
-BACKUP_TEXTS = ("backup_name", "pg_bin", "scratch_url", "scratch_dir")
+BACKUP_TEXTS = ("backup_name", "pg_bin", "scratch_url", "scratch_dir", "backup_system", "restore_url", "overwrite")
 MAY_BE_EMPTY = {
     **dict.fromkeys(
         ("database_url", "backup_dir", "services_dir", "services_project", "subfase", "manda", *BACKUP_TEXTS), ("", "   ")
@@ -265,7 +265,7 @@ def test_no_module_reads_a_setting_with_another_parser_than_the_guard() -> None:
 
 def test_what_lets_one_run_pass_is_what_the_gates_go_by() -> None:
     once = {name for name, known in VARIABLES.items() if known.once}
-    given = {"overrides", "sincronizacion", "manda", "backup_name"}
+    given = {"overrides", "sincronizacion", "manda", "backup_name", "backup_system", "overwrite"}
     assert once == {*given, *(gate.setting for gate in GATES if gate.setting)} - {"database_disk_gb"}
 
 

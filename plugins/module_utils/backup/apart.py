@@ -19,12 +19,11 @@ from ..call.runlog import RunLog
 from ..core.errors import COMMITTED_STAYS, NOTHING_CHANGED, MigrationError
 from ..core.words import duration, number, size
 from ..server import db
-from .folder import UNFINISHED, write_private
+from .folder import RESULT, UNFINISHED, write_private
 
 FORGOTTEN_AFTER = 25.0  # seconds without anybody who asks
 ALIVE_EVERY = 0.5
 ASK_SECONDS = 10.0
-RESULT = ".resultado-"
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ from ..core.backup.manifest import (
 from ..core.errors import NOTHING_CHANGED, MigrationError
 
 LOCK_FILE = ".respaldo.lock"
+RESULT = ".resultado-"  # what came of a run's work, and its process, until whoever asked has read it
 UNFINISHED = ".en-curso-"  # before the run's id: a backup that has no name yet
 READ_AT_ONCE = 2**20
 
@@ -202,7 +203,12 @@ def _held(text: str) -> MigrationError:
 
 def sweep_unfinished(backup_dir: str, own: Path) -> list[str]:
     """Remove what killed runs left, all but our ``own``; with the lock held there is no living one. Returns their names."""
-    left = sorted(path for path in Path(backup_dir).glob(f"{UNFINISHED}*") if path.name != own.name)
+    place, mine = Path(backup_dir), f"{RESULT}{own.name.removeprefix(UNFINISHED)}"
+    left = sorted(path for path in place.glob(f"{UNFINISHED}*") if path.name != own.name)
     for path in left:
         shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+    for path in place.glob(f"{RESULT}*.pid"):  # with the process gone and nothing said nobody will read it
+        said = path.with_name(path.name.removesuffix(".pid"))
+        if not path.name.startswith(mine) and not said.exists():
+            path.unlink(missing_ok=True)
     return [path.name for path in left]

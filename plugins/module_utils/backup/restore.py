@@ -26,22 +26,26 @@ if TYPE_CHECKING:
 _ENTRY = re.compile(r"^(?P<id>\d+); \d+ \d+ (?P<what>.+)$")
 
 
-def restore_dump(url: str, backup: Path, manifest: Manifest, programs: Programs, work: Path, stub: bool) -> RestoreOutput:
+def restore_dump(
+    url: str, backup: Path, manifest: Manifest, programs: Programs, work: Path, stub: bool, clean: bool = False
+) -> RestoreOutput:
     """Run pg_restore of the whole dump into the database of ``url``; what it said, every error of it.
 
     ``stub``: the database is only there to compare rows, so what its server lacks of extensions gets stand-ins.
+    ``clean``: what is there of the same names goes first.
     ``work``: a folder for the list and the words. Raises MigrationError, code damaged, where the dump cannot be read.
     """
     listed = _listed(backup, programs, work)
     with closing(connect(url, "respaldo-restaura")) as conn:
         lacking = _lacking(conn, manifest)
-        kept = _prepared(conn, listed, manifest, lacking) if stub else _without_public(conn, listed)
+        kept = _prepared(conn, listed, manifest, lacking) if stub else listed if clean else _without_public(conn, listed)
         passfile = work / ".clave"
         conninfo, line = conninfo_of(conn, "migracion:respaldo-restaura", str(passfile))
         write_private(passfile, line + "\n")
         write_private(work / "lista.txt", "\n".join(kept) + "\n")
         try:
-            options = [f"--jobs={min(4, os.cpu_count() or 1)}", "--no-password", f"--use-list={work / 'lista.txt'}"]
+            anew = ["--clean", "--if-exists"] if clean else []
+            options = [*anew, f"--jobs={min(4, os.cpu_count() or 1)}", "--no-password", f"--use-list={work / 'lista.txt'}"]
             command = [programs["pg_restore"], *options, f"--dbname={conninfo}", str(backup / DUMP)]
             process = started(command, work / "pg_restore.txt", work)
             try:

@@ -87,11 +87,12 @@ def scratch_server(manifest: Manifest, scratch_url: str, scratch_dir: str, pg_bi
             )
         yield Scratch(scratch_url, found[0], str(version), system)
         return
-    serving = [p for p in programs_here(pg_bin) if p.serves and p.major >= manifest.server_major]
+    least = max(manifest.server_major, int(manifest.client.split(".")[0]))  # an older pg_restore may not read the dump
+    serving = [programs for programs in programs_here(pg_bin) if programs.serves and programs.major >= least]
     if not serving:
         raise no_scratch(
-            f"aquí no hay ningún PostgreSQL {manifest.server_major} o posterior en que restaurar",
-            f"Instale postgresql-{manifest.server_major}, o dé un servidor de pruebas en scratch_url (o SCRATCH_URL).",
+            f"aquí no hay ningún PostgreSQL {least} o posterior en que restaurar",
+            f"Instale postgresql-{least}, o dé un servidor de pruebas en scratch_url (o SCRATCH_URL).",
         )
     with embedded_server(serving[0], manifest, scratch_dir) as scratch:
         yield scratch
@@ -201,7 +202,8 @@ def _running(programs: Programs, home: Path, account: RunsAs) -> Iterator[str]:
 
 def _ready(home: Path) -> bool:
     with suppress(OSError):
-        return (home / "datos" / "postmaster.pid").read_text(encoding="utf-8").splitlines()[-1].strip() == "ready"
+        # it is empty for a moment
+        return (home / "datos" / "postmaster.pid").read_text(encoding="utf-8").split()[-1:] == ["ready"]
     return False
 
 

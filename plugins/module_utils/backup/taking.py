@@ -159,6 +159,17 @@ def verify_again(
         return found
 
 
+def not_verified(chosen: Stored) -> MigrationError:
+    """What a backup is answered with that nobody has restored and compared."""
+    said = chosen.verification.verdict if chosen.verification else "?"
+    return MigrationError(
+        f"El respaldo {chosen.name} no está verificado ({said})",
+        left=NOTHING_CHANGED,
+        move="Compruébelo antes (respaldo.yml, etiqueta verify, el mismo backup_name), o use otro.",
+        code="refused",
+    )
+
+
 def require_stored(backup_dir: str, name: str) -> Stored:
     """Return the backup of that name, or the latest verified one for ''.
 

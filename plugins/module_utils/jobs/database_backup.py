@@ -10,12 +10,22 @@ from typing import TYPE_CHECKING, Any
 from ..backup.apart import Apart, ask_for, begin, begun
 from ..backup.dump import Order, require_possible
 from ..backup.folder import locked, stored_backups
+from ..backup.recovery import (
+    destination_of,
+    expected_system,
+    plan_line,
+    programs_for,
+    recover,
+    require_origin,
+    require_target,
+)
 from ..backup.taking import (
     EVENT,
     Place,
     candidates,
     forecast_here,
     named_by_standing,
+    not_verified,
     prune,
     require_clock,
     require_stored,
@@ -26,7 +36,7 @@ from ..backup.taking import (
 )
 from ..call.context import Context, opened
 from ..core.backup.keeping import AtHand, Forecast, KnownBackup, expired, room_objection, serving, window_objection
-from ..core.backup.listing import listed, taken_lines, verdict_lines
+from ..core.backup.listing import listed, recovered_lines, taken_lines, verdict_lines
 from ..core.backup.manifest import WHOLE_DATABASE, Verification
 from ..core.errors import NOTHING_CHANGED, READ_ONLY_STEP, STEP_CHANGED_NOTHING, MigrationError
 from ..core.phase.gates import Facts, passed_gate, way_past
@@ -186,6 +196,40 @@ def verified(params: dict[str, Any], check: bool) -> dict[str, Any]:
 def _again(name: str, place: Place, who: Mapping[str, Any], moment: str, apart: Apart) -> dict[str, Any]:
     found = verify_again(name, place, who, moment, apart.stage)
     return {"nombre": name, "verificacion": found.__dict__}
+
+
+def restore_backup(params: dict[str, Any], check: bool) -> dict[str, Any]:
+    """Put a backup into the database of ``restore_url`` and prove that every row came; it works from the files alone.
+
+    Raises MigrationError, code refused, where that would cost rows or is another cluster's, damaged for a damaged one.
+    """
+    apart, place = _apart(params), _place(params)
+    if begun(apart):
+        result, lines = ask_for(apart)
+        if result is None:
+            return {"lines": lines, "more": True}
+        return {"lines": [*lines, *recovered_lines(result)], "changed": True}
+    if not params["restore_url"]:
+        raise MigrationError(
+            "Falta restore_url: en qué base se restaura",
+            left=NOTHING_CHANGED,
+            move="Póngala en la variable de entorno RESTORE_URL, como DATABASE_URL.",
+            code="refused",
+        )
+    chosen = require_stored(place.backup_dir, str(params["backup_name"]))
+    assert chosen.manifest is not None
+    if not chosen.holds:
+        raise not_verified(chosen)
+    require_origin(chosen.name, chosen.manifest, expected_system(params["database_url"], str(params["backup_system"])))
+    target = destination_of(params["restore_url"])
+    require_target(target, str(params["overwrite"]))
+    programs_for(chosen.manifest, target.major, place.pg_bin)
+    line = plan_line(target, chosen.name, chosen.manifest)
+    if check:
+        return {"lines": ["Simulación (--check): no se cambia nada.", line], "changed": True}
+    who, run_id = _who(params), params["run_id"]
+    begin(apart, lambda: recover(chosen.name, target, place, who, run_id, apart.stage))
+    return {"lines": [line], "more": True}
 
 
 def list_backups(params: dict[str, Any], check: bool) -> dict[str, Any]:

@@ -11,6 +11,33 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
 CHUNK = 2**16
+# What libpq 14 knows: psycopg2's own is newer, and names parameters of which an older program would end with an error.
+UNDERSTOOD = frozenset(
+    [
+        "host",
+        "hostaddr",
+        "port",
+        "user",
+        "dbname",
+        "passfile",
+        "application_name",
+        "connect_timeout",
+        "options",
+        "sslmode",
+        "sslrootcert",
+        "sslcert",
+        "sslkey",
+        "sslcrl",
+        "channel_binding",
+        "gssencmode",
+        "target_session_attrs",
+        "keepalives",
+        "keepalives_idle",
+        "keepalives_interval",
+        "keepalives_count",
+        "tcp_user_timeout",
+    ]  # a list of words
+)
 
 
 class Sink(Protocol):
@@ -32,7 +59,9 @@ def conninfo_of(conn: Connection, application: str, passfile: str) -> tuple[str,
     password = str(login.pop("password") or "")
     wanted = {**login, "application_name": application, "passfile": passfile}
     quoted = {
-        name: str(value).replace("\\", r"\\").replace("'", r"\'") for name, value in wanted.items() if value not in (None, "")
+        name: str(value).replace("\\", r"\\").replace("'", r"\'")
+        for name, value in wanted.items()
+        if name in UNDERSTOOD and value not in (None, "")
     }
     line = "*:*:*:*:" + password.replace("\\", r"\\").replace(":", r"\:")
     return " ".join(f"{name}='{value}'" for name, value in quoted.items()), line

@@ -36,6 +36,15 @@ def taken_lines(taken: Mapping[str, Any], found: Verification) -> list[str]:
     return lines
 
 
+def recovered_lines(found: Mapping[str, Any]) -> list[str]:
+    """What was restored, and what is left to do by hand."""
+    lines = [f"Restaurado {found['nombre']}: {number(found['filas'])} filas, comparadas una por una"]
+    lines += [f"  salvo {kind}" for kind in found["salvo"]]
+    if found["roles"]:
+        lines.append(f"  Roles creados sin contraseña y sin poder entrar (NOLOGIN): {', '.join(found['roles'])}")
+    return lines
+
+
 def verdict_lines(name: str, found: Verification) -> list[str]:
     """The verdict, what it rests on, what could not come and what is wrong."""
     lines = [

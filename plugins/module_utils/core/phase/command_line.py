@@ -16,7 +16,7 @@ from ..words import nearest
 
 RUNNER = "migration_runner"
 PHASE_TAGS = (("all",), ("verify",), ("rollback",))
-BACKUP_TAGS = (("all",), ("verify",), ("list",), ("prune",))
+BACKUP_TAGS = (("all",), ("verify",), ("restore",), ("list",), ("prune",))
 STATUS_TAGS = (
     ("all",),
     ("estado",),
