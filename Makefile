@@ -102,8 +102,9 @@ sweep: setup ## corta cada orden antes y después de cada sentencia y la repite 
 	@$(VENV_PYTHON) -m tests.sweep $(if $(EVERY),--every $(EVERY))
 
 ROWS ?= 5000
-bench: setup ## mide copia y prueba contra el SQL del plan: ROWS=200000 clientes (un millón de mensajes) ROUNDS=5; deja .bench/
-	@$(VENV_PYTHON) -m tests.bench --rows $(ROWS) $(if $(MESSAGES),--messages $(MESSAGES)) $(if $(ROUNDS),--rounds $(ROUNDS))
+bench: setup ## mide copia, prueba y sincronización: ROWS=200000 clientes, ROUNDS=5; SYNC=only BULK=100000, solo lo último
+	@$(VENV_PYTHON) -m tests.bench --rows $(ROWS) $(if $(MESSAGES),--messages $(MESSAGES)) $(if $(ROUNDS),--rounds $(ROUNDS)) \
+		$(if $(SYNC),--sync $(SYNC)) $(if $(BULK),--bulk $(BULK))
 
 lint: setup ## estilo, tipos, y que files/ corresponda al mapeo
 	$(call stage,lint,$(MAKE) --no-print-directory --jobs=2 --output-sync=target .lint-ansible .lint-others)

@@ -1,6 +1,7 @@
 """Run the benchmark on a server of its own; the result goes to .bench/ and to the terminal.
 
 python -m tests.bench --rows 200000      customers; a quarter as many users, five times as many messages
+python -m tests.bench --sync only        the second part alone: what the sync costs whoever writes
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ from pathlib import Path
 
 from tests.bench.contenders import Round, Times, empty_phase, remove_what_stops_the_plan
 from tests.bench.report import as_markdown, machine, medians
+from tests.bench.synced import Sizes, measure_sync
 from tests.sample import describe
 from tests.support.databases import Databases
 from tests.support.reaper import reaped
 from tools.postgres_server import launch
 
 OUTPUT = Path(__file__).resolve().parents[2] / ".bench"
+FOLLOWING = 500  # messages whose phone changes; more than propagation_rows would wait for a drain
 SHOWN = ("customers", "users", "service_requests", "messages", "task_queue")
 
 
@@ -66,8 +69,15 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=5000, help="customers")
     parser.add_argument("--messages", type=int, help="default: five for each customer")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--sync", choices=("yes", "no", "only"), default="yes", help="the second part")
+    parser.add_argument("--times", type=int, default=20, help="rows written one by one, of each kind")
+    parser.add_argument("--bulk", type=int, default=2000, help="rows of one statement")
     options = parser.parse_args()
-    print(measure(options.rows, options.messages, options.rounds, OUTPUT))
+    if options.sync != "only":
+        print(measure(options.rows, options.messages, options.rounds, OUTPUT))
+    if options.sync != "no":
+        sizes = Sizes(options.rows, options.rounds, options.times, options.bulk, min(options.bulk, FOLLOWING))
+        print(measure_sync(sizes, OUTPUT))
     return 0
 
 
