@@ -66,6 +66,7 @@ def test_whatever_hangs_on_a_legacy_table_is_listed_and_stops_the_move(contracti
     assert "CREATE OR REPLACE view public.ajena WITH (security_invoker=true) AS SELECT id, city FROM public.clientes" in draft
 
 
+@pytest.mark.slow
 def test_an_heir_of_a_legacy_table_stops_it_as_drift(contracting: Contracting) -> None:
     contracting.write(KINDS["table public.hija"])
     with pytest.raises(MigrationError) as stopped:
@@ -83,6 +84,7 @@ def test_a_sign_up_that_still_names_users_and_a_publication_that_nobody_carries_
     assert "publication relation public.messages in publication supabase_realtime" in said
 
 
+@pytest.mark.slow
 def test_rows_without_a_parent_and_open_quarantine_stop_it_together(contracting: Contracting) -> None:
     key = "11111111-0000-4000-8000-000000000000"
     contracting.write(
@@ -131,6 +133,7 @@ def test_what_the_mapping_declares_goes_with_the_move_and_comes_back(contracting
     assert contracting.schema() == before
 
 
+@pytest.mark.slow
 def test_a_statement_that_leaves_something_hanging_undoes_the_move(contracting: Contracting, tmp_path: Path) -> None:
     contracting.write(OWNED)
     path = tmp_path / "mapeo.yml"

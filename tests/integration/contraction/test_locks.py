@@ -48,8 +48,8 @@ def few_tries(monkeypatch: pytest.MonkeyPatch) -> None:
     ("statement", "isolation"),
     [
         ("UPDATE customers SET city = city WHERE false", "READ COMMITTED"),
-        ("DECLARE c CURSOR FOR SELECT FROM messages", "SERIALIZABLE"),
-        ("INSERT INTO profesiones (nombre) VALUES ('abierta')", "REPEATABLE READ"),
+        pytest.param("DECLARE c CURSOR FOR SELECT FROM messages", "SERIALIZABLE", marks=pytest.mark.slow),
+        pytest.param("INSERT INTO profesiones (nombre) VALUES ('abierta')", "REPEATABLE READ", marks=pytest.mark.slow),
     ],
 )
 def test_who_holds_a_table_makes_the_move_let_go_and_is_named(
@@ -75,7 +75,10 @@ def test_a_prepared_transaction_is_named_by_its_gid(contracting: Contracting, fe
     contracting.move()
 
 
-@pytest.mark.parametrize("isolation", ["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"])
+@pytest.mark.parametrize(
+    "isolation",
+    ["READ COMMITTED", *(pytest.param(name, marks=pytest.mark.slow) for name in ("REPEATABLE READ", "SERIALIZABLE"))],
+)
 def test_who_has_an_older_snapshot_writes_the_spanish_side_and_not_the_legacy_one(
     contracting: Contracting, isolation: str
 ) -> None:

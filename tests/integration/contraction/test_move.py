@@ -39,6 +39,7 @@ def test_three_rounds_without_writes_change_nothing(contracting: Contracting) ->
     contracting.settled()
 
 
+@pytest.mark.slow
 def test_the_archive_is_out_of_reach_and_keeps_what_the_tables_had(contracting: Contracting) -> None:
     grants = "SELECT relacl::text FROM pg_class WHERE relname = 'customers' AND relkind = 'r'"
     before = contracting.value(grants)
@@ -75,6 +76,7 @@ def test_what_was_written_without_the_legacy_tables_comes_back_with_them(contrac
     assert contracting.value(f"SELECT ciudad FROM clientes WHERE id = '{changed}'") == "Quito"
 
 
+@pytest.mark.slow
 def test_what_was_written_between_the_return_and_its_accounting_hides_nothing(
     contracting: Contracting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -120,6 +122,7 @@ def test_a_way_back_that_died_after_the_return_is_completed_by_the_same_command(
     assert contracting.value("SELECT count(*) FROM professions WHERE name IN ('soldadora', 'herrera')") == 2
 
 
+@pytest.mark.slow
 def test_a_move_that_died_before_it_is_taken_back_without_a_trace(
     contracting: Contracting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -138,10 +141,11 @@ def test_a_move_that_died_before_it_is_taken_back_without_a_trace(
     contracting.settled()
 
 
+@pytest.mark.slow
 def test_the_dry_run_says_what_would_move_and_changes_nothing(contracting: Contracting) -> None:
     before = contracting.schema()
     said = "\n".join(contracting.move(check=True)["lines"])
-    assert "Se moverían al esquema legado: professions, users" in said or "Se moverían al esquema legado" in said
+    assert "Se moverían al esquema legado: professions, users" in said
     assert contracting.schema() == before
     contracting.move()
     assert "Volverían de legado" in contracting.back(check=True)["lines"][0]

@@ -112,7 +112,7 @@ VARIABLES: Mapping[str, Variable] = {
     "scratch_dir": Variable(parse_path),
     "sincronizacion": Variable(parse_switch, ("estado",), "sincronizacion", once=True),
     "manda": Variable(parse_side, ("estado",), "sincronizacion", once=True),
-    "carry_publication": Variable(PARSERS["carry_publication"], ("fase5",)),
+    "carry_publication": Variable(PARSERS["carry_publication"]),
     "rollback_on_failure": Variable(parse_bool, unasked=(False,)),
     "overrides": Variable(PARSERS["overrides"], once=True),
 }
