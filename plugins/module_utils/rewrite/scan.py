@@ -116,10 +116,12 @@ class Scanner:
         """Literals outside chains: SQL that is run is rewritten where it is sure, the rest is listed."""
         scopes = Scopes(source)
         run = {n for n in tree.walk(source.root) if isinstance(n, TextNode) and is_run(source, n) and n not in taken}
-        for node in run:
+        for node in list(run):
             whole = "".join(piece.value if piece.hole is None else "x" for piece in node.pieces)
             if names_in_sql(whole, self.targets.tables):
                 self._sql_literal(source, node, outcome)
+            else:  # fetch("/rest/v1/…") is no SQL
+                run.discard(node)
         for node, reason in text_uses(source, self.targets.tables, taken | run):
             kind = BEHIND_FLAG if behind_flag(scopes, node) else LEFT
             said = "behind_flag" if kind == BEHIND_FLAG else reason
