@@ -9,6 +9,11 @@ from .steps import CYCLE
 
 PLAYBOOKS = Path(__file__).resolve().parents[2] / "playbooks"
 
+NOT_WALKED = {
+    "fase4": "it changes repositories and no row, and its gate waits for hours in which legacy writes nothing",
+    "fase5": "it begins after fase4; its cuts are in tests/integration/contraction",
+}
+
 
 def test_the_same_seed_gives_the_same_accidents_whatever_ran_before() -> None:
     plans = [round_of(7, "text", number) for number in range(1, 31)]
@@ -24,8 +29,8 @@ def test_thirty_rounds_hit_every_step_with_accidents_of_every_kind() -> None:
     assert any(len(plan.kills) == 3 for plan in plans)
 
 
-def test_every_phase_that_exists_is_walked_forwards_and_back() -> None:
-    phases = {path.stem for path in PLAYBOOKS.glob("fase?.yml")}
+def test_every_phase_that_moves_rows_is_walked_forwards_and_back() -> None:
+    phases = {path.stem for path in PLAYBOOKS.glob("fase?.yml")} - set(NOT_WALKED)
     assert {step.playbook for step in CYCLE if not step.tag} == phases
     assert {step.playbook for step in CYCLE if step.tag == "rollback"} == phases - {"fase0"}
 
