@@ -33,7 +33,11 @@ class Made:
 
 def names_made(statements: Iterable[str]) -> list[str]:
     """Return the names of the functions that the statements make."""
-    return [name for text in statements for name in re.findall(rf"CREATE OR REPLACE FUNCTION {BOOKKEEPING}\.\"?(\w+)", text)]
+    found = (match for text in statements for match in _NAME.finditer(text))
+    return [match[1] or match[2].replace('""', '"') for match in found]
+
+
+_NAME = re.compile(rf'CREATE OR REPLACE FUNCTION {BOOKKEEPING}\.(?:(\w+)|"((?:[^"]|"")+)")')
 
 
 def bodies(conn: Connection) -> dict[str, str]:

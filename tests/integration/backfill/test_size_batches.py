@@ -17,7 +17,6 @@ import pytest
 
 from plugins.module_utils.backfill import batches, slices, workers
 from plugins.module_utils.backfill.batches import Batch
-from plugins.module_utils.core.backfill import pace
 from plugins.module_utils.core.errors import MigrationError
 from plugins.module_utils.proof import repair
 from tests.support.boxes import Night, at_each_batch, beside, others
@@ -38,7 +37,7 @@ NOISE = "(SELECT string_agg(md5(n || '-' || i), '') FROM generate_series(1, %s) 
 def small_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches, "BATCH_BYTES", BOUND)
     monkeypatch.setattr(repair, "BATCH_BYTES", BOUND)
-    monkeypatch.setattr(pace, "BATCH_SECONDS", 60.0)  # on a busy machine a batch is halved for its time too
+    monkeypatch.setattr(batches, "BATCH_SECONDS", 60.0)  # on a busy machine a batch is halved for its time too
 
 
 def equal(database: Database) -> bool:
@@ -106,7 +105,7 @@ def test_a_repair_is_bounded_as_the_copy_is(empty_database: Database, tmp_path: 
 def test_a_batch_that_lasts_too_long_is_followed_by_smaller_ones(
     empty_database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("plugins.module_utils.core.backfill.pace.BATCH_SECONDS", 0.1)
+    monkeypatch.setattr(batches, "BATCH_SECONDS", 0.1)
     night = Night.on(empty_database, tmp_path, 600, batch_rows=300)
     night.up_to_tables()
     at_each_batch(empty_database, "PERFORM pg_sleep(0.001 * (NEW.filas_leidas - OLD.filas_leidas));")

@@ -336,7 +336,8 @@ def test_the_status_says_what_stands_who_runs_and_what_comes_next(phase: Phase, 
     lines = phase.call("status", "estado", "ver")
     assert any(line.startswith("  fase0: completada el 20") for line in lines)
     assert any("En marcha: fase1 aplicar, ahora, ana en portatil" in line for line in lines)
-    assert lines[-1] == "Siguiente: ansible-playbook fase1.yml -i prod"
+    fase0 = "ansible-playbook fase0.yml -i prod"  # nothing was approved here
+    assert lines[-1] == f"Siguiente: {fase0} --check --diff, y después {fase0}"
 
 
 def test_a_completed_phase_stands_although_the_last_way_back_failed(fase0: Phase, conn: Any) -> None:
