@@ -224,14 +224,14 @@ DECLARE
   v_ajuste text := 'migracion.escribe_' || md5(concat_ws('|', p_tabla, v_rol, current_setting('application_name')));
   v_antes text := coalesce(current_setting(v_ajuste, true), '');
   v_ahora bigint := extract(epoch FROM statement_timestamp())::bigint;
-  v_van integer := 1;
+  v_van integer := 1; v_puesto text;
 BEGIN
   -- lo que la sincronización misma escribe, y lo que eso arrastra, no es de ningún servicio
   IF coalesce(current_setting('migracion.sync', true), '') <> '' THEN RETURN; END IF;
   IF v_antes <> '' THEN
     v_van := left(v_antes, 6)::integer + 1;
     IF v_van < 1000 AND v_ahora - right(v_antes, 10)::bigint < 60 THEN
-      PERFORM set_config(v_ajuste, to_char(v_van, 'FM000000') || right(v_antes, 10), false);
+      v_puesto := set_config(v_ajuste, lpad(v_van::text, 6, '0') || right(v_antes, 10), false);
       RETURN;
     END IF;
   END IF;
@@ -250,7 +250,7 @@ BEGIN
   EXCEPTION WHEN syntax_error_or_access_rule_violation OR data_exception OR integrity_constraint_violation THEN
     NULL;  -- quien cuenta no estorba a quien escribe
   END;
-  PERFORM set_config(v_ajuste, '000000' || to_char(v_ahora, 'FM0000000000'), false);
+  v_puesto := set_config(v_ajuste, '000000' || lpad(v_ahora::text, 10, '0'), false);
 END $$;
 
 REVOKE ALL ON FUNCTION migracion.anotar_escritura(text) FROM PUBLIC;

@@ -16,10 +16,11 @@ LANGUAGE plpgsql SECURITY INVOKER
 AS $funcion$
 #variable_conflict use_variable
 DECLARE
-  v_modo text; v_tope integer; v_antes text := coalesce(current_setting('migracion.sync', true), '');
+  v_modo text; v_tope integer; v_antes text := coalesce(current_setting('migracion.sync', true), ''); v_marca text;
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
-  v_hecho boolean := false; v_nace boolean := false; v_abiertas text[];
-  v_f record; v_t record;
+  v_una boolean := cardinality(p_k1) = 1;
+  v_hecho boolean := false; v_nace boolean := false; v_abiertas text[]; v_anotadas text[]; v_filas bigint;
+  v_f record; v_t record; r_k1 integer[]; r_m1 integer[];
 BEGIN
   SELECT s.modo, s.propagacion INTO v_modo, v_tope FROM migracion.sincronizacion s WHERE s.tabla_origen = 'professions'
     AND s.tabla_destino = 'profesiones';
@@ -34,27 +35,37 @@ BEGIN
   END IF;
   IF v_firme THEN
     -- primero lo que la vista lee y quien escribe no tiene; cada bloqueo espera, y la sentencia siguiente lee lo confirmado
-    PERFORM 1 FROM public.profesiones t WHERE t.id = ANY (p_m1) ORDER BY t.id FOR NO KEY UPDATE OF t;
+    IF v_una THEN
+      SELECT true AS _esta, t.id, t.nombre, t.especialidad, t.categoria, t.esta_activo, t.creado_at, t.actualizado_at INTO v_t
+        FROM public.profesiones t WHERE t.id = p_m1[1] FOR NO KEY UPDATE OF t;
+    ELSE
+      PERFORM 1 FROM public.profesiones t WHERE t.id = ANY (p_m1) ORDER BY t.id FOR NO KEY UPDATE OF t;
+    END IF;
   ELSE
     -- lo que su foto no ve lo mira el drenaje
     INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
     SELECT 'professions', 'profesiones', k._k1::text, jsonb_build_array(k._m1), 'aislamiento', NULL
       FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+    SELECT true AS _esta, t.id, t.nombre, t.especialidad, t.categoria, t.esta_activo, t.creado_at, t.actualizado_at INTO v_t
+      FROM public.profesiones t WHERE t.id = p_m1[1];
   END IF;
   IF EXISTS (SELECT FROM migracion.cuarentena c, unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE c.tabla_origen = 'profesiones'
     AND c.estado <> 'resuelta' AND c.antes = jsonb_build_object('id', k._m1)) THEN
     -- en español tienen una clave que legacy no tomó: lo escrito aquí prevalece
-    PERFORM set_config('migracion.sync', 'profesiones:' || pg_trigger_depth(), true);
+    v_marca := set_config('migracion.sync', 'profesiones:' || pg_trigger_depth(), true);
     UPDATE public.profesiones t SET id = k._m1 FROM unnest(p_k1, p_m1) AS k(_k1, _m1) JOIN migracion.cuarentena c
       ON c.tabla_origen = 'profesiones' AND c.estado <> 'resuelta' AND c.antes = jsonb_build_object('id', k._m1)
     WHERE t.id = (c.fila ->> 'id')::integer AND NOT EXISTS (SELECT FROM public.profesiones o WHERE o.id = k._m1);
-    PERFORM set_config('migracion.sync', v_antes, true);
+    v_marca := set_config('migracion.sync', v_antes, true);
     UPDATE migracion.cuarentena c SET clave = k._m1::text, antes = NULL, sobrescrita_at = now()
       FROM unnest(p_k1, p_m1) AS k(_k1, _m1)
     WHERE c.tabla_origen = 'profesiones' AND c.estado <> 'resuelta' AND c.antes = jsonb_build_object('id', k._m1);
+    SELECT true AS _esta, t.id, t.nombre, t.especialidad, t.categoria, t.esta_activo, t.creado_at, t.actualizado_at INTO v_t
+      FROM public.profesiones t WHERE t.id = p_m1[1];
   END IF;
-  IF EXISTS (SELECT FROM migracion.pendiente p WHERE p.tabla_origen = 'profesiones'
-    AND p.clave = ANY (ARRAY(SELECT k._m1::text FROM unnest(p_k1, p_m1) AS k(_k1, _m1)))) THEN
+  IF EXISTS (SELECT FROM migracion.pendiente p WHERE p.tabla_origen = 'profesiones')
+    AND EXISTS (SELECT FROM migracion.pendiente p WHERE p.tabla_origen = 'profesiones'
+      AND p.clave = ANY (ARRAY(SELECT k._m1::text FROM unnest(p_k1, p_m1) AS k(_k1, _m1)))) THEN
     IF v_firme THEN
       INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
     SELECT 'professions', 'profesiones', k._k1::text, jsonb_build_array(k._m1), 'espera a la otra', NULL
@@ -62,99 +73,132 @@ BEGIN
     END IF;
     RETURN;
   END IF;
-  v_abiertas := ARRAY(SELECT c.clave FROM migracion.cuarentena c, unnest(p_k1, p_m1) AS k(_k1, _m1)
-    WHERE c.tabla_origen = 'professions' AND c.estado <> 'resuelta' AND c.clave = k._k1::text);
-    IF cardinality(p_k1) = 1 THEN
-      SELECT f._clave, CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AS _entra, f.id, f.nombre,
-        f.especialidad, f.categoria, f.esta_activo, f.creado_at, f.actualizado_at INTO v_f
-        FROM migracion.v_professions_profesiones f WHERE f._k1 = p_k1[1];
-      IF FOUND AND v_f._entra AND v_f.id = p_m1[1] AND NOT EXISTS (SELECT FROM migracion.cuarentena c
-        WHERE c.tabla_origen = 'professions'
-        AND c.estado <> 'resuelta' AND c.clave = v_f._clave)
-        AND NOT EXISTS (SELECT FROM migracion.fusion m WHERE m.tabla_origen = 'professions' AND m.tabla_destino = 'profesiones'
-          AND m.clave = v_f._clave)
-        AND NOT EXISTS (SELECT FROM migracion.cuarentena c, unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE c.tabla_origen = 'profesiones'
-          AND c.estado <> 'resuelta' AND c.sobrescrita_at IS NULL AND c.clave = k._m1::text) THEN
-        SELECT true AS _esta, t.id, t.nombre, t.especialidad, t.categoria, t.esta_activo, t.creado_at, t.actualizado_at INTO v_t
-          FROM public.profesiones t WHERE t.id = p_m1[1];
-        v_hecho := true; v_nace := v_t._esta IS NULL;
-        IF v_nace THEN
-          BEGIN
-            PERFORM set_config('migracion.sync', 'profesiones:' || pg_trigger_depth(), true);
-            INSERT INTO public.profesiones AS t (id, nombre, especialidad, categoria, esta_activo, creado_at,
-              actualizado_at) VALUES (v_f.id, v_f.nombre, v_f.especialidad, v_f.categoria, v_f.esta_activo, v_f.creado_at,
-              v_f.actualizado_at)
-            RETURNING true AS _esta, t.id, t.nombre, t.especialidad, t.categoria, t.esta_activo, t.creado_at, t.actualizado_at
-              INTO v_t;
-            PERFORM set_config('migracion.sync', v_antes, true);
-            IF v_t._esta IS NULL THEN
-              INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
-                SELECT 'professions', 'profesiones', k._k1::text, jsonb_build_array(k._m1),
-                  'un disparador de profesiones no la deja pasar', NULL FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
-            ELSIF ROW(v_t.id, v_t.nombre, v_t.especialidad, v_t.categoria, v_t.esta_activo, v_t.creado_at,
-              v_t.actualizado_at)::record *<> ROW(v_f.id, v_f.nombre, v_f.especialidad, v_f.categoria, v_f.esta_activo,
-              v_f.creado_at, v_f.actualizado_at)::record THEN
-              -- un disparador de la tabla escribió otra cosa: eso vuelve
-              PERFORM migracion.volver_profesiones('UPDATE', jsonb_populate_record(t,
-                jsonb_build_object('id', v_f.id, 'nombre', v_f.nombre, 'especialidad', v_f.especialidad,
-                'categoria', v_f.categoria, 'esta_activo', v_f.esta_activo, 'creado_at', v_f.creado_at,
-                'actualizado_at', v_f.actualizado_at)), t)
-              FROM public.profesiones t WHERE t.id = p_m1[1];
-            END IF;
-          EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
-            v_hecho := false; v_nace := false;
-          END;
-        ELSE
-          IF ROW(v_t.nombre, v_t.especialidad, v_t.categoria, v_t.esta_activo, v_t.creado_at,
+  -- de qué filas hay algo anotado: esas no van por el camino corto
+  SELECT ARRAY(SELECT c.clave FROM migracion.cuarentena c WHERE c.tabla_origen = 'professions' AND c.estado <> 'resuelta'
+    AND c.clave = ANY (ARRAY(SELECT k._k1::text FROM unnest(p_k1, p_m1) AS k(_k1, _m1)))),
+    ARRAY(SELECT m.clave FROM migracion.fusion m WHERE m.tabla_origen = 'professions' AND m.tabla_destino = 'profesiones'
+      AND m.clave = ANY (ARRAY(SELECT k._k1::text FROM unnest(p_k1, p_m1) AS k(_k1, _m1))))
+    || ARRAY(SELECT k._k1::text FROM unnest(p_k1, p_m1) AS k(_k1, _m1), migracion.cuarentena c
+      WHERE c.tabla_origen = 'profesiones' AND c.estado <> 'resuelta' AND c.clave = k._m1::text) INTO v_abiertas, v_anotadas;
+  IF v_una AND v_abiertas = '{}' AND v_anotadas = '{}' THEN
+    SELECT CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AS _entra, f.id, f.nombre, f.especialidad,
+      f.categoria, f.esta_activo, f.creado_at, f.actualizado_at INTO v_f FROM migracion.v_professions_profesiones f
+      WHERE f._k1 = p_k1[1] AND f.id = p_m1[1];
+    IF FOUND AND v_f._entra THEN
+      v_hecho := true; v_nace := v_t._esta IS NULL;
+      IF v_nace THEN
+        BEGIN
+          v_marca := set_config('migracion.sync', 'profesiones:' || pg_trigger_depth(), true);
+          INSERT INTO public.profesiones AS t (id, nombre, especialidad, categoria, esta_activo, creado_at,
+            actualizado_at) VALUES (v_f.id, v_f.nombre, v_f.especialidad, v_f.categoria, v_f.esta_activo, v_f.creado_at,
+            v_f.actualizado_at)
+          RETURNING true AS _esta, t.id, t.nombre, t.especialidad, t.categoria, t.esta_activo, t.creado_at, t.actualizado_at
+            INTO v_t;
+          v_marca := set_config('migracion.sync', v_antes, true);
+          IF v_t._esta IS NULL THEN
+            INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+              SELECT 'professions', 'profesiones', k._k1::text, jsonb_build_array(k._m1),
+                'un disparador de profesiones no la deja pasar', NULL FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+          ELSIF ROW(v_t.id, v_t.nombre, v_t.especialidad, v_t.categoria, v_t.esta_activo, v_t.creado_at,
+            v_t.actualizado_at)::record *<> ROW(v_f.id, v_f.nombre, v_f.especialidad, v_f.categoria, v_f.esta_activo,
+            v_f.creado_at, v_f.actualizado_at)::record THEN
+            -- un disparador de la tabla escribió otra cosa: eso vuelve
+            PERFORM migracion.volver_profesiones('UPDATE', jsonb_populate_record(t,
+              jsonb_build_object('id', v_f.id, 'nombre', v_f.nombre, 'especialidad', v_f.especialidad, 'categoria', v_f.categoria,
+              'esta_activo', v_f.esta_activo, 'creado_at', v_f.creado_at, 'actualizado_at', v_f.actualizado_at)), t)
+            FROM public.profesiones t WHERE t.id = p_m1[1];
+          END IF;
+        EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
+          v_hecho := false; v_nace := false;
+        END;
+      ELSE
+      IF ROW(v_t.nombre, v_t.especialidad, v_t.categoria, v_t.esta_activo, v_t.creado_at,
+        v_t.actualizado_at)::record *<> ROW(v_f.nombre, v_f.especialidad, v_f.categoria, v_f.esta_activo, v_f.creado_at,
+        v_f.actualizado_at)::record THEN
+        BEGIN
+          v_marca := set_config('migracion.sync', 'profesiones:' || pg_trigger_depth(), true);
+          UPDATE public.profesiones t SET nombre = v_f.nombre, especialidad = v_f.especialidad, categoria = v_f.categoria,
+            esta_activo = v_f.esta_activo, creado_at = v_f.creado_at, actualizado_at = v_f.actualizado_at WHERE t.id = p_m1[1]
+          RETURNING true AS _esta, t.id, t.nombre, t.especialidad, t.categoria, t.esta_activo, t.creado_at, t.actualizado_at
+            INTO v_t;
+          v_marca := set_config('migracion.sync', v_antes, true);
+          IF v_t._esta IS NULL THEN
+            INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+              SELECT 'professions', 'profesiones', k._k1::text, jsonb_build_array(k._m1),
+                'un disparador de profesiones no la deja pasar', NULL FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+          ELSIF ROW(v_t.nombre, v_t.especialidad, v_t.categoria, v_t.esta_activo, v_t.creado_at,
             v_t.actualizado_at)::record *<> ROW(v_f.nombre, v_f.especialidad, v_f.categoria, v_f.esta_activo, v_f.creado_at,
             v_f.actualizado_at)::record THEN
-            BEGIN
-              PERFORM set_config('migracion.sync', 'profesiones:' || pg_trigger_depth(), true);
-              UPDATE public.profesiones t SET nombre = v_f.nombre, especialidad = v_f.especialidad, categoria = v_f.categoria,
-                esta_activo = v_f.esta_activo, creado_at = v_f.creado_at, actualizado_at = v_f.actualizado_at WHERE t.id = p_m1[1]
-              RETURNING true AS _esta, t.id, t.nombre, t.especialidad, t.categoria, t.esta_activo, t.creado_at, t.actualizado_at
-                INTO v_t;
-              PERFORM set_config('migracion.sync', v_antes, true);
-              IF v_t._esta IS NULL THEN
-                INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
-                  SELECT 'professions', 'profesiones', k._k1::text, jsonb_build_array(k._m1),
-                    'un disparador de profesiones no la deja pasar', NULL FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
-              ELSIF ROW(v_t.nombre, v_t.especialidad, v_t.categoria, v_t.esta_activo, v_t.creado_at,
-                v_t.actualizado_at)::record *<> ROW(v_f.nombre, v_f.especialidad, v_f.categoria, v_f.esta_activo, v_f.creado_at,
-                v_f.actualizado_at)::record THEN
-                -- un disparador de la tabla escribió otra cosa: eso vuelve
-                PERFORM migracion.volver_profesiones('UPDATE', jsonb_populate_record(t,
-                  jsonb_build_object('nombre', v_f.nombre, 'especialidad', v_f.especialidad, 'categoria', v_f.categoria,
-                  'esta_activo', v_f.esta_activo, 'creado_at', v_f.creado_at, 'actualizado_at', v_f.actualizado_at)), t)
-                FROM public.profesiones t WHERE t.id = p_m1[1];
-              END IF;
-            EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
-              v_hecho := false;
-            END;
+            -- un disparador de la tabla escribió otra cosa: eso vuelve
+            PERFORM migracion.volver_profesiones('UPDATE', jsonb_populate_record(t,
+              jsonb_build_object('nombre', v_f.nombre, 'especialidad', v_f.especialidad, 'categoria', v_f.categoria,
+              'esta_activo', v_f.esta_activo, 'creado_at', v_f.creado_at, 'actualizado_at', v_f.actualizado_at)), t)
+            FROM public.profesiones t WHERE t.id = p_m1[1];
           END IF;
-        END IF;
+        EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
+          v_hecho := false;
+        END;
+      END IF;
       END IF;
     END IF;
-    IF NOT v_hecho THEN
-      PERFORM set_config('migracion.sync', 'profesiones:' || pg_trigger_depth(), true);
+  END IF;
+  IF NOT v_una THEN
+    BEGIN
+      v_marca := set_config('migracion.sync', 'profesiones:' || pg_trigger_depth(), true);
+      WITH f AS MATERIALIZED (
+        SELECT f._k1, f.id, f.nombre, f.especialidad, f.categoria, f.esta_activo, f.creado_at, f.actualizado_at,
+          t.id IS NOT NULL AS _esta, CASE WHEN t.id IS NOT NULL THEN ROW(t.nombre, t.especialidad, t.categoria, t.esta_activo,
+          t.creado_at, t.actualizado_at)::record *<> ROW(f.nombre, f.especialidad, f.categoria, f.esta_activo, f.creado_at,
+          f.actualizado_at)::record END AS _distinta
+        FROM unnest(p_k1, p_m1) AS k(_k1, _m1) JOIN migracion.v_professions_profesiones f ON f._k1 = k._k1 AND f.id = k._m1
+          LEFT JOIN public.profesiones t ON t.id = f.id
+        WHERE CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AND f._clave <> ALL (v_abiertas)
+          AND f._clave <> ALL (v_anotadas)
+      ), nuevas AS (
+        INSERT INTO public.profesiones (id, nombre, especialidad, categoria, esta_activo, creado_at, actualizado_at) SELECT f.id,
+          f.nombre, f.especialidad, f.categoria, f.esta_activo, f.creado_at, f.actualizado_at FROM f WHERE NOT f._esta
+        RETURNING 1
+      ), corregidas AS (
+        UPDATE public.profesiones t SET nombre = f.nombre, especialidad = f.especialidad, categoria = f.categoria,
+          esta_activo = f.esta_activo, creado_at = f.creado_at, actualizado_at = f.actualizado_at
+        FROM f WHERE f._distinta AND t.id = f.id
+      ), k AS (
+        SELECT * FROM unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE NOT EXISTS (SELECT FROM f WHERE f._k1 = k._k1 AND f.id = k._m1)
+      )
+      SELECT EXISTS (SELECT FROM nuevas), (SELECT array_agg(k._k1) FROM k), (SELECT array_agg(k._m1) FROM k) INTO v_nace, r_k1,
+        r_m1;
+      v_marca := set_config('migracion.sync', v_antes, true);
+      v_hecho := r_k1 IS NULL;
+    EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
+      v_nace := false; r_k1 := p_k1; r_m1 := p_m1;
+    END;
+  ELSE
+    r_k1 := p_k1; r_m1 := p_m1;
+  END IF;
+  IF NOT v_hecho THEN
+    v_marca := set_config('migracion.sync', 'profesiones:' || pg_trigger_depth(), true);
+    -- lo que un servicio borró se va sin más, si nada cuelga de ello y no estaba retenido
+    PERFORM 1 FROM public.profesiones t JOIN unnest(r_k1, r_m1) AS k(_k1, _m1) ON t.id = k._m1
+      WHERE NOT EXISTS (SELECT FROM public.professions l WHERE l.id = k._k1)
+      ORDER BY t.id FOR UPDATE OF t;
+    DELETE FROM public.profesiones t USING unnest(r_k1, r_m1) AS k(_k1, _m1)
+    WHERE t.id = k._m1 AND NOT EXISTS (SELECT FROM public.professions l WHERE l.id = k._k1) AND k._k1::text <> ALL (v_abiertas)
+      AND NOT EXISTS (SELECT FROM public.proveedor_profesiones h WHERE h.profesion_id = t.id)
+      AND NOT EXISTS (SELECT FROM pg_trigger g JOIN pg_constraint x ON x.oid = g.tgconstraint AND x.confrelid = g.tgrelid
+        AND x.conrelid NOT IN ('public.proveedor_profesiones'::regclass)
+        WHERE g.tgrelid = 'public.profesiones'::regclass AND g.tgisinternal);
+    GET DIAGNOSTICS v_filas = ROW_COUNT;
+    IF v_filas < cardinality(r_k1) THEN
       -- lo que la sincronización lleva puede salir con la fila de la que depende; lo demás la retiene
-      PERFORM set_config('migracion.lleva', (coalesce((SELECT jsonb_agg(DISTINCT jsonb_build_array('public',
+      v_marca := set_config('migracion.lleva', (coalesce((SELECT jsonb_agg(DISTINCT jsonb_build_array('public',
         m.tabla_destino)) FROM migracion.sincronizacion m), '[]'))::text, true);
-      -- lo que un servicio borró se va sin más, si nada cuelga de ello y no estaba retenido
-      IF NOT EXISTS (SELECT FROM pg_trigger g JOIN pg_constraint x ON x.oid = g.tgconstraint AND x.confrelid = g.tgrelid
-        WHERE g.tgrelid = 'public.profesiones'::regclass AND g.tgisinternal) THEN
-        DELETE FROM public.profesiones t USING unnest(p_k1, p_m1) AS k(_k1, _m1)
-        WHERE t.id = k._m1 AND NOT EXISTS (SELECT FROM public.professions l WHERE l.id = k._k1)
-          AND NOT EXISTS (SELECT FROM migracion.cuarentena c WHERE c.tabla_origen = 'professions' AND c.estado <> 'resuelta'
-          AND c.clave = k._k1::text);
-      END IF;
-      PERFORM migracion.llevar_professions_profesiones(coalesce(array_agg(k._k1), '{}'), 'sincronizacion')
-      FROM (SELECT DISTINCT k._k1 FROM unnest(p_k1, p_m1) AS k(_k1, _m1)) k
-        WHERE NOT (NOT EXISTS (SELECT FROM public.professions l WHERE l.id = k._k1));
-      PERFORM migracion.quitar_profesiones(coalesce(array_agg(t.id), '{}'), 'sincronizacion')
-      FROM public.profesiones t WHERE t.id = ANY (p_m1) AND NOT (EXISTS (SELECT 1 FROM migracion.v_professions_profesiones f
-        WHERE f.id = t.id AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END)
-        OR (EXISTS (SELECT 1 FROM migracion.v_professions_profesiones f WHERE f.id = t.id AND f._rechazo IS NOT NULL)))
+      PERFORM migracion.llevar_professions_profesiones(array_agg(k._k1), 'sincronizacion')
+      FROM (SELECT DISTINCT k._k1 FROM unnest(r_k1, r_m1) AS k(_k1, _m1)) k
+        WHERE NOT (NOT EXISTS (SELECT FROM public.professions l WHERE l.id = k._k1)) HAVING count(*) > 0;
+      PERFORM migracion.quitar_profesiones(array_agg(t.id), 'sincronizacion')
+      FROM public.profesiones t WHERE t.id = ANY (r_m1) AND NOT (EXISTS (SELECT 1 FROM migracion.v_professions_profesiones f
+        WHERE f.id = t.id AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END OFFSET 0)
+        OR (EXISTS (SELECT 1 FROM migracion.v_professions_profesiones f WHERE f.id = t.id AND f._rechazo IS NOT NULL OFFSET 0)))
       HAVING count(*) > 0;
       IF FOUND THEN
         -- a las que retiene una fila ajena: se quedan, y así consta
@@ -163,22 +207,34 @@ BEGIN
           'no se retira: ' || h.motivo, 'sincronizacion'
         FROM public.profesiones t CROSS JOIN LATERAL (SELECT string_agg(DISTINCT a.motivo, '; ') AS motivo
           FROM migracion.alcance(t.tableoid, ARRAY[t.ctid]) a) h
-        WHERE t.id = ANY (p_m1) AND h.motivo IS NOT NULL AND NOT (EXISTS (SELECT 1 FROM migracion.v_professions_profesiones f
-          WHERE f.id = t.id AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END)
-          OR (EXISTS (SELECT 1 FROM migracion.v_professions_profesiones f WHERE f.id = t.id AND f._rechazo IS NOT NULL)))
+        WHERE t.id = ANY (r_m1) AND h.motivo IS NOT NULL AND NOT (EXISTS (SELECT 1 FROM migracion.v_professions_profesiones f
+          WHERE f.id = t.id AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END OFFSET 0)
+          OR (EXISTS (SELECT 1 FROM migracion.v_professions_profesiones f WHERE f.id = t.id AND f._rechazo IS NOT NULL OFFSET 0)))
         ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta' DO NOTHING;
       END IF;
+      -- la vista la deja pasar y no está: falta su padre todavía
+      INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+    SELECT 'professions', 'profesiones', k._k1::text, jsonb_build_array(k._m1), 'falta la fila de la que depende', NULL
+      FROM (SELECT DISTINCT k._k1, k._m1 FROM unnest(r_k1, r_m1) AS k(_k1, _m1)) k JOIN migracion.v_professions_profesiones f
+      ON f._k1 = k._k1 WHERE CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
+      AND NOT EXISTS (SELECT FROM public.profesiones t WHERE t.id = f.id)
+      AND NOT EXISTS (SELECT FROM migracion.cuarentena c WHERE c.tabla_origen = 'professions' AND c.estado <> 'resuelta'
+      AND c.clave = f._clave);
+    END IF;
+    IF v_abiertas <> '{}' THEN
       UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
-      FROM unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE c.tabla_origen = 'professions' AND c.estado <> 'resuelta'
+      FROM unnest(r_k1, r_m1) AS k(_k1, _m1) WHERE c.tabla_origen = 'professions' AND c.estado <> 'resuelta'
         AND c.clave = k._k1::text AND NOT EXISTS (SELECT FROM public.professions l WHERE l.id = k._k1);
-      DELETE FROM migracion.fusion m USING unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE m.tabla_origen = 'professions'
+    END IF;
+    IF v_anotadas <> '{}' THEN
+      DELETE FROM migracion.fusion m USING unnest(r_k1, r_m1) AS k(_k1, _m1) WHERE m.tabla_origen = 'professions'
         AND m.tabla_destino = 'profesiones' AND m.clave = k._k1::text
         AND NOT EXISTS (SELECT FROM migracion.v_professions_profesiones f WHERE f._k1 = k._k1 AND f._fusion IS NOT NULL);
       UPDATE migracion.cuarentena c SET sobrescrita_at = now(),
         estado = CASE WHEN starts_with(c.motivo, 'no se retira: ') THEN 'resuelta' ELSE c.estado END,
           resuelta_at = CASE WHEN starts_with(c.motivo, 'no se retira: ') THEN now() END,
         resolucion = CASE WHEN starts_with(c.motivo, 'no se retira: ') THEN 'la fila vuelve a deberse a legacy' END
-      FROM unnest(p_k1, p_m1) AS k(_k1, _m1) JOIN migracion.v_professions_profesiones f ON f._k1 = k._k1
+      FROM unnest(r_k1, r_m1) AS k(_k1, _m1) JOIN migracion.v_professions_profesiones f ON f._k1 = k._k1
       WHERE c.tabla_origen = 'profesiones' AND c.estado <> 'resuelta' AND c.clave = k._m1::text AND c.sobrescrita_at IS NULL
         AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
         AND EXISTS (SELECT FROM public.profesiones t WHERE t.id = k._m1
@@ -186,19 +242,12 @@ BEGIN
         t.actualizado_at)::record *<> ROW(f.nombre, f.especialidad, f.categoria, f.esta_activo, f.creado_at,
         f.actualizado_at)::record));
       UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
-      FROM unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE c.tabla_origen = 'profesiones' AND c.estado <> 'resuelta'
+      FROM unnest(r_k1, r_m1) AS k(_k1, _m1) WHERE c.tabla_origen = 'profesiones' AND c.estado <> 'resuelta'
         AND c.clave = k._m1::text AND NOT EXISTS (SELECT FROM public.profesiones t WHERE t.id = k._m1)
         AND NOT EXISTS (SELECT FROM public.professions l WHERE l.id = k._k1);
-      -- la vista la deja pasar y no está: falta su padre todavía
-      INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
-    SELECT 'professions', 'profesiones', k._k1::text, jsonb_build_array(k._m1), 'falta la fila de la que depende', NULL
-      FROM (SELECT DISTINCT k._k1, k._m1 FROM unnest(p_k1, p_m1) AS k(_k1, _m1)) k JOIN migracion.v_professions_profesiones f
-      ON f._k1 = k._k1 WHERE CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
-      AND NOT EXISTS (SELECT FROM public.profesiones t WHERE t.id = f.id)
-      AND NOT EXISTS (SELECT FROM migracion.cuarentena c WHERE c.tabla_origen = 'professions' AND c.estado <> 'resuelta'
-      AND c.clave = f._clave);
-      PERFORM set_config('migracion.sync', v_antes, true);
     END IF;
+    v_marca := set_config('migracion.sync', v_antes, true);
+  END IF;
     IF cardinality(p_k1) > 1 AND EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = 'public.profesiones'::regclass
       AND NOT g.tgisinternal AND g.tgfoid <> 'migracion.tocar_actualizado'::regproc
       AND g.tgtype & 3 = 3 AND g.tgenabled <> 'D') THEN
@@ -266,9 +315,9 @@ AS $funcion$
 DECLARE
   p_k1 integer[]; p_m1 integer[]; v_entera boolean := TG_OP <> 'UPDATE';
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
-  v_estado text; v_mensaje text; v_detalle text; v_libres jsonb[];
+  v_nada text; v_estado text; v_mensaje text; v_detalle text; v_libres jsonb[];
 BEGIN
-  PERFORM migracion.anotar_escritura('professions');
+  v_nada := migracion.anotar_escritura('professions');
   IF TG_OP = 'TRUNCATE' THEN
     SELECT array_agg(k._k1), array_agg(k._m1) INTO p_k1, p_m1 FROM (SELECT t.id::integer AS _k1, t.id AS _m1
       FROM public.profesiones t) k;
@@ -284,24 +333,24 @@ BEGIN
     SELECT array_agg(k._k1), array_agg(k._m1) INTO p_k1, p_m1 FROM (SELECT o.id AS _k1, o.id::integer AS _m1 FROM viejas o) k;
     SELECT array_agg(u.v) INTO v_libres FROM (SELECT jsonb_build_array(1, o.name::character varying(100)) AS v FROM viejas o) u;
   ELSE
-    SELECT array_agg(k._k1), array_agg(k._m1) INTO p_k1, p_m1 FROM (SELECT o.id AS _k1, o.id::integer AS _m1
-      FROM viejas o UNION SELECT n.id AS _k1, n.id::integer AS _m1 FROM nuevas n) k;
-    v_entera := EXISTS (SELECT o.id, o.name FROM viejas o EXCEPT SELECT n.id, n.name FROM nuevas n);
+    -- quién es cada una antes y después: casi siempre la misma
+    SELECT array_agg(k._k1), array_agg(k._m1), EXISTS (SELECT o.id, o.name FROM viejas o EXCEPT SELECT n.id, n.name FROM nuevas n)
+      INTO p_k1, p_m1, v_entera FROM (SELECT o.id AS _k1, o.id::integer AS _m1 FROM viejas o) k;
     IF v_entera THEN
+      SELECT array_agg(k._k1), array_agg(k._m1) INTO p_k1, p_m1 FROM (SELECT o.id AS _k1, o.id::integer AS _m1
+        FROM viejas o UNION SELECT n.id AS _k1, n.id::integer AS _m1 FROM nuevas n) k;
       -- con otra clave legacy la fila en español será otra: lo que solo esta tenía se guarda
       INSERT INTO migracion.apartada (run_id, tabla, clave, fila)
       SELECT 'sincronizacion', 'profesiones', t.id::text, to_jsonb(t.*)
       FROM (SELECT o.id AS _k1, o.id::integer AS _m1 FROM viejas o) k JOIN public.profesiones t ON t.id = k._m1
       WHERE NOT EXISTS (SELECT FROM nuevas n WHERE n.id = k._k1) AND NOT EXISTS (SELECT FROM pg_constraint x WHERE x.contype = 'f'
         AND x.confrelid = 'public.profesiones'::regclass);
-    END IF;
-    IF v_entera THEN
       SELECT array_agg(u.v) INTO v_libres FROM ((SELECT jsonb_build_array(1, o.name::character varying(100)) AS v
         FROM viejas o) EXCEPT (SELECT jsonb_build_array(1, n.name::character varying(100)) AS v FROM nuevas n)) u;
     END IF;
   END IF;
   IF p_k1 IS NULL THEN RETURN NULL; END IF;
-  PERFORM migracion.ida_professions_profesiones(p_k1, p_m1, v_entera, false);
+  v_nada := migracion.ida_professions_profesiones(p_k1, p_m1, v_entera, false);
   IF v_libres IS NOT NULL OR TG_OP = 'TRUNCATE' THEN
     PERFORM migracion.cede_profesiones(v_libres);
   END IF;
@@ -371,7 +420,7 @@ AS $funcion$
 DECLARE
   v_modos text[]; v_antes text := coalesce(current_setting('migracion.sync', true),
     ''); v_clave text; v_hay boolean := false; v_casa integer := 0;
-  v_filas bigint; v_ya text; v_nueva text; v_aqui text; v_alli text; v_otra jsonb; v_escritas text[];
+  v_filas bigint; v_ya text; v_nueva text; v_aqui text; v_alli text; v_otra jsonb; v_escritas text[]; v_marca text;
   v_estado text; v_mensaje text; v_detalle text; v_poner jsonb := '{}'; v_f record; v_g record;
   s public.profesiones; v_l public.profesiones;
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
@@ -467,10 +516,13 @@ BEGIN
       CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END, 'espera a la otra', NULL);
       RETURN;
     END IF;
-    SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') INTO v_ya
-    FROM pg_trigger g JOIN pg_constraint c ON c.oid = g.tgconstraint JOIN pg_namespace n ON n.oid = c.connamespace
-    WHERE g.tgrelid IN ('public.professions'::regclass, 'public.provider_professions'::regclass) AND g.tgdeferrable
-      AND c.contype <> 't';
+    IF EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid IN ('public.professions'::regclass,
+      'public.provider_professions'::regclass) AND g.tgdeferrable) THEN
+      SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') INTO v_ya
+      FROM pg_trigger g JOIN pg_constraint c ON c.oid = g.tgconstraint JOIN pg_namespace n ON n.oid = c.connamespace
+      WHERE g.tgrelid IN ('public.professions'::regclass, 'public.provider_professions'::regclass) AND g.tgdeferrable
+        AND c.contype <> 't';
+    END IF;
     IF v_ya IS NOT NULL THEN
       BEGIN
         IF v_ya IS NOT NULL THEN
@@ -486,7 +538,7 @@ BEGIN
         v_ya := NULL;  -- el servicio debe algo todavía: se comprueba cuando confirme
       END;
     END IF;
-    PERFORM set_config('migracion.sync', 'profesiones:' || pg_trigger_depth(), true);
+    v_marca := set_config('migracion.sync', 'profesiones:' || pg_trigger_depth(), true);
     IF p_orden = 'DELETE' THEN
       DELETE FROM public.provider_professions l USING migracion.v_provider_professions_proveedor_profesiones f
       WHERE l.provider_id = f._k1 AND l.profession_id = f._k2
@@ -511,7 +563,7 @@ BEGIN
         (s.nombre)::text, (s.especialidad)::text, (s.categoria)::text, (s.esta_activo)::boolean,
         (s.creado_at AT TIME ZONE 'UTC')::timestamp with time zone,
         (s.actualizado_at AT TIME ZONE 'UTC')::timestamp with time zone);
-      PERFORM set_config('migracion.sync', v_antes, true);
+      v_marca := set_config('migracion.sync', v_antes, true);
       PERFORM migracion.ida_professions_profesiones(array_agg(l.id), array_agg(s.id), true, false)
       FROM public.professions l WHERE l.id = (s.id)::integer HAVING count(*) > 0;
       IF NOT FOUND THEN RAISE EXCEPTION
@@ -564,7 +616,7 @@ BEGIN
             f.especialidad, f.categoria, f.esta_activo, f.creado_at, f.actualizado_at INTO v_g
             FROM migracion.v_professions_profesiones f JOIN public.professions l ON l.id = f._k1 WHERE l.id = (v_l.id)::integer;
           IF NOT FOUND OR NOT v_g._entra OR NOT v_f._entra THEN
-            PERFORM set_config('migracion.sync', v_antes, true);
+            v_marca := set_config('migracion.sync', v_antes, true);
             PERFORM migracion.ida_professions_profesiones(array_agg(l.id), array_agg(v_l.id), true, false)
             FROM public.professions l WHERE l.id = (v_l.id)::integer HAVING count(*) > 0;
           ELSIF v_g.id::text IS DISTINCT FROM v_f.id::text AND v_g.id::text IS DISTINCT FROM s.id::text
@@ -641,7 +693,7 @@ BEGIN
       resolucion = CASE WHEN c.columnas <@ v_escritas THEN 'legacy tomó lo escrito después' END
     WHERE c.tabla_origen = 'profesiones' AND c.clave = v_aqui AND c.estado <> 'resuelta'
       AND p_orden <> 'DELETE' AND c.columnas IS NOT NULL;
-    PERFORM set_config('migracion.sync', v_antes, true);
+    v_marca := set_config('migracion.sync', v_antes, true);
   EXCEPTION WHEN OTHERS THEN
     GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
     IF v_clave IS NULL OR left(v_estado, 2) IN ('53', '55', '57')
@@ -691,11 +743,11 @@ SET jit = off
 AS $funcion$
 #variable_conflict use_variable
 DECLARE
-  v_ya text; v_lote record; v_estado text; v_mensaje text; v_detalle text;
+  v_nada text; v_ya text; v_lote record; v_estado text; v_mensaje text; v_detalle text;
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
   p_orden text := TG_OP; v_vieja jsonb; v_ahora jsonb; v_clave text; v_nueva text;
 BEGIN
-  PERFORM migracion.anotar_escritura('profesiones');
+  v_nada := migracion.anotar_escritura('profesiones');
   IF TG_OP = 'TRUNCATE' THEN
     IF EXISTS (SELECT FROM migracion.sincronizacion m WHERE m.tabla_origen = 'professions' AND m.tabla_destino = 'profesiones'
       AND m.modo <> 'si') THEN
@@ -708,10 +760,13 @@ BEGIN
     END IF;
     -- lo que legacy no dejaba pasar se queda
     BEGIN
-      SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') INTO v_ya
-      FROM pg_trigger g JOIN pg_constraint c ON c.oid = g.tgconstraint JOIN pg_namespace n ON n.oid = c.connamespace
-      WHERE g.tgrelid IN ('public.professions'::regclass, 'public.provider_professions'::regclass) AND g.tgdeferrable
-        AND c.contype <> 't';
+      IF EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid IN ('public.professions'::regclass,
+        'public.provider_professions'::regclass) AND g.tgdeferrable) THEN
+        SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') INTO v_ya
+        FROM pg_trigger g JOIN pg_constraint c ON c.oid = g.tgconstraint JOIN pg_namespace n ON n.oid = c.connamespace
+        WHERE g.tgrelid IN ('public.professions'::regclass, 'public.provider_professions'::regclass) AND g.tgdeferrable
+          AND c.contype <> 't';
+      END IF;
       IF v_ya IS NOT NULL THEN
         BEGIN
           IF v_ya IS NOT NULL THEN
@@ -779,7 +834,8 @@ BEGIN
     PERFORM migracion.cede_profesiones(NULL);
     RETURN NULL;
   END IF;
-  PERFORM migracion.volver_profesiones(TG_OP, CASE WHEN TG_OP <> 'INSERT' THEN OLD END, CASE WHEN TG_OP <> 'DELETE' THEN NEW END);
+  v_nada := migracion.volver_profesiones(TG_OP, CASE WHEN TG_OP <> 'INSERT' THEN OLD END,
+    CASE WHEN TG_OP <> 'DELETE' THEN NEW END);
   IF TG_OP = 'DELETE' THEN
     PERFORM migracion.cede_profesiones(ARRAY[jsonb_build_array(1, to_jsonb(OLD) -> 'nombre')]);
   ELSIF TG_OP = 'UPDATE' AND ARRAY[jsonb_build_array(1, to_jsonb(OLD) -> 'nombre')] <> ARRAY[jsonb_build_array(1,

@@ -16,10 +16,11 @@ LANGUAGE plpgsql SECURITY INVOKER
 AS $funcion$
 #variable_conflict use_variable
 DECLARE
-  v_modo text; v_tope integer; v_antes text := coalesce(current_setting('migracion.sync', true), '');
+  v_modo text; v_tope integer; v_antes text := coalesce(current_setting('migracion.sync', true), ''); v_marca text;
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
-  v_hecho boolean := false; v_nace boolean := false; v_abiertas text[];
-  v_f record; v_t record;
+  v_una boolean := cardinality(p_k1) = 1;
+  v_hecho boolean := false; v_nace boolean := false; v_abiertas text[]; v_anotadas text[]; v_filas bigint;
+  v_f record; v_t record; r_k1 uuid[]; r_m1 uuid[];
   v_s1_k1 uuid[]; v_s1_m1 uuid[];
 BEGIN
   SELECT s.modo, s.propagacion INTO v_modo, v_tope FROM migracion.sincronizacion s WHERE s.tabla_origen = 'customers'
@@ -50,27 +51,38 @@ BEGIN
           AND m.tabla_destino = 'clientes') x ON l.id = x.clave::uuid WHERE l.user_type::text = 'client') k;
       PERFORM 1 FROM public.users l JOIN unnest(v_s1_k1, v_s1_m1) AS k(_k1, _m1) ON l.id = k._k1 ORDER BY l.id FOR SHARE OF l;
     END IF;
-    PERFORM 1 FROM public.clientes t WHERE t.id = ANY (p_m1) ORDER BY t.id FOR NO KEY UPDATE OF t;
+    IF v_una THEN
+      SELECT true AS _esta, t.id, t.telefono, t.nombre_completo, t.ciudad, t.ciudad_confirmada_at, t.notas,
+        t.tiene_consentimiento, t.creado_at, t.actualizado_at INTO v_t FROM public.clientes t WHERE t.id = p_m1[1]
+        FOR NO KEY UPDATE OF t;
+    ELSE
+      PERFORM 1 FROM public.clientes t WHERE t.id = ANY (p_m1) ORDER BY t.id FOR NO KEY UPDATE OF t;
+    END IF;
   ELSE
     -- lo que su foto no ve lo mira el drenaje
     INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
     SELECT 'customers', 'clientes', k._k1::text, jsonb_build_array(k._m1), 'aislamiento', NULL
       FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+    SELECT true AS _esta, t.id, t.telefono, t.nombre_completo, t.ciudad, t.ciudad_confirmada_at, t.notas, t.tiene_consentimiento,
+      t.creado_at, t.actualizado_at INTO v_t FROM public.clientes t WHERE t.id = p_m1[1];
   END IF;
   IF EXISTS (SELECT FROM migracion.cuarentena c, unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE c.tabla_origen = 'clientes'
     AND c.estado <> 'resuelta' AND c.antes = jsonb_build_object('id', k._m1)) THEN
     -- en español tienen una clave que legacy no tomó: lo escrito aquí prevalece
-    PERFORM set_config('migracion.sync', 'clientes:' || pg_trigger_depth(), true);
+    v_marca := set_config('migracion.sync', 'clientes:' || pg_trigger_depth(), true);
     UPDATE public.clientes t SET id = k._m1 FROM unnest(p_k1, p_m1) AS k(_k1, _m1) JOIN migracion.cuarentena c
       ON c.tabla_origen = 'clientes' AND c.estado <> 'resuelta' AND c.antes = jsonb_build_object('id', k._m1)
     WHERE t.id = (c.fila ->> 'id')::uuid AND NOT EXISTS (SELECT FROM public.clientes o WHERE o.id = k._m1);
-    PERFORM set_config('migracion.sync', v_antes, true);
+    v_marca := set_config('migracion.sync', v_antes, true);
     UPDATE migracion.cuarentena c SET clave = k._m1::text, antes = NULL, sobrescrita_at = now()
       FROM unnest(p_k1, p_m1) AS k(_k1, _m1)
     WHERE c.tabla_origen = 'clientes' AND c.estado <> 'resuelta' AND c.antes = jsonb_build_object('id', k._m1);
+    SELECT true AS _esta, t.id, t.telefono, t.nombre_completo, t.ciudad, t.ciudad_confirmada_at, t.notas, t.tiene_consentimiento,
+      t.creado_at, t.actualizado_at INTO v_t FROM public.clientes t WHERE t.id = p_m1[1];
   END IF;
-  IF EXISTS (SELECT FROM migracion.pendiente p WHERE p.tabla_origen = 'clientes'
-    AND p.clave = ANY (ARRAY(SELECT k._m1::text FROM unnest(p_k1, p_m1) AS k(_k1, _m1)))) THEN
+  IF EXISTS (SELECT FROM migracion.pendiente p WHERE p.tabla_origen = 'clientes')
+    AND EXISTS (SELECT FROM migracion.pendiente p WHERE p.tabla_origen = 'clientes'
+      AND p.clave = ANY (ARRAY(SELECT k._m1::text FROM unnest(p_k1, p_m1) AS k(_k1, _m1)))) THEN
     IF v_firme THEN
       INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
     SELECT 'customers', 'clientes', k._k1::text, jsonb_build_array(k._m1), 'espera a la otra', NULL
@@ -78,113 +90,148 @@ BEGIN
     END IF;
     RETURN;
   END IF;
-  v_abiertas := ARRAY(SELECT c.clave FROM migracion.cuarentena c, unnest(p_k1, p_m1) AS k(_k1, _m1)
-    WHERE c.tabla_origen = 'customers' AND c.estado <> 'resuelta' AND c.clave = k._k1::text);
-    IF cardinality(p_k1) = 1 THEN
-      SELECT f._clave, CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AS _entra, f.id, f.telefono,
-        f.nombre_completo, f.ciudad, f.ciudad_confirmada_at, f.notas, f.tiene_consentimiento, f.creado_at, f.actualizado_at
-        INTO v_f FROM migracion.v_customers_clientes f WHERE f._k1 = p_k1[1];
-      IF FOUND AND v_f._entra AND v_f.id = p_m1[1] AND NOT EXISTS (SELECT FROM migracion.cuarentena c
-        WHERE c.tabla_origen = 'customers'
-        AND c.estado <> 'resuelta' AND c.clave = v_f._clave)
-        AND NOT EXISTS (SELECT FROM migracion.fusion m WHERE m.tabla_origen = 'customers' AND m.tabla_destino = 'clientes'
-          AND m.clave = v_f._clave)
-        AND NOT EXISTS (SELECT FROM migracion.cuarentena c, unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE c.tabla_origen = 'clientes'
-          AND c.estado <> 'resuelta' AND c.sobrescrita_at IS NULL AND c.clave = k._m1::text) THEN
-        SELECT true AS _esta, t.id, t.telefono, t.nombre_completo, t.ciudad, t.ciudad_confirmada_at, t.notas,
-          t.tiene_consentimiento, t.creado_at, t.actualizado_at INTO v_t FROM public.clientes t WHERE t.id = p_m1[1];
-        v_hecho := true; v_nace := v_t._esta IS NULL;
-        IF v_nace THEN
-          BEGIN
-            PERFORM set_config('migracion.sync', 'clientes:' || pg_trigger_depth(), true);
-            INSERT INTO public.clientes AS t (id, telefono, nombre_completo, ciudad, ciudad_confirmada_at, notas,
-              tiene_consentimiento, creado_at, actualizado_at) VALUES (v_f.id, v_f.telefono, v_f.nombre_completo, v_f.ciudad,
-              v_f.ciudad_confirmada_at, v_f.notas, v_f.tiene_consentimiento, v_f.creado_at, v_f.actualizado_at)
-            RETURNING true AS _esta, t.id, t.telefono, t.nombre_completo, t.ciudad, t.ciudad_confirmada_at, t.notas,
-              t.tiene_consentimiento, t.creado_at, t.actualizado_at INTO v_t;
-            PERFORM set_config('migracion.sync', v_antes, true);
-            IF v_t._esta IS NULL THEN
-              INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
-                SELECT 'customers', 'clientes', k._k1::text, jsonb_build_array(k._m1),
-                  'un disparador de clientes no la deja pasar', NULL FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
-            ELSIF ROW(v_t.id, v_t.telefono, v_t.nombre_completo, v_t.ciudad, v_t.ciudad_confirmada_at, v_t.notas,
-              v_t.tiene_consentimiento, v_t.creado_at, v_t.actualizado_at)::record *<> ROW(v_f.id, v_f.telefono,
-              v_f.nombre_completo, v_f.ciudad, v_f.ciudad_confirmada_at, v_f.notas, v_f.tiene_consentimiento, v_f.creado_at,
-              v_f.actualizado_at)::record THEN
-              -- un disparador de la tabla escribió otra cosa: eso vuelve
-              PERFORM migracion.volver_clientes('UPDATE', jsonb_populate_record(t,
-                jsonb_build_object('id', v_f.id, 'telefono', v_f.telefono, 'nombre_completo', v_f.nombre_completo,
-                'ciudad', v_f.ciudad, 'ciudad_confirmada_at', v_f.ciudad_confirmada_at, 'notas', v_f.notas,
-                'tiene_consentimiento', v_f.tiene_consentimiento, 'creado_at', v_f.creado_at,
-                'actualizado_at', v_f.actualizado_at)), t)
-              FROM public.clientes t WHERE t.id = p_m1[1];
-            END IF;
-          EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
-            v_hecho := false; v_nace := false;
-          END;
-        ELSE
-          IF ROW(v_t.telefono, v_t.nombre_completo, v_t.ciudad, v_t.ciudad_confirmada_at, v_t.notas, v_t.tiene_consentimiento,
+  -- de qué filas hay algo anotado: esas no van por el camino corto
+  SELECT ARRAY(SELECT c.clave FROM migracion.cuarentena c WHERE c.tabla_origen = 'customers' AND c.estado <> 'resuelta'
+    AND c.clave = ANY (ARRAY(SELECT k._k1::text FROM unnest(p_k1, p_m1) AS k(_k1, _m1)))),
+    ARRAY(SELECT m.clave FROM migracion.fusion m WHERE m.tabla_origen = 'customers' AND m.tabla_destino = 'clientes'
+      AND m.clave = ANY (ARRAY(SELECT k._k1::text FROM unnest(p_k1, p_m1) AS k(_k1, _m1))))
+    || ARRAY(SELECT k._k1::text FROM unnest(p_k1, p_m1) AS k(_k1, _m1), migracion.cuarentena c WHERE c.tabla_origen = 'clientes'
+      AND c.estado <> 'resuelta' AND c.clave = k._m1::text) INTO v_abiertas, v_anotadas;
+  IF v_una AND v_abiertas = '{}' AND v_anotadas = '{}' THEN
+    SELECT CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AS _entra, f.id, f.telefono,
+      f.nombre_completo, f.ciudad, f.ciudad_confirmada_at, f.notas, f.tiene_consentimiento, f.creado_at, f.actualizado_at INTO v_f
+      FROM migracion.v_customers_clientes f WHERE f._k1 = p_k1[1] AND f.id = p_m1[1];
+    IF FOUND AND v_f._entra THEN
+      v_hecho := true; v_nace := v_t._esta IS NULL;
+      IF v_nace THEN
+        BEGIN
+          v_marca := set_config('migracion.sync', 'clientes:' || pg_trigger_depth(), true);
+          INSERT INTO public.clientes AS t (id, telefono, nombre_completo, ciudad, ciudad_confirmada_at, notas,
+            tiene_consentimiento, creado_at, actualizado_at) VALUES (v_f.id, v_f.telefono, v_f.nombre_completo, v_f.ciudad,
+            v_f.ciudad_confirmada_at, v_f.notas, v_f.tiene_consentimiento, v_f.creado_at, v_f.actualizado_at)
+          RETURNING true AS _esta, t.id, t.telefono, t.nombre_completo, t.ciudad, t.ciudad_confirmada_at, t.notas,
+            t.tiene_consentimiento, t.creado_at, t.actualizado_at INTO v_t;
+          v_marca := set_config('migracion.sync', v_antes, true);
+          IF v_t._esta IS NULL THEN
+            INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+              SELECT 'customers', 'clientes', k._k1::text, jsonb_build_array(k._m1),
+                'un disparador de clientes no la deja pasar', NULL FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+          ELSIF ROW(v_t.id, v_t.telefono, v_t.nombre_completo, v_t.ciudad, v_t.ciudad_confirmada_at, v_t.notas,
+            v_t.tiene_consentimiento, v_t.creado_at, v_t.actualizado_at)::record *<> ROW(v_f.id, v_f.telefono,
+            v_f.nombre_completo, v_f.ciudad, v_f.ciudad_confirmada_at, v_f.notas, v_f.tiene_consentimiento, v_f.creado_at,
+            v_f.actualizado_at)::record THEN
+            -- un disparador de la tabla escribió otra cosa: eso vuelve
+            PERFORM migracion.volver_clientes('UPDATE', jsonb_populate_record(t,
+              jsonb_build_object('id', v_f.id, 'telefono', v_f.telefono, 'nombre_completo', v_f.nombre_completo,
+              'ciudad', v_f.ciudad, 'ciudad_confirmada_at', v_f.ciudad_confirmada_at, 'notas', v_f.notas,
+              'tiene_consentimiento', v_f.tiene_consentimiento, 'creado_at', v_f.creado_at,
+              'actualizado_at', v_f.actualizado_at)), t)
+            FROM public.clientes t WHERE t.id = p_m1[1];
+          END IF;
+        EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
+          v_hecho := false; v_nace := false;
+        END;
+      ELSE
+      IF ROW(v_t.telefono, v_t.nombre_completo, v_t.ciudad, v_t.ciudad_confirmada_at, v_t.notas, v_t.tiene_consentimiento,
+        v_t.creado_at, v_t.actualizado_at)::record *<> ROW(v_f.telefono, v_f.nombre_completo, v_f.ciudad,
+        v_f.ciudad_confirmada_at, v_f.notas, v_f.tiene_consentimiento, v_f.creado_at, v_f.actualizado_at)::record THEN
+        BEGIN
+          v_marca := set_config('migracion.sync', 'clientes:' || pg_trigger_depth(), true);
+          UPDATE public.clientes t SET telefono = v_f.telefono, nombre_completo = v_f.nombre_completo, ciudad = v_f.ciudad,
+            ciudad_confirmada_at = v_f.ciudad_confirmada_at, notas = v_f.notas, tiene_consentimiento = v_f.tiene_consentimiento,
+            creado_at = v_f.creado_at, actualizado_at = v_f.actualizado_at WHERE t.id = p_m1[1]
+          RETURNING true AS _esta, t.id, t.telefono, t.nombre_completo, t.ciudad, t.ciudad_confirmada_at, t.notas,
+            t.tiene_consentimiento, t.creado_at, t.actualizado_at INTO v_t;
+          v_marca := set_config('migracion.sync', v_antes, true);
+          IF v_t._esta IS NULL THEN
+            INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+              SELECT 'customers', 'clientes', k._k1::text, jsonb_build_array(k._m1),
+                'un disparador de clientes no la deja pasar', NULL FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+          ELSIF ROW(v_t.telefono, v_t.nombre_completo, v_t.ciudad, v_t.ciudad_confirmada_at, v_t.notas, v_t.tiene_consentimiento,
             v_t.creado_at, v_t.actualizado_at)::record *<> ROW(v_f.telefono, v_f.nombre_completo, v_f.ciudad,
             v_f.ciudad_confirmada_at, v_f.notas, v_f.tiene_consentimiento, v_f.creado_at, v_f.actualizado_at)::record THEN
-            BEGIN
-              PERFORM set_config('migracion.sync', 'clientes:' || pg_trigger_depth(), true);
-              UPDATE public.clientes t SET telefono = v_f.telefono, nombre_completo = v_f.nombre_completo, ciudad = v_f.ciudad,
-                ciudad_confirmada_at = v_f.ciudad_confirmada_at, notas = v_f.notas,
-                tiene_consentimiento = v_f.tiene_consentimiento, creado_at = v_f.creado_at, actualizado_at = v_f.actualizado_at
-                WHERE t.id = p_m1[1]
-              RETURNING true AS _esta, t.id, t.telefono, t.nombre_completo, t.ciudad, t.ciudad_confirmada_at, t.notas,
-                t.tiene_consentimiento, t.creado_at, t.actualizado_at INTO v_t;
-              PERFORM set_config('migracion.sync', v_antes, true);
-              IF v_t._esta IS NULL THEN
-                INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
-                  SELECT 'customers', 'clientes', k._k1::text, jsonb_build_array(k._m1),
-                    'un disparador de clientes no la deja pasar', NULL FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
-              ELSIF ROW(v_t.telefono, v_t.nombre_completo, v_t.ciudad, v_t.ciudad_confirmada_at, v_t.notas,
-                v_t.tiene_consentimiento, v_t.creado_at, v_t.actualizado_at)::record *<> ROW(v_f.telefono, v_f.nombre_completo,
-                v_f.ciudad, v_f.ciudad_confirmada_at, v_f.notas, v_f.tiene_consentimiento, v_f.creado_at,
-                v_f.actualizado_at)::record THEN
-                -- un disparador de la tabla escribió otra cosa: eso vuelve
-                PERFORM migracion.volver_clientes('UPDATE', jsonb_populate_record(t,
-                  jsonb_build_object('telefono', v_f.telefono, 'nombre_completo', v_f.nombre_completo, 'ciudad', v_f.ciudad,
-                  'ciudad_confirmada_at', v_f.ciudad_confirmada_at, 'notas', v_f.notas,
-                  'tiene_consentimiento', v_f.tiene_consentimiento, 'creado_at', v_f.creado_at,
-                  'actualizado_at', v_f.actualizado_at)), t)
-                FROM public.clientes t WHERE t.id = p_m1[1];
-              END IF;
-            EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
-              v_hecho := false;
-            END;
+            -- un disparador de la tabla escribió otra cosa: eso vuelve
+            PERFORM migracion.volver_clientes('UPDATE', jsonb_populate_record(t,
+              jsonb_build_object('telefono', v_f.telefono, 'nombre_completo', v_f.nombre_completo, 'ciudad', v_f.ciudad,
+              'ciudad_confirmada_at', v_f.ciudad_confirmada_at, 'notas', v_f.notas,
+              'tiene_consentimiento', v_f.tiene_consentimiento, 'creado_at', v_f.creado_at,
+              'actualizado_at', v_f.actualizado_at)), t)
+            FROM public.clientes t WHERE t.id = p_m1[1];
           END IF;
-        END IF;
+        EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
+          v_hecho := false;
+        END;
+      END IF;
       END IF;
     END IF;
-    IF NOT v_hecho THEN
-      PERFORM set_config('migracion.sync', 'clientes:' || pg_trigger_depth(), true);
+  END IF;
+  IF NOT v_una THEN
+    BEGIN
+      v_marca := set_config('migracion.sync', 'clientes:' || pg_trigger_depth(), true);
+      WITH f AS MATERIALIZED (
+        SELECT f._k1, f.id, f.telefono, f.nombre_completo, f.ciudad, f.ciudad_confirmada_at, f.notas, f.tiene_consentimiento,
+          f.creado_at, f.actualizado_at, t.id IS NOT NULL AS _esta,
+          CASE WHEN t.id IS NOT NULL THEN ROW(t.telefono, t.nombre_completo, t.ciudad, t.ciudad_confirmada_at, t.notas,
+          t.tiene_consentimiento, t.creado_at, t.actualizado_at)::record *<> ROW(f.telefono, f.nombre_completo, f.ciudad,
+          f.ciudad_confirmada_at, f.notas, f.tiene_consentimiento, f.creado_at, f.actualizado_at)::record END AS _distinta
+        FROM unnest(p_k1, p_m1) AS k(_k1, _m1) JOIN migracion.v_customers_clientes f ON f._k1 = k._k1 AND f.id = k._m1
+          LEFT JOIN public.clientes t ON t.id = f.id
+        WHERE CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AND f._clave <> ALL (v_abiertas)
+          AND f._clave <> ALL (v_anotadas)
+      ), nuevas AS (
+        INSERT INTO public.clientes (id, telefono, nombre_completo, ciudad, ciudad_confirmada_at, notas, tiene_consentimiento,
+          creado_at, actualizado_at) SELECT f.id, f.telefono, f.nombre_completo, f.ciudad, f.ciudad_confirmada_at, f.notas,
+          f.tiene_consentimiento, f.creado_at, f.actualizado_at FROM f WHERE NOT f._esta
+        RETURNING 1
+      ), corregidas AS (
+        UPDATE public.clientes t SET telefono = f.telefono, nombre_completo = f.nombre_completo, ciudad = f.ciudad,
+          ciudad_confirmada_at = f.ciudad_confirmada_at, notas = f.notas, tiene_consentimiento = f.tiene_consentimiento,
+          creado_at = f.creado_at, actualizado_at = f.actualizado_at
+        FROM f WHERE f._distinta AND t.id = f.id
+      ), k AS (
+        SELECT * FROM unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE NOT EXISTS (SELECT FROM f WHERE f._k1 = k._k1 AND f.id = k._m1)
+      )
+      SELECT EXISTS (SELECT FROM nuevas), (SELECT array_agg(k._k1) FROM k), (SELECT array_agg(k._m1) FROM k) INTO v_nace, r_k1,
+        r_m1;
+      v_marca := set_config('migracion.sync', v_antes, true);
+      v_hecho := r_k1 IS NULL;
+    EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
+      v_nace := false; r_k1 := p_k1; r_m1 := p_m1;
+    END;
+  ELSE
+    r_k1 := p_k1; r_m1 := p_m1;
+  END IF;
+  IF NOT v_hecho THEN
+    v_marca := set_config('migracion.sync', 'clientes:' || pg_trigger_depth(), true);
+    -- lo que un servicio borró se va sin más, si nada cuelga de ello y no estaba retenido
+    PERFORM 1 FROM public.clientes t JOIN unnest(r_k1, r_m1) AS k(_k1, _m1) ON t.id = k._m1
+      WHERE NOT EXISTS (SELECT FROM public.customers l WHERE l.id = k._k1)
+      ORDER BY t.id FOR UPDATE OF t;
+    DELETE FROM public.clientes t USING unnest(r_k1, r_m1) AS k(_k1, _m1)
+    WHERE t.id = k._m1 AND NOT EXISTS (SELECT FROM public.customers l WHERE l.id = k._k1) AND k._k1::text <> ALL (v_abiertas)
+      AND NOT (EXISTS (SELECT 1 FROM migracion.v_users_clientes f WHERE f.id = t.id
+      AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END OFFSET 0)
+      OR (EXISTS (SELECT 1 FROM migracion.v_users_clientes f WHERE f.id = t.id AND f._rechazo IS NOT NULL OFFSET 0)))
+      AND NOT EXISTS (SELECT FROM public.solicitudes_servicio h WHERE h.cliente_id = t.id)
+      AND NOT EXISTS (SELECT FROM pg_trigger g JOIN pg_constraint x ON x.oid = g.tgconstraint AND x.confrelid = g.tgrelid
+        AND x.conrelid NOT IN ('public.solicitudes_servicio'::regclass)
+        WHERE g.tgrelid = 'public.clientes'::regclass AND g.tgisinternal);
+    GET DIAGNOSTICS v_filas = ROW_COUNT;
+    IF v_filas < cardinality(r_k1) THEN
       -- lo que la sincronización lleva puede salir con la fila de la que depende; lo demás la retiene
-      PERFORM set_config('migracion.lleva', (coalesce((SELECT jsonb_agg(DISTINCT jsonb_build_array('public',
+      v_marca := set_config('migracion.lleva', (coalesce((SELECT jsonb_agg(DISTINCT jsonb_build_array('public',
         m.tabla_destino)) FROM migracion.sincronizacion m), '[]') || jsonb_build_array(jsonb_build_array('public',
           'solicitudes_servicio', 'cliente_id')))::text, true);
-      -- lo que un servicio borró se va sin más, si nada cuelga de ello y no estaba retenido
-      IF NOT EXISTS (SELECT FROM pg_trigger g JOIN pg_constraint x ON x.oid = g.tgconstraint AND x.confrelid = g.tgrelid
-        WHERE g.tgrelid = 'public.clientes'::regclass AND g.tgisinternal) THEN
-        DELETE FROM public.clientes t USING unnest(p_k1, p_m1) AS k(_k1, _m1)
-        WHERE t.id = k._m1 AND NOT EXISTS (SELECT FROM public.customers l WHERE l.id = k._k1)
-          AND NOT (EXISTS (SELECT 1 FROM migracion.v_users_clientes f WHERE f.id = t.id
-          AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END)
-          OR (EXISTS (SELECT 1 FROM migracion.v_users_clientes f WHERE f.id = t.id AND f._rechazo IS NOT NULL)))
-          AND NOT EXISTS (SELECT FROM migracion.cuarentena c WHERE c.tabla_origen = 'customers' AND c.estado <> 'resuelta'
-          AND c.clave = k._k1::text);
-      END IF;
-      PERFORM migracion.llevar_customers_clientes(coalesce(array_agg(k._k1), '{}'), 'sincronizacion')
-      FROM (SELECT DISTINCT k._k1 FROM unnest(p_k1, p_m1) AS k(_k1, _m1)) k
-        WHERE NOT (NOT EXISTS (SELECT FROM public.customers l WHERE l.id = k._k1));
-      PERFORM migracion.quitar_clientes(coalesce(array_agg(t.id), '{}'), 'sincronizacion')
-      FROM public.clientes t WHERE t.id = ANY (p_m1) AND NOT (EXISTS (SELECT 1 FROM migracion.v_customers_clientes f
-        WHERE f.id = t.id AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END)
+      PERFORM migracion.llevar_customers_clientes(array_agg(k._k1), 'sincronizacion')
+      FROM (SELECT DISTINCT k._k1 FROM unnest(r_k1, r_m1) AS k(_k1, _m1)) k
+        WHERE NOT (NOT EXISTS (SELECT FROM public.customers l WHERE l.id = k._k1)) HAVING count(*) > 0;
+      PERFORM migracion.quitar_clientes(array_agg(t.id), 'sincronizacion')
+      FROM public.clientes t WHERE t.id = ANY (r_m1) AND NOT (EXISTS (SELECT 1 FROM migracion.v_customers_clientes f
+        WHERE f.id = t.id AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END OFFSET 0)
         OR EXISTS (SELECT 1 FROM migracion.v_users_clientes f WHERE f.id = t.id
-        AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END)
-        OR (EXISTS (SELECT 1 FROM migracion.v_customers_clientes f WHERE f.id = t.id AND f._rechazo IS NOT NULL)
-        OR EXISTS (SELECT 1 FROM migracion.v_users_clientes f WHERE f.id = t.id AND f._rechazo IS NOT NULL)))
+        AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END OFFSET 0)
+        OR (EXISTS (SELECT 1 FROM migracion.v_customers_clientes f WHERE f.id = t.id AND f._rechazo IS NOT NULL OFFSET 0)
+        OR EXISTS (SELECT 1 FROM migracion.v_users_clientes f WHERE f.id = t.id AND f._rechazo IS NOT NULL OFFSET 0)))
       HAVING count(*) > 0;
       IF FOUND THEN
         -- a las que retiene una fila ajena: se quedan, y así consta
@@ -193,25 +240,37 @@ BEGIN
           'no se retira: ' || h.motivo, 'sincronizacion'
         FROM public.clientes t CROSS JOIN LATERAL (SELECT string_agg(DISTINCT a.motivo, '; ') AS motivo
           FROM migracion.alcance(t.tableoid, ARRAY[t.ctid]) a) h
-        WHERE t.id = ANY (p_m1) AND h.motivo IS NOT NULL AND NOT (EXISTS (SELECT 1 FROM migracion.v_customers_clientes f
-          WHERE f.id = t.id AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END)
+        WHERE t.id = ANY (r_m1) AND h.motivo IS NOT NULL AND NOT (EXISTS (SELECT 1 FROM migracion.v_customers_clientes f
+          WHERE f.id = t.id AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END OFFSET 0)
           OR EXISTS (SELECT 1 FROM migracion.v_users_clientes f WHERE f.id = t.id
-          AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END)
-          OR (EXISTS (SELECT 1 FROM migracion.v_customers_clientes f WHERE f.id = t.id AND f._rechazo IS NOT NULL)
-          OR EXISTS (SELECT 1 FROM migracion.v_users_clientes f WHERE f.id = t.id AND f._rechazo IS NOT NULL)))
+          AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END OFFSET 0)
+          OR (EXISTS (SELECT 1 FROM migracion.v_customers_clientes f WHERE f.id = t.id AND f._rechazo IS NOT NULL OFFSET 0)
+          OR EXISTS (SELECT 1 FROM migracion.v_users_clientes f WHERE f.id = t.id AND f._rechazo IS NOT NULL OFFSET 0)))
         ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta' DO NOTHING;
       END IF;
+      -- la vista la deja pasar y no está: falta su padre todavía
+      INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+    SELECT 'customers', 'clientes', k._k1::text, jsonb_build_array(k._m1), 'falta la fila de la que depende', NULL
+      FROM (SELECT DISTINCT k._k1, k._m1 FROM unnest(r_k1, r_m1) AS k(_k1, _m1)) k JOIN migracion.v_customers_clientes f
+      ON f._k1 = k._k1 WHERE CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
+      AND NOT EXISTS (SELECT FROM public.clientes t WHERE t.id = f.id)
+      AND NOT EXISTS (SELECT FROM migracion.cuarentena c WHERE c.tabla_origen = 'customers' AND c.estado <> 'resuelta'
+      AND c.clave = f._clave);
+    END IF;
+    IF v_abiertas <> '{}' THEN
       UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
-      FROM unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE c.tabla_origen = 'customers' AND c.estado <> 'resuelta'
+      FROM unnest(r_k1, r_m1) AS k(_k1, _m1) WHERE c.tabla_origen = 'customers' AND c.estado <> 'resuelta'
         AND c.clave = k._k1::text AND NOT EXISTS (SELECT FROM public.customers l WHERE l.id = k._k1);
-      DELETE FROM migracion.fusion m USING unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE m.tabla_origen = 'customers'
+    END IF;
+    IF v_anotadas <> '{}' THEN
+      DELETE FROM migracion.fusion m USING unnest(r_k1, r_m1) AS k(_k1, _m1) WHERE m.tabla_origen = 'customers'
         AND m.tabla_destino = 'clientes' AND m.clave = k._k1::text
         AND NOT EXISTS (SELECT FROM migracion.v_customers_clientes f WHERE f._k1 = k._k1 AND f._fusion IS NOT NULL);
       UPDATE migracion.cuarentena c SET sobrescrita_at = now(),
         estado = CASE WHEN starts_with(c.motivo, 'no se retira: ') THEN 'resuelta' ELSE c.estado END,
           resuelta_at = CASE WHEN starts_with(c.motivo, 'no se retira: ') THEN now() END,
         resolucion = CASE WHEN starts_with(c.motivo, 'no se retira: ') THEN 'la fila vuelve a deberse a legacy' END
-      FROM unnest(p_k1, p_m1) AS k(_k1, _m1) JOIN migracion.v_customers_clientes f ON f._k1 = k._k1
+      FROM unnest(r_k1, r_m1) AS k(_k1, _m1) JOIN migracion.v_customers_clientes f ON f._k1 = k._k1
       WHERE c.tabla_origen = 'clientes' AND c.estado <> 'resuelta' AND c.clave = k._m1::text AND c.sobrescrita_at IS NULL
         AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
         AND EXISTS (SELECT FROM public.clientes t WHERE t.id = k._m1
@@ -219,19 +278,12 @@ BEGIN
         t.creado_at, t.actualizado_at)::record *<> ROW(f.telefono, f.nombre_completo, f.ciudad, f.ciudad_confirmada_at, f.notas,
         f.tiene_consentimiento, f.creado_at, f.actualizado_at)::record));
       UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
-      FROM unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE c.tabla_origen = 'clientes' AND c.estado <> 'resuelta'
+      FROM unnest(r_k1, r_m1) AS k(_k1, _m1) WHERE c.tabla_origen = 'clientes' AND c.estado <> 'resuelta'
         AND c.clave = k._m1::text AND NOT EXISTS (SELECT FROM public.clientes t WHERE t.id = k._m1)
         AND NOT EXISTS (SELECT FROM public.customers l WHERE l.id = k._k1);
-      -- la vista la deja pasar y no está: falta su padre todavía
-      INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
-    SELECT 'customers', 'clientes', k._k1::text, jsonb_build_array(k._m1), 'falta la fila de la que depende', NULL
-      FROM (SELECT DISTINCT k._k1, k._m1 FROM unnest(p_k1, p_m1) AS k(_k1, _m1)) k JOIN migracion.v_customers_clientes f
-      ON f._k1 = k._k1 WHERE CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
-      AND NOT EXISTS (SELECT FROM public.clientes t WHERE t.id = f.id)
-      AND NOT EXISTS (SELECT FROM migracion.cuarentena c WHERE c.tabla_origen = 'customers' AND c.estado <> 'resuelta'
-      AND c.clave = f._clave);
-      PERFORM set_config('migracion.sync', v_antes, true);
     END IF;
+    v_marca := set_config('migracion.sync', v_antes, true);
+  END IF;
     IF cardinality(p_k1) > 1 AND EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = 'public.clientes'::regclass
       AND NOT g.tgisinternal AND g.tgfoid <> 'migracion.tocar_actualizado'::regproc
       AND g.tgtype & 3 = 3 AND g.tgenabled <> 'D') THEN
@@ -282,9 +334,9 @@ AS $funcion$
 DECLARE
   p_k1 uuid[]; p_m1 uuid[]; v_entera boolean := TG_OP <> 'UPDATE';
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
-  v_estado text; v_mensaje text; v_detalle text; v_libres jsonb[];
+  v_nada text; v_estado text; v_mensaje text; v_detalle text; v_libres jsonb[];
 BEGIN
-  PERFORM migracion.anotar_escritura('customers');
+  v_nada := migracion.anotar_escritura('customers');
   IF TG_OP = 'TRUNCATE' THEN
     SELECT array_agg(k._k1), array_agg(k._m1) INTO p_k1, p_m1 FROM (SELECT t.id::uuid AS _k1, t.id AS _m1
       FROM public.clientes t) k;
@@ -301,24 +353,24 @@ BEGIN
     SELECT array_agg(u.v) INTO v_libres FROM (SELECT jsonb_build_array(1, o.phone_number::character varying(20)) AS v
       FROM viejas o) u;
   ELSE
-    SELECT array_agg(k._k1), array_agg(k._m1) INTO p_k1, p_m1 FROM (SELECT o.id AS _k1, o.id AS _m1
-      FROM viejas o UNION SELECT n.id AS _k1, n.id AS _m1 FROM nuevas n) k;
-    v_entera := EXISTS (SELECT o.id, o.phone_number FROM viejas o EXCEPT SELECT n.id, n.phone_number FROM nuevas n);
+    -- quién es cada una antes y después: casi siempre la misma
+    SELECT array_agg(k._k1), array_agg(k._m1), EXISTS (SELECT o.id, o.phone_number FROM viejas o EXCEPT SELECT n.id,
+      n.phone_number FROM nuevas n) INTO p_k1, p_m1, v_entera FROM (SELECT o.id AS _k1, o.id AS _m1 FROM viejas o) k;
     IF v_entera THEN
+      SELECT array_agg(k._k1), array_agg(k._m1) INTO p_k1, p_m1 FROM (SELECT o.id AS _k1, o.id AS _m1
+        FROM viejas o UNION SELECT n.id AS _k1, n.id AS _m1 FROM nuevas n) k;
       -- con otra clave legacy la fila en español será otra: lo que solo esta tenía se guarda
       INSERT INTO migracion.apartada (run_id, tabla, clave, fila)
       SELECT 'sincronizacion', 'clientes', t.id::text, to_jsonb(t.*)
       FROM (SELECT o.id AS _k1, o.id AS _m1 FROM viejas o) k JOIN public.clientes t ON t.id = k._m1
       WHERE NOT EXISTS (SELECT FROM nuevas n WHERE n.id = k._k1) AND NOT EXISTS (SELECT FROM pg_constraint x WHERE x.contype = 'f'
         AND x.confrelid = 'public.clientes'::regclass);
-    END IF;
-    IF v_entera THEN
       SELECT array_agg(u.v) INTO v_libres FROM ((SELECT jsonb_build_array(1, o.phone_number::character varying(20)) AS v
         FROM viejas o) EXCEPT (SELECT jsonb_build_array(1, n.phone_number::character varying(20)) AS v FROM nuevas n)) u;
     END IF;
   END IF;
   IF p_k1 IS NULL THEN RETURN NULL; END IF;
-  PERFORM migracion.ida_customers_clientes(p_k1, p_m1, v_entera, false);
+  v_nada := migracion.ida_customers_clientes(p_k1, p_m1, v_entera, false);
   IF v_libres IS NOT NULL OR TG_OP = 'TRUNCATE' THEN
     PERFORM migracion.cede_clientes(v_libres);
   END IF;
@@ -408,7 +460,7 @@ AS $funcion$
 DECLARE
   v_modos text[]; v_antes text := coalesce(current_setting('migracion.sync', true),
     ''); v_clave text; v_hay boolean := false; v_casa integer := 0;
-  v_filas bigint; v_ya text; v_nueva text; v_aqui text; v_alli text; v_otra jsonb; v_escritas text[];
+  v_filas bigint; v_ya text; v_nueva text; v_aqui text; v_alli text; v_otra jsonb; v_escritas text[]; v_marca text;
   v_estado text; v_mensaje text; v_detalle text; v_poner jsonb := '{}'; v_f record; v_g record;
   s public.clientes; v_l public.clientes;
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
@@ -542,9 +594,12 @@ BEGIN
       'espera a la otra', NULL);
       RETURN;
     END IF;
-    SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') INTO v_ya
-    FROM pg_trigger g JOIN pg_constraint c ON c.oid = g.tgconstraint JOIN pg_namespace n ON n.oid = c.connamespace
-    WHERE g.tgrelid IN ('public.customers'::regclass, 'public.users'::regclass) AND g.tgdeferrable AND c.contype <> 't';
+    IF EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid IN ('public.customers'::regclass, 'public.users'::regclass)
+      AND g.tgdeferrable) THEN
+      SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') INTO v_ya
+      FROM pg_trigger g JOIN pg_constraint c ON c.oid = g.tgconstraint JOIN pg_namespace n ON n.oid = c.connamespace
+      WHERE g.tgrelid IN ('public.customers'::regclass, 'public.users'::regclass) AND g.tgdeferrable AND c.contype <> 't';
+    END IF;
     IF v_ya IS NOT NULL THEN
       BEGIN
         IF v_ya IS NOT NULL THEN
@@ -560,7 +615,7 @@ BEGIN
         v_ya := NULL;  -- el servicio debe algo todavía: se comprueba cuando confirme
       END;
     END IF;
-    PERFORM set_config('migracion.sync', 'clientes:' || pg_trigger_depth(), true);
+    v_marca := set_config('migracion.sync', 'clientes:' || pg_trigger_depth(), true);
     IF p_orden = 'DELETE' THEN
       PERFORM 1 FROM public.users l JOIN migracion.fusion m ON l.id = m.clave::uuid
       WHERE m.tabla_origen = 'users' AND m.tabla_destino = 'clientes' AND m.clave_destino = v_alli FOR UPDATE OF l;
@@ -583,7 +638,7 @@ BEGIN
         AND NOT EXISTS (SELECT FROM public.clientes t WHERE t.id = p_vieja.id) THEN
         RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = 'un disparador de users no la deja pasar';
       END IF;
-      PERFORM set_config('migracion.sync', v_antes, true);
+      v_marca := set_config('migracion.sync', v_antes, true);
       PERFORM migracion.ida_users_clientes(array_agg(k._k1), array_agg(k._m1), true, false)
       FROM (SELECT l.id AS _k1, l.id AS _m1 FROM public.users l JOIN migracion.fusion m ON l.id = m.clave::uuid
         WHERE m.tabla_origen = 'users' AND m.tabla_destino = 'clientes' AND m.clave_destino = v_alli) k HAVING count(*) > 0;
@@ -597,7 +652,7 @@ BEGIN
         (s.ciudad_confirmada_at AT TIME ZONE 'UTC')::timestamp with time zone, (s.notas)::jsonb,
         (s.tiene_consentimiento)::boolean, (s.creado_at AT TIME ZONE 'UTC')::timestamp with time zone,
         (s.actualizado_at AT TIME ZONE 'UTC')::timestamp with time zone);
-      PERFORM set_config('migracion.sync', v_antes, true);
+      v_marca := set_config('migracion.sync', v_antes, true);
       PERFORM migracion.ida_customers_clientes(array_agg(l.id), array_agg(s.id), true, false)
       FROM public.customers l WHERE l.id = (s.id)::uuid HAVING count(*) > 0;
       IF NOT FOUND THEN RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = 'un disparador de customers no la deja pasar'; END IF;
@@ -664,7 +719,7 @@ BEGIN
             f.nombre_completo, f.ciudad, f.ciudad_confirmada_at, f.notas, f.tiene_consentimiento, f.creado_at, f.actualizado_at
             INTO v_g FROM migracion.v_customers_clientes f JOIN public.customers l ON l.id = f._k1 WHERE l.id = (v_l.id)::uuid;
           IF NOT FOUND OR NOT v_g._entra OR NOT v_f._entra OR v_poner ? 'phone_number' OR v_poner ? 'id' THEN
-            PERFORM set_config('migracion.sync', v_antes, true);
+            v_marca := set_config('migracion.sync', v_antes, true);
             PERFORM migracion.ida_customers_clientes(array_agg(l.id), array_agg(v_l.id), true, false)
             FROM public.customers l WHERE l.id = (v_l.id)::uuid HAVING count(*) > 0;
           ELSIF v_g.id::text IS DISTINCT FROM v_f.id::text AND v_g.id::text IS DISTINCT FROM s.id::text
@@ -789,7 +844,7 @@ BEGIN
             FROM migracion.v_users_clientes f JOIN public.users l ON l.id = f._k1 WHERE l.id = (v_l.id)::uuid
             AND l.user_type::text = 'client';
           IF NOT FOUND OR NOT v_g._entra OR NOT v_f._entra THEN
-            PERFORM set_config('migracion.sync', v_antes, true);
+            v_marca := set_config('migracion.sync', v_antes, true);
             PERFORM migracion.ida_users_clientes(array_agg(l.id), array_agg(v_l.id), true, false)
             FROM public.users l WHERE l.id = (v_l.id)::uuid AND l.user_type::text = 'client' HAVING count(*) > 0;
           ELSIF v_g.id::text IS DISTINCT FROM v_f.id::text AND v_g.id::text IS DISTINCT FROM s.id::text
@@ -871,7 +926,7 @@ BEGIN
       resolucion = CASE WHEN c.columnas <@ v_escritas THEN 'legacy tomó lo escrito después' END
     WHERE c.tabla_origen = 'clientes' AND c.clave = v_aqui AND c.estado <> 'resuelta'
       AND p_orden <> 'DELETE' AND c.columnas IS NOT NULL;
-    PERFORM set_config('migracion.sync', v_antes, true);
+    v_marca := set_config('migracion.sync', v_antes, true);
   EXCEPTION WHEN OTHERS THEN
     GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
     IF v_clave IS NULL OR left(v_estado, 2) IN ('53', '55', '57')
@@ -921,11 +976,11 @@ SET jit = off
 AS $funcion$
 #variable_conflict use_variable
 DECLARE
-  v_ya text; v_lote record; v_estado text; v_mensaje text; v_detalle text;
+  v_nada text; v_ya text; v_lote record; v_estado text; v_mensaje text; v_detalle text;
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
   p_orden text := TG_OP; v_vieja jsonb; v_ahora jsonb; v_clave text; v_nueva text;
 BEGIN
-  PERFORM migracion.anotar_escritura('clientes');
+  v_nada := migracion.anotar_escritura('clientes');
   IF TG_OP = 'TRUNCATE' THEN
     IF EXISTS (SELECT FROM migracion.sincronizacion m WHERE m.tabla_origen = 'customers' AND m.tabla_destino = 'clientes'
       AND m.modo <> 'si') THEN
@@ -946,9 +1001,11 @@ BEGIN
     END IF;
     -- lo que legacy no dejaba pasar se queda
     BEGIN
-      SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') INTO v_ya
-      FROM pg_trigger g JOIN pg_constraint c ON c.oid = g.tgconstraint JOIN pg_namespace n ON n.oid = c.connamespace
-      WHERE g.tgrelid IN ('public.users'::regclass) AND g.tgdeferrable AND c.contype <> 't';
+      IF EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid IN ('public.users'::regclass) AND g.tgdeferrable) THEN
+        SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') INTO v_ya
+        FROM pg_trigger g JOIN pg_constraint c ON c.oid = g.tgconstraint JOIN pg_namespace n ON n.oid = c.connamespace
+        WHERE g.tgrelid IN ('public.users'::regclass) AND g.tgdeferrable AND c.contype <> 't';
+      END IF;
       IF v_ya IS NOT NULL THEN
         BEGIN
           IF v_ya IS NOT NULL THEN
@@ -1015,9 +1072,11 @@ BEGIN
       END IF;
     END;
     BEGIN
-      SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') INTO v_ya
-      FROM pg_trigger g JOIN pg_constraint c ON c.oid = g.tgconstraint JOIN pg_namespace n ON n.oid = c.connamespace
-      WHERE g.tgrelid IN ('public.customers'::regclass) AND g.tgdeferrable AND c.contype <> 't';
+      IF EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid IN ('public.customers'::regclass) AND g.tgdeferrable) THEN
+        SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') INTO v_ya
+        FROM pg_trigger g JOIN pg_constraint c ON c.oid = g.tgconstraint JOIN pg_namespace n ON n.oid = c.connamespace
+        WHERE g.tgrelid IN ('public.customers'::regclass) AND g.tgdeferrable AND c.contype <> 't';
+      END IF;
       IF v_ya IS NOT NULL THEN
         BEGIN
           IF v_ya IS NOT NULL THEN
@@ -1086,7 +1145,7 @@ BEGIN
     PERFORM migracion.cede_clientes(NULL);
     RETURN NULL;
   END IF;
-  PERFORM migracion.volver_clientes(TG_OP, CASE WHEN TG_OP <> 'INSERT' THEN OLD END, CASE WHEN TG_OP <> 'DELETE' THEN NEW END);
+  v_nada := migracion.volver_clientes(TG_OP, CASE WHEN TG_OP <> 'INSERT' THEN OLD END, CASE WHEN TG_OP <> 'DELETE' THEN NEW END);
   IF TG_OP = 'DELETE' THEN
     PERFORM migracion.cede_clientes(ARRAY[jsonb_build_array(1, to_jsonb(OLD) -> 'telefono')]);
   ELSIF TG_OP = 'UPDATE' AND ARRAY[jsonb_build_array(1, to_jsonb(OLD) -> 'telefono')] <> ARRAY[jsonb_build_array(1,

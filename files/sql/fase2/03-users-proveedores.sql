@@ -480,9 +480,9 @@ BEGIN
   SELECT a.apartadas INTO apartadas FROM migracion.apartar('public.proveedores'::regclass,
     ARRAY(SELECT t.ctid FROM public.proveedores t JOIN unnest(p_k1) AS k(_k1) ON t.id = k._k1
     WHERE NOT (EXISTS (SELECT 1 FROM migracion.v_users_proveedores f WHERE f.id = t.id
-      AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END)
+      AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END OFFSET 0)
       OR (EXISTS (SELECT 1 FROM migracion.v_users_proveedores f WHERE f.id = t.id AND f._rechazo IS NOT NULL
-      AND f._rechazo[1] <> 'P0001')))), p_run) a;
+      AND f._rechazo[1] <> 'P0001' OFFSET 0)))), p_run) a;
 END $funcion$;
 
 REVOKE ALL ON FUNCTION migracion.quitar_proveedores(uuid[], text) FROM PUBLIC;

@@ -16,10 +16,11 @@ LANGUAGE plpgsql SECURITY INVOKER
 AS $funcion$
 #variable_conflict use_variable
 DECLARE
-  v_modo text; v_tope integer; v_antes text := coalesce(current_setting('migracion.sync', true), '');
+  v_modo text; v_tope integer; v_antes text := coalesce(current_setting('migracion.sync', true), ''); v_marca text;
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
-  v_hecho boolean := false; v_nace boolean := false; v_abiertas text[];
-  v_f record; v_t record;
+  v_una boolean := cardinality(p_k1) = 1;
+  v_hecho boolean := false; v_nace boolean := false; v_abiertas text[]; v_anotadas text[]; v_filas bigint;
+  v_f record; v_t record; r_k1 uuid[]; r_k2 integer[]; r_m1 uuid[]; r_m2 integer[];
 BEGIN
   SELECT s.modo, s.propagacion INTO v_modo, v_tope FROM migracion.sincronizacion s WHERE s.tabla_origen = 'provider_professions'
     AND s.tabla_destino = 'proveedor_profesiones';
@@ -40,17 +41,27 @@ BEGIN
     PERFORM 1 FROM public.professions p WHERE p.id IN (SELECT DISTINCT l.profession_id FROM public.provider_professions l
       WHERE (l.provider_id, l.profession_id) IN (SELECT k._k1, k._k2
       FROM unnest(p_k1, p_k2, p_m1, p_m2) AS k(_k1, _k2, _m1, _m2))) ORDER BY p.id FOR SHARE OF p;
-    PERFORM 1 FROM public.proveedor_profesiones t WHERE (t.proveedor_id, t.profesion_id) IN (SELECT k._m1, k._m2
-      FROM unnest(p_k1, p_k2, p_m1, p_m2) AS k(_k1, _k2, _m1, _m2)) ORDER BY t.proveedor_id, t.profesion_id
-      FOR NO KEY UPDATE OF t;
+    IF v_una THEN
+      SELECT true AS _esta, t.proveedor_id, t.profesion_id, t.especialidad, t.anos_experiencia, t.certificaciones, t.es_principal,
+        t.estado_verificacion, t.creado_at, t.id INTO v_t FROM public.proveedor_profesiones t WHERE t.proveedor_id = p_m1[1]
+        AND t.profesion_id = p_m2[1] FOR NO KEY UPDATE OF t;
+    ELSE
+      PERFORM 1 FROM public.proveedor_profesiones t WHERE (t.proveedor_id, t.profesion_id) IN (SELECT k._m1, k._m2
+        FROM unnest(p_k1, p_k2, p_m1, p_m2) AS k(_k1, _k2, _m1, _m2)) ORDER BY t.proveedor_id, t.profesion_id
+        FOR NO KEY UPDATE OF t;
+    END IF;
   ELSE
     -- lo que su foto no ve lo mira el drenaje
     INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
     SELECT 'provider_professions', 'proveedor_profesiones', k._k1::text || '|' || k._k2::text, jsonb_build_array(k._m1, k._m2),
       'aislamiento', NULL FROM unnest(p_k1, p_k2, p_m1, p_m2) AS k(_k1, _k2, _m1, _m2);
+    SELECT true AS _esta, t.proveedor_id, t.profesion_id, t.especialidad, t.anos_experiencia, t.certificaciones, t.es_principal,
+      t.estado_verificacion, t.creado_at, t.id INTO v_t FROM public.proveedor_profesiones t WHERE t.proveedor_id = p_m1[1]
+      AND t.profesion_id = p_m2[1];
   END IF;
-  IF EXISTS (SELECT FROM migracion.pendiente p WHERE p.tabla_origen = 'proveedor_profesiones'
-    AND p.clave = ANY (ARRAY(SELECT t.id::text FROM public.proveedor_profesiones t
+  IF EXISTS (SELECT FROM migracion.pendiente p WHERE p.tabla_origen = 'proveedor_profesiones')
+    AND EXISTS (SELECT FROM migracion.pendiente p WHERE p.tabla_origen = 'proveedor_profesiones'
+      AND p.clave = ANY (ARRAY(SELECT t.id::text FROM public.proveedor_profesiones t
       WHERE (t.proveedor_id, t.profesion_id) IN (SELECT k._m1, k._m2
       FROM unnest(p_k1, p_k2, p_m1, p_m2) AS k(_k1, _k2, _m1, _m2))))) THEN
     IF v_firme THEN
@@ -60,114 +71,146 @@ BEGIN
     END IF;
     RETURN;
   END IF;
-  v_abiertas := ARRAY(SELECT c.clave FROM migracion.cuarentena c, unnest(p_k1, p_k2, p_m1, p_m2) AS k(_k1, _k2, _m1, _m2)
-    WHERE c.tabla_origen = 'provider_professions' AND c.estado <> 'resuelta' AND c.clave = k._k1::text || '|' || k._k2::text);
-    IF cardinality(p_k1) = 1 THEN
-      SELECT f._clave, CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AS _entra, f.proveedor_id,
-        f.profesion_id, f.especialidad, f.anos_experiencia, f.certificaciones, f.es_principal, f.estado_verificacion, f.creado_at
-        INTO v_f FROM migracion.v_provider_professions_proveedor_profesiones f WHERE f._k1 = p_k1[1] AND f._k2 = p_k2[1];
-      IF FOUND AND v_f._entra AND v_f.proveedor_id = p_m1[1] AND v_f.profesion_id = p_m2[1]
-        AND NOT EXISTS (SELECT FROM migracion.cuarentena c WHERE c.tabla_origen = 'provider_professions'
-        AND c.estado <> 'resuelta' AND c.clave = v_f._clave)
-        AND NOT EXISTS (SELECT FROM migracion.fusion m WHERE m.tabla_origen = 'provider_professions'
-          AND m.tabla_destino = 'proveedor_profesiones' AND m.clave = v_f._clave) THEN
-        SELECT true AS _esta, t.proveedor_id, t.profesion_id, t.especialidad, t.anos_experiencia, t.certificaciones,
-          t.es_principal, t.estado_verificacion, t.creado_at, t.id INTO v_t FROM public.proveedor_profesiones t
-          WHERE t.proveedor_id = p_m1[1] AND t.profesion_id = p_m2[1];
-        v_hecho := true; v_nace := v_t._esta IS NULL;
-        IF v_nace THEN
-          BEGIN
-            PERFORM set_config('migracion.sync', 'proveedor_profesiones:' || pg_trigger_depth(), true);
-            INSERT INTO public.proveedor_profesiones AS t (proveedor_id, profesion_id, especialidad, anos_experiencia,
-              certificaciones, es_principal, estado_verificacion, creado_at) VALUES (v_f.proveedor_id, v_f.profesion_id,
-              v_f.especialidad, v_f.anos_experiencia, v_f.certificaciones, v_f.es_principal, v_f.estado_verificacion,
-              v_f.creado_at)
-            RETURNING true AS _esta, t.proveedor_id, t.profesion_id, t.especialidad, t.anos_experiencia, t.certificaciones,
-              t.es_principal, t.estado_verificacion, t.creado_at, t.id INTO v_t;
-            PERFORM set_config('migracion.sync', v_antes, true);
-            IF v_t._esta IS NULL THEN
-              INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
-                SELECT 'provider_professions', 'proveedor_profesiones', k._k1::text || '|' || k._k2::text,
-                  jsonb_build_array(k._m1, k._m2), 'un disparador de proveedor_profesiones no la deja pasar', NULL
-                  FROM unnest(p_k1, p_k2, p_m1, p_m2) AS k(_k1, _k2, _m1, _m2);
-            ELSIF ROW(v_t.proveedor_id, v_t.profesion_id, v_t.especialidad, v_t.anos_experiencia, v_t.certificaciones,
-              v_t.es_principal, v_t.estado_verificacion, v_t.creado_at)::record *<> ROW(v_f.proveedor_id, v_f.profesion_id,
-              v_f.especialidad, v_f.anos_experiencia, v_f.certificaciones, v_f.es_principal, v_f.estado_verificacion,
-              v_f.creado_at)::record THEN
-              -- un disparador de la tabla escribió otra cosa: eso vuelve
-              PERFORM migracion.volver_proveedor_profesiones('UPDATE', jsonb_populate_record(t,
-                jsonb_build_object('proveedor_id', v_f.proveedor_id, 'profesion_id', v_f.profesion_id,
-                'especialidad', v_f.especialidad, 'anos_experiencia', v_f.anos_experiencia,
-                'certificaciones', v_f.certificaciones, 'es_principal', v_f.es_principal,
-                'estado_verificacion', v_f.estado_verificacion, 'creado_at', v_f.creado_at)), t)
-              FROM public.proveedor_profesiones t WHERE t.proveedor_id = p_m1[1] AND t.profesion_id = p_m2[1];
-            END IF;
-          EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
-            v_hecho := false; v_nace := false;
-          END;
-        ELSE
-          IF ROW(v_t.especialidad, v_t.anos_experiencia, v_t.certificaciones, v_t.es_principal, v_t.estado_verificacion,
+  -- de qué filas hay algo anotado: esas no van por el camino corto
+  SELECT ARRAY(SELECT c.clave FROM migracion.cuarentena c WHERE c.tabla_origen = 'provider_professions' AND c.estado <> 'resuelta'
+    AND c.clave = ANY (ARRAY(SELECT k._k1::text || '|' || k._k2::text
+    FROM unnest(p_k1, p_k2, p_m1, p_m2) AS k(_k1, _k2, _m1, _m2)))),
+    ARRAY(SELECT m.clave FROM migracion.fusion m WHERE m.tabla_origen = 'provider_professions'
+      AND m.tabla_destino = 'proveedor_profesiones' AND m.clave = ANY (ARRAY(SELECT k._k1::text || '|' || k._k2::text
+      FROM unnest(p_k1, p_k2, p_m1, p_m2) AS k(_k1, _k2, _m1, _m2)))) INTO v_abiertas, v_anotadas;
+  IF v_una AND v_abiertas = '{}' AND v_anotadas = '{}' THEN
+    SELECT CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AS _entra, f.proveedor_id, f.profesion_id,
+      f.especialidad, f.anos_experiencia, f.certificaciones, f.es_principal, f.estado_verificacion, f.creado_at INTO v_f
+      FROM migracion.v_provider_professions_proveedor_profesiones f WHERE f._k1 = p_k1[1] AND f._k2 = p_k2[1]
+      AND f.proveedor_id = p_m1[1] AND f.profesion_id = p_m2[1];
+    IF FOUND AND v_f._entra THEN
+      v_hecho := true; v_nace := v_t._esta IS NULL;
+      IF v_nace THEN
+        BEGIN
+          v_marca := set_config('migracion.sync', 'proveedor_profesiones:' || pg_trigger_depth(), true);
+          INSERT INTO public.proveedor_profesiones AS t (proveedor_id, profesion_id, especialidad, anos_experiencia,
+            certificaciones, es_principal, estado_verificacion, creado_at) VALUES (v_f.proveedor_id, v_f.profesion_id,
+            v_f.especialidad, v_f.anos_experiencia, v_f.certificaciones, v_f.es_principal, v_f.estado_verificacion, v_f.creado_at)
+          RETURNING true AS _esta, t.proveedor_id, t.profesion_id, t.especialidad, t.anos_experiencia, t.certificaciones,
+            t.es_principal, t.estado_verificacion, t.creado_at, t.id INTO v_t;
+          v_marca := set_config('migracion.sync', v_antes, true);
+          IF v_t._esta IS NULL THEN
+            INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+              SELECT 'provider_professions', 'proveedor_profesiones', k._k1::text || '|' || k._k2::text,
+                jsonb_build_array(k._m1, k._m2), 'un disparador de proveedor_profesiones no la deja pasar', NULL
+                FROM unnest(p_k1, p_k2, p_m1, p_m2) AS k(_k1, _k2, _m1, _m2);
+          ELSIF ROW(v_t.proveedor_id, v_t.profesion_id, v_t.especialidad, v_t.anos_experiencia, v_t.certificaciones,
+            v_t.es_principal, v_t.estado_verificacion, v_t.creado_at)::record *<> ROW(v_f.proveedor_id, v_f.profesion_id,
+            v_f.especialidad, v_f.anos_experiencia, v_f.certificaciones, v_f.es_principal, v_f.estado_verificacion,
+            v_f.creado_at)::record THEN
+            -- un disparador de la tabla escribió otra cosa: eso vuelve
+            PERFORM migracion.volver_proveedor_profesiones('UPDATE', jsonb_populate_record(t,
+              jsonb_build_object('proveedor_id', v_f.proveedor_id, 'profesion_id', v_f.profesion_id,
+              'especialidad', v_f.especialidad, 'anos_experiencia', v_f.anos_experiencia, 'certificaciones', v_f.certificaciones,
+              'es_principal', v_f.es_principal, 'estado_verificacion', v_f.estado_verificacion, 'creado_at', v_f.creado_at)), t)
+            FROM public.proveedor_profesiones t WHERE t.proveedor_id = p_m1[1] AND t.profesion_id = p_m2[1];
+          END IF;
+        EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
+          v_hecho := false; v_nace := false;
+        END;
+      ELSE
+      IF ROW(v_t.especialidad, v_t.anos_experiencia, v_t.certificaciones, v_t.es_principal, v_t.estado_verificacion,
+        v_t.creado_at)::record *<> ROW(v_f.especialidad, v_f.anos_experiencia, v_f.certificaciones, v_f.es_principal,
+        v_f.estado_verificacion, v_f.creado_at)::record THEN
+        BEGIN
+          v_marca := set_config('migracion.sync', 'proveedor_profesiones:' || pg_trigger_depth(), true);
+          UPDATE public.proveedor_profesiones t SET especialidad = v_f.especialidad, anos_experiencia = v_f.anos_experiencia,
+            certificaciones = v_f.certificaciones, es_principal = v_f.es_principal, estado_verificacion = v_f.estado_verificacion,
+            creado_at = v_f.creado_at WHERE t.proveedor_id = p_m1[1] AND t.profesion_id = p_m2[1]
+          RETURNING true AS _esta, t.proveedor_id, t.profesion_id, t.especialidad, t.anos_experiencia, t.certificaciones,
+            t.es_principal, t.estado_verificacion, t.creado_at, t.id INTO v_t;
+          v_marca := set_config('migracion.sync', v_antes, true);
+          IF v_t._esta IS NULL THEN
+            INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+              SELECT 'provider_professions', 'proveedor_profesiones', k._k1::text || '|' || k._k2::text,
+                jsonb_build_array(k._m1, k._m2), 'un disparador de proveedor_profesiones no la deja pasar', NULL
+                FROM unnest(p_k1, p_k2, p_m1, p_m2) AS k(_k1, _k2, _m1, _m2);
+          ELSIF ROW(v_t.especialidad, v_t.anos_experiencia, v_t.certificaciones, v_t.es_principal, v_t.estado_verificacion,
             v_t.creado_at)::record *<> ROW(v_f.especialidad, v_f.anos_experiencia, v_f.certificaciones, v_f.es_principal,
             v_f.estado_verificacion, v_f.creado_at)::record THEN
-            BEGIN
-              PERFORM set_config('migracion.sync', 'proveedor_profesiones:' || pg_trigger_depth(), true);
-              UPDATE public.proveedor_profesiones t SET especialidad = v_f.especialidad, anos_experiencia = v_f.anos_experiencia,
-                certificaciones = v_f.certificaciones, es_principal = v_f.es_principal,
-                estado_verificacion = v_f.estado_verificacion, creado_at = v_f.creado_at WHERE t.proveedor_id = p_m1[1]
-                AND t.profesion_id = p_m2[1]
-              RETURNING true AS _esta, t.proveedor_id, t.profesion_id, t.especialidad, t.anos_experiencia, t.certificaciones,
-                t.es_principal, t.estado_verificacion, t.creado_at, t.id INTO v_t;
-              PERFORM set_config('migracion.sync', v_antes, true);
-              IF v_t._esta IS NULL THEN
-                INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
-                  SELECT 'provider_professions', 'proveedor_profesiones', k._k1::text || '|' || k._k2::text,
-                    jsonb_build_array(k._m1, k._m2), 'un disparador de proveedor_profesiones no la deja pasar', NULL
-                    FROM unnest(p_k1, p_k2, p_m1, p_m2) AS k(_k1, _k2, _m1, _m2);
-              ELSIF ROW(v_t.especialidad, v_t.anos_experiencia, v_t.certificaciones, v_t.es_principal, v_t.estado_verificacion,
-                v_t.creado_at)::record *<> ROW(v_f.especialidad, v_f.anos_experiencia, v_f.certificaciones, v_f.es_principal,
-                v_f.estado_verificacion, v_f.creado_at)::record THEN
-                -- un disparador de la tabla escribió otra cosa: eso vuelve
-                PERFORM migracion.volver_proveedor_profesiones('UPDATE', jsonb_populate_record(t,
-                  jsonb_build_object('especialidad', v_f.especialidad, 'anos_experiencia', v_f.anos_experiencia,
-                  'certificaciones', v_f.certificaciones, 'es_principal', v_f.es_principal,
-                  'estado_verificacion', v_f.estado_verificacion, 'creado_at', v_f.creado_at)), t)
-                FROM public.proveedor_profesiones t WHERE t.proveedor_id = p_m1[1] AND t.profesion_id = p_m2[1];
-              END IF;
-            EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
-              v_hecho := false;
-            END;
+            -- un disparador de la tabla escribió otra cosa: eso vuelve
+            PERFORM migracion.volver_proveedor_profesiones('UPDATE', jsonb_populate_record(t,
+              jsonb_build_object('especialidad', v_f.especialidad, 'anos_experiencia', v_f.anos_experiencia,
+              'certificaciones', v_f.certificaciones, 'es_principal', v_f.es_principal,
+              'estado_verificacion', v_f.estado_verificacion, 'creado_at', v_f.creado_at)), t)
+            FROM public.proveedor_profesiones t WHERE t.proveedor_id = p_m1[1] AND t.profesion_id = p_m2[1];
           END IF;
-        END IF;
+        EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
+          v_hecho := false;
+        END;
+      END IF;
       END IF;
     END IF;
-    IF NOT v_hecho THEN
-      PERFORM set_config('migracion.sync', 'proveedor_profesiones:' || pg_trigger_depth(), true);
+  END IF;
+  IF NOT v_una THEN
+    BEGIN
+      v_marca := set_config('migracion.sync', 'proveedor_profesiones:' || pg_trigger_depth(), true);
+      WITH f AS MATERIALIZED (
+        SELECT f._k1, f._k2, f.proveedor_id, f.profesion_id, f.especialidad, f.anos_experiencia, f.certificaciones,
+          f.es_principal, f.estado_verificacion, f.creado_at, t.proveedor_id IS NOT NULL AS _esta,
+          CASE WHEN t.proveedor_id IS NOT NULL THEN ROW(t.especialidad, t.anos_experiencia, t.certificaciones, t.es_principal,
+          t.estado_verificacion, t.creado_at)::record *<> ROW(f.especialidad, f.anos_experiencia, f.certificaciones,
+          f.es_principal, f.estado_verificacion, f.creado_at)::record END AS _distinta
+        FROM unnest(p_k1, p_k2, p_m1, p_m2) AS k(_k1, _k2, _m1, _m2) JOIN migracion.v_provider_professions_proveedor_profesiones f
+          ON f._k1 = k._k1 AND f._k2 = k._k2 AND f.proveedor_id = k._m1 AND f.profesion_id = k._m2
+          LEFT JOIN public.proveedor_profesiones t ON t.proveedor_id = f.proveedor_id AND t.profesion_id = f.profesion_id
+        WHERE CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AND f._clave <> ALL (v_abiertas)
+          AND f._clave <> ALL (v_anotadas)
+      ), nuevas AS (
+        INSERT INTO public.proveedor_profesiones (proveedor_id, profesion_id, especialidad, anos_experiencia, certificaciones,
+          es_principal, estado_verificacion, creado_at) SELECT f.proveedor_id, f.profesion_id, f.especialidad, f.anos_experiencia,
+          f.certificaciones, f.es_principal, f.estado_verificacion, f.creado_at FROM f WHERE NOT f._esta
+        RETURNING 1
+      ), corregidas AS (
+        UPDATE public.proveedor_profesiones t SET especialidad = f.especialidad, anos_experiencia = f.anos_experiencia,
+          certificaciones = f.certificaciones, es_principal = f.es_principal, estado_verificacion = f.estado_verificacion,
+          creado_at = f.creado_at
+        FROM f WHERE f._distinta AND t.proveedor_id = f.proveedor_id AND t.profesion_id = f.profesion_id
+      ), k AS (
+        SELECT * FROM unnest(p_k1, p_k2, p_m1, p_m2) AS k(_k1, _k2, _m1, _m2)
+          WHERE NOT EXISTS (SELECT FROM f WHERE f._k1 = k._k1 AND f._k2 = k._k2 AND f.proveedor_id = k._m1
+          AND f.profesion_id = k._m2)
+      )
+      SELECT EXISTS (SELECT FROM nuevas), (SELECT array_agg(k._k1) FROM k), (SELECT array_agg(k._k2) FROM k),
+        (SELECT array_agg(k._m1) FROM k), (SELECT array_agg(k._m2) FROM k) INTO v_nace, r_k1, r_k2, r_m1, r_m2;
+      v_marca := set_config('migracion.sync', v_antes, true);
+      v_hecho := r_k1 IS NULL;
+    EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
+      v_nace := false; r_k1 := p_k1; r_k2 := p_k2; r_m1 := p_m1; r_m2 := p_m2;
+    END;
+  ELSE
+    r_k1 := p_k1; r_k2 := p_k2; r_m1 := p_m1; r_m2 := p_m2;
+  END IF;
+  IF NOT v_hecho THEN
+    v_marca := set_config('migracion.sync', 'proveedor_profesiones:' || pg_trigger_depth(), true);
+    -- lo que un servicio borró se va sin más, si nada cuelga de ello y no estaba retenido
+    DELETE FROM public.proveedor_profesiones t USING unnest(r_k1, r_k2, r_m1, r_m2) AS k(_k1, _k2, _m1, _m2)
+    WHERE t.proveedor_id = k._m1 AND t.profesion_id = k._m2 AND NOT EXISTS (SELECT FROM public.provider_professions l
+      WHERE l.provider_id = k._k1 AND l.profession_id = k._k2) AND k._k1::text || '|' || k._k2::text <> ALL (v_abiertas)
+      AND NOT EXISTS (SELECT FROM pg_trigger g JOIN pg_constraint x ON x.oid = g.tgconstraint AND x.confrelid = g.tgrelid
+        WHERE g.tgrelid = 'public.proveedor_profesiones'::regclass AND g.tgisinternal);
+    GET DIAGNOSTICS v_filas = ROW_COUNT;
+    IF v_filas < cardinality(r_k1) THEN
       -- lo que la sincronización lleva puede salir con la fila de la que depende; lo demás la retiene
-      PERFORM set_config('migracion.lleva', (coalesce((SELECT jsonb_agg(DISTINCT jsonb_build_array('public',
+      v_marca := set_config('migracion.lleva', (coalesce((SELECT jsonb_agg(DISTINCT jsonb_build_array('public',
         m.tabla_destino)) FROM migracion.sincronizacion m), '[]'))::text, true);
-      -- lo que un servicio borró se va sin más, si nada cuelga de ello y no estaba retenido
-      IF NOT EXISTS (SELECT FROM pg_trigger g JOIN pg_constraint x ON x.oid = g.tgconstraint AND x.confrelid = g.tgrelid
-        WHERE g.tgrelid = 'public.proveedor_profesiones'::regclass AND g.tgisinternal) THEN
-        DELETE FROM public.proveedor_profesiones t USING unnest(p_k1, p_k2, p_m1, p_m2) AS k(_k1, _k2, _m1, _m2)
-        WHERE t.proveedor_id = k._m1 AND t.profesion_id = k._m2 AND NOT EXISTS (SELECT FROM public.provider_professions l
-          WHERE l.provider_id = k._k1 AND l.profession_id = k._k2)
-          AND NOT EXISTS (SELECT FROM migracion.cuarentena c WHERE c.tabla_origen = 'provider_professions'
-          AND c.estado <> 'resuelta' AND c.clave = k._k1::text || '|' || k._k2::text);
-      END IF;
-      PERFORM migracion.llevar_provider_professions_proveedor_profesiones(coalesce(array_agg(k._k1), '{}'),
-        coalesce(array_agg(k._k2), '{}'), 'sincronizacion')
-      FROM (SELECT DISTINCT k._k1, k._k2 FROM unnest(p_k1, p_k2, p_m1, p_m2) AS k(_k1, _k2, _m1, _m2)) k
+      PERFORM migracion.llevar_provider_professions_proveedor_profesiones(array_agg(k._k1), array_agg(k._k2), 'sincronizacion')
+      FROM (SELECT DISTINCT k._k1, k._k2 FROM unnest(r_k1, r_k2, r_m1, r_m2) AS k(_k1, _k2, _m1, _m2)) k
         WHERE NOT (NOT EXISTS (SELECT FROM public.provider_professions l WHERE l.provider_id = k._k1
-        AND l.profession_id = k._k2));
-      PERFORM migracion.quitar_proveedor_profesiones(coalesce(array_agg(t.proveedor_id), '{}'),
-        coalesce(array_agg(t.profesion_id), '{}'), 'sincronizacion')
+        AND l.profession_id = k._k2)) HAVING count(*) > 0;
+      PERFORM migracion.quitar_proveedor_profesiones(array_agg(t.proveedor_id), array_agg(t.profesion_id), 'sincronizacion')
       FROM public.proveedor_profesiones t WHERE (t.proveedor_id, t.profesion_id) IN (SELECT k._m1, k._m2
-        FROM unnest(p_k1, p_k2, p_m1, p_m2) AS k(_k1, _k2, _m1, _m2))
+        FROM unnest(r_k1, r_k2, r_m1, r_m2) AS k(_k1, _k2, _m1, _m2))
         AND NOT (EXISTS (SELECT 1 FROM migracion.v_provider_professions_proveedor_profesiones f
         WHERE f.proveedor_id = t.proveedor_id AND f.profesion_id = t.profesion_id
-        AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END)
+        AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END OFFSET 0)
         OR (EXISTS (SELECT 1 FROM migracion.v_provider_professions_proveedor_profesiones f WHERE f.proveedor_id = t.proveedor_id
-        AND f.profesion_id = t.profesion_id AND f._rechazo IS NOT NULL))
+        AND f.profesion_id = t.profesion_id AND f._rechazo IS NOT NULL OFFSET 0))
         AND (t.proveedor_id IS NULL OR EXISTS (SELECT 1 FROM public.proveedores tp WHERE tp.id = t.proveedor_id
         AND (EXISTS (SELECT 1 FROM migracion.v_users_proveedores f WHERE f.id = tp.id
         AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END)
@@ -187,12 +230,12 @@ BEGIN
         FROM public.proveedor_profesiones t CROSS JOIN LATERAL (SELECT string_agg(DISTINCT a.motivo, '; ') AS motivo
           FROM migracion.alcance(t.tableoid, ARRAY[t.ctid]) a) h
         WHERE (t.proveedor_id, t.profesion_id) IN (SELECT k._m1, k._m2
-          FROM unnest(p_k1, p_k2, p_m1, p_m2) AS k(_k1, _k2, _m1, _m2)) AND h.motivo IS NOT NULL
+          FROM unnest(r_k1, r_k2, r_m1, r_m2) AS k(_k1, _k2, _m1, _m2)) AND h.motivo IS NOT NULL
           AND NOT (EXISTS (SELECT 1 FROM migracion.v_provider_professions_proveedor_profesiones f
           WHERE f.proveedor_id = t.proveedor_id AND f.profesion_id = t.profesion_id
-          AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END)
+          AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END OFFSET 0)
           OR (EXISTS (SELECT 1 FROM migracion.v_provider_professions_proveedor_profesiones f WHERE f.proveedor_id = t.proveedor_id
-          AND f.profesion_id = t.profesion_id AND f._rechazo IS NOT NULL))
+          AND f.profesion_id = t.profesion_id AND f._rechazo IS NOT NULL OFFSET 0))
           AND (t.proveedor_id IS NULL OR EXISTS (SELECT 1 FROM public.proveedores tp WHERE tp.id = t.proveedor_id
           AND (EXISTS (SELECT 1 FROM migracion.v_users_proveedores f WHERE f.id = tp.id
           AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END)
@@ -205,27 +248,32 @@ BEGIN
           AND f._rechazo IS NOT NULL))) OFFSET 0)))
         ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta' DO NOTHING;
       END IF;
-      UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
-      FROM unnest(p_k1, p_k2, p_m1, p_m2) AS k(_k1, _k2, _m1, _m2) WHERE c.tabla_origen = 'provider_professions'
-        AND c.estado <> 'resuelta' AND c.clave = k._k1::text || '|' || k._k2::text
-        AND NOT EXISTS (SELECT FROM public.provider_professions l WHERE l.provider_id = k._k1 AND l.profession_id = k._k2);
-      DELETE FROM migracion.fusion m USING unnest(p_k1, p_k2, p_m1, p_m2) AS k(_k1, _k2, _m1, _m2)
-        WHERE m.tabla_origen = 'provider_professions' AND m.tabla_destino = 'proveedor_profesiones'
-        AND m.clave = k._k1::text || '|' || k._k2::text
-        AND NOT EXISTS (SELECT FROM migracion.v_provider_professions_proveedor_profesiones f WHERE f._k1 = k._k1 AND f._k2 = k._k2
-          AND f._fusion IS NOT NULL);
       -- la vista la deja pasar y no está: falta su padre todavía
       INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
     SELECT 'provider_professions', 'proveedor_profesiones', k._k1::text || '|' || k._k2::text, jsonb_build_array(k._m1, k._m2),
       'falta la fila de la que depende', NULL FROM (SELECT DISTINCT k._k1, k._k2, k._m1, k._m2
-      FROM unnest(p_k1, p_k2, p_m1, p_m2) AS k(_k1, _k2, _m1, _m2)) k
+      FROM unnest(r_k1, r_k2, r_m1, r_m2) AS k(_k1, _k2, _m1, _m2)) k
       JOIN migracion.v_provider_professions_proveedor_profesiones f ON f._k1 = k._k1 AND f._k2 = k._k2
       WHERE CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
       AND NOT EXISTS (SELECT FROM public.proveedor_profesiones t WHERE t.proveedor_id = f.proveedor_id
       AND t.profesion_id = f.profesion_id) AND NOT EXISTS (SELECT FROM migracion.cuarentena c
       WHERE c.tabla_origen = 'provider_professions' AND c.estado <> 'resuelta' AND c.clave = f._clave);
-      PERFORM set_config('migracion.sync', v_antes, true);
     END IF;
+    IF v_abiertas <> '{}' THEN
+      UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
+      FROM unnest(r_k1, r_k2, r_m1, r_m2) AS k(_k1, _k2, _m1, _m2) WHERE c.tabla_origen = 'provider_professions'
+        AND c.estado <> 'resuelta' AND c.clave = k._k1::text || '|' || k._k2::text
+        AND NOT EXISTS (SELECT FROM public.provider_professions l WHERE l.provider_id = k._k1 AND l.profession_id = k._k2);
+    END IF;
+    IF v_anotadas <> '{}' THEN
+      DELETE FROM migracion.fusion m USING unnest(r_k1, r_k2, r_m1, r_m2) AS k(_k1, _k2, _m1, _m2)
+        WHERE m.tabla_origen = 'provider_professions' AND m.tabla_destino = 'proveedor_profesiones'
+        AND m.clave = k._k1::text || '|' || k._k2::text
+        AND NOT EXISTS (SELECT FROM migracion.v_provider_professions_proveedor_profesiones f WHERE f._k1 = k._k1 AND f._k2 = k._k2
+          AND f._fusion IS NOT NULL);
+    END IF;
+    v_marca := set_config('migracion.sync', v_antes, true);
+  END IF;
     IF cardinality(p_k1) > 1 AND EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = 'public.proveedor_profesiones'::regclass
       AND NOT g.tgisinternal AND g.tgfoid <> 'migracion.tocar_actualizado'::regproc
       AND g.tgtype & 3 = 3 AND g.tgenabled <> 'D') THEN
@@ -259,9 +307,9 @@ AS $funcion$
 DECLARE
   p_k1 uuid[]; p_k2 integer[]; p_m1 uuid[]; p_m2 integer[]; v_entera boolean := TG_OP <> 'UPDATE';
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
-  v_estado text; v_mensaje text; v_detalle text;
+  v_nada text; v_estado text; v_mensaje text; v_detalle text;
 BEGIN
-  PERFORM migracion.anotar_escritura('provider_professions');
+  v_nada := migracion.anotar_escritura('provider_professions');
   IF TG_OP = 'TRUNCATE' THEN
     SELECT array_agg(k._k1), array_agg(k._k2), array_agg(k._m1), array_agg(k._m2) INTO p_k1, p_k2, p_m1, p_m2
       FROM (SELECT t.proveedor_id::uuid AS _k1, t.profesion_id::integer AS _k2, t.proveedor_id AS _m1, t.profesion_id AS _m2
@@ -281,13 +329,16 @@ BEGIN
       FROM (SELECT o.provider_id AS _k1, o.profession_id AS _k2, o.provider_id AS _m1, o.profession_id::integer AS _m2
       FROM viejas o) k;
   ELSE
-    SELECT array_agg(k._k1), array_agg(k._k2), array_agg(k._m1), array_agg(k._m2) INTO p_k1, p_k2, p_m1, p_m2
-      FROM (SELECT o.provider_id AS _k1, o.profession_id AS _k2, o.provider_id AS _m1, o.profession_id::integer AS _m2
-      FROM viejas o UNION SELECT n.provider_id AS _k1, n.profession_id AS _k2, n.provider_id AS _m1,
-      n.profession_id::integer AS _m2 FROM nuevas n) k;
-    v_entera := EXISTS (SELECT o.provider_id, o.profession_id FROM viejas o EXCEPT SELECT n.provider_id, n.profession_id
-      FROM nuevas n);
+    -- quién es cada una antes y después: casi siempre la misma
+    SELECT array_agg(k._k1), array_agg(k._k2), array_agg(k._m1), array_agg(k._m2),
+      EXISTS (SELECT o.provider_id, o.profession_id FROM viejas o EXCEPT SELECT n.provider_id, n.profession_id FROM nuevas n)
+      INTO p_k1, p_k2, p_m1, p_m2, v_entera FROM (SELECT o.provider_id AS _k1, o.profession_id AS _k2, o.provider_id AS _m1,
+      o.profession_id::integer AS _m2 FROM viejas o) k;
     IF v_entera THEN
+      SELECT array_agg(k._k1), array_agg(k._k2), array_agg(k._m1), array_agg(k._m2) INTO p_k1, p_k2, p_m1, p_m2
+        FROM (SELECT o.provider_id AS _k1, o.profession_id AS _k2, o.provider_id AS _m1, o.profession_id::integer AS _m2
+        FROM viejas o UNION SELECT n.provider_id AS _k1, n.profession_id AS _k2, n.provider_id AS _m1,
+        n.profession_id::integer AS _m2 FROM nuevas n) k;
       -- con otra clave legacy la fila en español será otra: lo que solo esta tenía se guarda
       INSERT INTO migracion.apartada (run_id, tabla, clave, fila)
       SELECT 'sincronizacion', 'proveedor_profesiones', t.id::text, to_jsonb(t.*)
@@ -305,7 +356,7 @@ BEGIN
     UNION SELECT l.provider_id AS _k1, l.profession_id AS _k2, l.provider_id AS _m1, l.profession_id::integer AS _m2
       FROM public.provider_professions l JOIN unnest(p_k1, p_k2, p_m1, p_m2) AS k(_k1, _k2, _m1, _m2)
       ON l.provider_id = k._m1::uuid AND l.profession_id = k._m2::integer) k;
-  PERFORM migracion.ida_provider_professions_proveedor_profesiones(p_k1, p_k2, p_m1, p_m2, v_entera, false);
+  v_nada := migracion.ida_provider_professions_proveedor_profesiones(p_k1, p_k2, p_m1, p_m2, v_entera, false);
   RETURN NULL;
 EXCEPTION WHEN OTHERS OR query_canceled THEN
   GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
@@ -339,7 +390,7 @@ AS $funcion$
 DECLARE
   v_modos text[]; v_antes text := coalesce(current_setting('migracion.sync', true),
     ''); v_clave text; v_hay boolean := false; v_casa integer := 0;
-  v_filas bigint; v_ya text; v_nueva text; v_aqui text; v_alli text; v_otra jsonb; v_escritas text[];
+  v_filas bigint; v_ya text; v_nueva text; v_aqui text; v_alli text; v_otra jsonb; v_escritas text[]; v_marca text;
   v_estado text; v_mensaje text; v_detalle text; v_poner jsonb := '{}'; v_f record; v_g record;
   s public.proveedor_profesiones; v_l public.proveedor_profesiones;
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
@@ -450,9 +501,11 @@ BEGIN
       CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END, 'espera a la otra', NULL);
       RETURN;
     END IF;
-    SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') INTO v_ya
-    FROM pg_trigger g JOIN pg_constraint c ON c.oid = g.tgconstraint JOIN pg_namespace n ON n.oid = c.connamespace
-    WHERE g.tgrelid IN ('public.provider_professions'::regclass) AND g.tgdeferrable AND c.contype <> 't';
+    IF EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid IN ('public.provider_professions'::regclass) AND g.tgdeferrable) THEN
+      SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') INTO v_ya
+      FROM pg_trigger g JOIN pg_constraint c ON c.oid = g.tgconstraint JOIN pg_namespace n ON n.oid = c.connamespace
+      WHERE g.tgrelid IN ('public.provider_professions'::regclass) AND g.tgdeferrable AND c.contype <> 't';
+    END IF;
     IF v_ya IS NOT NULL THEN
       BEGIN
         IF v_ya IS NOT NULL THEN
@@ -468,7 +521,7 @@ BEGIN
         v_ya := NULL;  -- el servicio debe algo todavía: se comprueba cuando confirme
       END;
     END IF;
-    PERFORM set_config('migracion.sync', 'proveedor_profesiones:' || pg_trigger_depth(), true);
+    v_marca := set_config('migracion.sync', 'proveedor_profesiones:' || pg_trigger_depth(), true);
     IF p_orden = 'DELETE' THEN
       WITH d0 AS (DELETE FROM public.provider_professions l WHERE l.provider_id = (p_vieja.proveedor_id)::uuid
         AND l.profession_id = (p_vieja.profesion_id)::integer
@@ -500,13 +553,23 @@ BEGIN
         (s.especialidad)::text, (s.anos_experiencia)::integer, (s.certificaciones)::jsonb, (s.es_principal)::boolean,
         (CASE s.estado_verificacion WHEN 'pendiente' THEN 'pending' WHEN 'verificada' THEN 'verified' WHEN 'rechazada'
         THEN 'rejected' ELSE s.estado_verificacion::text END)::text, (s.creado_at AT TIME ZONE 'UTC')::timestamp with time zone);
-      PERFORM set_config('migracion.sync', v_antes, true);
+      v_marca := set_config('migracion.sync', v_antes, true);
+      SELECT CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AS _entra, f.proveedor_id,
+        f.profesion_id, f.especialidad, f.anos_experiencia, f.certificaciones, f.es_principal, f.estado_verificacion, f.creado_at
+        INTO v_f FROM migracion.v_provider_professions_proveedor_profesiones f JOIN public.provider_professions l
+        ON l.provider_id = f._k1 AND l.profession_id = f._k2 WHERE l.provider_id = (s.proveedor_id)::uuid
+        AND l.profession_id = (s.profesion_id)::integer;
+      IF NOT FOUND OR NOT v_firme OR NOT v_f._entra OR ROW(s.proveedor_id, s.profesion_id, s.especialidad, s.anos_experiencia,
+        s.certificaciones, s.es_principal, s.estado_verificacion, s.creado_at)::record *<> ROW(v_f.proveedor_id, v_f.profesion_id,
+        v_f.especialidad, v_f.anos_experiencia, v_f.certificaciones, v_f.es_principal, v_f.estado_verificacion,
+        v_f.creado_at)::record THEN
       PERFORM migracion.ida_provider_professions_proveedor_profesiones(array_agg(l.provider_id), array_agg(l.profession_id),
         array_agg(s.proveedor_id), array_agg(s.profesion_id), true, false)
       FROM public.provider_professions l WHERE l.provider_id = (s.proveedor_id)::uuid
         AND l.profession_id = (s.profesion_id)::integer HAVING count(*) > 0;
       IF NOT FOUND THEN RAISE EXCEPTION
         USING ERRCODE = 'P0001', MESSAGE = 'un disparador de provider_professions no la deja pasar'; END IF;
+      END IF;
       END IF;
     ELSIF v_casa = 0 THEN
       NULL;  -- la fila legacy ya no está: quien la borró se lleva a esta
@@ -565,7 +628,7 @@ BEGIN
             ON l.provider_id = f._k1 AND l.profession_id = f._k2 WHERE l.provider_id = (v_l.proveedor_id)::uuid
             AND l.profession_id = (v_l.profesion_id)::integer;
           IF NOT FOUND OR NOT v_g._entra OR NOT v_f._entra THEN
-            PERFORM set_config('migracion.sync', v_antes, true);
+            v_marca := set_config('migracion.sync', v_antes, true);
             PERFORM migracion.ida_provider_professions_proveedor_profesiones(array_agg(l.provider_id), array_agg(l.profession_id),
               array_agg(v_l.proveedor_id), array_agg(v_l.profesion_id), true, false)
             FROM public.provider_professions l WHERE l.provider_id = (v_l.proveedor_id)::uuid
@@ -646,7 +709,7 @@ BEGIN
           END IF;
           IF v_poner ?| ARRAY['provider_id', 'profession_id'] THEN
             -- la siguiente de las que repetían la clave que tenía
-            PERFORM set_config('migracion.sync', v_antes, true);
+            v_marca := set_config('migracion.sync', v_antes, true);
             PERFORM migracion.ida_provider_professions_proveedor_profesiones(array_agg(k._k1), array_agg(k._k2), array_agg(k._m1),
               array_agg(k._m2), true, false)
             FROM (SELECT l.provider_id AS _k1, l.profession_id AS _k2, l.provider_id AS _m1, l.profession_id::integer AS _m2
@@ -673,7 +736,7 @@ BEGIN
       resolucion = CASE WHEN c.columnas <@ v_escritas THEN 'legacy tomó lo escrito después' END
     WHERE c.tabla_origen = 'proveedor_profesiones' AND c.clave = v_aqui AND c.estado <> 'resuelta'
       AND p_orden <> 'DELETE' AND c.columnas IS NOT NULL;
-    PERFORM set_config('migracion.sync', v_antes, true);
+    v_marca := set_config('migracion.sync', v_antes, true);
   EXCEPTION WHEN OTHERS THEN
     GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
     IF v_clave IS NULL OR left(v_estado, 2) IN ('53', '55', '57')
@@ -723,7 +786,7 @@ SET jit = off
 AS $funcion$
 #variable_conflict use_variable
 DECLARE
-  v_ya text; v_lote record; v_estado text; v_mensaje text; v_detalle text;
+  v_nada text; v_ya text; v_lote record; v_estado text; v_mensaje text; v_detalle text;
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
   p_orden text := TG_OP; v_vieja jsonb; v_ahora jsonb; v_clave text; v_nueva text;
 BEGIN
@@ -735,13 +798,15 @@ BEGIN
       RETURN NULL;
     END IF;
   END IF;
-  PERFORM migracion.anotar_escritura('proveedor_profesiones');
+  v_nada := migracion.anotar_escritura('proveedor_profesiones');
   IF TG_OP = 'TRUNCATE' THEN
     -- lo que legacy no dejaba pasar se queda
     BEGIN
-      SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') INTO v_ya
-      FROM pg_trigger g JOIN pg_constraint c ON c.oid = g.tgconstraint JOIN pg_namespace n ON n.oid = c.connamespace
-      WHERE g.tgrelid IN ('public.provider_professions'::regclass) AND g.tgdeferrable AND c.contype <> 't';
+      IF EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid IN ('public.provider_professions'::regclass) AND g.tgdeferrable) THEN
+        SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') INTO v_ya
+        FROM pg_trigger g JOIN pg_constraint c ON c.oid = g.tgconstraint JOIN pg_namespace n ON n.oid = c.connamespace
+        WHERE g.tgrelid IN ('public.provider_professions'::regclass) AND g.tgdeferrable AND c.contype <> 't';
+      END IF;
       IF v_ya IS NOT NULL THEN
         BEGIN
           IF v_ya IS NOT NULL THEN
@@ -785,7 +850,7 @@ BEGIN
     END;
     RETURN NULL;
   END IF;
-  PERFORM migracion.volver_proveedor_profesiones(TG_OP, CASE WHEN TG_OP <> 'INSERT' THEN OLD END,
+  v_nada := migracion.volver_proveedor_profesiones(TG_OP, CASE WHEN TG_OP <> 'INSERT' THEN OLD END,
     CASE WHEN TG_OP <> 'DELETE' THEN NEW END);
   RETURN NULL;
 EXCEPTION WHEN OTHERS OR query_canceled THEN

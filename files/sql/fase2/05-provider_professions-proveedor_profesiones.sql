@@ -346,9 +346,9 @@ BEGIN
       AND t.profesion_id = k._k2
     WHERE NOT (EXISTS (SELECT 1 FROM migracion.v_provider_professions_proveedor_profesiones f
       WHERE f.proveedor_id = t.proveedor_id AND f.profesion_id = t.profesion_id
-      AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END)
+      AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END OFFSET 0)
       OR (EXISTS (SELECT 1 FROM migracion.v_provider_professions_proveedor_profesiones f WHERE f.proveedor_id = t.proveedor_id
-      AND f.profesion_id = t.profesion_id AND f._rechazo IS NOT NULL))
+      AND f.profesion_id = t.profesion_id AND f._rechazo IS NOT NULL OFFSET 0))
       AND (t.proveedor_id IS NULL OR EXISTS (SELECT 1 FROM public.proveedores tp WHERE tp.id = t.proveedor_id
       AND (EXISTS (SELECT 1 FROM migracion.v_users_proveedores f WHERE f.id = tp.id
       AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END)

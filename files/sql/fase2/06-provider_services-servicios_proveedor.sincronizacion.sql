@@ -16,10 +16,11 @@ LANGUAGE plpgsql SECURITY INVOKER
 AS $funcion$
 #variable_conflict use_variable
 DECLARE
-  v_modo text; v_tope integer; v_antes text := coalesce(current_setting('migracion.sync', true), '');
+  v_modo text; v_tope integer; v_antes text := coalesce(current_setting('migracion.sync', true), ''); v_marca text;
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
-  v_hecho boolean := false; v_nace boolean := false; v_abiertas text[];
-  v_f record; v_t record;
+  v_una boolean := cardinality(p_k1) = 1;
+  v_hecho boolean := false; v_nace boolean := false; v_abiertas text[]; v_anotadas text[]; v_filas bigint;
+  v_f record; v_t record; r_k1 uuid[]; r_m1 uuid[];
 BEGIN
   SELECT s.modo, s.propagacion INTO v_modo, v_tope FROM migracion.sincronizacion s WHERE s.tabla_origen = 'provider_services'
     AND s.tabla_destino = 'servicios_proveedor';
@@ -43,27 +44,38 @@ BEGIN
     -- primero lo que la vista lee y quien escribe no tiene; cada bloqueo espera, y la sentencia siguiente lee lo confirmado
     PERFORM 1 FROM public.users p WHERE p.id IN (SELECT DISTINCT l.provider_id FROM public.provider_services l
       WHERE l.id = ANY (p_k1)) ORDER BY p.id FOR SHARE OF p;
-    PERFORM 1 FROM public.servicios_proveedor t WHERE t.id = ANY (p_m1) ORDER BY t.id FOR NO KEY UPDATE OF t;
+    IF v_una THEN
+      SELECT true AS _esta, t.id, t.proveedor_id, t.titulo, t.descripcion, t.categoria, t.precio, t.tipo_precio, t.disponibilidad,
+        t.esta_activo, t.creado_at, t.actualizado_at INTO v_t FROM public.servicios_proveedor t WHERE t.id = p_m1[1]
+        FOR NO KEY UPDATE OF t;
+    ELSE
+      PERFORM 1 FROM public.servicios_proveedor t WHERE t.id = ANY (p_m1) ORDER BY t.id FOR NO KEY UPDATE OF t;
+    END IF;
   ELSE
     -- lo que su foto no ve lo mira el drenaje
     INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
     SELECT 'provider_services', 'servicios_proveedor', k._k1::text, jsonb_build_array(k._m1), 'aislamiento', NULL
       FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+    SELECT true AS _esta, t.id, t.proveedor_id, t.titulo, t.descripcion, t.categoria, t.precio, t.tipo_precio, t.disponibilidad,
+      t.esta_activo, t.creado_at, t.actualizado_at INTO v_t FROM public.servicios_proveedor t WHERE t.id = p_m1[1];
   END IF;
   IF EXISTS (SELECT FROM migracion.cuarentena c, unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE c.tabla_origen = 'servicios_proveedor'
     AND c.estado <> 'resuelta' AND c.antes = jsonb_build_object('id', k._m1)) THEN
     -- en español tienen una clave que legacy no tomó: lo escrito aquí prevalece
-    PERFORM set_config('migracion.sync', 'servicios_proveedor:' || pg_trigger_depth(), true);
+    v_marca := set_config('migracion.sync', 'servicios_proveedor:' || pg_trigger_depth(), true);
     UPDATE public.servicios_proveedor t SET id = k._m1 FROM unnest(p_k1, p_m1) AS k(_k1, _m1) JOIN migracion.cuarentena c
       ON c.tabla_origen = 'servicios_proveedor' AND c.estado <> 'resuelta' AND c.antes = jsonb_build_object('id', k._m1)
     WHERE t.id = (c.fila ->> 'id')::uuid AND NOT EXISTS (SELECT FROM public.servicios_proveedor o WHERE o.id = k._m1);
-    PERFORM set_config('migracion.sync', v_antes, true);
+    v_marca := set_config('migracion.sync', v_antes, true);
     UPDATE migracion.cuarentena c SET clave = k._m1::text, antes = NULL, sobrescrita_at = now()
       FROM unnest(p_k1, p_m1) AS k(_k1, _m1)
     WHERE c.tabla_origen = 'servicios_proveedor' AND c.estado <> 'resuelta' AND c.antes = jsonb_build_object('id', k._m1);
+    SELECT true AS _esta, t.id, t.proveedor_id, t.titulo, t.descripcion, t.categoria, t.precio, t.tipo_precio, t.disponibilidad,
+      t.esta_activo, t.creado_at, t.actualizado_at INTO v_t FROM public.servicios_proveedor t WHERE t.id = p_m1[1];
   END IF;
-  IF EXISTS (SELECT FROM migracion.pendiente p WHERE p.tabla_origen = 'servicios_proveedor'
-    AND p.clave = ANY (ARRAY(SELECT k._m1::text FROM unnest(p_k1, p_m1) AS k(_k1, _m1)))) THEN
+  IF EXISTS (SELECT FROM migracion.pendiente p WHERE p.tabla_origen = 'servicios_proveedor')
+    AND EXISTS (SELECT FROM migracion.pendiente p WHERE p.tabla_origen = 'servicios_proveedor'
+      AND p.clave = ANY (ARRAY(SELECT k._m1::text FROM unnest(p_k1, p_m1) AS k(_k1, _m1)))) THEN
     IF v_firme THEN
       INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
     SELECT 'provider_services', 'servicios_proveedor', k._k1::text, jsonb_build_array(k._m1), 'espera a la otra', NULL
@@ -71,113 +83,148 @@ BEGIN
     END IF;
     RETURN;
   END IF;
-  v_abiertas := ARRAY(SELECT c.clave FROM migracion.cuarentena c, unnest(p_k1, p_m1) AS k(_k1, _m1)
-    WHERE c.tabla_origen = 'provider_services' AND c.estado <> 'resuelta' AND c.clave = k._k1::text);
-    IF cardinality(p_k1) = 1 THEN
-      SELECT f._clave, CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AS _entra, f.id,
-        f.proveedor_id, f.titulo, f.descripcion, f.categoria, f.precio, f.tipo_precio, f.disponibilidad, f.esta_activo,
-        f.creado_at, f.actualizado_at INTO v_f FROM migracion.v_provider_services_servicios_proveedor f WHERE f._k1 = p_k1[1];
-      IF FOUND AND v_f._entra AND v_f.id = p_m1[1] AND NOT EXISTS (SELECT FROM migracion.cuarentena c
-        WHERE c.tabla_origen = 'provider_services'
-        AND c.estado <> 'resuelta' AND c.clave = v_f._clave)
-        AND NOT EXISTS (SELECT FROM migracion.fusion m WHERE m.tabla_origen = 'provider_services'
-          AND m.tabla_destino = 'servicios_proveedor' AND m.clave = v_f._clave)
-        AND NOT EXISTS (SELECT FROM migracion.cuarentena c, unnest(p_k1, p_m1) AS k(_k1, _m1)
-          WHERE c.tabla_origen = 'servicios_proveedor' AND c.estado <> 'resuelta' AND c.sobrescrita_at IS NULL
-          AND c.clave = k._m1::text) THEN
-        SELECT true AS _esta, t.id, t.proveedor_id, t.titulo, t.descripcion, t.categoria, t.precio, t.tipo_precio,
-          t.disponibilidad, t.esta_activo, t.creado_at, t.actualizado_at INTO v_t FROM public.servicios_proveedor t
-          WHERE t.id = p_m1[1];
-        v_hecho := true; v_nace := v_t._esta IS NULL;
-        IF v_nace THEN
-          BEGIN
-            PERFORM set_config('migracion.sync', 'servicios_proveedor:' || pg_trigger_depth(), true);
-            INSERT INTO public.servicios_proveedor AS t (id, proveedor_id, titulo, descripcion, categoria, precio, tipo_precio,
-              disponibilidad, esta_activo, creado_at, actualizado_at) VALUES (v_f.id, v_f.proveedor_id, v_f.titulo,
-              v_f.descripcion, v_f.categoria, v_f.precio, v_f.tipo_precio, v_f.disponibilidad, v_f.esta_activo, v_f.creado_at,
-              v_f.actualizado_at)
-            RETURNING true AS _esta, t.id, t.proveedor_id, t.titulo, t.descripcion, t.categoria, t.precio, t.tipo_precio,
-              t.disponibilidad, t.esta_activo, t.creado_at, t.actualizado_at INTO v_t;
-            PERFORM set_config('migracion.sync', v_antes, true);
-            IF v_t._esta IS NULL THEN
-              INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
-                SELECT 'provider_services', 'servicios_proveedor', k._k1::text, jsonb_build_array(k._m1),
-                  'un disparador de servicios_proveedor no la deja pasar', NULL FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
-            ELSIF ROW(v_t.id, v_t.proveedor_id, v_t.titulo, v_t.descripcion, v_t.categoria, v_t.precio, v_t.tipo_precio,
-              v_t.disponibilidad, v_t.esta_activo, v_t.creado_at, v_t.actualizado_at)::record *<> ROW(v_f.id, v_f.proveedor_id,
-              v_f.titulo, v_f.descripcion, v_f.categoria, v_f.precio, v_f.tipo_precio, v_f.disponibilidad, v_f.esta_activo,
-              v_f.creado_at, v_f.actualizado_at)::record THEN
-              -- un disparador de la tabla escribió otra cosa: eso vuelve
-              PERFORM migracion.volver_servicios_proveedor('UPDATE', jsonb_populate_record(t,
-                jsonb_build_object('id', v_f.id, 'proveedor_id', v_f.proveedor_id, 'titulo', v_f.titulo,
-                'descripcion', v_f.descripcion, 'categoria', v_f.categoria, 'precio', v_f.precio, 'tipo_precio', v_f.tipo_precio,
-                'disponibilidad', v_f.disponibilidad, 'esta_activo', v_f.esta_activo, 'creado_at', v_f.creado_at,
-                'actualizado_at', v_f.actualizado_at)), t)
-              FROM public.servicios_proveedor t WHERE t.id = p_m1[1];
-            END IF;
-          EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
-            v_hecho := false; v_nace := false;
-          END;
-        ELSE
-          IF ROW(v_t.proveedor_id, v_t.titulo, v_t.descripcion, v_t.categoria, v_t.precio, v_t.tipo_precio, v_t.disponibilidad,
+  -- de qué filas hay algo anotado: esas no van por el camino corto
+  SELECT ARRAY(SELECT c.clave FROM migracion.cuarentena c WHERE c.tabla_origen = 'provider_services' AND c.estado <> 'resuelta'
+    AND c.clave = ANY (ARRAY(SELECT k._k1::text FROM unnest(p_k1, p_m1) AS k(_k1, _m1)))),
+    ARRAY(SELECT m.clave FROM migracion.fusion m WHERE m.tabla_origen = 'provider_services'
+      AND m.tabla_destino = 'servicios_proveedor' AND m.clave = ANY (ARRAY(SELECT k._k1::text
+      FROM unnest(p_k1, p_m1) AS k(_k1, _m1))))
+    || ARRAY(SELECT k._k1::text FROM unnest(p_k1, p_m1) AS k(_k1, _m1), migracion.cuarentena c
+      WHERE c.tabla_origen = 'servicios_proveedor' AND c.estado <> 'resuelta' AND c.clave = k._m1::text) INTO v_abiertas,
+      v_anotadas;
+  IF v_una AND v_abiertas = '{}' AND v_anotadas = '{}' THEN
+    SELECT CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AS _entra, f.id, f.proveedor_id, f.titulo,
+      f.descripcion, f.categoria, f.precio, f.tipo_precio, f.disponibilidad, f.esta_activo, f.creado_at, f.actualizado_at INTO v_f
+      FROM migracion.v_provider_services_servicios_proveedor f WHERE f._k1 = p_k1[1] AND f.id = p_m1[1];
+    IF FOUND AND v_f._entra THEN
+      v_hecho := true; v_nace := v_t._esta IS NULL;
+      IF v_nace THEN
+        BEGIN
+          v_marca := set_config('migracion.sync', 'servicios_proveedor:' || pg_trigger_depth(), true);
+          INSERT INTO public.servicios_proveedor AS t (id, proveedor_id, titulo, descripcion, categoria, precio, tipo_precio,
+            disponibilidad, esta_activo, creado_at, actualizado_at) VALUES (v_f.id, v_f.proveedor_id, v_f.titulo, v_f.descripcion,
+            v_f.categoria, v_f.precio, v_f.tipo_precio, v_f.disponibilidad, v_f.esta_activo, v_f.creado_at, v_f.actualizado_at)
+          RETURNING true AS _esta, t.id, t.proveedor_id, t.titulo, t.descripcion, t.categoria, t.precio, t.tipo_precio,
+            t.disponibilidad, t.esta_activo, t.creado_at, t.actualizado_at INTO v_t;
+          v_marca := set_config('migracion.sync', v_antes, true);
+          IF v_t._esta IS NULL THEN
+            INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+              SELECT 'provider_services', 'servicios_proveedor', k._k1::text, jsonb_build_array(k._m1),
+                'un disparador de servicios_proveedor no la deja pasar', NULL FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+          ELSIF ROW(v_t.id, v_t.proveedor_id, v_t.titulo, v_t.descripcion, v_t.categoria, v_t.precio, v_t.tipo_precio,
+            v_t.disponibilidad, v_t.esta_activo, v_t.creado_at, v_t.actualizado_at)::record *<> ROW(v_f.id, v_f.proveedor_id,
+            v_f.titulo, v_f.descripcion, v_f.categoria, v_f.precio, v_f.tipo_precio, v_f.disponibilidad, v_f.esta_activo,
+            v_f.creado_at, v_f.actualizado_at)::record THEN
+            -- un disparador de la tabla escribió otra cosa: eso vuelve
+            PERFORM migracion.volver_servicios_proveedor('UPDATE', jsonb_populate_record(t,
+              jsonb_build_object('id', v_f.id, 'proveedor_id', v_f.proveedor_id, 'titulo', v_f.titulo,
+              'descripcion', v_f.descripcion, 'categoria', v_f.categoria, 'precio', v_f.precio, 'tipo_precio', v_f.tipo_precio,
+              'disponibilidad', v_f.disponibilidad, 'esta_activo', v_f.esta_activo, 'creado_at', v_f.creado_at,
+              'actualizado_at', v_f.actualizado_at)), t)
+            FROM public.servicios_proveedor t WHERE t.id = p_m1[1];
+          END IF;
+        EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
+          v_hecho := false; v_nace := false;
+        END;
+      ELSE
+      IF ROW(v_t.proveedor_id, v_t.titulo, v_t.descripcion, v_t.categoria, v_t.precio, v_t.tipo_precio, v_t.disponibilidad,
+        v_t.esta_activo, v_t.creado_at, v_t.actualizado_at)::record *<> ROW(v_f.proveedor_id, v_f.titulo, v_f.descripcion,
+        v_f.categoria, v_f.precio, v_f.tipo_precio, v_f.disponibilidad, v_f.esta_activo, v_f.creado_at,
+        v_f.actualizado_at)::record THEN
+        BEGIN
+          v_marca := set_config('migracion.sync', 'servicios_proveedor:' || pg_trigger_depth(), true);
+          UPDATE public.servicios_proveedor t SET proveedor_id = v_f.proveedor_id, titulo = v_f.titulo,
+            descripcion = v_f.descripcion, categoria = v_f.categoria, precio = v_f.precio, tipo_precio = v_f.tipo_precio,
+            disponibilidad = v_f.disponibilidad, esta_activo = v_f.esta_activo, creado_at = v_f.creado_at,
+            actualizado_at = v_f.actualizado_at WHERE t.id = p_m1[1]
+          RETURNING true AS _esta, t.id, t.proveedor_id, t.titulo, t.descripcion, t.categoria, t.precio, t.tipo_precio,
+            t.disponibilidad, t.esta_activo, t.creado_at, t.actualizado_at INTO v_t;
+          v_marca := set_config('migracion.sync', v_antes, true);
+          IF v_t._esta IS NULL THEN
+            INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+              SELECT 'provider_services', 'servicios_proveedor', k._k1::text, jsonb_build_array(k._m1),
+                'un disparador de servicios_proveedor no la deja pasar', NULL FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+          ELSIF ROW(v_t.proveedor_id, v_t.titulo, v_t.descripcion, v_t.categoria, v_t.precio, v_t.tipo_precio, v_t.disponibilidad,
             v_t.esta_activo, v_t.creado_at, v_t.actualizado_at)::record *<> ROW(v_f.proveedor_id, v_f.titulo, v_f.descripcion,
             v_f.categoria, v_f.precio, v_f.tipo_precio, v_f.disponibilidad, v_f.esta_activo, v_f.creado_at,
             v_f.actualizado_at)::record THEN
-            BEGIN
-              PERFORM set_config('migracion.sync', 'servicios_proveedor:' || pg_trigger_depth(), true);
-              UPDATE public.servicios_proveedor t SET proveedor_id = v_f.proveedor_id, titulo = v_f.titulo,
-                descripcion = v_f.descripcion, categoria = v_f.categoria, precio = v_f.precio, tipo_precio = v_f.tipo_precio,
-                disponibilidad = v_f.disponibilidad, esta_activo = v_f.esta_activo, creado_at = v_f.creado_at,
-                actualizado_at = v_f.actualizado_at WHERE t.id = p_m1[1]
-              RETURNING true AS _esta, t.id, t.proveedor_id, t.titulo, t.descripcion, t.categoria, t.precio, t.tipo_precio,
-                t.disponibilidad, t.esta_activo, t.creado_at, t.actualizado_at INTO v_t;
-              PERFORM set_config('migracion.sync', v_antes, true);
-              IF v_t._esta IS NULL THEN
-                INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
-                  SELECT 'provider_services', 'servicios_proveedor', k._k1::text, jsonb_build_array(k._m1),
-                    'un disparador de servicios_proveedor no la deja pasar', NULL FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
-              ELSIF ROW(v_t.proveedor_id, v_t.titulo, v_t.descripcion, v_t.categoria, v_t.precio, v_t.tipo_precio,
-                v_t.disponibilidad, v_t.esta_activo, v_t.creado_at, v_t.actualizado_at)::record *<> ROW(v_f.proveedor_id,
-                v_f.titulo, v_f.descripcion, v_f.categoria, v_f.precio, v_f.tipo_precio, v_f.disponibilidad, v_f.esta_activo,
-                v_f.creado_at, v_f.actualizado_at)::record THEN
-                -- un disparador de la tabla escribió otra cosa: eso vuelve
-                PERFORM migracion.volver_servicios_proveedor('UPDATE', jsonb_populate_record(t,
-                  jsonb_build_object('proveedor_id', v_f.proveedor_id, 'titulo', v_f.titulo, 'descripcion', v_f.descripcion,
-                  'categoria', v_f.categoria, 'precio', v_f.precio, 'tipo_precio', v_f.tipo_precio,
-                  'disponibilidad', v_f.disponibilidad, 'esta_activo', v_f.esta_activo, 'creado_at', v_f.creado_at,
-                  'actualizado_at', v_f.actualizado_at)), t)
-                FROM public.servicios_proveedor t WHERE t.id = p_m1[1];
-              END IF;
-            EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
-              v_hecho := false;
-            END;
+            -- un disparador de la tabla escribió otra cosa: eso vuelve
+            PERFORM migracion.volver_servicios_proveedor('UPDATE', jsonb_populate_record(t,
+              jsonb_build_object('proveedor_id', v_f.proveedor_id, 'titulo', v_f.titulo, 'descripcion', v_f.descripcion,
+              'categoria', v_f.categoria, 'precio', v_f.precio, 'tipo_precio', v_f.tipo_precio,
+              'disponibilidad', v_f.disponibilidad, 'esta_activo', v_f.esta_activo, 'creado_at', v_f.creado_at,
+              'actualizado_at', v_f.actualizado_at)), t)
+            FROM public.servicios_proveedor t WHERE t.id = p_m1[1];
           END IF;
-        END IF;
+        EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
+          v_hecho := false;
+        END;
+      END IF;
       END IF;
     END IF;
-    IF NOT v_hecho THEN
-      PERFORM set_config('migracion.sync', 'servicios_proveedor:' || pg_trigger_depth(), true);
+  END IF;
+  IF NOT v_una THEN
+    BEGIN
+      v_marca := set_config('migracion.sync', 'servicios_proveedor:' || pg_trigger_depth(), true);
+      WITH f AS MATERIALIZED (
+        SELECT f._k1, f.id, f.proveedor_id, f.titulo, f.descripcion, f.categoria, f.precio, f.tipo_precio, f.disponibilidad,
+          f.esta_activo, f.creado_at, f.actualizado_at, t.id IS NOT NULL AS _esta,
+          CASE WHEN t.id IS NOT NULL THEN ROW(t.proveedor_id, t.titulo, t.descripcion, t.categoria, t.precio, t.tipo_precio,
+          t.disponibilidad, t.esta_activo, t.creado_at, t.actualizado_at)::record *<> ROW(f.proveedor_id, f.titulo, f.descripcion,
+          f.categoria, f.precio, f.tipo_precio, f.disponibilidad, f.esta_activo, f.creado_at,
+          f.actualizado_at)::record END AS _distinta
+        FROM unnest(p_k1, p_m1) AS k(_k1, _m1) JOIN migracion.v_provider_services_servicios_proveedor f ON f._k1 = k._k1
+          AND f.id = k._m1 LEFT JOIN public.servicios_proveedor t ON t.id = f.id
+        WHERE CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AND f._clave <> ALL (v_abiertas)
+          AND f._clave <> ALL (v_anotadas)
+      ), nuevas AS (
+        INSERT INTO public.servicios_proveedor (id, proveedor_id, titulo, descripcion, categoria, precio, tipo_precio,
+          disponibilidad, esta_activo, creado_at, actualizado_at) SELECT f.id, f.proveedor_id, f.titulo, f.descripcion,
+          f.categoria, f.precio, f.tipo_precio, f.disponibilidad, f.esta_activo, f.creado_at, f.actualizado_at FROM f
+          WHERE NOT f._esta
+        RETURNING 1
+      ), corregidas AS (
+        UPDATE public.servicios_proveedor t SET proveedor_id = f.proveedor_id, titulo = f.titulo, descripcion = f.descripcion,
+          categoria = f.categoria, precio = f.precio, tipo_precio = f.tipo_precio, disponibilidad = f.disponibilidad,
+          esta_activo = f.esta_activo, creado_at = f.creado_at, actualizado_at = f.actualizado_at
+        FROM f WHERE f._distinta AND t.id = f.id
+      ), k AS (
+        SELECT * FROM unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE NOT EXISTS (SELECT FROM f WHERE f._k1 = k._k1 AND f.id = k._m1)
+      )
+      SELECT EXISTS (SELECT FROM nuevas), (SELECT array_agg(k._k1) FROM k), (SELECT array_agg(k._m1) FROM k) INTO v_nace, r_k1,
+        r_m1;
+      v_marca := set_config('migracion.sync', v_antes, true);
+      v_hecho := r_k1 IS NULL;
+    EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
+      v_nace := false; r_k1 := p_k1; r_m1 := p_m1;
+    END;
+  ELSE
+    r_k1 := p_k1; r_m1 := p_m1;
+  END IF;
+  IF NOT v_hecho THEN
+    v_marca := set_config('migracion.sync', 'servicios_proveedor:' || pg_trigger_depth(), true);
+    -- lo que un servicio borró se va sin más, si nada cuelga de ello y no estaba retenido
+    DELETE FROM public.servicios_proveedor t USING unnest(r_k1, r_m1) AS k(_k1, _m1)
+    WHERE t.id = k._m1 AND NOT EXISTS (SELECT FROM public.provider_services l WHERE l.id = k._k1)
+      AND k._k1::text <> ALL (v_abiertas)
+      AND NOT EXISTS (SELECT FROM pg_trigger g JOIN pg_constraint x ON x.oid = g.tgconstraint AND x.confrelid = g.tgrelid
+        WHERE g.tgrelid = 'public.servicios_proveedor'::regclass AND g.tgisinternal);
+    GET DIAGNOSTICS v_filas = ROW_COUNT;
+    IF v_filas < cardinality(r_k1) THEN
       -- lo que la sincronización lleva puede salir con la fila de la que depende; lo demás la retiene
-      PERFORM set_config('migracion.lleva', (coalesce((SELECT jsonb_agg(DISTINCT jsonb_build_array('public',
+      v_marca := set_config('migracion.lleva', (coalesce((SELECT jsonb_agg(DISTINCT jsonb_build_array('public',
         m.tabla_destino)) FROM migracion.sincronizacion m), '[]'))::text, true);
-      -- lo que un servicio borró se va sin más, si nada cuelga de ello y no estaba retenido
-      IF NOT EXISTS (SELECT FROM pg_trigger g JOIN pg_constraint x ON x.oid = g.tgconstraint AND x.confrelid = g.tgrelid
-        WHERE g.tgrelid = 'public.servicios_proveedor'::regclass AND g.tgisinternal) THEN
-        DELETE FROM public.servicios_proveedor t USING unnest(p_k1, p_m1) AS k(_k1, _m1)
-        WHERE t.id = k._m1 AND NOT EXISTS (SELECT FROM public.provider_services l WHERE l.id = k._k1)
-          AND NOT EXISTS (SELECT FROM migracion.cuarentena c WHERE c.tabla_origen = 'provider_services' AND c.estado <> 'resuelta'
-          AND c.clave = k._k1::text);
-      END IF;
-      PERFORM migracion.llevar_provider_services_servicios_proveedor(coalesce(array_agg(k._k1), '{}'), 'sincronizacion')
-      FROM (SELECT DISTINCT k._k1 FROM unnest(p_k1, p_m1) AS k(_k1, _m1)) k
-        WHERE NOT (NOT EXISTS (SELECT FROM public.provider_services l WHERE l.id = k._k1));
-      PERFORM migracion.quitar_servicios_proveedor(coalesce(array_agg(t.id), '{}'), 'sincronizacion')
-      FROM public.servicios_proveedor t WHERE t.id = ANY (p_m1) AND NOT (EXISTS (SELECT 1
+      PERFORM migracion.llevar_provider_services_servicios_proveedor(array_agg(k._k1), 'sincronizacion')
+      FROM (SELECT DISTINCT k._k1 FROM unnest(r_k1, r_m1) AS k(_k1, _m1)) k
+        WHERE NOT (NOT EXISTS (SELECT FROM public.provider_services l WHERE l.id = k._k1)) HAVING count(*) > 0;
+      PERFORM migracion.quitar_servicios_proveedor(array_agg(t.id), 'sincronizacion')
+      FROM public.servicios_proveedor t WHERE t.id = ANY (r_m1) AND NOT (EXISTS (SELECT 1
         FROM migracion.v_provider_services_servicios_proveedor f WHERE f.id = t.id
-        AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END)
+        AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END OFFSET 0)
         OR (EXISTS (SELECT 1 FROM migracion.v_provider_services_servicios_proveedor f WHERE f.id = t.id
-        AND f._rechazo IS NOT NULL)) AND (t.proveedor_id IS NULL OR EXISTS (SELECT 1 FROM public.proveedores tp
-        WHERE tp.id = t.proveedor_id AND (EXISTS (SELECT 1 FROM migracion.v_users_proveedores f WHERE f.id = tp.id
+        AND f._rechazo IS NOT NULL OFFSET 0)) AND (t.proveedor_id IS NULL
+        OR EXISTS (SELECT 1 FROM public.proveedores tp WHERE tp.id = t.proveedor_id
+        AND (EXISTS (SELECT 1 FROM migracion.v_users_proveedores f WHERE f.id = tp.id
         AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END)
         OR (EXISTS (SELECT 1 FROM migracion.v_users_proveedores f WHERE f.id = tp.id AND f._rechazo IS NOT NULL
         AND f._rechazo[1] <> 'P0001'))) OFFSET 0)))
@@ -189,11 +236,11 @@ BEGIN
           'no se retira: ' || h.motivo, 'sincronizacion'
         FROM public.servicios_proveedor t CROSS JOIN LATERAL (SELECT string_agg(DISTINCT a.motivo, '; ') AS motivo
           FROM migracion.alcance(t.tableoid, ARRAY[t.ctid]) a) h
-        WHERE t.id = ANY (p_m1) AND h.motivo IS NOT NULL AND NOT (EXISTS (SELECT 1
+        WHERE t.id = ANY (r_m1) AND h.motivo IS NOT NULL AND NOT (EXISTS (SELECT 1
           FROM migracion.v_provider_services_servicios_proveedor f WHERE f.id = t.id
-          AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END)
+          AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END OFFSET 0)
           OR (EXISTS (SELECT 1 FROM migracion.v_provider_services_servicios_proveedor f WHERE f.id = t.id
-          AND f._rechazo IS NOT NULL)) AND (t.proveedor_id IS NULL
+          AND f._rechazo IS NOT NULL OFFSET 0)) AND (t.proveedor_id IS NULL
           OR EXISTS (SELECT 1 FROM public.proveedores tp WHERE tp.id = t.proveedor_id
           AND (EXISTS (SELECT 1 FROM migracion.v_users_proveedores f WHERE f.id = tp.id
           AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END)
@@ -201,10 +248,23 @@ BEGIN
           AND f._rechazo[1] <> 'P0001'))) OFFSET 0)))
         ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta' DO NOTHING;
       END IF;
+      -- la vista la deja pasar y no está: falta su padre todavía
+      INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+    SELECT 'provider_services', 'servicios_proveedor', k._k1::text, jsonb_build_array(k._m1),
+      'falta la fila de la que depende', NULL FROM (SELECT DISTINCT k._k1, k._m1 FROM unnest(r_k1, r_m1) AS k(_k1, _m1)) k
+      JOIN migracion.v_provider_services_servicios_proveedor f ON f._k1 = k._k1
+      WHERE CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
+      AND NOT EXISTS (SELECT FROM public.servicios_proveedor t WHERE t.id = f.id)
+      AND NOT EXISTS (SELECT FROM migracion.cuarentena c WHERE c.tabla_origen = 'provider_services' AND c.estado <> 'resuelta'
+      AND c.clave = f._clave);
+    END IF;
+    IF v_abiertas <> '{}' THEN
       UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
-      FROM unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE c.tabla_origen = 'provider_services' AND c.estado <> 'resuelta'
+      FROM unnest(r_k1, r_m1) AS k(_k1, _m1) WHERE c.tabla_origen = 'provider_services' AND c.estado <> 'resuelta'
         AND c.clave = k._k1::text AND NOT EXISTS (SELECT FROM public.provider_services l WHERE l.id = k._k1);
-      DELETE FROM migracion.fusion m USING unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE m.tabla_origen = 'provider_services'
+    END IF;
+    IF v_anotadas <> '{}' THEN
+      DELETE FROM migracion.fusion m USING unnest(r_k1, r_m1) AS k(_k1, _m1) WHERE m.tabla_origen = 'provider_services'
         AND m.tabla_destino = 'servicios_proveedor' AND m.clave = k._k1::text
         AND NOT EXISTS (SELECT FROM migracion.v_provider_services_servicios_proveedor f WHERE f._k1 = k._k1
           AND f._fusion IS NOT NULL);
@@ -212,7 +272,7 @@ BEGIN
         estado = CASE WHEN starts_with(c.motivo, 'no se retira: ') THEN 'resuelta' ELSE c.estado END,
           resuelta_at = CASE WHEN starts_with(c.motivo, 'no se retira: ') THEN now() END,
         resolucion = CASE WHEN starts_with(c.motivo, 'no se retira: ') THEN 'la fila vuelve a deberse a legacy' END
-      FROM unnest(p_k1, p_m1) AS k(_k1, _m1) JOIN migracion.v_provider_services_servicios_proveedor f ON f._k1 = k._k1
+      FROM unnest(r_k1, r_m1) AS k(_k1, _m1) JOIN migracion.v_provider_services_servicios_proveedor f ON f._k1 = k._k1
       WHERE c.tabla_origen = 'servicios_proveedor' AND c.estado <> 'resuelta' AND c.clave = k._m1::text
         AND c.sobrescrita_at IS NULL AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
         AND EXISTS (SELECT FROM public.servicios_proveedor t WHERE t.id = k._m1
@@ -220,20 +280,12 @@ BEGIN
         t.esta_activo, t.creado_at, t.actualizado_at)::record *<> ROW(f.proveedor_id, f.titulo, f.descripcion, f.categoria,
         f.precio, f.tipo_precio, f.disponibilidad, f.esta_activo, f.creado_at, f.actualizado_at)::record));
       UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
-      FROM unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE c.tabla_origen = 'servicios_proveedor' AND c.estado <> 'resuelta'
+      FROM unnest(r_k1, r_m1) AS k(_k1, _m1) WHERE c.tabla_origen = 'servicios_proveedor' AND c.estado <> 'resuelta'
         AND c.clave = k._m1::text AND NOT EXISTS (SELECT FROM public.servicios_proveedor t WHERE t.id = k._m1)
         AND NOT EXISTS (SELECT FROM public.provider_services l WHERE l.id = k._k1);
-      -- la vista la deja pasar y no está: falta su padre todavía
-      INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
-    SELECT 'provider_services', 'servicios_proveedor', k._k1::text, jsonb_build_array(k._m1),
-      'falta la fila de la que depende', NULL FROM (SELECT DISTINCT k._k1, k._m1 FROM unnest(p_k1, p_m1) AS k(_k1, _m1)) k
-      JOIN migracion.v_provider_services_servicios_proveedor f ON f._k1 = k._k1
-      WHERE CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
-      AND NOT EXISTS (SELECT FROM public.servicios_proveedor t WHERE t.id = f.id)
-      AND NOT EXISTS (SELECT FROM migracion.cuarentena c WHERE c.tabla_origen = 'provider_services' AND c.estado <> 'resuelta'
-      AND c.clave = f._clave);
-      PERFORM set_config('migracion.sync', v_antes, true);
     END IF;
+    v_marca := set_config('migracion.sync', v_antes, true);
+  END IF;
     IF cardinality(p_k1) > 1 AND EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = 'public.servicios_proveedor'::regclass
       AND NOT g.tgisinternal AND g.tgfoid <> 'migracion.tocar_actualizado'::regproc
       AND g.tgtype & 3 = 3 AND g.tgenabled <> 'D') THEN
@@ -266,9 +318,9 @@ AS $funcion$
 DECLARE
   p_k1 uuid[]; p_m1 uuid[]; v_entera boolean := TG_OP <> 'UPDATE';
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
-  v_estado text; v_mensaje text; v_detalle text;
+  v_nada text; v_estado text; v_mensaje text; v_detalle text;
 BEGIN
-  PERFORM migracion.anotar_escritura('provider_services');
+  v_nada := migracion.anotar_escritura('provider_services');
   IF TG_OP = 'TRUNCATE' THEN
     IF (EXISTS (SELECT FROM migracion.sincronizacion s WHERE s.tabla_origen = 'provider_services'
       AND s.tabla_destino = 'servicios_proveedor' AND s.modo = 'claves')
@@ -293,10 +345,12 @@ BEGIN
   ELSIF TG_OP = 'DELETE' THEN
     SELECT array_agg(k._k1), array_agg(k._m1) INTO p_k1, p_m1 FROM (SELECT o.id AS _k1, o.id AS _m1 FROM viejas o) k;
   ELSE
-    SELECT array_agg(k._k1), array_agg(k._m1) INTO p_k1, p_m1 FROM (SELECT o.id AS _k1, o.id AS _m1
-      FROM viejas o UNION SELECT n.id AS _k1, n.id AS _m1 FROM nuevas n) k;
-    v_entera := EXISTS (SELECT o.id FROM viejas o EXCEPT SELECT n.id FROM nuevas n);
+    -- quién es cada una antes y después: casi siempre la misma
+    SELECT array_agg(k._k1), array_agg(k._m1), EXISTS (SELECT o.id FROM viejas o EXCEPT SELECT n.id FROM nuevas n) INTO p_k1,
+      p_m1, v_entera FROM (SELECT o.id AS _k1, o.id AS _m1 FROM viejas o) k;
     IF v_entera THEN
+      SELECT array_agg(k._k1), array_agg(k._m1) INTO p_k1, p_m1 FROM (SELECT o.id AS _k1, o.id AS _m1
+        FROM viejas o UNION SELECT n.id AS _k1, n.id AS _m1 FROM nuevas n) k;
       -- con otra clave legacy la fila en español será otra: lo que solo esta tenía se guarda
       INSERT INTO migracion.apartada (run_id, tabla, clave, fila)
       SELECT 'sincronizacion', 'servicios_proveedor', t.id::text, to_jsonb(t.*)
@@ -306,7 +360,7 @@ BEGIN
     END IF;
   END IF;
   IF p_k1 IS NULL THEN RETURN NULL; END IF;
-  PERFORM migracion.ida_provider_services_servicios_proveedor(p_k1, p_m1, v_entera, false);
+  v_nada := migracion.ida_provider_services_servicios_proveedor(p_k1, p_m1, v_entera, false);
   RETURN NULL;
 EXCEPTION WHEN OTHERS OR query_canceled THEN
   GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
@@ -340,7 +394,7 @@ AS $funcion$
 DECLARE
   v_modos text[]; v_antes text := coalesce(current_setting('migracion.sync', true),
     ''); v_clave text; v_hay boolean := false; v_casa integer := 0;
-  v_filas bigint; v_ya text; v_nueva text; v_aqui text; v_alli text; v_otra jsonb; v_escritas text[];
+  v_filas bigint; v_ya text; v_nueva text; v_aqui text; v_alli text; v_otra jsonb; v_escritas text[]; v_marca text;
   v_estado text; v_mensaje text; v_detalle text; v_poner jsonb := '{}'; v_f record; v_g record;
   s public.servicios_proveedor; v_l public.servicios_proveedor;
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
@@ -445,9 +499,11 @@ BEGIN
       CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END, 'espera a la otra', NULL);
       RETURN;
     END IF;
-    SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') INTO v_ya
-    FROM pg_trigger g JOIN pg_constraint c ON c.oid = g.tgconstraint JOIN pg_namespace n ON n.oid = c.connamespace
-    WHERE g.tgrelid IN ('public.provider_services'::regclass) AND g.tgdeferrable AND c.contype <> 't';
+    IF EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid IN ('public.provider_services'::regclass) AND g.tgdeferrable) THEN
+      SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') INTO v_ya
+      FROM pg_trigger g JOIN pg_constraint c ON c.oid = g.tgconstraint JOIN pg_namespace n ON n.oid = c.connamespace
+      WHERE g.tgrelid IN ('public.provider_services'::regclass) AND g.tgdeferrable AND c.contype <> 't';
+    END IF;
     IF v_ya IS NOT NULL THEN
       BEGIN
         IF v_ya IS NOT NULL THEN
@@ -463,7 +519,7 @@ BEGIN
         v_ya := NULL;  -- el servicio debe algo todavía: se comprueba cuando confirme
       END;
     END IF;
-    PERFORM set_config('migracion.sync', 'servicios_proveedor:' || pg_trigger_depth(), true);
+    v_marca := set_config('migracion.sync', 'servicios_proveedor:' || pg_trigger_depth(), true);
     IF p_orden = 'DELETE' THEN
       WITH d0 AS (DELETE FROM public.provider_services l WHERE l.id = (p_vieja.id)::uuid
         AND NOT (l.provider_id IS DISTINCT FROM (p_vieja.proveedor_id)::uuid
@@ -489,11 +545,20 @@ BEGIN
         WHEN 'a_convenir' THEN 'negotiable' WHEN 'hora' THEN 'hourly' ELSE s.tipo_precio::text END)::text,
         (s.disponibilidad)::jsonb, (s.esta_activo)::boolean, (s.creado_at AT TIME ZONE 'UTC')::timestamp with time zone,
         (s.actualizado_at AT TIME ZONE 'UTC')::timestamp with time zone);
-      PERFORM set_config('migracion.sync', v_antes, true);
+      v_marca := set_config('migracion.sync', v_antes, true);
+      SELECT CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AS _entra, f.id, f.proveedor_id,
+        f.titulo, f.descripcion, f.categoria, f.precio, f.tipo_precio, f.disponibilidad, f.esta_activo, f.creado_at,
+        f.actualizado_at INTO v_f FROM migracion.v_provider_services_servicios_proveedor f JOIN public.provider_services l
+        ON l.id = f._k1 WHERE l.id = (s.id)::uuid;
+      IF NOT FOUND OR NOT v_firme OR NOT v_f._entra OR ROW(s.id, s.proveedor_id, s.titulo, s.descripcion, s.categoria, s.precio,
+        s.tipo_precio, s.disponibilidad, s.esta_activo, s.creado_at, s.actualizado_at)::record *<> ROW(v_f.id, v_f.proveedor_id,
+        v_f.titulo, v_f.descripcion, v_f.categoria, v_f.precio, v_f.tipo_precio, v_f.disponibilidad, v_f.esta_activo,
+        v_f.creado_at, v_f.actualizado_at)::record THEN
       PERFORM migracion.ida_provider_services_servicios_proveedor(array_agg(l.id), array_agg(s.id), true, false)
       FROM public.provider_services l WHERE l.id = (s.id)::uuid HAVING count(*) > 0;
       IF NOT FOUND THEN RAISE EXCEPTION
         USING ERRCODE = 'P0001', MESSAGE = 'un disparador de provider_services no la deja pasar'; END IF;
+      END IF;
       END IF;
     ELSIF v_casa = 0 THEN
       NULL;  -- la fila legacy ya no está: quien la borró se lleva a esta
@@ -560,7 +625,7 @@ BEGIN
             f.actualizado_at INTO v_g FROM migracion.v_provider_services_servicios_proveedor f JOIN public.provider_services l
             ON l.id = f._k1 WHERE l.id = (v_l.id)::uuid;
           IF NOT FOUND OR NOT v_g._entra OR NOT v_f._entra THEN
-            PERFORM set_config('migracion.sync', v_antes, true);
+            v_marca := set_config('migracion.sync', v_antes, true);
             PERFORM migracion.ida_provider_services_servicios_proveedor(array_agg(l.id), array_agg(v_l.id), true, false)
             FROM public.provider_services l WHERE l.id = (v_l.id)::uuid HAVING count(*) > 0;
           ELSIF v_g.id::text IS DISTINCT FROM v_f.id::text AND v_g.id::text IS DISTINCT FROM s.id::text
@@ -668,7 +733,7 @@ BEGIN
       resolucion = CASE WHEN c.columnas <@ v_escritas THEN 'legacy tomó lo escrito después' END
     WHERE c.tabla_origen = 'servicios_proveedor' AND c.clave = v_aqui AND c.estado <> 'resuelta'
       AND p_orden <> 'DELETE' AND c.columnas IS NOT NULL;
-    PERFORM set_config('migracion.sync', v_antes, true);
+    v_marca := set_config('migracion.sync', v_antes, true);
   EXCEPTION WHEN OTHERS THEN
     GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
     IF v_clave IS NULL OR left(v_estado, 2) IN ('53', '55', '57')
@@ -718,7 +783,7 @@ SET jit = off
 AS $funcion$
 #variable_conflict use_variable
 DECLARE
-  v_ya text; v_lote record; v_estado text; v_mensaje text; v_detalle text;
+  v_nada text; v_ya text; v_lote record; v_estado text; v_mensaje text; v_detalle text;
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
   p_orden text := TG_OP; v_vieja jsonb; v_ahora jsonb; v_clave text; v_nueva text;
 BEGIN
@@ -729,7 +794,7 @@ BEGIN
       RETURN NULL;
     END IF;
   END IF;
-  PERFORM migracion.anotar_escritura('servicios_proveedor');
+  v_nada := migracion.anotar_escritura('servicios_proveedor');
   IF TG_OP = 'TRUNCATE' THEN
     IF EXISTS (SELECT FROM migracion.sincronizacion m WHERE m.tabla_origen = 'provider_services'
       AND m.tabla_destino = 'servicios_proveedor' AND m.modo <> 'si') THEN
@@ -743,9 +808,11 @@ BEGIN
     END IF;
     -- lo que legacy no dejaba pasar se queda
     BEGIN
-      SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') INTO v_ya
-      FROM pg_trigger g JOIN pg_constraint c ON c.oid = g.tgconstraint JOIN pg_namespace n ON n.oid = c.connamespace
-      WHERE g.tgrelid IN ('public.provider_services'::regclass) AND g.tgdeferrable AND c.contype <> 't';
+      IF EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid IN ('public.provider_services'::regclass) AND g.tgdeferrable) THEN
+        SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') INTO v_ya
+        FROM pg_trigger g JOIN pg_constraint c ON c.oid = g.tgconstraint JOIN pg_namespace n ON n.oid = c.connamespace
+        WHERE g.tgrelid IN ('public.provider_services'::regclass) AND g.tgdeferrable AND c.contype <> 't';
+      END IF;
       IF v_ya IS NOT NULL THEN
         BEGIN
           IF v_ya IS NOT NULL THEN
@@ -814,7 +881,7 @@ BEGIN
     END;
     RETURN NULL;
   END IF;
-  PERFORM migracion.volver_servicios_proveedor(TG_OP, CASE WHEN TG_OP <> 'INSERT' THEN OLD END,
+  v_nada := migracion.volver_servicios_proveedor(TG_OP, CASE WHEN TG_OP <> 'INSERT' THEN OLD END,
     CASE WHEN TG_OP <> 'DELETE' THEN NEW END);
   RETURN NULL;
 EXCEPTION WHEN OTHERS OR query_canceled THEN

@@ -427,9 +427,10 @@ BEGIN
   SELECT a.apartadas INTO apartadas FROM migracion.apartar('public.servicios_proveedor'::regclass,
     ARRAY(SELECT t.ctid FROM public.servicios_proveedor t JOIN unnest(p_k1) AS k(_k1) ON t.id = k._k1
     WHERE NOT (EXISTS (SELECT 1 FROM migracion.v_provider_services_servicios_proveedor f WHERE f.id = t.id
-      AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END)
-      OR (EXISTS (SELECT 1 FROM migracion.v_provider_services_servicios_proveedor f WHERE f.id = t.id AND f._rechazo IS NOT NULL))
-      AND (t.proveedor_id IS NULL OR EXISTS (SELECT 1 FROM public.proveedores tp WHERE tp.id = t.proveedor_id
+      AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END OFFSET 0)
+      OR (EXISTS (SELECT 1 FROM migracion.v_provider_services_servicios_proveedor f WHERE f.id = t.id
+      AND f._rechazo IS NOT NULL OFFSET 0)) AND (t.proveedor_id IS NULL
+      OR EXISTS (SELECT 1 FROM public.proveedores tp WHERE tp.id = t.proveedor_id
       AND (EXISTS (SELECT 1 FROM migracion.v_users_proveedores f WHERE f.id = tp.id
       AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END)
       OR (EXISTS (SELECT 1 FROM migracion.v_users_proveedores f WHERE f.id = tp.id AND f._rechazo IS NOT NULL

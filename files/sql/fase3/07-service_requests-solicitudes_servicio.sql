@@ -433,9 +433,9 @@ BEGIN
   SELECT a.apartadas INTO apartadas FROM migracion.apartar('public.solicitudes_servicio'::regclass,
     ARRAY(SELECT t.ctid FROM public.solicitudes_servicio t JOIN unnest(p_k1) AS k(_k1) ON t.id = k._k1
     WHERE NOT (EXISTS (SELECT 1 FROM migracion.v_service_requests_solicitudes_servicio f WHERE f.id = t.id
-      AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END)
+      AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END OFFSET 0)
       OR (EXISTS (SELECT 1 FROM migracion.v_service_requests_solicitudes_servicio f WHERE f.id = t.id
-      AND f._rechazo IS NOT NULL)))), p_run) a;
+      AND f._rechazo IS NOT NULL OFFSET 0)))), p_run) a;
 END $funcion$;
 
 REVOKE ALL ON FUNCTION migracion.quitar_solicitudes_servicio(uuid[], text) FROM PUBLIC;

@@ -16,10 +16,11 @@ LANGUAGE plpgsql SECURITY INVOKER
 AS $funcion$
 #variable_conflict use_variable
 DECLARE
-  v_modo text; v_tope integer; v_antes text := coalesce(current_setting('migracion.sync', true), '');
+  v_modo text; v_tope integer; v_antes text := coalesce(current_setting('migracion.sync', true), ''); v_marca text;
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
-  v_hecho boolean := false; v_nace boolean := false; v_abiertas text[];
-  v_f record; v_t record;
+  v_una boolean := cardinality(p_k1) = 1;
+  v_hecho boolean := false; v_nace boolean := false; v_abiertas text[]; v_anotadas text[]; v_filas bigint;
+  v_f record; v_t record; r_k1 uuid[]; r_m1 uuid[];
 BEGIN
   SELECT s.modo, s.propagacion INTO v_modo, v_tope FROM migracion.sincronizacion s WHERE s.tabla_origen = 'messages'
     AND s.tabla_destino = 'mensajes';
@@ -42,27 +43,38 @@ BEGIN
     -- primero lo que la vista lee y quien escribe no tiene; cada bloqueo espera, y la sentencia siguiente lee lo confirmado
     PERFORM 1 FROM public.users p WHERE p.id IN (SELECT DISTINCT l.user_id FROM public.messages l WHERE l.id = ANY (p_k1))
       ORDER BY p.id FOR KEY SHARE OF p;
-    PERFORM 1 FROM public.mensajes t WHERE t.id = ANY (p_m1) ORDER BY t.id FOR NO KEY UPDATE OF t;
+    IF v_una THEN
+      SELECT true AS _esta, t.id, t.conversacion_id, t.telefono, t.tipo_mensaje, t.contenido, t.url_media, t.tipo_media,
+        t.respuesta_ia, t.estado_procesamiento, t.metadata, t.creado_at INTO v_t FROM public.mensajes t WHERE t.id = p_m1[1]
+        FOR NO KEY UPDATE OF t;
+    ELSE
+      PERFORM 1 FROM public.mensajes t WHERE t.id = ANY (p_m1) ORDER BY t.id FOR NO KEY UPDATE OF t;
+    END IF;
   ELSE
     -- lo que su foto no ve lo mira el drenaje
     INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
     SELECT 'messages', 'mensajes', k._k1::text, jsonb_build_array(k._m1), 'aislamiento', NULL
       FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+    SELECT true AS _esta, t.id, t.conversacion_id, t.telefono, t.tipo_mensaje, t.contenido, t.url_media, t.tipo_media,
+      t.respuesta_ia, t.estado_procesamiento, t.metadata, t.creado_at INTO v_t FROM public.mensajes t WHERE t.id = p_m1[1];
   END IF;
   IF EXISTS (SELECT FROM migracion.cuarentena c, unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE c.tabla_origen = 'mensajes'
     AND c.estado <> 'resuelta' AND c.antes = jsonb_build_object('id', k._m1)) THEN
     -- en español tienen una clave que legacy no tomó: lo escrito aquí prevalece
-    PERFORM set_config('migracion.sync', 'mensajes:' || pg_trigger_depth(), true);
+    v_marca := set_config('migracion.sync', 'mensajes:' || pg_trigger_depth(), true);
     UPDATE public.mensajes t SET id = k._m1 FROM unnest(p_k1, p_m1) AS k(_k1, _m1) JOIN migracion.cuarentena c
       ON c.tabla_origen = 'mensajes' AND c.estado <> 'resuelta' AND c.antes = jsonb_build_object('id', k._m1)
     WHERE t.id = (c.fila ->> 'id')::uuid AND NOT EXISTS (SELECT FROM public.mensajes o WHERE o.id = k._m1);
-    PERFORM set_config('migracion.sync', v_antes, true);
+    v_marca := set_config('migracion.sync', v_antes, true);
     UPDATE migracion.cuarentena c SET clave = k._m1::text, antes = NULL, sobrescrita_at = now()
       FROM unnest(p_k1, p_m1) AS k(_k1, _m1)
     WHERE c.tabla_origen = 'mensajes' AND c.estado <> 'resuelta' AND c.antes = jsonb_build_object('id', k._m1);
+    SELECT true AS _esta, t.id, t.conversacion_id, t.telefono, t.tipo_mensaje, t.contenido, t.url_media, t.tipo_media,
+      t.respuesta_ia, t.estado_procesamiento, t.metadata, t.creado_at INTO v_t FROM public.mensajes t WHERE t.id = p_m1[1];
   END IF;
-  IF EXISTS (SELECT FROM migracion.pendiente p WHERE p.tabla_origen = 'mensajes'
-    AND p.clave = ANY (ARRAY(SELECT k._m1::text FROM unnest(p_k1, p_m1) AS k(_k1, _m1)))) THEN
+  IF EXISTS (SELECT FROM migracion.pendiente p WHERE p.tabla_origen = 'mensajes')
+    AND EXISTS (SELECT FROM migracion.pendiente p WHERE p.tabla_origen = 'mensajes'
+      AND p.clave = ANY (ARRAY(SELECT k._m1::text FROM unnest(p_k1, p_m1) AS k(_k1, _m1)))) THEN
     IF v_firme THEN
       INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
     SELECT 'messages', 'mensajes', k._k1::text, jsonb_build_array(k._m1), 'espera a la otra', NULL
@@ -70,132 +82,191 @@ BEGIN
     END IF;
     RETURN;
   END IF;
-  v_abiertas := ARRAY(SELECT c.clave FROM migracion.cuarentena c, unnest(p_k1, p_m1) AS k(_k1, _m1)
-    WHERE c.tabla_origen = 'messages' AND c.estado <> 'resuelta' AND c.clave = k._k1::text);
-    IF cardinality(p_k1) = 1 THEN
-      SELECT f._clave, CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AS _entra, f.id,
-        f.conversacion_id, f.telefono, f.tipo_mensaje, f.contenido, f.url_media, f.tipo_media, f.respuesta_ia,
-        f.estado_procesamiento, f.metadata, f.creado_at INTO v_f FROM migracion.v_messages_mensajes f WHERE f._k1 = p_k1[1];
-      IF FOUND AND v_f._entra AND v_f.id = p_m1[1] AND NOT EXISTS (SELECT FROM migracion.cuarentena c
-        WHERE c.tabla_origen = 'messages'
-        AND c.estado <> 'resuelta' AND c.clave = v_f._clave)
-        AND NOT EXISTS (SELECT FROM migracion.fusion m WHERE m.tabla_origen = 'messages' AND m.tabla_destino = 'mensajes'
-          AND m.clave = v_f._clave)
-        AND NOT EXISTS (SELECT FROM migracion.cuarentena c, unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE c.tabla_origen = 'mensajes'
-          AND c.estado <> 'resuelta' AND c.sobrescrita_at IS NULL AND c.clave = k._m1::text) THEN
-        SELECT true AS _esta, t.id, t.conversacion_id, t.telefono, t.tipo_mensaje, t.contenido, t.url_media, t.tipo_media,
-          t.respuesta_ia, t.estado_procesamiento, t.metadata, t.creado_at INTO v_t FROM public.mensajes t WHERE t.id = p_m1[1];
-        v_hecho := true; v_nace := v_t._esta IS NULL;
-        IF v_nace THEN
+  -- de qué filas hay algo anotado: esas no van por el camino corto
+  SELECT ARRAY(SELECT c.clave FROM migracion.cuarentena c WHERE c.tabla_origen = 'messages' AND c.estado <> 'resuelta'
+    AND c.clave = ANY (ARRAY(SELECT k._k1::text FROM unnest(p_k1, p_m1) AS k(_k1, _m1)))),
+    ARRAY(SELECT m.clave FROM migracion.fusion m WHERE m.tabla_origen = 'messages' AND m.tabla_destino = 'mensajes'
+      AND m.clave = ANY (ARRAY(SELECT k._k1::text FROM unnest(p_k1, p_m1) AS k(_k1, _m1))))
+    || ARRAY(SELECT k._k1::text FROM unnest(p_k1, p_m1) AS k(_k1, _m1), migracion.cuarentena c WHERE c.tabla_origen = 'mensajes'
+      AND c.estado <> 'resuelta' AND c.clave = k._m1::text) INTO v_abiertas, v_anotadas;
+  IF v_una AND v_abiertas = '{}' AND v_anotadas = '{}' THEN
+    SELECT CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AS _entra, f.id, f.conversacion_id,
+      f.telefono, f.tipo_mensaje, f.contenido, f.url_media, f.tipo_media, f.respuesta_ia, f.estado_procesamiento, f.metadata,
+      f.creado_at INTO v_f FROM migracion.v_messages_mensajes f WHERE f._k1 = p_k1[1] AND f.id = p_m1[1];
+    IF FOUND AND v_f._entra THEN
+      v_hecho := true; v_nace := v_t._esta IS NULL;
+      IF v_nace THEN
+        BEGIN
+          v_marca := set_config('migracion.sync', 'mensajes:' || pg_trigger_depth(), true);
+          INSERT INTO public.mensajes AS t (id, conversacion_id, telefono, tipo_mensaje, contenido, url_media, tipo_media,
+            respuesta_ia, estado_procesamiento, metadata, creado_at) VALUES (v_f.id, v_f.conversacion_id, v_f.telefono,
+            v_f.tipo_mensaje, v_f.contenido, v_f.url_media, v_f.tipo_media, v_f.respuesta_ia, v_f.estado_procesamiento,
+            v_f.metadata, v_f.creado_at)
+          RETURNING true AS _esta, t.id, t.conversacion_id, t.telefono, t.tipo_mensaje, t.contenido, t.url_media, t.tipo_media,
+            t.respuesta_ia, t.estado_procesamiento, t.metadata, t.creado_at INTO v_t;
+          v_marca := set_config('migracion.sync', v_antes, true);
+          IF v_t._esta IS NULL THEN
+            INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+              SELECT 'messages', 'mensajes', k._k1::text, jsonb_build_array(k._m1),
+                'un disparador de mensajes no la deja pasar', NULL FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+          ELSIF ROW(v_t.id, v_t.conversacion_id, v_t.telefono, v_t.tipo_mensaje, v_t.contenido, v_t.url_media, v_t.tipo_media,
+            v_t.respuesta_ia, v_t.estado_procesamiento, v_t.metadata, v_t.creado_at)::record *<> ROW(v_f.id, v_f.conversacion_id,
+            v_f.telefono, v_f.tipo_mensaje, v_f.contenido, v_f.url_media, v_f.tipo_media, v_f.respuesta_ia,
+            v_f.estado_procesamiento, v_f.metadata, v_f.creado_at)::record THEN
+            -- un disparador de la tabla escribió otra cosa: eso vuelve
+            PERFORM migracion.volver_mensajes('UPDATE', jsonb_populate_record(t,
+              jsonb_build_object('id', v_f.id, 'conversacion_id', v_f.conversacion_id, 'telefono', v_f.telefono,
+              'tipo_mensaje', v_f.tipo_mensaje, 'contenido', v_f.contenido, 'url_media', v_f.url_media,
+              'tipo_media', v_f.tipo_media, 'respuesta_ia', v_f.respuesta_ia, 'estado_procesamiento', v_f.estado_procesamiento,
+              'metadata', v_f.metadata, 'creado_at', v_f.creado_at)), t)
+            FROM public.mensajes t WHERE t.id = p_m1[1];
+          END IF;
+        EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
+          v_hecho := false; v_nace := false;
+        END;
+      ELSE
+      IF p_derivadas THEN
+        IF ROW(v_t.telefono)::record *<> ROW(v_f.telefono)::record THEN
           BEGIN
-            PERFORM set_config('migracion.sync', 'mensajes:' || pg_trigger_depth(), true);
-            INSERT INTO public.mensajes AS t (id, conversacion_id, telefono, tipo_mensaje, contenido, url_media, tipo_media,
-              respuesta_ia, estado_procesamiento, metadata, creado_at) VALUES (v_f.id, v_f.conversacion_id, v_f.telefono,
-              v_f.tipo_mensaje, v_f.contenido, v_f.url_media, v_f.tipo_media, v_f.respuesta_ia, v_f.estado_procesamiento,
-              v_f.metadata, v_f.creado_at)
+            v_marca := set_config('migracion.sync', 'mensajes:' || pg_trigger_depth(), true);
+            UPDATE public.mensajes t SET telefono = v_f.telefono WHERE t.id = p_m1[1]
             RETURNING true AS _esta, t.id, t.conversacion_id, t.telefono, t.tipo_mensaje, t.contenido, t.url_media, t.tipo_media,
               t.respuesta_ia, t.estado_procesamiento, t.metadata, t.creado_at INTO v_t;
-            PERFORM set_config('migracion.sync', v_antes, true);
+            v_marca := set_config('migracion.sync', v_antes, true);
             IF v_t._esta IS NULL THEN
               INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
                 SELECT 'messages', 'mensajes', k._k1::text, jsonb_build_array(k._m1),
                   'un disparador de mensajes no la deja pasar', NULL FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
-            ELSIF ROW(v_t.id, v_t.conversacion_id, v_t.telefono, v_t.tipo_mensaje, v_t.contenido, v_t.url_media, v_t.tipo_media,
-              v_t.respuesta_ia, v_t.estado_procesamiento, v_t.metadata, v_t.creado_at)::record *<> ROW(v_f.id,
-              v_f.conversacion_id, v_f.telefono, v_f.tipo_mensaje, v_f.contenido, v_f.url_media, v_f.tipo_media, v_f.respuesta_ia,
+            ELSIF ROW(v_t.telefono)::record *<> ROW(v_f.telefono)::record THEN
+              -- un disparador de la tabla escribió otra cosa: eso vuelve
+              PERFORM migracion.volver_mensajes('UPDATE', jsonb_populate_record(t, jsonb_build_object('telefono', v_f.telefono)),
+                t)
+              FROM public.mensajes t WHERE t.id = p_m1[1];
+            END IF;
+          EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
+            v_hecho := false;
+          END;
+        END IF;
+      ELSE
+        IF ROW(v_t.conversacion_id, v_t.telefono, v_t.tipo_mensaje, v_t.contenido, v_t.url_media, v_t.tipo_media,
+          v_t.respuesta_ia, v_t.estado_procesamiento, v_t.metadata, v_t.creado_at)::record *<> ROW(v_f.conversacion_id,
+          v_f.telefono, v_f.tipo_mensaje, v_f.contenido, v_f.url_media, v_f.tipo_media, v_f.respuesta_ia,
+          v_f.estado_procesamiento, v_f.metadata, v_f.creado_at)::record THEN
+          BEGIN
+            v_marca := set_config('migracion.sync', 'mensajes:' || pg_trigger_depth(), true);
+            UPDATE public.mensajes t SET conversacion_id = v_f.conversacion_id, telefono = v_f.telefono,
+              tipo_mensaje = v_f.tipo_mensaje, contenido = v_f.contenido, url_media = v_f.url_media, tipo_media = v_f.tipo_media,
+              respuesta_ia = v_f.respuesta_ia, estado_procesamiento = v_f.estado_procesamiento, metadata = v_f.metadata,
+              creado_at = v_f.creado_at WHERE t.id = p_m1[1]
+            RETURNING true AS _esta, t.id, t.conversacion_id, t.telefono, t.tipo_mensaje, t.contenido, t.url_media, t.tipo_media,
+              t.respuesta_ia, t.estado_procesamiento, t.metadata, t.creado_at INTO v_t;
+            v_marca := set_config('migracion.sync', v_antes, true);
+            IF v_t._esta IS NULL THEN
+              INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+                SELECT 'messages', 'mensajes', k._k1::text, jsonb_build_array(k._m1),
+                  'un disparador de mensajes no la deja pasar', NULL FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+            ELSIF ROW(v_t.conversacion_id, v_t.telefono, v_t.tipo_mensaje, v_t.contenido, v_t.url_media, v_t.tipo_media,
+              v_t.respuesta_ia, v_t.estado_procesamiento, v_t.metadata, v_t.creado_at)::record *<> ROW(v_f.conversacion_id,
+              v_f.telefono, v_f.tipo_mensaje, v_f.contenido, v_f.url_media, v_f.tipo_media, v_f.respuesta_ia,
               v_f.estado_procesamiento, v_f.metadata, v_f.creado_at)::record THEN
               -- un disparador de la tabla escribió otra cosa: eso vuelve
               PERFORM migracion.volver_mensajes('UPDATE', jsonb_populate_record(t,
-                jsonb_build_object('id', v_f.id, 'conversacion_id', v_f.conversacion_id, 'telefono', v_f.telefono,
+                jsonb_build_object('conversacion_id', v_f.conversacion_id, 'telefono', v_f.telefono,
                 'tipo_mensaje', v_f.tipo_mensaje, 'contenido', v_f.contenido, 'url_media', v_f.url_media,
                 'tipo_media', v_f.tipo_media, 'respuesta_ia', v_f.respuesta_ia, 'estado_procesamiento', v_f.estado_procesamiento,
                 'metadata', v_f.metadata, 'creado_at', v_f.creado_at)), t)
               FROM public.mensajes t WHERE t.id = p_m1[1];
             END IF;
           EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
-            v_hecho := false; v_nace := false;
+            v_hecho := false;
           END;
-        ELSE
-          IF p_derivadas THEN
-            IF ROW(v_t.telefono)::record *<> ROW(v_f.telefono)::record THEN
-              BEGIN
-                PERFORM set_config('migracion.sync', 'mensajes:' || pg_trigger_depth(), true);
-                UPDATE public.mensajes t SET telefono = v_f.telefono WHERE t.id = p_m1[1]
-                RETURNING true AS _esta, t.id, t.conversacion_id, t.telefono, t.tipo_mensaje, t.contenido, t.url_media,
-                  t.tipo_media, t.respuesta_ia, t.estado_procesamiento, t.metadata, t.creado_at INTO v_t;
-                PERFORM set_config('migracion.sync', v_antes, true);
-                IF v_t._esta IS NULL THEN
-                  INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
-                    SELECT 'messages', 'mensajes', k._k1::text, jsonb_build_array(k._m1),
-                      'un disparador de mensajes no la deja pasar', NULL FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
-                ELSIF ROW(v_t.telefono)::record *<> ROW(v_f.telefono)::record THEN
-                  -- un disparador de la tabla escribió otra cosa: eso vuelve
-                  PERFORM migracion.volver_mensajes('UPDATE', jsonb_populate_record(t,
-                    jsonb_build_object('telefono', v_f.telefono)), t)
-                  FROM public.mensajes t WHERE t.id = p_m1[1];
-                END IF;
-              EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
-                v_hecho := false;
-              END;
-            END IF;
-          ELSE
-            IF ROW(v_t.conversacion_id, v_t.telefono, v_t.tipo_mensaje, v_t.contenido, v_t.url_media, v_t.tipo_media,
-              v_t.respuesta_ia, v_t.estado_procesamiento, v_t.metadata, v_t.creado_at)::record *<> ROW(v_f.conversacion_id,
-              v_f.telefono, v_f.tipo_mensaje, v_f.contenido, v_f.url_media, v_f.tipo_media, v_f.respuesta_ia,
-              v_f.estado_procesamiento, v_f.metadata, v_f.creado_at)::record THEN
-              BEGIN
-                PERFORM set_config('migracion.sync', 'mensajes:' || pg_trigger_depth(), true);
-                UPDATE public.mensajes t SET conversacion_id = v_f.conversacion_id, telefono = v_f.telefono,
-                  tipo_mensaje = v_f.tipo_mensaje, contenido = v_f.contenido, url_media = v_f.url_media,
-                  tipo_media = v_f.tipo_media, respuesta_ia = v_f.respuesta_ia, estado_procesamiento = v_f.estado_procesamiento,
-                  metadata = v_f.metadata, creado_at = v_f.creado_at WHERE t.id = p_m1[1]
-                RETURNING true AS _esta, t.id, t.conversacion_id, t.telefono, t.tipo_mensaje, t.contenido, t.url_media,
-                  t.tipo_media, t.respuesta_ia, t.estado_procesamiento, t.metadata, t.creado_at INTO v_t;
-                PERFORM set_config('migracion.sync', v_antes, true);
-                IF v_t._esta IS NULL THEN
-                  INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
-                    SELECT 'messages', 'mensajes', k._k1::text, jsonb_build_array(k._m1),
-                      'un disparador de mensajes no la deja pasar', NULL FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
-                ELSIF ROW(v_t.conversacion_id, v_t.telefono, v_t.tipo_mensaje, v_t.contenido, v_t.url_media, v_t.tipo_media,
-                  v_t.respuesta_ia, v_t.estado_procesamiento, v_t.metadata, v_t.creado_at)::record *<> ROW(v_f.conversacion_id,
-                  v_f.telefono, v_f.tipo_mensaje, v_f.contenido, v_f.url_media, v_f.tipo_media, v_f.respuesta_ia,
-                  v_f.estado_procesamiento, v_f.metadata, v_f.creado_at)::record THEN
-                  -- un disparador de la tabla escribió otra cosa: eso vuelve
-                  PERFORM migracion.volver_mensajes('UPDATE', jsonb_populate_record(t,
-                    jsonb_build_object('conversacion_id', v_f.conversacion_id, 'telefono', v_f.telefono,
-                    'tipo_mensaje', v_f.tipo_mensaje, 'contenido', v_f.contenido, 'url_media', v_f.url_media,
-                    'tipo_media', v_f.tipo_media, 'respuesta_ia', v_f.respuesta_ia,
-                    'estado_procesamiento', v_f.estado_procesamiento, 'metadata', v_f.metadata, 'creado_at', v_f.creado_at)), t)
-                  FROM public.mensajes t WHERE t.id = p_m1[1];
-                END IF;
-              EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
-                v_hecho := false;
-              END;
-            END IF;
-          END IF;
         END IF;
       END IF;
-    END IF;
-    IF NOT v_hecho THEN
-      PERFORM set_config('migracion.sync', 'mensajes:' || pg_trigger_depth(), true);
-      -- lo que la sincronización lleva puede salir con la fila de la que depende; lo demás la retiene
-      PERFORM set_config('migracion.lleva', (coalesce((SELECT jsonb_agg(DISTINCT jsonb_build_array('public',
-        m.tabla_destino)) FROM migracion.sincronizacion m), '[]'))::text, true);
-      -- lo que un servicio borró se va sin más, si nada cuelga de ello y no estaba retenido
-      IF NOT EXISTS (SELECT FROM pg_trigger g JOIN pg_constraint x ON x.oid = g.tgconstraint AND x.confrelid = g.tgrelid
-        WHERE g.tgrelid = 'public.mensajes'::regclass AND g.tgisinternal) THEN
-        DELETE FROM public.mensajes t USING unnest(p_k1, p_m1) AS k(_k1, _m1)
-        WHERE t.id = k._m1 AND NOT EXISTS (SELECT FROM public.messages l WHERE l.id = k._k1)
-          AND NOT EXISTS (SELECT FROM migracion.cuarentena c WHERE c.tabla_origen = 'messages' AND c.estado <> 'resuelta'
-          AND c.clave = k._k1::text);
       END IF;
-      PERFORM migracion.llevar_messages_mensajes(coalesce(array_agg(k._k1), '{}'), 'sincronizacion')
-      FROM (SELECT DISTINCT k._k1 FROM unnest(p_k1, p_m1) AS k(_k1, _m1)) k
-        WHERE NOT (NOT EXISTS (SELECT FROM public.messages l WHERE l.id = k._k1));
-      PERFORM migracion.quitar_mensajes(coalesce(array_agg(t.id), '{}'), 'sincronizacion')
-      FROM public.mensajes t WHERE t.id = ANY (p_m1) AND NOT (EXISTS (SELECT 1 FROM migracion.v_messages_mensajes f
-        WHERE f.id = t.id AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END)
-        OR (EXISTS (SELECT 1 FROM migracion.v_messages_mensajes f WHERE f.id = t.id AND f._rechazo IS NOT NULL)))
+    END IF;
+  END IF;
+  IF NOT v_una THEN
+    BEGIN
+      v_marca := set_config('migracion.sync', 'mensajes:' || pg_trigger_depth(), true);
+      IF p_derivadas THEN
+        WITH f AS MATERIALIZED (
+          SELECT f._k1, f.id, f.conversacion_id, f.telefono, f.tipo_mensaje, f.contenido, f.url_media, f.tipo_media,
+            f.respuesta_ia, f.estado_procesamiento, f.metadata, f.creado_at, t.id IS NOT NULL AS _esta,
+            CASE WHEN t.id IS NOT NULL THEN ROW(t.telefono)::record *<> ROW(f.telefono)::record END AS _distinta
+          FROM unnest(p_k1, p_m1) AS k(_k1, _m1) JOIN migracion.v_messages_mensajes f ON f._k1 = k._k1 AND f.id = k._m1
+            LEFT JOIN public.mensajes t ON t.id = f.id
+          WHERE CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AND f._clave <> ALL (v_abiertas)
+            AND f._clave <> ALL (v_anotadas)
+        ), nuevas AS (
+          INSERT INTO public.mensajes (id, conversacion_id, telefono, tipo_mensaje, contenido, url_media, tipo_media,
+            respuesta_ia, estado_procesamiento, metadata, creado_at) SELECT f.id, f.conversacion_id, f.telefono, f.tipo_mensaje,
+            f.contenido, f.url_media, f.tipo_media, f.respuesta_ia, f.estado_procesamiento, f.metadata, f.creado_at FROM f
+            WHERE NOT f._esta
+          RETURNING 1
+        ), corregidas AS (
+          UPDATE public.mensajes t SET telefono = f.telefono
+          FROM f WHERE f._distinta AND t.id = f.id
+        ), k AS (
+          SELECT * FROM unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE NOT EXISTS (SELECT FROM f WHERE f._k1 = k._k1 AND f.id = k._m1)
+        )
+        SELECT EXISTS (SELECT FROM nuevas), (SELECT array_agg(k._k1) FROM k), (SELECT array_agg(k._m1) FROM k) INTO v_nace, r_k1,
+          r_m1;
+      ELSE
+        WITH f AS MATERIALIZED (
+          SELECT f._k1, f.id, f.conversacion_id, f.telefono, f.tipo_mensaje, f.contenido, f.url_media, f.tipo_media,
+            f.respuesta_ia, f.estado_procesamiento, f.metadata, f.creado_at, t.id IS NOT NULL AS _esta,
+            CASE WHEN t.id IS NOT NULL THEN ROW(t.conversacion_id, t.telefono, t.tipo_mensaje, t.contenido, t.url_media,
+            t.tipo_media, t.respuesta_ia, t.estado_procesamiento, t.metadata, t.creado_at)::record *<> ROW(f.conversacion_id,
+            f.telefono, f.tipo_mensaje, f.contenido, f.url_media, f.tipo_media, f.respuesta_ia, f.estado_procesamiento,
+            f.metadata, f.creado_at)::record END AS _distinta
+          FROM unnest(p_k1, p_m1) AS k(_k1, _m1) JOIN migracion.v_messages_mensajes f ON f._k1 = k._k1 AND f.id = k._m1
+            LEFT JOIN public.mensajes t ON t.id = f.id
+          WHERE CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AND f._clave <> ALL (v_abiertas)
+            AND f._clave <> ALL (v_anotadas)
+        ), nuevas AS (
+          INSERT INTO public.mensajes (id, conversacion_id, telefono, tipo_mensaje, contenido, url_media, tipo_media,
+            respuesta_ia, estado_procesamiento, metadata, creado_at) SELECT f.id, f.conversacion_id, f.telefono, f.tipo_mensaje,
+            f.contenido, f.url_media, f.tipo_media, f.respuesta_ia, f.estado_procesamiento, f.metadata, f.creado_at FROM f
+            WHERE NOT f._esta
+          RETURNING 1
+        ), corregidas AS (
+          UPDATE public.mensajes t SET conversacion_id = f.conversacion_id, telefono = f.telefono, tipo_mensaje = f.tipo_mensaje,
+            contenido = f.contenido, url_media = f.url_media, tipo_media = f.tipo_media, respuesta_ia = f.respuesta_ia,
+            estado_procesamiento = f.estado_procesamiento, metadata = f.metadata, creado_at = f.creado_at
+          FROM f WHERE f._distinta AND t.id = f.id
+        ), k AS (
+          SELECT * FROM unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE NOT EXISTS (SELECT FROM f WHERE f._k1 = k._k1 AND f.id = k._m1)
+        )
+        SELECT EXISTS (SELECT FROM nuevas), (SELECT array_agg(k._k1) FROM k), (SELECT array_agg(k._m1) FROM k) INTO v_nace, r_k1,
+          r_m1;
+      END IF;
+      v_marca := set_config('migracion.sync', v_antes, true);
+      v_hecho := r_k1 IS NULL;
+    EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
+      v_nace := false; r_k1 := p_k1; r_m1 := p_m1;
+    END;
+  ELSE
+    r_k1 := p_k1; r_m1 := p_m1;
+  END IF;
+  IF NOT v_hecho THEN
+    v_marca := set_config('migracion.sync', 'mensajes:' || pg_trigger_depth(), true);
+    -- lo que un servicio borró se va sin más, si nada cuelga de ello y no estaba retenido
+    DELETE FROM public.mensajes t USING unnest(r_k1, r_m1) AS k(_k1, _m1)
+    WHERE t.id = k._m1 AND NOT EXISTS (SELECT FROM public.messages l WHERE l.id = k._k1) AND k._k1::text <> ALL (v_abiertas)
+      AND NOT EXISTS (SELECT FROM pg_trigger g JOIN pg_constraint x ON x.oid = g.tgconstraint AND x.confrelid = g.tgrelid
+        WHERE g.tgrelid = 'public.mensajes'::regclass AND g.tgisinternal);
+    GET DIAGNOSTICS v_filas = ROW_COUNT;
+    IF v_filas < cardinality(r_k1) THEN
+      -- lo que la sincronización lleva puede salir con la fila de la que depende; lo demás la retiene
+      v_marca := set_config('migracion.lleva', (coalesce((SELECT jsonb_agg(DISTINCT jsonb_build_array('public',
+        m.tabla_destino)) FROM migracion.sincronizacion m), '[]'))::text, true);
+      PERFORM migracion.llevar_messages_mensajes(array_agg(k._k1), 'sincronizacion')
+      FROM (SELECT DISTINCT k._k1 FROM unnest(r_k1, r_m1) AS k(_k1, _m1)) k
+        WHERE NOT (NOT EXISTS (SELECT FROM public.messages l WHERE l.id = k._k1)) HAVING count(*) > 0;
+      PERFORM migracion.quitar_mensajes(array_agg(t.id), 'sincronizacion')
+      FROM public.mensajes t WHERE t.id = ANY (r_m1) AND NOT (EXISTS (SELECT 1 FROM migracion.v_messages_mensajes f
+        WHERE f.id = t.id AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END OFFSET 0)
+        OR (EXISTS (SELECT 1 FROM migracion.v_messages_mensajes f WHERE f.id = t.id AND f._rechazo IS NOT NULL OFFSET 0)))
       HAVING count(*) > 0;
       IF FOUND THEN
         -- a las que retiene una fila ajena: se quedan, y así consta
@@ -204,22 +275,34 @@ BEGIN
           'no se retira: ' || h.motivo, 'sincronizacion'
         FROM public.mensajes t CROSS JOIN LATERAL (SELECT string_agg(DISTINCT a.motivo, '; ') AS motivo
           FROM migracion.alcance(t.tableoid, ARRAY[t.ctid]) a) h
-        WHERE t.id = ANY (p_m1) AND h.motivo IS NOT NULL AND NOT (EXISTS (SELECT 1 FROM migracion.v_messages_mensajes f
-          WHERE f.id = t.id AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END)
-          OR (EXISTS (SELECT 1 FROM migracion.v_messages_mensajes f WHERE f.id = t.id AND f._rechazo IS NOT NULL)))
+        WHERE t.id = ANY (r_m1) AND h.motivo IS NOT NULL AND NOT (EXISTS (SELECT 1 FROM migracion.v_messages_mensajes f
+          WHERE f.id = t.id AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END OFFSET 0)
+          OR (EXISTS (SELECT 1 FROM migracion.v_messages_mensajes f WHERE f.id = t.id AND f._rechazo IS NOT NULL OFFSET 0)))
         ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta' DO NOTHING;
       END IF;
+      -- la vista la deja pasar y no está: falta su padre todavía
+      INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+    SELECT 'messages', 'mensajes', k._k1::text, jsonb_build_array(k._m1), 'falta la fila de la que depende', NULL
+      FROM (SELECT DISTINCT k._k1, k._m1 FROM unnest(r_k1, r_m1) AS k(_k1, _m1)) k JOIN migracion.v_messages_mensajes f
+      ON f._k1 = k._k1 WHERE CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
+      AND NOT EXISTS (SELECT FROM public.mensajes t WHERE t.id = f.id)
+      AND NOT EXISTS (SELECT FROM migracion.cuarentena c WHERE c.tabla_origen = 'messages' AND c.estado <> 'resuelta'
+      AND c.clave = f._clave);
+    END IF;
+    IF v_abiertas <> '{}' THEN
       UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
-      FROM unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE c.tabla_origen = 'messages' AND c.estado <> 'resuelta'
+      FROM unnest(r_k1, r_m1) AS k(_k1, _m1) WHERE c.tabla_origen = 'messages' AND c.estado <> 'resuelta'
         AND c.clave = k._k1::text AND NOT EXISTS (SELECT FROM public.messages l WHERE l.id = k._k1);
-      DELETE FROM migracion.fusion m USING unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE m.tabla_origen = 'messages'
+    END IF;
+    IF v_anotadas <> '{}' THEN
+      DELETE FROM migracion.fusion m USING unnest(r_k1, r_m1) AS k(_k1, _m1) WHERE m.tabla_origen = 'messages'
         AND m.tabla_destino = 'mensajes' AND m.clave = k._k1::text
         AND NOT EXISTS (SELECT FROM migracion.v_messages_mensajes f WHERE f._k1 = k._k1 AND f._fusion IS NOT NULL);
       UPDATE migracion.cuarentena c SET sobrescrita_at = now(),
         estado = CASE WHEN starts_with(c.motivo, 'no se retira: ') THEN 'resuelta' ELSE c.estado END,
           resuelta_at = CASE WHEN starts_with(c.motivo, 'no se retira: ') THEN now() END,
         resolucion = CASE WHEN starts_with(c.motivo, 'no se retira: ') THEN 'la fila vuelve a deberse a legacy' END
-      FROM unnest(p_k1, p_m1) AS k(_k1, _m1) JOIN migracion.v_messages_mensajes f ON f._k1 = k._k1
+      FROM unnest(r_k1, r_m1) AS k(_k1, _m1) JOIN migracion.v_messages_mensajes f ON f._k1 = k._k1
       WHERE c.tabla_origen = 'mensajes' AND c.estado <> 'resuelta' AND c.clave = k._m1::text AND c.sobrescrita_at IS NULL
         AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
         AND EXISTS (SELECT FROM public.mensajes t WHERE t.id = k._m1
@@ -227,19 +310,12 @@ BEGIN
         t.estado_procesamiento, t.metadata, t.creado_at)::record *<> ROW(f.conversacion_id, f.telefono, f.tipo_mensaje,
         f.contenido, f.url_media, f.tipo_media, f.respuesta_ia, f.estado_procesamiento, f.metadata, f.creado_at)::record));
       UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
-      FROM unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE c.tabla_origen = 'mensajes' AND c.estado <> 'resuelta'
+      FROM unnest(r_k1, r_m1) AS k(_k1, _m1) WHERE c.tabla_origen = 'mensajes' AND c.estado <> 'resuelta'
         AND c.clave = k._m1::text AND NOT EXISTS (SELECT FROM public.mensajes t WHERE t.id = k._m1)
         AND NOT EXISTS (SELECT FROM public.messages l WHERE l.id = k._k1);
-      -- la vista la deja pasar y no está: falta su padre todavía
-      INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
-    SELECT 'messages', 'mensajes', k._k1::text, jsonb_build_array(k._m1), 'falta la fila de la que depende', NULL
-      FROM (SELECT DISTINCT k._k1, k._m1 FROM unnest(p_k1, p_m1) AS k(_k1, _m1)) k JOIN migracion.v_messages_mensajes f
-      ON f._k1 = k._k1 WHERE CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
-      AND NOT EXISTS (SELECT FROM public.mensajes t WHERE t.id = f.id)
-      AND NOT EXISTS (SELECT FROM migracion.cuarentena c WHERE c.tabla_origen = 'messages' AND c.estado <> 'resuelta'
-      AND c.clave = f._clave);
-      PERFORM set_config('migracion.sync', v_antes, true);
     END IF;
+    v_marca := set_config('migracion.sync', v_antes, true);
+  END IF;
     IF cardinality(p_k1) > 1 AND EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = 'public.mensajes'::regclass
       AND NOT g.tgisinternal AND g.tgfoid <> 'migracion.tocar_actualizado'::regproc
       AND g.tgtype & 3 = 3 AND g.tgenabled <> 'D') THEN
@@ -272,9 +348,9 @@ AS $funcion$
 DECLARE
   p_k1 uuid[]; p_m1 uuid[]; v_entera boolean := TG_OP <> 'UPDATE';
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
-  v_estado text; v_mensaje text; v_detalle text;
+  v_nada text; v_estado text; v_mensaje text; v_detalle text;
 BEGIN
-  PERFORM migracion.anotar_escritura('messages');
+  v_nada := migracion.anotar_escritura('messages');
   IF TG_OP = 'TRUNCATE' THEN
     IF (EXISTS (SELECT FROM migracion.sincronizacion s WHERE s.tabla_origen = 'messages' AND s.tabla_destino = 'mensajes'
       AND s.modo = 'claves') OR strpos(coalesce(current_setting('migracion.claves', true), ''), '|messages>mensajes|') > 0) THEN
@@ -298,10 +374,12 @@ BEGIN
   ELSIF TG_OP = 'DELETE' THEN
     SELECT array_agg(k._k1), array_agg(k._m1) INTO p_k1, p_m1 FROM (SELECT o.id AS _k1, o.id AS _m1 FROM viejas o) k;
   ELSE
-    SELECT array_agg(k._k1), array_agg(k._m1) INTO p_k1, p_m1 FROM (SELECT o.id AS _k1, o.id AS _m1
-      FROM viejas o UNION SELECT n.id AS _k1, n.id AS _m1 FROM nuevas n) k;
-    v_entera := EXISTS (SELECT o.id FROM viejas o EXCEPT SELECT n.id FROM nuevas n);
+    -- quién es cada una antes y después: casi siempre la misma
+    SELECT array_agg(k._k1), array_agg(k._m1), EXISTS (SELECT o.id FROM viejas o EXCEPT SELECT n.id FROM nuevas n) INTO p_k1,
+      p_m1, v_entera FROM (SELECT o.id AS _k1, o.id AS _m1 FROM viejas o) k;
     IF v_entera THEN
+      SELECT array_agg(k._k1), array_agg(k._m1) INTO p_k1, p_m1 FROM (SELECT o.id AS _k1, o.id AS _m1
+        FROM viejas o UNION SELECT n.id AS _k1, n.id AS _m1 FROM nuevas n) k;
       -- con otra clave legacy la fila en español será otra: lo que solo esta tenía se guarda
       INSERT INTO migracion.apartada (run_id, tabla, clave, fila)
       SELECT 'sincronizacion', 'mensajes', t.id::text, to_jsonb(t.*)
@@ -311,7 +389,7 @@ BEGIN
     END IF;
   END IF;
   IF p_k1 IS NULL THEN RETURN NULL; END IF;
-  PERFORM migracion.ida_messages_mensajes(p_k1, p_m1, v_entera, false);
+  v_nada := migracion.ida_messages_mensajes(p_k1, p_m1, v_entera, false);
   RETURN NULL;
 EXCEPTION WHEN OTHERS OR query_canceled THEN
   GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
@@ -419,7 +497,7 @@ AS $funcion$
 DECLARE
   v_modos text[]; v_antes text := coalesce(current_setting('migracion.sync', true),
     ''); v_clave text; v_hay boolean := false; v_casa integer := 0;
-  v_filas bigint; v_ya text; v_nueva text; v_aqui text; v_alli text; v_otra jsonb; v_escritas text[];
+  v_filas bigint; v_ya text; v_nueva text; v_aqui text; v_alli text; v_otra jsonb; v_escritas text[]; v_marca text;
   v_estado text; v_mensaje text; v_detalle text; v_poner jsonb := '{}'; v_f record; v_g record;
   s public.mensajes; v_l public.mensajes;
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
@@ -529,9 +607,11 @@ BEGIN
         EXIT WHEN FOUND OR NOT EXISTS (SELECT FROM public.users x WHERE x.phone_number = (p_nueva.telefono)::text);
       END LOOP;
     END IF;
-    SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') INTO v_ya
-    FROM pg_trigger g JOIN pg_constraint c ON c.oid = g.tgconstraint JOIN pg_namespace n ON n.oid = c.connamespace
-    WHERE g.tgrelid IN ('public.messages'::regclass) AND g.tgdeferrable AND c.contype <> 't';
+    IF EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid IN ('public.messages'::regclass) AND g.tgdeferrable) THEN
+      SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') INTO v_ya
+      FROM pg_trigger g JOIN pg_constraint c ON c.oid = g.tgconstraint JOIN pg_namespace n ON n.oid = c.connamespace
+      WHERE g.tgrelid IN ('public.messages'::regclass) AND g.tgdeferrable AND c.contype <> 't';
+    END IF;
     IF v_ya IS NOT NULL THEN
       BEGIN
         IF v_ya IS NOT NULL THEN
@@ -547,7 +627,7 @@ BEGIN
         v_ya := NULL;  -- el servicio debe algo todavía: se comprueba cuando confirme
       END;
     END IF;
-    PERFORM set_config('migracion.sync', 'mensajes:' || pg_trigger_depth(), true);
+    v_marca := set_config('migracion.sync', 'mensajes:' || pg_trigger_depth(), true);
     IF p_orden = 'DELETE' THEN
       WITH d0 AS (DELETE FROM public.messages l WHERE l.id = (p_vieja.id)::uuid RETURNING 'messages' AS tabla,
         l.id::text AS clave)
@@ -574,10 +654,19 @@ BEGIN
         THEN (CASE WHEN jsonb_typeof(s.metadata) = 'object' THEN s.metadata
         ELSE '{}'::jsonb END || jsonb_build_object('phone', s.telefono))::jsonb ELSE (s.metadata)::jsonb END,
         (s.creado_at AT TIME ZONE 'UTC')::timestamp with time zone);
-      PERFORM set_config('migracion.sync', v_antes, true);
+      v_marca := set_config('migracion.sync', v_antes, true);
+      SELECT CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AS _entra, f.id, f.conversacion_id,
+        f.telefono, f.tipo_mensaje, f.contenido, f.url_media, f.tipo_media, f.respuesta_ia, f.estado_procesamiento, f.metadata,
+        f.creado_at INTO v_f FROM migracion.v_messages_mensajes f JOIN public.messages l ON l.id = f._k1
+        WHERE l.id = (s.id)::uuid;
+      IF NOT FOUND OR NOT v_firme OR NOT v_f._entra OR ROW(s.id, s.conversacion_id, s.telefono, s.tipo_mensaje, s.contenido,
+        s.url_media, s.tipo_media, s.respuesta_ia, s.estado_procesamiento, s.metadata, s.creado_at)::record *<> ROW(v_f.id,
+        v_f.conversacion_id, v_f.telefono, v_f.tipo_mensaje, v_f.contenido, v_f.url_media, v_f.tipo_media, v_f.respuesta_ia,
+        v_f.estado_procesamiento, v_f.metadata, v_f.creado_at)::record THEN
       PERFORM migracion.ida_messages_mensajes(array_agg(l.id), array_agg(s.id), true, false)
       FROM public.messages l WHERE l.id = (s.id)::uuid HAVING count(*) > 0;
       IF NOT FOUND THEN RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = 'un disparador de messages no la deja pasar'; END IF;
+      END IF;
       END IF;
     ELSIF v_casa = 0 THEN
       NULL;  -- la fila legacy ya no está: quien la borró se lleva a esta
@@ -657,7 +746,7 @@ BEGIN
             f.metadata, f.creado_at INTO v_g FROM migracion.v_messages_mensajes f JOIN public.messages l ON l.id = f._k1
             WHERE l.id = (v_l.id)::uuid;
           IF NOT FOUND OR NOT v_g._entra OR NOT v_f._entra THEN
-            PERFORM set_config('migracion.sync', v_antes, true);
+            v_marca := set_config('migracion.sync', v_antes, true);
             PERFORM migracion.ida_messages_mensajes(array_agg(l.id), array_agg(v_l.id), true, false)
             FROM public.messages l WHERE l.id = (v_l.id)::uuid HAVING count(*) > 0;
           ELSIF v_g.id::text IS DISTINCT FROM v_f.id::text AND v_g.id::text IS DISTINCT FROM s.id::text
@@ -766,7 +855,7 @@ BEGIN
       resolucion = CASE WHEN c.columnas <@ v_escritas THEN 'legacy tomó lo escrito después' END
     WHERE c.tabla_origen = 'mensajes' AND c.clave = v_aqui AND c.estado <> 'resuelta'
       AND p_orden <> 'DELETE' AND c.columnas IS NOT NULL;
-    PERFORM set_config('migracion.sync', v_antes, true);
+    v_marca := set_config('migracion.sync', v_antes, true);
   EXCEPTION WHEN OTHERS THEN
     GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
     IF v_clave IS NULL OR left(v_estado, 2) IN ('53', '55', '57')
@@ -816,11 +905,11 @@ SET jit = off
 AS $funcion$
 #variable_conflict use_variable
 DECLARE
-  v_ya text; v_lote record; v_estado text; v_mensaje text; v_detalle text;
+  v_nada text; v_ya text; v_lote record; v_estado text; v_mensaje text; v_detalle text;
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
   p_orden text := TG_OP; v_vieja jsonb; v_ahora jsonb; v_clave text; v_nueva text;
 BEGIN
-  PERFORM migracion.anotar_escritura('mensajes');
+  v_nada := migracion.anotar_escritura('mensajes');
   IF TG_OP = 'TRUNCATE' THEN
     IF EXISTS (SELECT FROM migracion.sincronizacion m WHERE m.tabla_origen = 'messages' AND m.tabla_destino = 'mensajes'
       AND m.modo <> 'si') THEN
@@ -833,9 +922,11 @@ BEGIN
     END IF;
     -- lo que legacy no dejaba pasar se queda
     BEGIN
-      SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') INTO v_ya
-      FROM pg_trigger g JOIN pg_constraint c ON c.oid = g.tgconstraint JOIN pg_namespace n ON n.oid = c.connamespace
-      WHERE g.tgrelid IN ('public.messages'::regclass) AND g.tgdeferrable AND c.contype <> 't';
+      IF EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid IN ('public.messages'::regclass) AND g.tgdeferrable) THEN
+        SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') INTO v_ya
+        FROM pg_trigger g JOIN pg_constraint c ON c.oid = g.tgconstraint JOIN pg_namespace n ON n.oid = c.connamespace
+        WHERE g.tgrelid IN ('public.messages'::regclass) AND g.tgdeferrable AND c.contype <> 't';
+      END IF;
       IF v_ya IS NOT NULL THEN
         BEGIN
           IF v_ya IS NOT NULL THEN
@@ -903,7 +994,7 @@ BEGIN
     END;
     RETURN NULL;
   END IF;
-  PERFORM migracion.volver_mensajes(TG_OP, CASE WHEN TG_OP <> 'INSERT' THEN OLD END, CASE WHEN TG_OP <> 'DELETE' THEN NEW END);
+  v_nada := migracion.volver_mensajes(TG_OP, CASE WHEN TG_OP <> 'INSERT' THEN OLD END, CASE WHEN TG_OP <> 'DELETE' THEN NEW END);
   RETURN NULL;
 EXCEPTION WHEN OTHERS OR query_canceled THEN
   GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;

@@ -428,8 +428,9 @@ BEGIN
   SELECT a.apartadas INTO apartadas FROM migracion.apartar('public.mensajes'::regclass,
     ARRAY(SELECT t.ctid FROM public.mensajes t JOIN unnest(p_k1) AS k(_k1) ON t.id = k._k1
     WHERE NOT (EXISTS (SELECT 1 FROM migracion.v_messages_mensajes f WHERE f.id = t.id
-      AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END)
-      OR (EXISTS (SELECT 1 FROM migracion.v_messages_mensajes f WHERE f.id = t.id AND f._rechazo IS NOT NULL)))), p_run) a;
+      AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END OFFSET 0)
+      OR (EXISTS (SELECT 1 FROM migracion.v_messages_mensajes f WHERE f.id = t.id AND f._rechazo IS NOT NULL OFFSET 0)))),
+      p_run) a;
 END $funcion$;
 
 REVOKE ALL ON FUNCTION migracion.quitar_mensajes(uuid[], text) FROM PUBLIC;

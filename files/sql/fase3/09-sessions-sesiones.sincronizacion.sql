@@ -16,10 +16,11 @@ LANGUAGE plpgsql SECURITY INVOKER
 AS $funcion$
 #variable_conflict use_variable
 DECLARE
-  v_modo text; v_tope integer; v_antes text := coalesce(current_setting('migracion.sync', true), '');
+  v_modo text; v_tope integer; v_antes text := coalesce(current_setting('migracion.sync', true), ''); v_marca text;
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
-  v_hecho boolean := false; v_nace boolean := false; v_abiertas text[];
-  v_f record; v_t record;
+  v_una boolean := cardinality(p_k1) = 1;
+  v_hecho boolean := false; v_nace boolean := false; v_abiertas text[]; v_anotadas text[]; v_filas bigint;
+  v_f record; v_t record; r_k1 uuid[]; r_m1 uuid[];
 BEGIN
   SELECT s.modo, s.propagacion INTO v_modo, v_tope FROM migracion.sincronizacion s WHERE s.tabla_origen = 'sessions'
     AND s.tabla_destino = 'sesiones';
@@ -42,27 +43,37 @@ BEGIN
     -- primero lo que la vista lee y quien escribe no tiene; cada bloqueo espera, y la sentencia siguiente lee lo confirmado
     PERFORM 1 FROM public.users p WHERE p.id IN (SELECT DISTINCT l.user_id FROM public.sessions l WHERE l.id = ANY (p_k1))
       ORDER BY p.id FOR KEY SHARE OF p;
-    PERFORM 1 FROM public.sesiones t WHERE t.id = ANY (p_m1) ORDER BY t.id FOR NO KEY UPDATE OF t;
+    IF v_una THEN
+      SELECT true AS _esta, t.id, t.telefono, t.id_sesion, t.estado, t.codigo_qr, t.datos_sesion, t.expira_at, t.ultima_actividad,
+        t.creado_at INTO v_t FROM public.sesiones t WHERE t.id = p_m1[1] FOR NO KEY UPDATE OF t;
+    ELSE
+      PERFORM 1 FROM public.sesiones t WHERE t.id = ANY (p_m1) ORDER BY t.id FOR NO KEY UPDATE OF t;
+    END IF;
   ELSE
     -- lo que su foto no ve lo mira el drenaje
     INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
     SELECT 'sessions', 'sesiones', k._k1::text, jsonb_build_array(k._m1), 'aislamiento', NULL
       FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+    SELECT true AS _esta, t.id, t.telefono, t.id_sesion, t.estado, t.codigo_qr, t.datos_sesion, t.expira_at, t.ultima_actividad,
+      t.creado_at INTO v_t FROM public.sesiones t WHERE t.id = p_m1[1];
   END IF;
   IF EXISTS (SELECT FROM migracion.cuarentena c, unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE c.tabla_origen = 'sesiones'
     AND c.estado <> 'resuelta' AND c.antes = jsonb_build_object('id', k._m1)) THEN
     -- en español tienen una clave que legacy no tomó: lo escrito aquí prevalece
-    PERFORM set_config('migracion.sync', 'sesiones:' || pg_trigger_depth(), true);
+    v_marca := set_config('migracion.sync', 'sesiones:' || pg_trigger_depth(), true);
     UPDATE public.sesiones t SET id = k._m1 FROM unnest(p_k1, p_m1) AS k(_k1, _m1) JOIN migracion.cuarentena c
       ON c.tabla_origen = 'sesiones' AND c.estado <> 'resuelta' AND c.antes = jsonb_build_object('id', k._m1)
     WHERE t.id = (c.fila ->> 'id')::uuid AND NOT EXISTS (SELECT FROM public.sesiones o WHERE o.id = k._m1);
-    PERFORM set_config('migracion.sync', v_antes, true);
+    v_marca := set_config('migracion.sync', v_antes, true);
     UPDATE migracion.cuarentena c SET clave = k._m1::text, antes = NULL, sobrescrita_at = now()
       FROM unnest(p_k1, p_m1) AS k(_k1, _m1)
     WHERE c.tabla_origen = 'sesiones' AND c.estado <> 'resuelta' AND c.antes = jsonb_build_object('id', k._m1);
+    SELECT true AS _esta, t.id, t.telefono, t.id_sesion, t.estado, t.codigo_qr, t.datos_sesion, t.expira_at, t.ultima_actividad,
+      t.creado_at INTO v_t FROM public.sesiones t WHERE t.id = p_m1[1];
   END IF;
-  IF EXISTS (SELECT FROM migracion.pendiente p WHERE p.tabla_origen = 'sesiones'
-    AND p.clave = ANY (ARRAY(SELECT k._m1::text FROM unnest(p_k1, p_m1) AS k(_k1, _m1)))) THEN
+  IF EXISTS (SELECT FROM migracion.pendiente p WHERE p.tabla_origen = 'sesiones')
+    AND EXISTS (SELECT FROM migracion.pendiente p WHERE p.tabla_origen = 'sesiones'
+      AND p.clave = ANY (ARRAY(SELECT k._m1::text FROM unnest(p_k1, p_m1) AS k(_k1, _m1)))) THEN
     IF v_firme THEN
       INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
     SELECT 'sessions', 'sesiones', k._k1::text, jsonb_build_array(k._m1), 'espera a la otra', NULL
@@ -70,125 +81,180 @@ BEGIN
     END IF;
     RETURN;
   END IF;
-  v_abiertas := ARRAY(SELECT c.clave FROM migracion.cuarentena c, unnest(p_k1, p_m1) AS k(_k1, _m1)
-    WHERE c.tabla_origen = 'sessions' AND c.estado <> 'resuelta' AND c.clave = k._k1::text);
-    IF cardinality(p_k1) = 1 THEN
-      SELECT f._clave, CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AS _entra, f.id, f.telefono,
-        f.id_sesion, f.estado, f.codigo_qr, f.datos_sesion, f.expira_at, f.ultima_actividad, f.creado_at INTO v_f
-        FROM migracion.v_sessions_sesiones f WHERE f._k1 = p_k1[1];
-      IF FOUND AND v_f._entra AND v_f.id = p_m1[1] AND NOT EXISTS (SELECT FROM migracion.cuarentena c
-        WHERE c.tabla_origen = 'sessions'
-        AND c.estado <> 'resuelta' AND c.clave = v_f._clave)
-        AND NOT EXISTS (SELECT FROM migracion.fusion m WHERE m.tabla_origen = 'sessions' AND m.tabla_destino = 'sesiones'
-          AND m.clave = v_f._clave)
-        AND NOT EXISTS (SELECT FROM migracion.cuarentena c, unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE c.tabla_origen = 'sesiones'
-          AND c.estado <> 'resuelta' AND c.sobrescrita_at IS NULL AND c.clave = k._m1::text) THEN
-        SELECT true AS _esta, t.id, t.telefono, t.id_sesion, t.estado, t.codigo_qr, t.datos_sesion, t.expira_at,
-          t.ultima_actividad, t.creado_at INTO v_t FROM public.sesiones t WHERE t.id = p_m1[1];
-        v_hecho := true; v_nace := v_t._esta IS NULL;
-        IF v_nace THEN
+  -- de qué filas hay algo anotado: esas no van por el camino corto
+  SELECT ARRAY(SELECT c.clave FROM migracion.cuarentena c WHERE c.tabla_origen = 'sessions' AND c.estado <> 'resuelta'
+    AND c.clave = ANY (ARRAY(SELECT k._k1::text FROM unnest(p_k1, p_m1) AS k(_k1, _m1)))),
+    ARRAY(SELECT m.clave FROM migracion.fusion m WHERE m.tabla_origen = 'sessions' AND m.tabla_destino = 'sesiones'
+      AND m.clave = ANY (ARRAY(SELECT k._k1::text FROM unnest(p_k1, p_m1) AS k(_k1, _m1))))
+    || ARRAY(SELECT k._k1::text FROM unnest(p_k1, p_m1) AS k(_k1, _m1), migracion.cuarentena c WHERE c.tabla_origen = 'sesiones'
+      AND c.estado <> 'resuelta' AND c.clave = k._m1::text) INTO v_abiertas, v_anotadas;
+  IF v_una AND v_abiertas = '{}' AND v_anotadas = '{}' THEN
+    SELECT CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AS _entra, f.id, f.telefono, f.id_sesion,
+      f.estado, f.codigo_qr, f.datos_sesion, f.expira_at, f.ultima_actividad, f.creado_at INTO v_f
+      FROM migracion.v_sessions_sesiones f WHERE f._k1 = p_k1[1] AND f.id = p_m1[1];
+    IF FOUND AND v_f._entra THEN
+      v_hecho := true; v_nace := v_t._esta IS NULL;
+      IF v_nace THEN
+        BEGIN
+          v_marca := set_config('migracion.sync', 'sesiones:' || pg_trigger_depth(), true);
+          INSERT INTO public.sesiones AS t (id, telefono, id_sesion, estado, codigo_qr, datos_sesion, expira_at, ultima_actividad,
+            creado_at) VALUES (v_f.id, v_f.telefono, v_f.id_sesion, v_f.estado, v_f.codigo_qr, v_f.datos_sesion, v_f.expira_at,
+            v_f.ultima_actividad, v_f.creado_at)
+          RETURNING true AS _esta, t.id, t.telefono, t.id_sesion, t.estado, t.codigo_qr, t.datos_sesion, t.expira_at,
+            t.ultima_actividad, t.creado_at INTO v_t;
+          v_marca := set_config('migracion.sync', v_antes, true);
+          IF v_t._esta IS NULL THEN
+            INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+              SELECT 'sessions', 'sesiones', k._k1::text, jsonb_build_array(k._m1),
+                'un disparador de sesiones no la deja pasar', NULL FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+          ELSIF ROW(v_t.id, v_t.telefono, v_t.id_sesion, v_t.estado, v_t.codigo_qr, v_t.datos_sesion, v_t.expira_at,
+            v_t.ultima_actividad, v_t.creado_at)::record *<> ROW(v_f.id, v_f.telefono, v_f.id_sesion, v_f.estado, v_f.codigo_qr,
+            v_f.datos_sesion, v_f.expira_at, v_f.ultima_actividad, v_f.creado_at)::record THEN
+            -- un disparador de la tabla escribió otra cosa: eso vuelve
+            PERFORM migracion.volver_sesiones('UPDATE', jsonb_populate_record(t,
+              jsonb_build_object('id', v_f.id, 'telefono', v_f.telefono, 'id_sesion', v_f.id_sesion, 'estado', v_f.estado,
+              'codigo_qr', v_f.codigo_qr, 'datos_sesion', v_f.datos_sesion, 'expira_at', v_f.expira_at,
+              'ultima_actividad', v_f.ultima_actividad, 'creado_at', v_f.creado_at)), t)
+            FROM public.sesiones t WHERE t.id = p_m1[1];
+          END IF;
+        EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
+          v_hecho := false; v_nace := false;
+        END;
+      ELSE
+      IF p_derivadas THEN
+        IF ROW(v_t.telefono)::record *<> ROW(v_f.telefono)::record THEN
           BEGIN
-            PERFORM set_config('migracion.sync', 'sesiones:' || pg_trigger_depth(), true);
-            INSERT INTO public.sesiones AS t (id, telefono, id_sesion, estado, codigo_qr, datos_sesion, expira_at,
-              ultima_actividad, creado_at) VALUES (v_f.id, v_f.telefono, v_f.id_sesion, v_f.estado, v_f.codigo_qr,
-              v_f.datos_sesion, v_f.expira_at, v_f.ultima_actividad, v_f.creado_at)
+            v_marca := set_config('migracion.sync', 'sesiones:' || pg_trigger_depth(), true);
+            UPDATE public.sesiones t SET telefono = v_f.telefono WHERE t.id = p_m1[1]
             RETURNING true AS _esta, t.id, t.telefono, t.id_sesion, t.estado, t.codigo_qr, t.datos_sesion, t.expira_at,
               t.ultima_actividad, t.creado_at INTO v_t;
-            PERFORM set_config('migracion.sync', v_antes, true);
+            v_marca := set_config('migracion.sync', v_antes, true);
             IF v_t._esta IS NULL THEN
               INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
                 SELECT 'sessions', 'sesiones', k._k1::text, jsonb_build_array(k._m1),
                   'un disparador de sesiones no la deja pasar', NULL FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
-            ELSIF ROW(v_t.id, v_t.telefono, v_t.id_sesion, v_t.estado, v_t.codigo_qr, v_t.datos_sesion, v_t.expira_at,
-              v_t.ultima_actividad, v_t.creado_at)::record *<> ROW(v_f.id, v_f.telefono, v_f.id_sesion, v_f.estado, v_f.codigo_qr,
+            ELSIF ROW(v_t.telefono)::record *<> ROW(v_f.telefono)::record THEN
+              -- un disparador de la tabla escribió otra cosa: eso vuelve
+              PERFORM migracion.volver_sesiones('UPDATE', jsonb_populate_record(t, jsonb_build_object('telefono', v_f.telefono)),
+                t)
+              FROM public.sesiones t WHERE t.id = p_m1[1];
+            END IF;
+          EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
+            v_hecho := false;
+          END;
+        END IF;
+      ELSE
+        IF ROW(v_t.telefono, v_t.id_sesion, v_t.estado, v_t.codigo_qr, v_t.datos_sesion, v_t.expira_at, v_t.ultima_actividad,
+          v_t.creado_at)::record *<> ROW(v_f.telefono, v_f.id_sesion, v_f.estado, v_f.codigo_qr, v_f.datos_sesion, v_f.expira_at,
+          v_f.ultima_actividad, v_f.creado_at)::record THEN
+          BEGIN
+            v_marca := set_config('migracion.sync', 'sesiones:' || pg_trigger_depth(), true);
+            UPDATE public.sesiones t SET telefono = v_f.telefono, id_sesion = v_f.id_sesion, estado = v_f.estado,
+              codigo_qr = v_f.codigo_qr, datos_sesion = v_f.datos_sesion, expira_at = v_f.expira_at,
+              ultima_actividad = v_f.ultima_actividad, creado_at = v_f.creado_at WHERE t.id = p_m1[1]
+            RETURNING true AS _esta, t.id, t.telefono, t.id_sesion, t.estado, t.codigo_qr, t.datos_sesion, t.expira_at,
+              t.ultima_actividad, t.creado_at INTO v_t;
+            v_marca := set_config('migracion.sync', v_antes, true);
+            IF v_t._esta IS NULL THEN
+              INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+                SELECT 'sessions', 'sesiones', k._k1::text, jsonb_build_array(k._m1),
+                  'un disparador de sesiones no la deja pasar', NULL FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+            ELSIF ROW(v_t.telefono, v_t.id_sesion, v_t.estado, v_t.codigo_qr, v_t.datos_sesion, v_t.expira_at,
+              v_t.ultima_actividad, v_t.creado_at)::record *<> ROW(v_f.telefono, v_f.id_sesion, v_f.estado, v_f.codigo_qr,
               v_f.datos_sesion, v_f.expira_at, v_f.ultima_actividad, v_f.creado_at)::record THEN
               -- un disparador de la tabla escribió otra cosa: eso vuelve
               PERFORM migracion.volver_sesiones('UPDATE', jsonb_populate_record(t,
-                jsonb_build_object('id', v_f.id, 'telefono', v_f.telefono, 'id_sesion', v_f.id_sesion, 'estado', v_f.estado,
+                jsonb_build_object('telefono', v_f.telefono, 'id_sesion', v_f.id_sesion, 'estado', v_f.estado,
                 'codigo_qr', v_f.codigo_qr, 'datos_sesion', v_f.datos_sesion, 'expira_at', v_f.expira_at,
                 'ultima_actividad', v_f.ultima_actividad, 'creado_at', v_f.creado_at)), t)
               FROM public.sesiones t WHERE t.id = p_m1[1];
             END IF;
           EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
-            v_hecho := false; v_nace := false;
+            v_hecho := false;
           END;
-        ELSE
-          IF p_derivadas THEN
-            IF ROW(v_t.telefono)::record *<> ROW(v_f.telefono)::record THEN
-              BEGIN
-                PERFORM set_config('migracion.sync', 'sesiones:' || pg_trigger_depth(), true);
-                UPDATE public.sesiones t SET telefono = v_f.telefono WHERE t.id = p_m1[1]
-                RETURNING true AS _esta, t.id, t.telefono, t.id_sesion, t.estado, t.codigo_qr, t.datos_sesion, t.expira_at,
-                  t.ultima_actividad, t.creado_at INTO v_t;
-                PERFORM set_config('migracion.sync', v_antes, true);
-                IF v_t._esta IS NULL THEN
-                  INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
-                    SELECT 'sessions', 'sesiones', k._k1::text, jsonb_build_array(k._m1),
-                      'un disparador de sesiones no la deja pasar', NULL FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
-                ELSIF ROW(v_t.telefono)::record *<> ROW(v_f.telefono)::record THEN
-                  -- un disparador de la tabla escribió otra cosa: eso vuelve
-                  PERFORM migracion.volver_sesiones('UPDATE', jsonb_populate_record(t,
-                    jsonb_build_object('telefono', v_f.telefono)), t)
-                  FROM public.sesiones t WHERE t.id = p_m1[1];
-                END IF;
-              EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
-                v_hecho := false;
-              END;
-            END IF;
-          ELSE
-            IF ROW(v_t.telefono, v_t.id_sesion, v_t.estado, v_t.codigo_qr, v_t.datos_sesion, v_t.expira_at, v_t.ultima_actividad,
-              v_t.creado_at)::record *<> ROW(v_f.telefono, v_f.id_sesion, v_f.estado, v_f.codigo_qr, v_f.datos_sesion,
-              v_f.expira_at, v_f.ultima_actividad, v_f.creado_at)::record THEN
-              BEGIN
-                PERFORM set_config('migracion.sync', 'sesiones:' || pg_trigger_depth(), true);
-                UPDATE public.sesiones t SET telefono = v_f.telefono, id_sesion = v_f.id_sesion, estado = v_f.estado,
-                  codigo_qr = v_f.codigo_qr, datos_sesion = v_f.datos_sesion, expira_at = v_f.expira_at,
-                  ultima_actividad = v_f.ultima_actividad, creado_at = v_f.creado_at WHERE t.id = p_m1[1]
-                RETURNING true AS _esta, t.id, t.telefono, t.id_sesion, t.estado, t.codigo_qr, t.datos_sesion, t.expira_at,
-                  t.ultima_actividad, t.creado_at INTO v_t;
-                PERFORM set_config('migracion.sync', v_antes, true);
-                IF v_t._esta IS NULL THEN
-                  INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
-                    SELECT 'sessions', 'sesiones', k._k1::text, jsonb_build_array(k._m1),
-                      'un disparador de sesiones no la deja pasar', NULL FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
-                ELSIF ROW(v_t.telefono, v_t.id_sesion, v_t.estado, v_t.codigo_qr, v_t.datos_sesion, v_t.expira_at,
-                  v_t.ultima_actividad, v_t.creado_at)::record *<> ROW(v_f.telefono, v_f.id_sesion, v_f.estado, v_f.codigo_qr,
-                  v_f.datos_sesion, v_f.expira_at, v_f.ultima_actividad, v_f.creado_at)::record THEN
-                  -- un disparador de la tabla escribió otra cosa: eso vuelve
-                  PERFORM migracion.volver_sesiones('UPDATE', jsonb_populate_record(t,
-                    jsonb_build_object('telefono', v_f.telefono, 'id_sesion', v_f.id_sesion, 'estado', v_f.estado,
-                    'codigo_qr', v_f.codigo_qr, 'datos_sesion', v_f.datos_sesion, 'expira_at', v_f.expira_at,
-                    'ultima_actividad', v_f.ultima_actividad, 'creado_at', v_f.creado_at)), t)
-                  FROM public.sesiones t WHERE t.id = p_m1[1];
-                END IF;
-              EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
-                v_hecho := false;
-              END;
-            END IF;
-          END IF;
         END IF;
       END IF;
-    END IF;
-    IF NOT v_hecho THEN
-      PERFORM set_config('migracion.sync', 'sesiones:' || pg_trigger_depth(), true);
-      -- lo que la sincronización lleva puede salir con la fila de la que depende; lo demás la retiene
-      PERFORM set_config('migracion.lleva', (coalesce((SELECT jsonb_agg(DISTINCT jsonb_build_array('public',
-        m.tabla_destino)) FROM migracion.sincronizacion m), '[]'))::text, true);
-      -- lo que un servicio borró se va sin más, si nada cuelga de ello y no estaba retenido
-      IF NOT EXISTS (SELECT FROM pg_trigger g JOIN pg_constraint x ON x.oid = g.tgconstraint AND x.confrelid = g.tgrelid
-        WHERE g.tgrelid = 'public.sesiones'::regclass AND g.tgisinternal) THEN
-        DELETE FROM public.sesiones t USING unnest(p_k1, p_m1) AS k(_k1, _m1)
-        WHERE t.id = k._m1 AND NOT EXISTS (SELECT FROM public.sessions l WHERE l.id = k._k1)
-          AND NOT EXISTS (SELECT FROM migracion.cuarentena c WHERE c.tabla_origen = 'sessions' AND c.estado <> 'resuelta'
-          AND c.clave = k._k1::text);
       END IF;
-      PERFORM migracion.llevar_sessions_sesiones(coalesce(array_agg(k._k1), '{}'), 'sincronizacion')
-      FROM (SELECT DISTINCT k._k1 FROM unnest(p_k1, p_m1) AS k(_k1, _m1)) k
-        WHERE NOT (NOT EXISTS (SELECT FROM public.sessions l WHERE l.id = k._k1));
-      PERFORM migracion.quitar_sesiones(coalesce(array_agg(t.id), '{}'), 'sincronizacion')
-      FROM public.sesiones t WHERE t.id = ANY (p_m1) AND NOT (EXISTS (SELECT 1 FROM migracion.v_sessions_sesiones f
-        WHERE f.id = t.id AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END)
-        OR (EXISTS (SELECT 1 FROM migracion.v_sessions_sesiones f WHERE f.id = t.id AND f._rechazo IS NOT NULL)))
+    END IF;
+  END IF;
+  IF NOT v_una THEN
+    BEGIN
+      v_marca := set_config('migracion.sync', 'sesiones:' || pg_trigger_depth(), true);
+      IF p_derivadas THEN
+        WITH f AS MATERIALIZED (
+          SELECT f._k1, f.id, f.telefono, f.id_sesion, f.estado, f.codigo_qr, f.datos_sesion, f.expira_at, f.ultima_actividad,
+            f.creado_at, t.id IS NOT NULL AS _esta, CASE WHEN t.id IS NOT NULL
+            THEN ROW(t.telefono)::record *<> ROW(f.telefono)::record END AS _distinta
+          FROM unnest(p_k1, p_m1) AS k(_k1, _m1) JOIN migracion.v_sessions_sesiones f ON f._k1 = k._k1 AND f.id = k._m1
+            LEFT JOIN public.sesiones t ON t.id = f.id
+          WHERE CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AND f._clave <> ALL (v_abiertas)
+            AND f._clave <> ALL (v_anotadas)
+        ), nuevas AS (
+          INSERT INTO public.sesiones (id, telefono, id_sesion, estado, codigo_qr, datos_sesion, expira_at, ultima_actividad,
+            creado_at) SELECT f.id, f.telefono, f.id_sesion, f.estado, f.codigo_qr, f.datos_sesion, f.expira_at,
+            f.ultima_actividad, f.creado_at FROM f WHERE NOT f._esta
+          RETURNING 1
+        ), corregidas AS (
+          UPDATE public.sesiones t SET telefono = f.telefono
+          FROM f WHERE f._distinta AND t.id = f.id
+        ), k AS (
+          SELECT * FROM unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE NOT EXISTS (SELECT FROM f WHERE f._k1 = k._k1 AND f.id = k._m1)
+        )
+        SELECT EXISTS (SELECT FROM nuevas), (SELECT array_agg(k._k1) FROM k), (SELECT array_agg(k._m1) FROM k) INTO v_nace, r_k1,
+          r_m1;
+      ELSE
+        WITH f AS MATERIALIZED (
+          SELECT f._k1, f.id, f.telefono, f.id_sesion, f.estado, f.codigo_qr, f.datos_sesion, f.expira_at, f.ultima_actividad,
+            f.creado_at, t.id IS NOT NULL AS _esta, CASE WHEN t.id IS NOT NULL
+            THEN ROW(t.telefono, t.id_sesion, t.estado, t.codigo_qr, t.datos_sesion, t.expira_at, t.ultima_actividad,
+            t.creado_at)::record *<> ROW(f.telefono, f.id_sesion, f.estado, f.codigo_qr, f.datos_sesion, f.expira_at,
+            f.ultima_actividad, f.creado_at)::record END AS _distinta
+          FROM unnest(p_k1, p_m1) AS k(_k1, _m1) JOIN migracion.v_sessions_sesiones f ON f._k1 = k._k1 AND f.id = k._m1
+            LEFT JOIN public.sesiones t ON t.id = f.id
+          WHERE CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AND f._clave <> ALL (v_abiertas)
+            AND f._clave <> ALL (v_anotadas)
+        ), nuevas AS (
+          INSERT INTO public.sesiones (id, telefono, id_sesion, estado, codigo_qr, datos_sesion, expira_at, ultima_actividad,
+            creado_at) SELECT f.id, f.telefono, f.id_sesion, f.estado, f.codigo_qr, f.datos_sesion, f.expira_at,
+            f.ultima_actividad, f.creado_at FROM f WHERE NOT f._esta
+          RETURNING 1
+        ), corregidas AS (
+          UPDATE public.sesiones t SET telefono = f.telefono, id_sesion = f.id_sesion, estado = f.estado, codigo_qr = f.codigo_qr,
+            datos_sesion = f.datos_sesion, expira_at = f.expira_at, ultima_actividad = f.ultima_actividad, creado_at = f.creado_at
+          FROM f WHERE f._distinta AND t.id = f.id
+        ), k AS (
+          SELECT * FROM unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE NOT EXISTS (SELECT FROM f WHERE f._k1 = k._k1 AND f.id = k._m1)
+        )
+        SELECT EXISTS (SELECT FROM nuevas), (SELECT array_agg(k._k1) FROM k), (SELECT array_agg(k._m1) FROM k) INTO v_nace, r_k1,
+          r_m1;
+      END IF;
+      v_marca := set_config('migracion.sync', v_antes, true);
+      v_hecho := r_k1 IS NULL;
+    EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
+      v_nace := false; r_k1 := p_k1; r_m1 := p_m1;
+    END;
+  ELSE
+    r_k1 := p_k1; r_m1 := p_m1;
+  END IF;
+  IF NOT v_hecho THEN
+    v_marca := set_config('migracion.sync', 'sesiones:' || pg_trigger_depth(), true);
+    -- lo que un servicio borró se va sin más, si nada cuelga de ello y no estaba retenido
+    DELETE FROM public.sesiones t USING unnest(r_k1, r_m1) AS k(_k1, _m1)
+    WHERE t.id = k._m1 AND NOT EXISTS (SELECT FROM public.sessions l WHERE l.id = k._k1) AND k._k1::text <> ALL (v_abiertas)
+      AND NOT EXISTS (SELECT FROM pg_trigger g JOIN pg_constraint x ON x.oid = g.tgconstraint AND x.confrelid = g.tgrelid
+        WHERE g.tgrelid = 'public.sesiones'::regclass AND g.tgisinternal);
+    GET DIAGNOSTICS v_filas = ROW_COUNT;
+    IF v_filas < cardinality(r_k1) THEN
+      -- lo que la sincronización lleva puede salir con la fila de la que depende; lo demás la retiene
+      v_marca := set_config('migracion.lleva', (coalesce((SELECT jsonb_agg(DISTINCT jsonb_build_array('public',
+        m.tabla_destino)) FROM migracion.sincronizacion m), '[]'))::text, true);
+      PERFORM migracion.llevar_sessions_sesiones(array_agg(k._k1), 'sincronizacion')
+      FROM (SELECT DISTINCT k._k1 FROM unnest(r_k1, r_m1) AS k(_k1, _m1)) k
+        WHERE NOT (NOT EXISTS (SELECT FROM public.sessions l WHERE l.id = k._k1)) HAVING count(*) > 0;
+      PERFORM migracion.quitar_sesiones(array_agg(t.id), 'sincronizacion')
+      FROM public.sesiones t WHERE t.id = ANY (r_m1) AND NOT (EXISTS (SELECT 1 FROM migracion.v_sessions_sesiones f
+        WHERE f.id = t.id AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END OFFSET 0)
+        OR (EXISTS (SELECT 1 FROM migracion.v_sessions_sesiones f WHERE f.id = t.id AND f._rechazo IS NOT NULL OFFSET 0)))
       HAVING count(*) > 0;
       IF FOUND THEN
         -- a las que retiene una fila ajena: se quedan, y así consta
@@ -197,22 +263,34 @@ BEGIN
           'no se retira: ' || h.motivo, 'sincronizacion'
         FROM public.sesiones t CROSS JOIN LATERAL (SELECT string_agg(DISTINCT a.motivo, '; ') AS motivo
           FROM migracion.alcance(t.tableoid, ARRAY[t.ctid]) a) h
-        WHERE t.id = ANY (p_m1) AND h.motivo IS NOT NULL AND NOT (EXISTS (SELECT 1 FROM migracion.v_sessions_sesiones f
-          WHERE f.id = t.id AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END)
-          OR (EXISTS (SELECT 1 FROM migracion.v_sessions_sesiones f WHERE f.id = t.id AND f._rechazo IS NOT NULL)))
+        WHERE t.id = ANY (r_m1) AND h.motivo IS NOT NULL AND NOT (EXISTS (SELECT 1 FROM migracion.v_sessions_sesiones f
+          WHERE f.id = t.id AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END OFFSET 0)
+          OR (EXISTS (SELECT 1 FROM migracion.v_sessions_sesiones f WHERE f.id = t.id AND f._rechazo IS NOT NULL OFFSET 0)))
         ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta' DO NOTHING;
       END IF;
+      -- la vista la deja pasar y no está: falta su padre todavía
+      INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+    SELECT 'sessions', 'sesiones', k._k1::text, jsonb_build_array(k._m1), 'falta la fila de la que depende', NULL
+      FROM (SELECT DISTINCT k._k1, k._m1 FROM unnest(r_k1, r_m1) AS k(_k1, _m1)) k JOIN migracion.v_sessions_sesiones f
+      ON f._k1 = k._k1 WHERE CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
+      AND NOT EXISTS (SELECT FROM public.sesiones t WHERE t.id = f.id)
+      AND NOT EXISTS (SELECT FROM migracion.cuarentena c WHERE c.tabla_origen = 'sessions' AND c.estado <> 'resuelta'
+      AND c.clave = f._clave);
+    END IF;
+    IF v_abiertas <> '{}' THEN
       UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
-      FROM unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE c.tabla_origen = 'sessions' AND c.estado <> 'resuelta'
+      FROM unnest(r_k1, r_m1) AS k(_k1, _m1) WHERE c.tabla_origen = 'sessions' AND c.estado <> 'resuelta'
         AND c.clave = k._k1::text AND NOT EXISTS (SELECT FROM public.sessions l WHERE l.id = k._k1);
-      DELETE FROM migracion.fusion m USING unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE m.tabla_origen = 'sessions'
+    END IF;
+    IF v_anotadas <> '{}' THEN
+      DELETE FROM migracion.fusion m USING unnest(r_k1, r_m1) AS k(_k1, _m1) WHERE m.tabla_origen = 'sessions'
         AND m.tabla_destino = 'sesiones' AND m.clave = k._k1::text
         AND NOT EXISTS (SELECT FROM migracion.v_sessions_sesiones f WHERE f._k1 = k._k1 AND f._fusion IS NOT NULL);
       UPDATE migracion.cuarentena c SET sobrescrita_at = now(),
         estado = CASE WHEN starts_with(c.motivo, 'no se retira: ') THEN 'resuelta' ELSE c.estado END,
           resuelta_at = CASE WHEN starts_with(c.motivo, 'no se retira: ') THEN now() END,
         resolucion = CASE WHEN starts_with(c.motivo, 'no se retira: ') THEN 'la fila vuelve a deberse a legacy' END
-      FROM unnest(p_k1, p_m1) AS k(_k1, _m1) JOIN migracion.v_sessions_sesiones f ON f._k1 = k._k1
+      FROM unnest(r_k1, r_m1) AS k(_k1, _m1) JOIN migracion.v_sessions_sesiones f ON f._k1 = k._k1
       WHERE c.tabla_origen = 'sesiones' AND c.estado <> 'resuelta' AND c.clave = k._m1::text AND c.sobrescrita_at IS NULL
         AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
         AND EXISTS (SELECT FROM public.sesiones t WHERE t.id = k._m1
@@ -220,19 +298,12 @@ BEGIN
         t.creado_at)::record *<> ROW(f.telefono, f.id_sesion, f.estado, f.codigo_qr, f.datos_sesion, f.expira_at,
         f.ultima_actividad, f.creado_at)::record));
       UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
-      FROM unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE c.tabla_origen = 'sesiones' AND c.estado <> 'resuelta'
+      FROM unnest(r_k1, r_m1) AS k(_k1, _m1) WHERE c.tabla_origen = 'sesiones' AND c.estado <> 'resuelta'
         AND c.clave = k._m1::text AND NOT EXISTS (SELECT FROM public.sesiones t WHERE t.id = k._m1)
         AND NOT EXISTS (SELECT FROM public.sessions l WHERE l.id = k._k1);
-      -- la vista la deja pasar y no está: falta su padre todavía
-      INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
-    SELECT 'sessions', 'sesiones', k._k1::text, jsonb_build_array(k._m1), 'falta la fila de la que depende', NULL
-      FROM (SELECT DISTINCT k._k1, k._m1 FROM unnest(p_k1, p_m1) AS k(_k1, _m1)) k JOIN migracion.v_sessions_sesiones f
-      ON f._k1 = k._k1 WHERE CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
-      AND NOT EXISTS (SELECT FROM public.sesiones t WHERE t.id = f.id)
-      AND NOT EXISTS (SELECT FROM migracion.cuarentena c WHERE c.tabla_origen = 'sessions' AND c.estado <> 'resuelta'
-      AND c.clave = f._clave);
-      PERFORM set_config('migracion.sync', v_antes, true);
     END IF;
+    v_marca := set_config('migracion.sync', v_antes, true);
+  END IF;
     IF cardinality(p_k1) > 1 AND EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = 'public.sesiones'::regclass
       AND NOT g.tgisinternal AND g.tgfoid <> 'migracion.tocar_actualizado'::regproc
       AND g.tgtype & 3 = 3 AND g.tgenabled <> 'D') THEN
@@ -265,9 +336,9 @@ AS $funcion$
 DECLARE
   p_k1 uuid[]; p_m1 uuid[]; v_entera boolean := TG_OP <> 'UPDATE';
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
-  v_estado text; v_mensaje text; v_detalle text;
+  v_nada text; v_estado text; v_mensaje text; v_detalle text;
 BEGIN
-  PERFORM migracion.anotar_escritura('sessions');
+  v_nada := migracion.anotar_escritura('sessions');
   IF TG_OP = 'TRUNCATE' THEN
     IF (EXISTS (SELECT FROM migracion.sincronizacion s WHERE s.tabla_origen = 'sessions' AND s.tabla_destino = 'sesiones'
       AND s.modo = 'claves') OR strpos(coalesce(current_setting('migracion.claves', true), ''), '|sessions>sesiones|') > 0) THEN
@@ -291,10 +362,12 @@ BEGIN
   ELSIF TG_OP = 'DELETE' THEN
     SELECT array_agg(k._k1), array_agg(k._m1) INTO p_k1, p_m1 FROM (SELECT o.id AS _k1, o.id AS _m1 FROM viejas o) k;
   ELSE
-    SELECT array_agg(k._k1), array_agg(k._m1) INTO p_k1, p_m1 FROM (SELECT o.id AS _k1, o.id AS _m1
-      FROM viejas o UNION SELECT n.id AS _k1, n.id AS _m1 FROM nuevas n) k;
-    v_entera := EXISTS (SELECT o.id FROM viejas o EXCEPT SELECT n.id FROM nuevas n);
+    -- quién es cada una antes y después: casi siempre la misma
+    SELECT array_agg(k._k1), array_agg(k._m1), EXISTS (SELECT o.id FROM viejas o EXCEPT SELECT n.id FROM nuevas n) INTO p_k1,
+      p_m1, v_entera FROM (SELECT o.id AS _k1, o.id AS _m1 FROM viejas o) k;
     IF v_entera THEN
+      SELECT array_agg(k._k1), array_agg(k._m1) INTO p_k1, p_m1 FROM (SELECT o.id AS _k1, o.id AS _m1
+        FROM viejas o UNION SELECT n.id AS _k1, n.id AS _m1 FROM nuevas n) k;
       -- con otra clave legacy la fila en español será otra: lo que solo esta tenía se guarda
       INSERT INTO migracion.apartada (run_id, tabla, clave, fila)
       SELECT 'sincronizacion', 'sesiones', t.id::text, to_jsonb(t.*)
@@ -304,7 +377,7 @@ BEGIN
     END IF;
   END IF;
   IF p_k1 IS NULL THEN RETURN NULL; END IF;
-  PERFORM migracion.ida_sessions_sesiones(p_k1, p_m1, v_entera, false);
+  v_nada := migracion.ida_sessions_sesiones(p_k1, p_m1, v_entera, false);
   RETURN NULL;
 EXCEPTION WHEN OTHERS OR query_canceled THEN
   GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
@@ -412,7 +485,7 @@ AS $funcion$
 DECLARE
   v_modos text[]; v_antes text := coalesce(current_setting('migracion.sync', true),
     ''); v_clave text; v_hay boolean := false; v_casa integer := 0;
-  v_filas bigint; v_ya text; v_nueva text; v_aqui text; v_alli text; v_otra jsonb; v_escritas text[];
+  v_filas bigint; v_ya text; v_nueva text; v_aqui text; v_alli text; v_otra jsonb; v_escritas text[]; v_marca text;
   v_estado text; v_mensaje text; v_detalle text; v_poner jsonb := '{}'; v_f record; v_g record;
   s public.sesiones; v_l public.sesiones;
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
@@ -520,9 +593,11 @@ BEGIN
         EXIT WHEN FOUND OR NOT EXISTS (SELECT FROM public.users x WHERE x.phone_number = (p_nueva.telefono)::text);
       END LOOP;
     END IF;
-    SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') INTO v_ya
-    FROM pg_trigger g JOIN pg_constraint c ON c.oid = g.tgconstraint JOIN pg_namespace n ON n.oid = c.connamespace
-    WHERE g.tgrelid IN ('public.sessions'::regclass) AND g.tgdeferrable AND c.contype <> 't';
+    IF EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid IN ('public.sessions'::regclass) AND g.tgdeferrable) THEN
+      SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') INTO v_ya
+      FROM pg_trigger g JOIN pg_constraint c ON c.oid = g.tgconstraint JOIN pg_namespace n ON n.oid = c.connamespace
+      WHERE g.tgrelid IN ('public.sessions'::regclass) AND g.tgdeferrable AND c.contype <> 't';
+    END IF;
     IF v_ya IS NOT NULL THEN
       BEGIN
         IF v_ya IS NOT NULL THEN
@@ -538,7 +613,7 @@ BEGIN
         v_ya := NULL;  -- el servicio debe algo todavía: se comprueba cuando confirme
       END;
     END IF;
-    PERFORM set_config('migracion.sync', 'sesiones:' || pg_trigger_depth(), true);
+    v_marca := set_config('migracion.sync', 'sesiones:' || pg_trigger_depth(), true);
     IF p_orden = 'DELETE' THEN
       WITH d0 AS (DELETE FROM public.sessions l WHERE l.id = (p_vieja.id)::uuid RETURNING 'sessions' AS tabla,
         l.id::text AS clave)
@@ -562,10 +637,17 @@ BEGIN
         (s.expira_at AT TIME ZONE 'UTC')::timestamp with time zone,
         (s.ultima_actividad AT TIME ZONE 'UTC')::timestamp with time zone,
         (s.creado_at AT TIME ZONE 'UTC')::timestamp with time zone);
-      PERFORM set_config('migracion.sync', v_antes, true);
+      v_marca := set_config('migracion.sync', v_antes, true);
+      SELECT CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AS _entra, f.id, f.telefono, f.id_sesion,
+        f.estado, f.codigo_qr, f.datos_sesion, f.expira_at, f.ultima_actividad, f.creado_at INTO v_f
+        FROM migracion.v_sessions_sesiones f JOIN public.sessions l ON l.id = f._k1 WHERE l.id = (s.id)::uuid;
+      IF NOT FOUND OR NOT v_firme OR NOT v_f._entra OR ROW(s.id, s.telefono, s.id_sesion, s.estado, s.codigo_qr, s.datos_sesion,
+        s.expira_at, s.ultima_actividad, s.creado_at)::record *<> ROW(v_f.id, v_f.telefono, v_f.id_sesion, v_f.estado,
+        v_f.codigo_qr, v_f.datos_sesion, v_f.expira_at, v_f.ultima_actividad, v_f.creado_at)::record THEN
       PERFORM migracion.ida_sessions_sesiones(array_agg(l.id), array_agg(s.id), true, false)
       FROM public.sessions l WHERE l.id = (s.id)::uuid HAVING count(*) > 0;
       IF NOT FOUND THEN RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = 'un disparador de sessions no la deja pasar'; END IF;
+      END IF;
       END IF;
     ELSIF v_casa = 0 THEN
       NULL;  -- la fila legacy ya no está: quien la borró se lleva a esta
@@ -626,7 +708,7 @@ BEGIN
             f.id_sesion, f.estado, f.codigo_qr, f.datos_sesion, f.expira_at, f.ultima_actividad, f.creado_at INTO v_g
             FROM migracion.v_sessions_sesiones f JOIN public.sessions l ON l.id = f._k1 WHERE l.id = (v_l.id)::uuid;
           IF NOT FOUND OR NOT v_g._entra OR NOT v_f._entra THEN
-            PERFORM set_config('migracion.sync', v_antes, true);
+            v_marca := set_config('migracion.sync', v_antes, true);
             PERFORM migracion.ida_sessions_sesiones(array_agg(l.id), array_agg(v_l.id), true, false)
             FROM public.sessions l WHERE l.id = (v_l.id)::uuid HAVING count(*) > 0;
           ELSIF v_g.id::text IS DISTINCT FROM v_f.id::text AND v_g.id::text IS DISTINCT FROM s.id::text
@@ -717,7 +799,7 @@ BEGIN
       resolucion = CASE WHEN c.columnas <@ v_escritas THEN 'legacy tomó lo escrito después' END
     WHERE c.tabla_origen = 'sesiones' AND c.clave = v_aqui AND c.estado <> 'resuelta'
       AND p_orden <> 'DELETE' AND c.columnas IS NOT NULL;
-    PERFORM set_config('migracion.sync', v_antes, true);
+    v_marca := set_config('migracion.sync', v_antes, true);
   EXCEPTION WHEN OTHERS THEN
     GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
     IF v_clave IS NULL OR left(v_estado, 2) IN ('53', '55', '57')
@@ -767,11 +849,11 @@ SET jit = off
 AS $funcion$
 #variable_conflict use_variable
 DECLARE
-  v_ya text; v_lote record; v_estado text; v_mensaje text; v_detalle text;
+  v_nada text; v_ya text; v_lote record; v_estado text; v_mensaje text; v_detalle text;
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
   p_orden text := TG_OP; v_vieja jsonb; v_ahora jsonb; v_clave text; v_nueva text;
 BEGIN
-  PERFORM migracion.anotar_escritura('sesiones');
+  v_nada := migracion.anotar_escritura('sesiones');
   IF TG_OP = 'TRUNCATE' THEN
     IF EXISTS (SELECT FROM migracion.sincronizacion m WHERE m.tabla_origen = 'sessions' AND m.tabla_destino = 'sesiones'
       AND m.modo <> 'si') THEN
@@ -783,9 +865,11 @@ BEGIN
     END IF;
     -- lo que legacy no dejaba pasar se queda
     BEGIN
-      SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') INTO v_ya
-      FROM pg_trigger g JOIN pg_constraint c ON c.oid = g.tgconstraint JOIN pg_namespace n ON n.oid = c.connamespace
-      WHERE g.tgrelid IN ('public.sessions'::regclass) AND g.tgdeferrable AND c.contype <> 't';
+      IF EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid IN ('public.sessions'::regclass) AND g.tgdeferrable) THEN
+        SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') INTO v_ya
+        FROM pg_trigger g JOIN pg_constraint c ON c.oid = g.tgconstraint JOIN pg_namespace n ON n.oid = c.connamespace
+        WHERE g.tgrelid IN ('public.sessions'::regclass) AND g.tgdeferrable AND c.contype <> 't';
+      END IF;
       IF v_ya IS NOT NULL THEN
         BEGIN
           IF v_ya IS NOT NULL THEN
@@ -852,7 +936,7 @@ BEGIN
     END;
     RETURN NULL;
   END IF;
-  PERFORM migracion.volver_sesiones(TG_OP, CASE WHEN TG_OP <> 'INSERT' THEN OLD END, CASE WHEN TG_OP <> 'DELETE' THEN NEW END);
+  v_nada := migracion.volver_sesiones(TG_OP, CASE WHEN TG_OP <> 'INSERT' THEN OLD END, CASE WHEN TG_OP <> 'DELETE' THEN NEW END);
   RETURN NULL;
 EXCEPTION WHEN OTHERS OR query_canceled THEN
   GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;

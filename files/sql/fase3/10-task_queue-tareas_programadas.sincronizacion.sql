@@ -16,10 +16,11 @@ LANGUAGE plpgsql SECURITY INVOKER
 AS $funcion$
 #variable_conflict use_variable
 DECLARE
-  v_modo text; v_tope integer; v_antes text := coalesce(current_setting('migracion.sync', true), '');
+  v_modo text; v_tope integer; v_antes text := coalesce(current_setting('migracion.sync', true), ''); v_marca text;
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
-  v_hecho boolean := false; v_nace boolean := false; v_abiertas text[];
-  v_f record; v_t record;
+  v_una boolean := cardinality(p_k1) = 1;
+  v_hecho boolean := false; v_nace boolean := false; v_abiertas text[]; v_anotadas text[]; v_filas bigint;
+  v_f record; v_t record; r_k1 uuid[]; r_m1 uuid[];
 BEGIN
   SELECT s.modo, s.propagacion INTO v_modo, v_tope FROM migracion.sincronizacion s WHERE s.tabla_origen = 'task_queue'
     AND s.tabla_destino = 'tareas_programadas';
@@ -41,27 +42,38 @@ BEGIN
   END IF;
   IF v_firme THEN
     -- primero lo que la vista lee y quien escribe no tiene; cada bloqueo espera, y la sentencia siguiente lee lo confirmado
-    PERFORM 1 FROM public.tareas_programadas t WHERE t.id = ANY (p_m1) ORDER BY t.id FOR NO KEY UPDATE OF t;
+    IF v_una THEN
+      SELECT true AS _esta, t.id, t.tipo_tarea, t.payload, t.estado, t.prioridad, t.programada_at, t.iniciada_at, t.completada_at,
+        t.mensaje_error, t.intentos, t.max_intentos, t.creado_at INTO v_t FROM public.tareas_programadas t WHERE t.id = p_m1[1]
+        FOR NO KEY UPDATE OF t;
+    ELSE
+      PERFORM 1 FROM public.tareas_programadas t WHERE t.id = ANY (p_m1) ORDER BY t.id FOR NO KEY UPDATE OF t;
+    END IF;
   ELSE
     -- lo que su foto no ve lo mira el drenaje
     INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
     SELECT 'task_queue', 'tareas_programadas', k._k1::text, jsonb_build_array(k._m1), 'aislamiento', NULL
       FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+    SELECT true AS _esta, t.id, t.tipo_tarea, t.payload, t.estado, t.prioridad, t.programada_at, t.iniciada_at, t.completada_at,
+      t.mensaje_error, t.intentos, t.max_intentos, t.creado_at INTO v_t FROM public.tareas_programadas t WHERE t.id = p_m1[1];
   END IF;
   IF EXISTS (SELECT FROM migracion.cuarentena c, unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE c.tabla_origen = 'tareas_programadas'
     AND c.estado <> 'resuelta' AND c.antes = jsonb_build_object('id', k._m1)) THEN
     -- en español tienen una clave que legacy no tomó: lo escrito aquí prevalece
-    PERFORM set_config('migracion.sync', 'tareas_programadas:' || pg_trigger_depth(), true);
+    v_marca := set_config('migracion.sync', 'tareas_programadas:' || pg_trigger_depth(), true);
     UPDATE public.tareas_programadas t SET id = k._m1 FROM unnest(p_k1, p_m1) AS k(_k1, _m1) JOIN migracion.cuarentena c
       ON c.tabla_origen = 'tareas_programadas' AND c.estado <> 'resuelta' AND c.antes = jsonb_build_object('id', k._m1)
     WHERE t.id = (c.fila ->> 'id')::uuid AND NOT EXISTS (SELECT FROM public.tareas_programadas o WHERE o.id = k._m1);
-    PERFORM set_config('migracion.sync', v_antes, true);
+    v_marca := set_config('migracion.sync', v_antes, true);
     UPDATE migracion.cuarentena c SET clave = k._m1::text, antes = NULL, sobrescrita_at = now()
       FROM unnest(p_k1, p_m1) AS k(_k1, _m1)
     WHERE c.tabla_origen = 'tareas_programadas' AND c.estado <> 'resuelta' AND c.antes = jsonb_build_object('id', k._m1);
+    SELECT true AS _esta, t.id, t.tipo_tarea, t.payload, t.estado, t.prioridad, t.programada_at, t.iniciada_at, t.completada_at,
+      t.mensaje_error, t.intentos, t.max_intentos, t.creado_at INTO v_t FROM public.tareas_programadas t WHERE t.id = p_m1[1];
   END IF;
-  IF EXISTS (SELECT FROM migracion.pendiente p WHERE p.tabla_origen = 'tareas_programadas'
-    AND p.clave = ANY (ARRAY(SELECT k._m1::text FROM unnest(p_k1, p_m1) AS k(_k1, _m1)))) THEN
+  IF EXISTS (SELECT FROM migracion.pendiente p WHERE p.tabla_origen = 'tareas_programadas')
+    AND EXISTS (SELECT FROM migracion.pendiente p WHERE p.tabla_origen = 'tareas_programadas'
+      AND p.clave = ANY (ARRAY(SELECT k._m1::text FROM unnest(p_k1, p_m1) AS k(_k1, _m1)))) THEN
     IF v_firme THEN
       INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
     SELECT 'task_queue', 'tareas_programadas', k._k1::text, jsonb_build_array(k._m1), 'espera a la otra', NULL
@@ -69,111 +81,145 @@ BEGIN
     END IF;
     RETURN;
   END IF;
-  v_abiertas := ARRAY(SELECT c.clave FROM migracion.cuarentena c, unnest(p_k1, p_m1) AS k(_k1, _m1)
-    WHERE c.tabla_origen = 'task_queue' AND c.estado <> 'resuelta' AND c.clave = k._k1::text);
-    IF cardinality(p_k1) = 1 THEN
-      SELECT f._clave, CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AS _entra, f.id, f.tipo_tarea,
-        f.payload, f.estado, f.prioridad, f.programada_at, f.iniciada_at, f.completada_at, f.mensaje_error, f.intentos,
-        f.max_intentos, f.creado_at INTO v_f FROM migracion.v_task_queue_tareas_programadas f WHERE f._k1 = p_k1[1];
-      IF FOUND AND v_f._entra AND v_f.id = p_m1[1] AND NOT EXISTS (SELECT FROM migracion.cuarentena c
-        WHERE c.tabla_origen = 'task_queue'
-        AND c.estado <> 'resuelta' AND c.clave = v_f._clave)
-        AND NOT EXISTS (SELECT FROM migracion.fusion m WHERE m.tabla_origen = 'task_queue'
-          AND m.tabla_destino = 'tareas_programadas' AND m.clave = v_f._clave)
-        AND NOT EXISTS (SELECT FROM migracion.cuarentena c, unnest(p_k1, p_m1) AS k(_k1, _m1)
-          WHERE c.tabla_origen = 'tareas_programadas' AND c.estado <> 'resuelta' AND c.sobrescrita_at IS NULL
-          AND c.clave = k._m1::text) THEN
-        SELECT true AS _esta, t.id, t.tipo_tarea, t.payload, t.estado, t.prioridad, t.programada_at, t.iniciada_at,
-          t.completada_at, t.mensaje_error, t.intentos, t.max_intentos, t.creado_at INTO v_t FROM public.tareas_programadas t
-          WHERE t.id = p_m1[1];
-        v_hecho := true; v_nace := v_t._esta IS NULL;
-        IF v_nace THEN
-          BEGIN
-            PERFORM set_config('migracion.sync', 'tareas_programadas:' || pg_trigger_depth(), true);
-            INSERT INTO public.tareas_programadas AS t (id, tipo_tarea, payload, estado, prioridad, programada_at, iniciada_at,
-              completada_at, mensaje_error, intentos, max_intentos, creado_at) VALUES (v_f.id, v_f.tipo_tarea, v_f.payload,
-              v_f.estado, v_f.prioridad, v_f.programada_at, v_f.iniciada_at, v_f.completada_at, v_f.mensaje_error, v_f.intentos,
-              v_f.max_intentos, v_f.creado_at)
-            RETURNING true AS _esta, t.id, t.tipo_tarea, t.payload, t.estado, t.prioridad, t.programada_at, t.iniciada_at,
-              t.completada_at, t.mensaje_error, t.intentos, t.max_intentos, t.creado_at INTO v_t;
-            PERFORM set_config('migracion.sync', v_antes, true);
-            IF v_t._esta IS NULL THEN
-              INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
-                SELECT 'task_queue', 'tareas_programadas', k._k1::text, jsonb_build_array(k._m1),
-                  'un disparador de tareas_programadas no la deja pasar', NULL FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
-            ELSIF ROW(v_t.id, v_t.tipo_tarea, v_t.payload, v_t.estado, v_t.prioridad, v_t.programada_at, v_t.iniciada_at,
-              v_t.completada_at, v_t.mensaje_error, v_t.intentos, v_t.max_intentos, v_t.creado_at)::record *<> ROW(v_f.id,
-              v_f.tipo_tarea, v_f.payload, v_f.estado, v_f.prioridad, v_f.programada_at, v_f.iniciada_at, v_f.completada_at,
-              v_f.mensaje_error, v_f.intentos, v_f.max_intentos, v_f.creado_at)::record THEN
-              -- un disparador de la tabla escribió otra cosa: eso vuelve
-              PERFORM migracion.volver_tareas_programadas('UPDATE', jsonb_populate_record(t,
-                jsonb_build_object('id', v_f.id, 'tipo_tarea', v_f.tipo_tarea, 'payload', v_f.payload, 'estado', v_f.estado,
-                'prioridad', v_f.prioridad, 'programada_at', v_f.programada_at, 'iniciada_at', v_f.iniciada_at,
-                'completada_at', v_f.completada_at, 'mensaje_error', v_f.mensaje_error, 'intentos', v_f.intentos,
-                'max_intentos', v_f.max_intentos, 'creado_at', v_f.creado_at)), t)
-              FROM public.tareas_programadas t WHERE t.id = p_m1[1];
-            END IF;
-          EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
-            v_hecho := false; v_nace := false;
-          END;
-        ELSE
-          IF ROW(v_t.tipo_tarea, v_t.payload, v_t.estado, v_t.prioridad, v_t.programada_at, v_t.iniciada_at, v_t.completada_at,
+  -- de qué filas hay algo anotado: esas no van por el camino corto
+  SELECT ARRAY(SELECT c.clave FROM migracion.cuarentena c WHERE c.tabla_origen = 'task_queue' AND c.estado <> 'resuelta'
+    AND c.clave = ANY (ARRAY(SELECT k._k1::text FROM unnest(p_k1, p_m1) AS k(_k1, _m1)))),
+    ARRAY(SELECT m.clave FROM migracion.fusion m WHERE m.tabla_origen = 'task_queue' AND m.tabla_destino = 'tareas_programadas'
+      AND m.clave = ANY (ARRAY(SELECT k._k1::text FROM unnest(p_k1, p_m1) AS k(_k1, _m1))))
+    || ARRAY(SELECT k._k1::text FROM unnest(p_k1, p_m1) AS k(_k1, _m1), migracion.cuarentena c
+      WHERE c.tabla_origen = 'tareas_programadas' AND c.estado <> 'resuelta' AND c.clave = k._m1::text) INTO v_abiertas,
+      v_anotadas;
+  IF v_una AND v_abiertas = '{}' AND v_anotadas = '{}' THEN
+    SELECT CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AS _entra, f.id, f.tipo_tarea, f.payload,
+      f.estado, f.prioridad, f.programada_at, f.iniciada_at, f.completada_at, f.mensaje_error, f.intentos, f.max_intentos,
+      f.creado_at INTO v_f FROM migracion.v_task_queue_tareas_programadas f WHERE f._k1 = p_k1[1] AND f.id = p_m1[1];
+    IF FOUND AND v_f._entra THEN
+      v_hecho := true; v_nace := v_t._esta IS NULL;
+      IF v_nace THEN
+        BEGIN
+          v_marca := set_config('migracion.sync', 'tareas_programadas:' || pg_trigger_depth(), true);
+          INSERT INTO public.tareas_programadas AS t (id, tipo_tarea, payload, estado, prioridad, programada_at, iniciada_at,
+            completada_at, mensaje_error, intentos, max_intentos, creado_at) VALUES (v_f.id, v_f.tipo_tarea, v_f.payload,
+            v_f.estado, v_f.prioridad, v_f.programada_at, v_f.iniciada_at, v_f.completada_at, v_f.mensaje_error, v_f.intentos,
+            v_f.max_intentos, v_f.creado_at)
+          RETURNING true AS _esta, t.id, t.tipo_tarea, t.payload, t.estado, t.prioridad, t.programada_at, t.iniciada_at,
+            t.completada_at, t.mensaje_error, t.intentos, t.max_intentos, t.creado_at INTO v_t;
+          v_marca := set_config('migracion.sync', v_antes, true);
+          IF v_t._esta IS NULL THEN
+            INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+              SELECT 'task_queue', 'tareas_programadas', k._k1::text, jsonb_build_array(k._m1),
+                'un disparador de tareas_programadas no la deja pasar', NULL FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+          ELSIF ROW(v_t.id, v_t.tipo_tarea, v_t.payload, v_t.estado, v_t.prioridad, v_t.programada_at, v_t.iniciada_at,
+            v_t.completada_at, v_t.mensaje_error, v_t.intentos, v_t.max_intentos, v_t.creado_at)::record *<> ROW(v_f.id,
+            v_f.tipo_tarea, v_f.payload, v_f.estado, v_f.prioridad, v_f.programada_at, v_f.iniciada_at, v_f.completada_at,
+            v_f.mensaje_error, v_f.intentos, v_f.max_intentos, v_f.creado_at)::record THEN
+            -- un disparador de la tabla escribió otra cosa: eso vuelve
+            PERFORM migracion.volver_tareas_programadas('UPDATE', jsonb_populate_record(t,
+              jsonb_build_object('id', v_f.id, 'tipo_tarea', v_f.tipo_tarea, 'payload', v_f.payload, 'estado', v_f.estado,
+              'prioridad', v_f.prioridad, 'programada_at', v_f.programada_at, 'iniciada_at', v_f.iniciada_at,
+              'completada_at', v_f.completada_at, 'mensaje_error', v_f.mensaje_error, 'intentos', v_f.intentos,
+              'max_intentos', v_f.max_intentos, 'creado_at', v_f.creado_at)), t)
+            FROM public.tareas_programadas t WHERE t.id = p_m1[1];
+          END IF;
+        EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
+          v_hecho := false; v_nace := false;
+        END;
+      ELSE
+      IF ROW(v_t.tipo_tarea, v_t.payload, v_t.estado, v_t.prioridad, v_t.programada_at, v_t.iniciada_at, v_t.completada_at,
+        v_t.mensaje_error, v_t.intentos, v_t.max_intentos, v_t.creado_at)::record *<> ROW(v_f.tipo_tarea, v_f.payload, v_f.estado,
+        v_f.prioridad, v_f.programada_at, v_f.iniciada_at, v_f.completada_at, v_f.mensaje_error, v_f.intentos, v_f.max_intentos,
+        v_f.creado_at)::record THEN
+        BEGIN
+          v_marca := set_config('migracion.sync', 'tareas_programadas:' || pg_trigger_depth(), true);
+          UPDATE public.tareas_programadas t SET tipo_tarea = v_f.tipo_tarea, payload = v_f.payload, estado = v_f.estado,
+            prioridad = v_f.prioridad, programada_at = v_f.programada_at, iniciada_at = v_f.iniciada_at,
+            completada_at = v_f.completada_at, mensaje_error = v_f.mensaje_error, intentos = v_f.intentos,
+            max_intentos = v_f.max_intentos, creado_at = v_f.creado_at WHERE t.id = p_m1[1]
+          RETURNING true AS _esta, t.id, t.tipo_tarea, t.payload, t.estado, t.prioridad, t.programada_at, t.iniciada_at,
+            t.completada_at, t.mensaje_error, t.intentos, t.max_intentos, t.creado_at INTO v_t;
+          v_marca := set_config('migracion.sync', v_antes, true);
+          IF v_t._esta IS NULL THEN
+            INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+              SELECT 'task_queue', 'tareas_programadas', k._k1::text, jsonb_build_array(k._m1),
+                'un disparador de tareas_programadas no la deja pasar', NULL FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
+          ELSIF ROW(v_t.tipo_tarea, v_t.payload, v_t.estado, v_t.prioridad, v_t.programada_at, v_t.iniciada_at, v_t.completada_at,
             v_t.mensaje_error, v_t.intentos, v_t.max_intentos, v_t.creado_at)::record *<> ROW(v_f.tipo_tarea, v_f.payload,
             v_f.estado, v_f.prioridad, v_f.programada_at, v_f.iniciada_at, v_f.completada_at, v_f.mensaje_error, v_f.intentos,
             v_f.max_intentos, v_f.creado_at)::record THEN
-            BEGIN
-              PERFORM set_config('migracion.sync', 'tareas_programadas:' || pg_trigger_depth(), true);
-              UPDATE public.tareas_programadas t SET tipo_tarea = v_f.tipo_tarea, payload = v_f.payload, estado = v_f.estado,
-                prioridad = v_f.prioridad, programada_at = v_f.programada_at, iniciada_at = v_f.iniciada_at,
-                completada_at = v_f.completada_at, mensaje_error = v_f.mensaje_error, intentos = v_f.intentos,
-                max_intentos = v_f.max_intentos, creado_at = v_f.creado_at WHERE t.id = p_m1[1]
-              RETURNING true AS _esta, t.id, t.tipo_tarea, t.payload, t.estado, t.prioridad, t.programada_at, t.iniciada_at,
-                t.completada_at, t.mensaje_error, t.intentos, t.max_intentos, t.creado_at INTO v_t;
-              PERFORM set_config('migracion.sync', v_antes, true);
-              IF v_t._esta IS NULL THEN
-                INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
-                  SELECT 'task_queue', 'tareas_programadas', k._k1::text, jsonb_build_array(k._m1),
-                    'un disparador de tareas_programadas no la deja pasar', NULL FROM unnest(p_k1, p_m1) AS k(_k1, _m1);
-              ELSIF ROW(v_t.tipo_tarea, v_t.payload, v_t.estado, v_t.prioridad, v_t.programada_at, v_t.iniciada_at,
-                v_t.completada_at, v_t.mensaje_error, v_t.intentos, v_t.max_intentos,
-                v_t.creado_at)::record *<> ROW(v_f.tipo_tarea, v_f.payload, v_f.estado, v_f.prioridad, v_f.programada_at,
-                v_f.iniciada_at, v_f.completada_at, v_f.mensaje_error, v_f.intentos, v_f.max_intentos, v_f.creado_at)::record THEN
-                -- un disparador de la tabla escribió otra cosa: eso vuelve
-                PERFORM migracion.volver_tareas_programadas('UPDATE', jsonb_populate_record(t,
-                  jsonb_build_object('tipo_tarea', v_f.tipo_tarea, 'payload', v_f.payload, 'estado', v_f.estado,
-                  'prioridad', v_f.prioridad, 'programada_at', v_f.programada_at, 'iniciada_at', v_f.iniciada_at,
-                  'completada_at', v_f.completada_at, 'mensaje_error', v_f.mensaje_error, 'intentos', v_f.intentos,
-                  'max_intentos', v_f.max_intentos, 'creado_at', v_f.creado_at)), t)
-                FROM public.tareas_programadas t WHERE t.id = p_m1[1];
-              END IF;
-            EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
-              v_hecho := false;
-            END;
+            -- un disparador de la tabla escribió otra cosa: eso vuelve
+            PERFORM migracion.volver_tareas_programadas('UPDATE', jsonb_populate_record(t,
+              jsonb_build_object('tipo_tarea', v_f.tipo_tarea, 'payload', v_f.payload, 'estado', v_f.estado,
+              'prioridad', v_f.prioridad, 'programada_at', v_f.programada_at, 'iniciada_at', v_f.iniciada_at,
+              'completada_at', v_f.completada_at, 'mensaje_error', v_f.mensaje_error, 'intentos', v_f.intentos,
+              'max_intentos', v_f.max_intentos, 'creado_at', v_f.creado_at)), t)
+            FROM public.tareas_programadas t WHERE t.id = p_m1[1];
           END IF;
-        END IF;
+        EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
+          v_hecho := false;
+        END;
+      END IF;
       END IF;
     END IF;
-    IF NOT v_hecho THEN
-      PERFORM set_config('migracion.sync', 'tareas_programadas:' || pg_trigger_depth(), true);
+  END IF;
+  IF NOT v_una THEN
+    BEGIN
+      v_marca := set_config('migracion.sync', 'tareas_programadas:' || pg_trigger_depth(), true);
+      WITH f AS MATERIALIZED (
+        SELECT f._k1, f.id, f.tipo_tarea, f.payload, f.estado, f.prioridad, f.programada_at, f.iniciada_at, f.completada_at,
+          f.mensaje_error, f.intentos, f.max_intentos, f.creado_at, t.id IS NOT NULL AS _esta,
+          CASE WHEN t.id IS NOT NULL THEN ROW(t.tipo_tarea, t.payload, t.estado, t.prioridad, t.programada_at, t.iniciada_at,
+          t.completada_at, t.mensaje_error, t.intentos, t.max_intentos, t.creado_at)::record *<> ROW(f.tipo_tarea, f.payload,
+          f.estado, f.prioridad, f.programada_at, f.iniciada_at, f.completada_at, f.mensaje_error, f.intentos, f.max_intentos,
+          f.creado_at)::record END AS _distinta
+        FROM unnest(p_k1, p_m1) AS k(_k1, _m1) JOIN migracion.v_task_queue_tareas_programadas f ON f._k1 = k._k1 AND f.id = k._m1
+          LEFT JOIN public.tareas_programadas t ON t.id = f.id
+        WHERE CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AND f._clave <> ALL (v_abiertas)
+          AND f._clave <> ALL (v_anotadas)
+      ), nuevas AS (
+        INSERT INTO public.tareas_programadas (id, tipo_tarea, payload, estado, prioridad, programada_at, iniciada_at,
+          completada_at, mensaje_error, intentos, max_intentos, creado_at) SELECT f.id, f.tipo_tarea, f.payload, f.estado,
+          f.prioridad, f.programada_at, f.iniciada_at, f.completada_at, f.mensaje_error, f.intentos, f.max_intentos, f.creado_at
+          FROM f WHERE NOT f._esta
+        RETURNING 1
+      ), corregidas AS (
+        UPDATE public.tareas_programadas t SET tipo_tarea = f.tipo_tarea, payload = f.payload, estado = f.estado,
+          prioridad = f.prioridad, programada_at = f.programada_at, iniciada_at = f.iniciada_at, completada_at = f.completada_at,
+          mensaje_error = f.mensaje_error, intentos = f.intentos, max_intentos = f.max_intentos, creado_at = f.creado_at
+        FROM f WHERE f._distinta AND t.id = f.id
+      ), k AS (
+        SELECT * FROM unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE NOT EXISTS (SELECT FROM f WHERE f._k1 = k._k1 AND f.id = k._m1)
+      )
+      SELECT EXISTS (SELECT FROM nuevas), (SELECT array_agg(k._k1) FROM k), (SELECT array_agg(k._m1) FROM k) INTO v_nace, r_k1,
+        r_m1;
+      v_marca := set_config('migracion.sync', v_antes, true);
+      v_hecho := r_k1 IS NULL;
+    EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception THEN
+      v_nace := false; r_k1 := p_k1; r_m1 := p_m1;
+    END;
+  ELSE
+    r_k1 := p_k1; r_m1 := p_m1;
+  END IF;
+  IF NOT v_hecho THEN
+    v_marca := set_config('migracion.sync', 'tareas_programadas:' || pg_trigger_depth(), true);
+    -- lo que un servicio borró se va sin más, si nada cuelga de ello y no estaba retenido
+    DELETE FROM public.tareas_programadas t USING unnest(r_k1, r_m1) AS k(_k1, _m1)
+    WHERE t.id = k._m1 AND NOT EXISTS (SELECT FROM public.task_queue l WHERE l.id = k._k1) AND k._k1::text <> ALL (v_abiertas)
+      AND NOT EXISTS (SELECT FROM pg_trigger g JOIN pg_constraint x ON x.oid = g.tgconstraint AND x.confrelid = g.tgrelid
+        WHERE g.tgrelid = 'public.tareas_programadas'::regclass AND g.tgisinternal);
+    GET DIAGNOSTICS v_filas = ROW_COUNT;
+    IF v_filas < cardinality(r_k1) THEN
       -- lo que la sincronización lleva puede salir con la fila de la que depende; lo demás la retiene
-      PERFORM set_config('migracion.lleva', (coalesce((SELECT jsonb_agg(DISTINCT jsonb_build_array('public',
+      v_marca := set_config('migracion.lleva', (coalesce((SELECT jsonb_agg(DISTINCT jsonb_build_array('public',
         m.tabla_destino)) FROM migracion.sincronizacion m), '[]'))::text, true);
-      -- lo que un servicio borró se va sin más, si nada cuelga de ello y no estaba retenido
-      IF NOT EXISTS (SELECT FROM pg_trigger g JOIN pg_constraint x ON x.oid = g.tgconstraint AND x.confrelid = g.tgrelid
-        WHERE g.tgrelid = 'public.tareas_programadas'::regclass AND g.tgisinternal) THEN
-        DELETE FROM public.tareas_programadas t USING unnest(p_k1, p_m1) AS k(_k1, _m1)
-        WHERE t.id = k._m1 AND NOT EXISTS (SELECT FROM public.task_queue l WHERE l.id = k._k1)
-          AND NOT EXISTS (SELECT FROM migracion.cuarentena c WHERE c.tabla_origen = 'task_queue' AND c.estado <> 'resuelta'
-          AND c.clave = k._k1::text);
-      END IF;
-      PERFORM migracion.llevar_task_queue_tareas_programadas(coalesce(array_agg(k._k1), '{}'), 'sincronizacion')
-      FROM (SELECT DISTINCT k._k1 FROM unnest(p_k1, p_m1) AS k(_k1, _m1)) k
-        WHERE NOT (NOT EXISTS (SELECT FROM public.task_queue l WHERE l.id = k._k1));
-      PERFORM migracion.quitar_tareas_programadas(coalesce(array_agg(t.id), '{}'), 'sincronizacion')
-      FROM public.tareas_programadas t WHERE t.id = ANY (p_m1) AND NOT (EXISTS (SELECT 1
+      PERFORM migracion.llevar_task_queue_tareas_programadas(array_agg(k._k1), 'sincronizacion')
+      FROM (SELECT DISTINCT k._k1 FROM unnest(r_k1, r_m1) AS k(_k1, _m1)) k
+        WHERE NOT (NOT EXISTS (SELECT FROM public.task_queue l WHERE l.id = k._k1)) HAVING count(*) > 0;
+      PERFORM migracion.quitar_tareas_programadas(array_agg(t.id), 'sincronizacion')
+      FROM public.tareas_programadas t WHERE t.id = ANY (r_m1) AND NOT (EXISTS (SELECT 1
         FROM migracion.v_task_queue_tareas_programadas f WHERE f.id = t.id
-        AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END)
-        OR (EXISTS (SELECT 1 FROM migracion.v_task_queue_tareas_programadas f WHERE f.id = t.id AND f._rechazo IS NOT NULL)))
+        AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END OFFSET 0)
+        OR (EXISTS (SELECT 1 FROM migracion.v_task_queue_tareas_programadas f WHERE f.id = t.id
+        AND f._rechazo IS NOT NULL OFFSET 0)))
       HAVING count(*) > 0;
       IF FOUND THEN
         -- a las que retiene una fila ajena: se quedan, y así consta
@@ -182,23 +228,37 @@ BEGIN
           'no se retira: ' || h.motivo, 'sincronizacion'
         FROM public.tareas_programadas t CROSS JOIN LATERAL (SELECT string_agg(DISTINCT a.motivo, '; ') AS motivo
           FROM migracion.alcance(t.tableoid, ARRAY[t.ctid]) a) h
-        WHERE t.id = ANY (p_m1) AND h.motivo IS NOT NULL AND NOT (EXISTS (SELECT 1
+        WHERE t.id = ANY (r_m1) AND h.motivo IS NOT NULL AND NOT (EXISTS (SELECT 1
           FROM migracion.v_task_queue_tareas_programadas f WHERE f.id = t.id
-          AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END)
-          OR (EXISTS (SELECT 1 FROM migracion.v_task_queue_tareas_programadas f WHERE f.id = t.id AND f._rechazo IS NOT NULL)))
+          AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END OFFSET 0)
+          OR (EXISTS (SELECT 1 FROM migracion.v_task_queue_tareas_programadas f WHERE f.id = t.id
+          AND f._rechazo IS NOT NULL OFFSET 0)))
         ON CONFLICT (tabla_origen, clave) WHERE estado <> 'resuelta' DO NOTHING;
       END IF;
+      -- la vista la deja pasar y no está: falta su padre todavía
+      INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
+    SELECT 'task_queue', 'tareas_programadas', k._k1::text, jsonb_build_array(k._m1), 'falta la fila de la que depende', NULL
+      FROM (SELECT DISTINCT k._k1, k._m1 FROM unnest(r_k1, r_m1) AS k(_k1, _m1)) k
+      JOIN migracion.v_task_queue_tareas_programadas f ON f._k1 = k._k1
+      WHERE CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
+      AND NOT EXISTS (SELECT FROM public.tareas_programadas t WHERE t.id = f.id)
+      AND NOT EXISTS (SELECT FROM migracion.cuarentena c WHERE c.tabla_origen = 'task_queue' AND c.estado <> 'resuelta'
+      AND c.clave = f._clave);
+    END IF;
+    IF v_abiertas <> '{}' THEN
       UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
-      FROM unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE c.tabla_origen = 'task_queue' AND c.estado <> 'resuelta'
+      FROM unnest(r_k1, r_m1) AS k(_k1, _m1) WHERE c.tabla_origen = 'task_queue' AND c.estado <> 'resuelta'
         AND c.clave = k._k1::text AND NOT EXISTS (SELECT FROM public.task_queue l WHERE l.id = k._k1);
-      DELETE FROM migracion.fusion m USING unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE m.tabla_origen = 'task_queue'
+    END IF;
+    IF v_anotadas <> '{}' THEN
+      DELETE FROM migracion.fusion m USING unnest(r_k1, r_m1) AS k(_k1, _m1) WHERE m.tabla_origen = 'task_queue'
         AND m.tabla_destino = 'tareas_programadas' AND m.clave = k._k1::text
         AND NOT EXISTS (SELECT FROM migracion.v_task_queue_tareas_programadas f WHERE f._k1 = k._k1 AND f._fusion IS NOT NULL);
       UPDATE migracion.cuarentena c SET sobrescrita_at = now(),
         estado = CASE WHEN starts_with(c.motivo, 'no se retira: ') THEN 'resuelta' ELSE c.estado END,
           resuelta_at = CASE WHEN starts_with(c.motivo, 'no se retira: ') THEN now() END,
         resolucion = CASE WHEN starts_with(c.motivo, 'no se retira: ') THEN 'la fila vuelve a deberse a legacy' END
-      FROM unnest(p_k1, p_m1) AS k(_k1, _m1) JOIN migracion.v_task_queue_tareas_programadas f ON f._k1 = k._k1
+      FROM unnest(r_k1, r_m1) AS k(_k1, _m1) JOIN migracion.v_task_queue_tareas_programadas f ON f._k1 = k._k1
       WHERE c.tabla_origen = 'tareas_programadas' AND c.estado <> 'resuelta' AND c.clave = k._m1::text
         AND c.sobrescrita_at IS NULL AND CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
         AND EXISTS (SELECT FROM public.tareas_programadas t WHERE t.id = k._m1
@@ -206,20 +266,12 @@ BEGIN
         t.mensaje_error, t.intentos, t.max_intentos, t.creado_at)::record *<> ROW(f.tipo_tarea, f.payload, f.estado, f.prioridad,
         f.programada_at, f.iniciada_at, f.completada_at, f.mensaje_error, f.intentos, f.max_intentos, f.creado_at)::record));
       UPDATE migracion.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
-      FROM unnest(p_k1, p_m1) AS k(_k1, _m1) WHERE c.tabla_origen = 'tareas_programadas' AND c.estado <> 'resuelta'
+      FROM unnest(r_k1, r_m1) AS k(_k1, _m1) WHERE c.tabla_origen = 'tareas_programadas' AND c.estado <> 'resuelta'
         AND c.clave = k._m1::text AND NOT EXISTS (SELECT FROM public.tareas_programadas t WHERE t.id = k._m1)
         AND NOT EXISTS (SELECT FROM public.task_queue l WHERE l.id = k._k1);
-      -- la vista la deja pasar y no está: falta su padre todavía
-      INSERT INTO migracion.pendiente (tabla_origen, tabla_destino, clave, fila, motivo, sqlstate)
-    SELECT 'task_queue', 'tareas_programadas', k._k1::text, jsonb_build_array(k._m1), 'falta la fila de la que depende', NULL
-      FROM (SELECT DISTINCT k._k1, k._m1 FROM unnest(p_k1, p_m1) AS k(_k1, _m1)) k
-      JOIN migracion.v_task_queue_tareas_programadas f ON f._k1 = k._k1
-      WHERE CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END
-      AND NOT EXISTS (SELECT FROM public.tareas_programadas t WHERE t.id = f.id)
-      AND NOT EXISTS (SELECT FROM migracion.cuarentena c WHERE c.tabla_origen = 'task_queue' AND c.estado <> 'resuelta'
-      AND c.clave = f._clave);
-      PERFORM set_config('migracion.sync', v_antes, true);
     END IF;
+    v_marca := set_config('migracion.sync', v_antes, true);
+  END IF;
     IF cardinality(p_k1) > 1 AND EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = 'public.tareas_programadas'::regclass
       AND NOT g.tgisinternal AND g.tgfoid <> 'migracion.tocar_actualizado'::regproc
       AND g.tgtype & 3 = 3 AND g.tgenabled <> 'D') THEN
@@ -252,9 +304,9 @@ AS $funcion$
 DECLARE
   p_k1 uuid[]; p_m1 uuid[]; v_entera boolean := TG_OP <> 'UPDATE';
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
-  v_estado text; v_mensaje text; v_detalle text;
+  v_nada text; v_estado text; v_mensaje text; v_detalle text;
 BEGIN
-  PERFORM migracion.anotar_escritura('task_queue');
+  v_nada := migracion.anotar_escritura('task_queue');
   IF TG_OP = 'TRUNCATE' THEN
     IF (EXISTS (SELECT FROM migracion.sincronizacion s WHERE s.tabla_origen = 'task_queue'
       AND s.tabla_destino = 'tareas_programadas' AND s.modo = 'claves')
@@ -279,10 +331,12 @@ BEGIN
   ELSIF TG_OP = 'DELETE' THEN
     SELECT array_agg(k._k1), array_agg(k._m1) INTO p_k1, p_m1 FROM (SELECT o.id AS _k1, o.id AS _m1 FROM viejas o) k;
   ELSE
-    SELECT array_agg(k._k1), array_agg(k._m1) INTO p_k1, p_m1 FROM (SELECT o.id AS _k1, o.id AS _m1
-      FROM viejas o UNION SELECT n.id AS _k1, n.id AS _m1 FROM nuevas n) k;
-    v_entera := EXISTS (SELECT o.id FROM viejas o EXCEPT SELECT n.id FROM nuevas n);
+    -- quién es cada una antes y después: casi siempre la misma
+    SELECT array_agg(k._k1), array_agg(k._m1), EXISTS (SELECT o.id FROM viejas o EXCEPT SELECT n.id FROM nuevas n) INTO p_k1,
+      p_m1, v_entera FROM (SELECT o.id AS _k1, o.id AS _m1 FROM viejas o) k;
     IF v_entera THEN
+      SELECT array_agg(k._k1), array_agg(k._m1) INTO p_k1, p_m1 FROM (SELECT o.id AS _k1, o.id AS _m1
+        FROM viejas o UNION SELECT n.id AS _k1, n.id AS _m1 FROM nuevas n) k;
       -- con otra clave legacy la fila en español será otra: lo que solo esta tenía se guarda
       INSERT INTO migracion.apartada (run_id, tabla, clave, fila)
       SELECT 'sincronizacion', 'tareas_programadas', t.id::text, to_jsonb(t.*)
@@ -292,7 +346,7 @@ BEGIN
     END IF;
   END IF;
   IF p_k1 IS NULL THEN RETURN NULL; END IF;
-  PERFORM migracion.ida_task_queue_tareas_programadas(p_k1, p_m1, v_entera, false);
+  v_nada := migracion.ida_task_queue_tareas_programadas(p_k1, p_m1, v_entera, false);
   RETURN NULL;
 EXCEPTION WHEN OTHERS OR query_canceled THEN
   GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
@@ -326,7 +380,7 @@ AS $funcion$
 DECLARE
   v_modos text[]; v_antes text := coalesce(current_setting('migracion.sync', true),
     ''); v_clave text; v_hay boolean := false; v_casa integer := 0;
-  v_filas bigint; v_ya text; v_nueva text; v_aqui text; v_alli text; v_otra jsonb; v_escritas text[];
+  v_filas bigint; v_ya text; v_nueva text; v_aqui text; v_alli text; v_otra jsonb; v_escritas text[]; v_marca text;
   v_estado text; v_mensaje text; v_detalle text; v_poner jsonb := '{}'; v_f record; v_g record;
   s public.tareas_programadas; v_l public.tareas_programadas;
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
@@ -435,9 +489,11 @@ BEGIN
       CASE WHEN p_orden <> 'INSERT' THEN to_jsonb(p_vieja) END, 'espera a la otra', NULL);
       RETURN;
     END IF;
-    SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') INTO v_ya
-    FROM pg_trigger g JOIN pg_constraint c ON c.oid = g.tgconstraint JOIN pg_namespace n ON n.oid = c.connamespace
-    WHERE g.tgrelid IN ('public.task_queue'::regclass) AND g.tgdeferrable AND c.contype <> 't';
+    IF EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid IN ('public.task_queue'::regclass) AND g.tgdeferrable) THEN
+      SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') INTO v_ya
+      FROM pg_trigger g JOIN pg_constraint c ON c.oid = g.tgconstraint JOIN pg_namespace n ON n.oid = c.connamespace
+      WHERE g.tgrelid IN ('public.task_queue'::regclass) AND g.tgdeferrable AND c.contype <> 't';
+    END IF;
     IF v_ya IS NOT NULL THEN
       BEGIN
         IF v_ya IS NOT NULL THEN
@@ -453,7 +509,7 @@ BEGIN
         v_ya := NULL;  -- el servicio debe algo todavía: se comprueba cuando confirme
       END;
     END IF;
-    PERFORM set_config('migracion.sync', 'tareas_programadas:' || pg_trigger_depth(), true);
+    v_marca := set_config('migracion.sync', 'tareas_programadas:' || pg_trigger_depth(), true);
     IF p_orden = 'DELETE' THEN
       WITH d0 AS (DELETE FROM public.task_queue l WHERE l.id = (p_vieja.id)::uuid RETURNING 'task_queue' AS tabla,
         l.id::text AS clave)
@@ -479,10 +535,19 @@ BEGIN
         (s.iniciada_at AT TIME ZONE 'UTC')::timestamp with time zone,
         (s.completada_at AT TIME ZONE 'UTC')::timestamp with time zone, (s.mensaje_error)::text, (s.intentos)::integer,
         (s.max_intentos)::integer, (s.creado_at AT TIME ZONE 'UTC')::timestamp with time zone);
-      PERFORM set_config('migracion.sync', v_antes, true);
+      v_marca := set_config('migracion.sync', v_antes, true);
+      SELECT CASE WHEN f._rechazo IS NULL AND f._fusion IS NULL THEN true ELSE false END AS _entra, f.id, f.tipo_tarea, f.payload,
+        f.estado, f.prioridad, f.programada_at, f.iniciada_at, f.completada_at, f.mensaje_error, f.intentos, f.max_intentos,
+        f.creado_at INTO v_f FROM migracion.v_task_queue_tareas_programadas f JOIN public.task_queue l ON l.id = f._k1
+        WHERE l.id = (s.id)::uuid;
+      IF NOT FOUND OR NOT v_firme OR NOT v_f._entra OR ROW(s.id, s.tipo_tarea, s.payload, s.estado, s.prioridad, s.programada_at,
+        s.iniciada_at, s.completada_at, s.mensaje_error, s.intentos, s.max_intentos, s.creado_at)::record *<> ROW(v_f.id,
+        v_f.tipo_tarea, v_f.payload, v_f.estado, v_f.prioridad, v_f.programada_at, v_f.iniciada_at, v_f.completada_at,
+        v_f.mensaje_error, v_f.intentos, v_f.max_intentos, v_f.creado_at)::record THEN
       PERFORM migracion.ida_task_queue_tareas_programadas(array_agg(l.id), array_agg(s.id), true, false)
       FROM public.task_queue l WHERE l.id = (s.id)::uuid HAVING count(*) > 0;
       IF NOT FOUND THEN RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = 'un disparador de task_queue no la deja pasar'; END IF;
+      END IF;
       END IF;
     ELSIF v_casa = 0 THEN
       NULL;  -- la fila legacy ya no está: quien la borró se lleva a esta
@@ -557,7 +622,7 @@ BEGIN
             f.max_intentos, f.creado_at INTO v_g FROM migracion.v_task_queue_tareas_programadas f JOIN public.task_queue l
             ON l.id = f._k1 WHERE l.id = (v_l.id)::uuid;
           IF NOT FOUND OR NOT v_g._entra OR NOT v_f._entra THEN
-            PERFORM set_config('migracion.sync', v_antes, true);
+            v_marca := set_config('migracion.sync', v_antes, true);
             PERFORM migracion.ida_task_queue_tareas_programadas(array_agg(l.id), array_agg(v_l.id), true, false)
             FROM public.task_queue l WHERE l.id = (v_l.id)::uuid HAVING count(*) > 0;
           ELSIF v_g.id::text IS DISTINCT FROM v_f.id::text AND v_g.id::text IS DISTINCT FROM s.id::text
@@ -672,7 +737,7 @@ BEGIN
       resolucion = CASE WHEN c.columnas <@ v_escritas THEN 'legacy tomó lo escrito después' END
     WHERE c.tabla_origen = 'tareas_programadas' AND c.clave = v_aqui AND c.estado <> 'resuelta'
       AND p_orden <> 'DELETE' AND c.columnas IS NOT NULL;
-    PERFORM set_config('migracion.sync', v_antes, true);
+    v_marca := set_config('migracion.sync', v_antes, true);
   EXCEPTION WHEN OTHERS THEN
     GET STACKED DIAGNOSTICS v_estado = RETURNED_SQLSTATE, v_mensaje = MESSAGE_TEXT, v_detalle = PG_EXCEPTION_DETAIL;
     IF v_clave IS NULL OR left(v_estado, 2) IN ('53', '55', '57')
@@ -722,11 +787,11 @@ SET jit = off
 AS $funcion$
 #variable_conflict use_variable
 DECLARE
-  v_ya text; v_lote record; v_estado text; v_mensaje text; v_detalle text;
+  v_nada text; v_ya text; v_lote record; v_estado text; v_mensaje text; v_detalle text;
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
   p_orden text := TG_OP; v_vieja jsonb; v_ahora jsonb; v_clave text; v_nueva text;
 BEGIN
-  PERFORM migracion.anotar_escritura('tareas_programadas');
+  v_nada := migracion.anotar_escritura('tareas_programadas');
   IF TG_OP = 'TRUNCATE' THEN
     IF EXISTS (SELECT FROM migracion.sincronizacion m WHERE m.tabla_origen = 'task_queue'
       AND m.tabla_destino = 'tareas_programadas' AND m.modo <> 'si') THEN
@@ -740,9 +805,11 @@ BEGIN
     END IF;
     -- lo que legacy no dejaba pasar se queda
     BEGIN
-      SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') INTO v_ya
-      FROM pg_trigger g JOIN pg_constraint c ON c.oid = g.tgconstraint JOIN pg_namespace n ON n.oid = c.connamespace
-      WHERE g.tgrelid IN ('public.task_queue'::regclass) AND g.tgdeferrable AND c.contype <> 't';
+      IF EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid IN ('public.task_queue'::regclass) AND g.tgdeferrable) THEN
+        SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') INTO v_ya
+        FROM pg_trigger g JOIN pg_constraint c ON c.oid = g.tgconstraint JOIN pg_namespace n ON n.oid = c.connamespace
+        WHERE g.tgrelid IN ('public.task_queue'::regclass) AND g.tgdeferrable AND c.contype <> 't';
+      END IF;
       IF v_ya IS NOT NULL THEN
         BEGIN
           IF v_ya IS NOT NULL THEN
@@ -811,7 +878,7 @@ BEGIN
     END;
     RETURN NULL;
   END IF;
-  PERFORM migracion.volver_tareas_programadas(TG_OP, CASE WHEN TG_OP <> 'INSERT' THEN OLD END,
+  v_nada := migracion.volver_tareas_programadas(TG_OP, CASE WHEN TG_OP <> 'INSERT' THEN OLD END,
     CASE WHEN TG_OP <> 'DELETE' THEN NEW END);
   RETURN NULL;
 EXCEPTION WHEN OTHERS OR query_canceled THEN

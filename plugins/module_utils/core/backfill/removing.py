@@ -31,9 +31,10 @@ def removal_function(routes: Sequence[Route]) -> str:
 {PLANNING}-- los planes, de cada vez: la tabla crece entre una llamada y otra
 SET plan_cache_mode = force_custom_plan
 """
+    due = explained_by(routes, "t", by_key=True)
     body = f"""BEGIN
   PERFORM set_config('migracion.sync', coalesce(nullif(current_setting('migracion.sync', true), ''), 'copia'), true);
-  {removed("apartadas", route, f"{route.target_table} t JOIN {unnested(names)} ON {mine}", f"NOT ({explained_by(routes, 't')})")}
+  {removed("apartadas", route, f"{route.target_table} t JOIN {unnested(names)} ON {mine}", f"NOT ({due})")}
 END """
     return head + function_body(body)
 

@@ -315,10 +315,12 @@ def duplicates_join(route: Route) -> str:
         f"{base_sql(route, 'o')}{late_joins(route)}{where_all(route.where('o'), readable(route, 'o'))}"
     )
     names = idents(route.pair.match)
+    # also by the match itself: who asks for one row by it has its rivals ranked alone, and not the whole table
+    met = "".join(f" AND d.{ident(m)} = v.{ident(m)}" for m in route.pair.match)
     return (
-        "\nLEFT JOIN (\n  SELECT clave, puesto,"
+        f"\nLEFT JOIN (\n  SELECT clave, puesto, {names},"
         f"\n         min(puesto) FILTER (WHERE rechazo IS NULL) OVER (PARTITION BY {names}) AS primero,"
         f"\n         first_value(destino) OVER (PARTITION BY {names} ORDER BY rechazo IS NOT NULL, puesto) AS fusion"
         f"\n  FROM (\n{indented(ranked, 4)}\n  ) o) d"
-        f"\n  ON d.clave = {row_clave(route, 'l')} AND d.puesto > d.primero"
+        f"\n  ON d.clave = {row_clave(route, 'l')} AND d.puesto > d.primero{met}"
     )

@@ -37,9 +37,14 @@ def keeps_twin(route: Route, alias: str) -> str:
     return " AND ".join(parts)
 
 
-def given_by(routes: Sequence[Route], alias: str) -> str:
-    """Return whether one of the routes carries a row with the match columns of the Spanish row ``alias``."""
-    return " OR ".join(f"EXISTS (SELECT 1 FROM {r.view} f WHERE {_matched(r, alias)} AND {accepted('f')})" for r in routes)
+def given_by(routes: Sequence[Route], alias: str, *, by_key: bool = False) -> str:
+    """Return whether one of the routes carries a row with the match columns of the Spanish row ``alias``.
+
+    ``by_key``: asked of one row at a time, for statements on few rows: otherwise all are found once and looked up.
+    """
+    end = " OFFSET 0" if by_key else ""
+    found = (f"EXISTS (SELECT 1 FROM {r.view} f WHERE {_matched(r, alias)} AND {accepted('f')}{end})" for r in routes)
+    return " OR ".join(found)
 
 
 def given_now(routes: Sequence[Route], alias: str) -> str:
@@ -47,17 +52,21 @@ def given_now(routes: Sequence[Route], alias: str) -> str:
     return " OR ".join(f"EXISTS (SELECT 1 FROM {r.view} f WHERE {_matched(r, alias)} AND {goes_in(r, 'f')})" for r in routes)
 
 
-def explained_by(routes: Sequence[Route], alias: str) -> str:
+def explained_by(routes: Sequence[Route], alias: str, *, by_key: bool = False) -> str:
     """Return whether the Spanish row ``alias`` is due to a legacy row of one of the routes: given by it, or retained."""
+    given = given_by(routes, alias, by_key=by_key)
     if not any(map(retains, routes)):
-        return given_by(routes, alias)
-    return f"{given_by(routes, alias)} OR ({kept_by(routes, alias)}){parents_stay(routes[0], alias)}"
+        return given
+    return f"{given} OR ({kept_by(routes, alias, by_key=by_key)}){parents_stay(routes[0], alias)}"
 
 
-def kept_by(routes: Sequence[Route], alias: str) -> str:
+def kept_by(routes: Sequence[Route], alias: str, *, by_key: bool = False) -> str:
     """Return whether a refused row of one of the routes would keep the Spanish row ``alias``, if nothing else were due to it."""
+    end = " OFFSET 0" if by_key else ""
     found = [
-        f"EXISTS (SELECT 1 FROM {r.view} f WHERE {_matched(r, alias)} AND {keeps_twin(r, 'f')})" for r in routes if retains(r)
+        f"EXISTS (SELECT 1 FROM {r.view} f WHERE {_matched(r, alias)} AND {keeps_twin(r, 'f')}{end})"
+        for r in routes
+        if retains(r)
     ]
     return " OR ".join(found) or "false"
 

@@ -32,7 +32,7 @@ def back_trigger_function(routes: Sequence[Route], all_routes: Sequence[Route], 
     )
     gone = "".join(emptied_step(r, all_routes, back_name(route)) for r in reversed(routes))
     body = f"""DECLARE
-  v_ya text; v_lote record; v_estado text; v_mensaje text; v_detalle text;
+  v_nada text; v_ya text; v_lote record; v_estado text; v_mensaje text; v_detalle text;
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
   p_orden text := TG_OP; v_vieja jsonb; v_ahora jsonb; v_clave text; v_nueva text;
 BEGIN
@@ -41,7 +41,7 @@ BEGIN
 {"".join(map(named_while_off, routes))}    -- lo que legacy no dejaba pasar se queda
 {gone}{_yielded(route, "NULL")}    RETURN NULL;
   END IF;
-  PERFORM {back_name(route)}(TG_OP, CASE WHEN TG_OP <> 'INSERT' THEN OLD END, CASE WHEN TG_OP <> 'DELETE' THEN NEW END);
+  v_nada := {back_name(route)}(TG_OP, CASE WHEN TG_OP <> 'INSERT' THEN OLD END, CASE WHEN TG_OP <> 'DELETE' THEN NEW END);
 {_freed(route)}  RETURN NULL;
 {caught(left_by_place(route), "", route.pair.target)}  RETURN NULL;
 END """

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..rows.refusals import accepted
 from ..rows.routes import CarriedColumn, Route
+from ..rows.staying import differs_from_due
 from ..sqltext import ident, idents, literal
 from .back_removing import not_let_through
-from .images import set_flag
+from .followers import children_of, partners_of
+from .images import legacy_row, set_flag
 from .inverse import assignments, goes_back, kept_beside, legacy_place, must_be_found, not_found
 from .staying_back import staying_step
 from .taking_over import taking_over_step
@@ -28,15 +31,28 @@ def born_step(route: Route, all_routes: Sequence[Route]) -> str:
     known = taking_over_step(route, all_routes, birth_values)
     if known:
         insert = f"IF v_casa = 0 THEN\n        {insert}\n      END IF;"
+    carried = f"""PERFORM {route.function("ida")}({keys}, {match}, true, false)
+      FROM {route.source_table} l WHERE {legacy_place(route, "s")} HAVING count(*) > 0;
+      IF NOT FOUND THEN {not_let_through(route)} END IF;"""
+    same = [r for r in all_routes if r.pair.target == route.pair.target]
+    if not partners_of(route, same) and not list(children_of(route, all_routes)):
+        carried = _only_if_changed(route, carried)
     return f"""      SELECT t.* INTO s FROM {route.target_table} t WHERE {twin};
       IF FOUND THEN
 {refused}{known}      {insert}
 {staying_step(route, "s")}      {set_flag("v_antes")}
-      PERFORM {route.function("ida")}({keys}, {match}, true, false)
-      FROM {route.source_table} l WHERE {legacy_place(route, "s")} HAVING count(*) > 0;
-      IF NOT FOUND THEN {not_let_through(route)} END IF;
+      {carried}
       END IF;
 """
+
+
+def _only_if_changed(route: Route, carried: str) -> str:
+    """Return the step for a row on which no other one hangs: it is carried only where legacy made something else of it."""
+    seen = f"{route.view} f JOIN {route.source_table} l ON {legacy_row(route, 'l', 'f')} WHERE {legacy_place(route, 's')}"
+    return f"""SELECT {accepted("f")} AS _entra, {idents(route.columns, "f.")} INTO v_f FROM {seen};
+      IF NOT FOUND OR NOT v_firme OR NOT v_f._entra OR {differs_from_due(route, route.columns, "s", "v_f")} THEN
+      {carried}
+      END IF;"""
 
 
 def birth_values(route: Route, row: str) -> dict[str, str]:

@@ -19,9 +19,12 @@ def deferred_found(routes: Sequence[Route], all_routes: Sequence[Route], margin:
     """
     tables = dict.fromkeys(r.source_table for r in (*routes, *(c for r in routes for c, _ in children_of(r, all_routes))))
     listed = ", ".join(f"{literal(t)}::regclass" for t in tables)
-    step = f"""SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') INTO v_ya
-FROM pg_trigger g JOIN pg_constraint c ON c.oid = g.tgconstraint JOIN pg_namespace n ON n.oid = c.connamespace
-WHERE g.tgrelid IN ({listed}) AND g.tgdeferrable AND c.contype <> 't';
+    mine = f"g.tgrelid IN ({listed}) AND g.tgdeferrable"
+    step = f"""IF EXISTS (SELECT FROM pg_trigger g WHERE {mine}) THEN
+  SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') INTO v_ya
+  FROM pg_trigger g JOIN pg_constraint c ON c.oid = g.tgconstraint JOIN pg_namespace n ON n.oid = c.connamespace
+  WHERE {mine} AND c.contype <> 't';
+END IF;
 IF v_ya IS NOT NULL THEN
   BEGIN
 {checked_now(4)}

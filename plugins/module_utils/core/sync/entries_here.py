@@ -87,7 +87,7 @@ def held_step(route: Route, twins: str, explained: str) -> str:
 """
 
 
-def overwritten_step(route: Route) -> str:
+def overwritten_step(route: Route, prefix: str) -> str:
     """Return the step of ida that marks the entries whose rows are by now what legacy says, and closes those of no row."""
     text = twin_text(route)
     if text is None:
@@ -101,8 +101,8 @@ def overwritten_step(route: Route) -> str:
     return f"""      UPDATE {BOOKKEEPING}.cuarentena c SET sobrescrita_at = now(),
         estado = CASE WHEN {held} THEN 'resuelta' ELSE c.estado END, resuelta_at = CASE WHEN {held} THEN now() END,
         resolucion = CASE WHEN {held} THEN 'la fila vuelve a deberse a legacy' END
-      FROM {asked(route)} JOIN {route.view} f ON {seen_row(route)}
+      FROM {asked(route, prefix)} JOIN {route.view} f ON {seen_row(route)}
       WHERE {mine} AND c.sobrescrita_at IS NULL AND {accepted("f")} AND EXISTS (SELECT FROM {twin} AND NOT ({differs}));
       UPDATE {BOOKKEEPING}.cuarentena c SET estado = 'resuelta', resuelta_at = now(), resolucion = 'la fila ya no está'
-      FROM {asked(route)} WHERE {mine} AND NOT EXISTS (SELECT FROM {twin}) AND NOT {legacy};
+      FROM {asked(route, prefix)} WHERE {mine} AND NOT EXISTS (SELECT FROM {twin}) AND NOT {legacy};
 """

@@ -157,8 +157,11 @@ def flag_of(route: Route) -> str:
 
 
 def set_flag(value: str) -> str:
-    """Return the statement that sets the flag for the rest of the transaction, or until it is set again."""
-    return f"PERFORM set_config({literal(FLAG)}, {value}, true);"
+    """Return the statement that sets the flag for the rest of the transaction, or until it is set again.
+
+    Its variable v_marca is read by nobody: an assignment costs a tenth of a query.
+    """
+    return f"v_marca := set_config({literal(FLAG)}, {value}, true);"
 
 
 def current_flag() -> str:

@@ -12,6 +12,7 @@ from ..rows.routes import Route, spanish_clave
 from ..rows.staying import STAYING, may_stay
 from ..sqltext import all_of, ident, indented, literal
 from .images import asked, flagged, match_names, set_flag, twin_row, twin_text
+from .writing import twin_found
 
 
 def names_step(route: Route) -> str:
@@ -78,6 +79,7 @@ def taken_back_step(route: Route) -> str:
     {set_flag("v_antes")}{stays}
     UPDATE {BOOKKEEPING}.cuarentena c SET clave = {text}, antes = NULL, sobrescrita_at = now() FROM {asked(route)}
     WHERE {entry};
+    {twin_found(route)};
   END IF;
 """
 

@@ -69,7 +69,7 @@ def forward_trigger_function(route: Route, all_routes: Sequence[Route]) -> str:
     body = f"""DECLARE
   {variables} v_entera boolean := TG_OP <> 'UPDATE';
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
-  v_estado text; v_mensaje text; v_detalle text;{" v_libres jsonb[];" if unique_values(route) else ""}
+  v_nada text; v_estado text; v_mensaje text; v_detalle text;{" v_libres jsonb[];" if unique_values(route) else ""}
 BEGIN
 {counted}  IF TG_OP = 'TRUNCATE' THEN
 {whole}  ELSIF TG_OP = 'INSERT' THEN
@@ -77,10 +77,9 @@ BEGIN
   ELSIF TG_OP = 'DELETE' THEN
     {_rows(route, [_old(route)])}
 {_freed(route, "DELETE")}  ELSE
-    {_rows(route, [_old(route), _new(route)])}
-{_moved(route)}{_kept_of_changed_keys(route)}{_freed(route, "UPDATE")}  END IF;
+{_changed(route)}  END IF;
   IF p_k1 IS NULL THEN RETURN NULL; END IF;
-{_siblings(route)}  PERFORM {route.function("ida")}({passed_keys(route)}, v_entera, false);
+{_siblings(route)}  v_nada := {route.function("ida")}({passed_keys(route)}, v_entera, false);
 {_yielded(route)}  RETURN NULL;
 {caught(_left_or_whole(route), "", route.pair.source)}  RETURN NULL;
 END """
@@ -137,14 +136,26 @@ def _emptied(route: Route, leaf: bool) -> str:
 """
 
 
-def _moved(route: Route) -> str:
-    """Return the step that sees whether an update may change who merges with whom."""
+def _changed(route: Route) -> str:
+    """Return the step that names the rows of an update, and sees whether it may change who merges with whom.
+
+    Where it does not, the rows are known before and after by the same keys.
+    """
     merge = [r.pair.merge_by for r in (route,) if r.pair.merge_by]
     unique = [u for columns in route.table.unique for u in columns]
-    sources = [c.source.name for name in (*merge, *unique) if (c := route.carried_as(name)) is not None]
+    sources = [c.source.name for n in (*merge, *unique, *route.pair.match) if (c := route.carried_as(n)) is not None]
     names = dict.fromkeys([*(c.name for c in route.key), *sources, *(c for c, _ in route.pair.where)])
     old, new = (", ".join(f"{a}.{ident(n)}" for n in names) for a in "on")
-    return f"    v_entera := EXISTS (SELECT {old} FROM {_old(route)[0]} EXCEPT SELECT {new} FROM {_new(route)[0]});\n"
+    moved = f"EXISTS (SELECT {old} FROM {_old(route)[0]} EXCEPT SELECT {new} FROM {_new(route)[0]})"
+    rows, alias = _old(route)
+    listed = ", ".join(f"array_agg(k.{n})" for n in both_names(route))
+    mine = f"SELECT {image(route, alias)} FROM {rows}{where_all(route.where(alias), before=' ')}"
+    return f"""    -- quién es cada una antes y después: casi siempre la misma
+    SELECT {listed}, {moved} INTO {passed_keys(route)}, v_entera FROM ({mine}) k;
+    IF v_entera THEN
+      {_rows(route, [_old(route), _new(route)])}
+{_kept_of_changed_keys(route)}{_freed(route, "UPDATE")}    END IF;
+"""
 
 
 def _kept_of_changed_keys(route: Route) -> str:
@@ -156,13 +167,11 @@ def _kept_of_changed_keys(route: Route) -> str:
     before = f"(SELECT {image(route, o)} FROM {old}{where_all(route.where(o), before=' ')}) k"
     same = " AND ".join(f"{n}.{ident(c.name)} = k.{name}" for c, name in zip(route.key, route.key_names, strict=True))
     hangs = f"SELECT FROM pg_constraint x WHERE x.contype = 'f' AND x.confrelid = {literal(route.target_table)}::regclass"
-    return f"""    IF v_entera THEN
-      -- con otra clave legacy la fila en español será otra: lo que solo esta tenía se guarda
+    return f"""      -- con otra clave legacy la fila en español será otra: lo que solo esta tenía se guarda
       INSERT INTO {BOOKKEEPING}.apartada (run_id, tabla, clave, fila)
       SELECT {RUN}, {literal(route.pair.target)}, {spanish_clave(route, "t")}, to_jsonb(t.*)
       FROM {before} JOIN {route.target_table} t ON {twin_row(route)}
       WHERE NOT EXISTS (SELECT FROM {new} WHERE {same}) AND NOT EXISTS ({hangs});
-    END IF;
 """
 
 
@@ -178,10 +187,7 @@ def _freed(route: Route, event: str) -> str:
     )
     if event == "DELETE":
         return f"    SELECT array_agg(u.v) INTO v_libres FROM ({old}) u;\n"
-    return f"""    IF v_entera THEN
-      SELECT array_agg(u.v) INTO v_libres FROM (({old}) EXCEPT ({new})) u;
-    END IF;
-"""
+    return f"      SELECT array_agg(u.v) INTO v_libres FROM (({old}) EXCEPT ({new})) u;\n"
 
 
 def _yielded(route: Route) -> str:
