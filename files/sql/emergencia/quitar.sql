@@ -76,6 +76,8 @@ DROP TRIGGER IF EXISTS sinc_messages_mensajes_t ON public.messages;
 
 DROP TRIGGER IF EXISTS sigue_messages_mensajes_3_i ON public.users;
 
+DROP TRIGGER IF EXISTS sigue_messages_mensajes_3_d ON public.users;
+
 DROP TRIGGER IF EXISTS sigue_messages_mensajes_3_u ON public.users;
 
 DROP TRIGGER IF EXISTS sinc_sessions_sesiones_i ON public.sessions;
@@ -87,6 +89,8 @@ DROP TRIGGER IF EXISTS sinc_sessions_sesiones_d ON public.sessions;
 DROP TRIGGER IF EXISTS sinc_sessions_sesiones_t ON public.sessions;
 
 DROP TRIGGER IF EXISTS sigue_sessions_sesiones_2_i ON public.users;
+
+DROP TRIGGER IF EXISTS sigue_sessions_sesiones_2_d ON public.users;
 
 DROP TRIGGER IF EXISTS sigue_sessions_sesiones_2_u ON public.users;
 
@@ -139,6 +143,8 @@ DROP TRIGGER IF EXISTS vuelta_servicios_proveedor_d ON public.servicios_proveedo
 DROP TRIGGER IF EXISTS vuelta_servicios_proveedor_t ON public.servicios_proveedor;
 
 DROP TRIGGER IF EXISTS sigue_service_requests_solicitudes_servicio_2_i ON public.clientes;
+
+DROP TRIGGER IF EXISTS sigue_service_requests_solicitudes_servicio_2_d ON public.clientes;
 
 DROP TRIGGER IF EXISTS sigue_service_requests_solicitudes_servicio_2_u ON public.clientes;
 

@@ -412,8 +412,12 @@ BEGIN
       SELECT 'sincronizacion', 'proveedores', t.id::text, to_jsonb(t.*)
       FROM (SELECT o.id AS _k1, o.id AS _m1 FROM viejas o WHERE (o.user_type::text = 'client') IS NOT TRUE) k
         JOIN public.proveedores t ON t.id = k._m1
-      WHERE NOT EXISTS (SELECT FROM nuevas n WHERE n.id = k._k1) AND NOT EXISTS (SELECT FROM pg_constraint x WHERE x.contype = 'f'
-        AND x.confrelid = 'public.proveedores'::regclass);
+      WHERE NOT EXISTS (SELECT FROM nuevas n WHERE n.id = k._k1)
+        AND NOT EXISTS (SELECT FROM public.proveedor_profesiones h WHERE h.proveedor_id = t.id)
+      AND NOT EXISTS (SELECT FROM public.servicios_proveedor h WHERE h.proveedor_id = t.id)
+      AND NOT EXISTS (SELECT FROM pg_trigger g JOIN pg_constraint x ON x.oid = g.tgconstraint AND x.confrelid = g.tgrelid
+        AND x.conrelid NOT IN ('public.proveedor_profesiones'::regclass, 'public.servicios_proveedor'::regclass)
+        WHERE g.tgrelid = 'public.proveedores'::regclass AND g.tgisinternal);
       SELECT array_agg(u.v) INTO v_libres FROM ((SELECT jsonb_build_array(1, o.phone_number::character varying(20)) AS v
         FROM viejas o WHERE (o.user_type::text = 'client') IS NOT TRUE) EXCEPT (SELECT jsonb_build_array(1,
         n.phone_number::character varying(20)) AS v FROM nuevas n WHERE (n.user_type::text = 'client') IS NOT TRUE)) u;

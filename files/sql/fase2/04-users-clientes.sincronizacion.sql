@@ -330,8 +330,11 @@ BEGIN
       SELECT 'sincronizacion', 'clientes', t.id::text, to_jsonb(t.*)
       FROM (SELECT o.id AS _k1, o.id AS _m1 FROM viejas o WHERE o.user_type::text = 'client') k JOIN public.clientes t
         ON t.id = k._m1
-      WHERE NOT EXISTS (SELECT FROM nuevas n WHERE n.id = k._k1) AND NOT EXISTS (SELECT FROM pg_constraint x WHERE x.contype = 'f'
-        AND x.confrelid = 'public.clientes'::regclass);
+      WHERE NOT EXISTS (SELECT FROM nuevas n WHERE n.id = k._k1)
+        AND NOT EXISTS (SELECT FROM public.solicitudes_servicio h WHERE h.cliente_id = t.id)
+      AND NOT EXISTS (SELECT FROM pg_trigger g JOIN pg_constraint x ON x.oid = g.tgconstraint AND x.confrelid = g.tgrelid
+        AND x.conrelid NOT IN ('public.solicitudes_servicio'::regclass)
+        WHERE g.tgrelid = 'public.clientes'::regclass AND g.tgisinternal);
       SELECT array_agg(u.v) INTO v_libres FROM ((SELECT jsonb_build_array(1, o.phone_number::character varying(20)) AS v
         FROM viejas o WHERE o.user_type::text = 'client') EXCEPT (SELECT jsonb_build_array(1,
         n.phone_number::character varying(20)) AS v FROM nuevas n WHERE n.user_type::text = 'client')) u;

@@ -345,8 +345,8 @@ BEGIN
       FROM (SELECT o.provider_id AS _k1, o.profession_id AS _k2, o.provider_id AS _m1, o.profession_id::integer AS _m2
         FROM viejas o) k JOIN public.proveedor_profesiones t ON t.proveedor_id = k._m1 AND t.profesion_id = k._m2
       WHERE NOT EXISTS (SELECT FROM nuevas n WHERE n.provider_id = k._k1 AND n.profession_id = k._k2)
-        AND NOT EXISTS (SELECT FROM pg_constraint x WHERE x.contype = 'f'
-        AND x.confrelid = 'public.proveedor_profesiones'::regclass);
+        AND NOT EXISTS (SELECT FROM pg_trigger g JOIN pg_constraint x ON x.oid = g.tgconstraint AND x.confrelid = g.tgrelid
+        WHERE g.tgrelid = 'public.proveedor_profesiones'::regclass AND g.tgisinternal);
     END IF;
   END IF;
   IF p_k1 IS NULL THEN RETURN NULL; END IF;

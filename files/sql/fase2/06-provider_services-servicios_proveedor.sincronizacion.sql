@@ -355,8 +355,9 @@ BEGIN
       INSERT INTO migracion.apartada (run_id, tabla, clave, fila)
       SELECT 'sincronizacion', 'servicios_proveedor', t.id::text, to_jsonb(t.*)
       FROM (SELECT o.id AS _k1, o.id AS _m1 FROM viejas o) k JOIN public.servicios_proveedor t ON t.id = k._m1
-      WHERE NOT EXISTS (SELECT FROM nuevas n WHERE n.id = k._k1) AND NOT EXISTS (SELECT FROM pg_constraint x WHERE x.contype = 'f'
-        AND x.confrelid = 'public.servicios_proveedor'::regclass);
+      WHERE NOT EXISTS (SELECT FROM nuevas n WHERE n.id = k._k1)
+        AND NOT EXISTS (SELECT FROM pg_trigger g JOIN pg_constraint x ON x.oid = g.tgconstraint AND x.confrelid = g.tgrelid
+        WHERE g.tgrelid = 'public.servicios_proveedor'::regclass AND g.tgisinternal);
     END IF;
   END IF;
   IF p_k1 IS NULL THEN RETURN NULL; END IF;

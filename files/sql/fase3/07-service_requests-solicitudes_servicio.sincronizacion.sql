@@ -453,8 +453,9 @@ BEGIN
       INSERT INTO migracion.apartada (run_id, tabla, clave, fila)
       SELECT 'sincronizacion', 'solicitudes_servicio', t.id::text, to_jsonb(t.*)
       FROM (SELECT o.id AS _k1, o.id AS _m1 FROM viejas o) k JOIN public.solicitudes_servicio t ON t.id = k._m1
-      WHERE NOT EXISTS (SELECT FROM nuevas n WHERE n.id = k._k1) AND NOT EXISTS (SELECT FROM pg_constraint x WHERE x.contype = 'f'
-        AND x.confrelid = 'public.solicitudes_servicio'::regclass);
+      WHERE NOT EXISTS (SELECT FROM nuevas n WHERE n.id = k._k1)
+        AND NOT EXISTS (SELECT FROM pg_trigger g JOIN pg_constraint x ON x.oid = g.tgconstraint AND x.confrelid = g.tgrelid
+        WHERE g.tgrelid = 'public.solicitudes_servicio'::regclass AND g.tgisinternal);
     END IF;
   END IF;
   IF p_k1 IS NULL THEN RETURN NULL; END IF;
@@ -497,8 +498,14 @@ DECLARE
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
   v_valores text[]; v_estado text; v_mensaje text; v_detalle text;
 BEGIN
-  IF TG_OP <> 'DELETE' THEN v_valores := v_valores || NEW.telefono::text; END IF;
-  IF TG_OP <> 'INSERT' THEN v_valores := v_valores || OLD.telefono::text; END IF;
+  IF TG_OP = 'UPDATE' THEN
+    v_valores := ARRAY[NEW.telefono::text, OLD.telefono::text];
+  ELSIF TG_OP = 'INSERT' THEN
+    v_valores := ARRAY(SELECT n.telefono::text FROM nuevas n);
+  ELSE
+    v_valores := ARRAY(SELECT o.telefono::text FROM viejas o);
+  END IF;
+  IF v_valores = '{}' THEN RETURN NULL; END IF;
   IF NOT (EXISTS (SELECT FROM migracion.sincronizacion s WHERE s.tabla_origen = 'service_requests'
     AND s.tabla_destino = 'solicitudes_servicio' AND s.modo = 'claves')
     OR strpos(coalesce(current_setting('migracion.claves', true), ''), '|service_requests>solicitudes_servicio|') > 0) THEN
@@ -507,7 +514,7 @@ BEGIN
   END IF;
   IF TG_OP = 'DELETE' THEN
     v_valores := v_valores || ARRAY(SELECT q.buscado::text FROM migracion.se_queda q
-      WHERE q.tabla = 'solicitudes_servicio' AND q.columna = 'cliente_id' AND q.valor = OLD.id::text);
+      WHERE q.tabla = 'solicitudes_servicio' AND q.columna = 'cliente_id' AND q.valor IN (SELECT o.id::text FROM viejas o));
   END IF;
     DECLARE h_k1 uuid[]; h_m1 uuid[]; h_tope integer; h_modo text;
     BEGIN
@@ -534,8 +541,7 @@ BEGIN
             PERFORM 1 FROM public.service_requests l JOIN unnest(h_k1, h_m1) AS k(_k1, _m1) ON l.id = k._k1 ORDER BY l.id
               FOR SHARE OF l;
           END IF;
-          PERFORM migracion.ida_service_requests_solicitudes_servicio(ARRAY[k._k1], ARRAY[k._m1], false, true)
-            FROM unnest(h_k1, h_m1) AS k(_k1, _m1);
+          PERFORM migracion.ida_service_requests_solicitudes_servicio(h_k1, h_m1, false, true);
         END IF;
       ELSIF NOT v_firme AND to_regproc('migracion.ida_service_requests_solicitudes_servicio') IS NOT NULL THEN
         -- se instaló después de su foto, en la que pueden faltar
@@ -1200,8 +1206,14 @@ CREATE TRIGGER sinc_service_requests_solicitudes_servicio_t AFTER TRUNCATE ON pu
     '') IS DISTINCT FROM 'solicitudes_servicio:' || pg_trigger_depth())
   EXECUTE FUNCTION migracion.sinc_service_requests_solicitudes_servicio();
 
-CREATE TRIGGER sigue_service_requests_solicitudes_servicio_2_i AFTER INSERT OR DELETE ON public.clientes
-  FOR EACH ROW
+CREATE TRIGGER sigue_service_requests_solicitudes_servicio_2_i AFTER INSERT ON public.clientes
+  REFERENCING NEW TABLE AS nuevas
+  FOR EACH STATEMENT
+  EXECUTE FUNCTION migracion.sigue_service_requests_solicitudes_servicio_2();
+
+CREATE TRIGGER sigue_service_requests_solicitudes_servicio_2_d AFTER DELETE ON public.clientes
+  REFERENCING OLD TABLE AS viejas
+  FOR EACH STATEMENT
   EXECUTE FUNCTION migracion.sigue_service_requests_solicitudes_servicio_2();
 
 CREATE TRIGGER sigue_service_requests_solicitudes_servicio_2_u AFTER UPDATE ON public.clientes

@@ -384,8 +384,9 @@ BEGIN
       INSERT INTO migracion.apartada (run_id, tabla, clave, fila)
       SELECT 'sincronizacion', 'mensajes', t.id::text, to_jsonb(t.*)
       FROM (SELECT o.id AS _k1, o.id AS _m1 FROM viejas o) k JOIN public.mensajes t ON t.id = k._m1
-      WHERE NOT EXISTS (SELECT FROM nuevas n WHERE n.id = k._k1) AND NOT EXISTS (SELECT FROM pg_constraint x WHERE x.contype = 'f'
-        AND x.confrelid = 'public.mensajes'::regclass);
+      WHERE NOT EXISTS (SELECT FROM nuevas n WHERE n.id = k._k1)
+        AND NOT EXISTS (SELECT FROM pg_trigger g JOIN pg_constraint x ON x.oid = g.tgconstraint AND x.confrelid = g.tgrelid
+        WHERE g.tgrelid = 'public.mensajes'::regclass AND g.tgisinternal);
     END IF;
   END IF;
   IF p_k1 IS NULL THEN RETURN NULL; END IF;
@@ -427,8 +428,14 @@ DECLARE
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
   v_valores uuid[]; v_estado text; v_mensaje text; v_detalle text;
 BEGIN
-  IF TG_OP <> 'DELETE' THEN v_valores := v_valores || NEW.id::uuid; END IF;
-  IF TG_OP <> 'INSERT' THEN v_valores := v_valores || OLD.id::uuid; END IF;
+  IF TG_OP = 'UPDATE' THEN
+    v_valores := ARRAY[NEW.id::uuid, OLD.id::uuid];
+  ELSIF TG_OP = 'INSERT' THEN
+    v_valores := ARRAY(SELECT n.id::uuid FROM nuevas n);
+  ELSE
+    v_valores := ARRAY(SELECT o.id::uuid FROM viejas o);
+  END IF;
+  IF v_valores = '{}' THEN RETURN NULL; END IF;
     DECLARE h_k1 uuid[]; h_m1 uuid[]; h_tope integer; h_modo text;
     BEGIN
       SELECT s.propagacion, s.modo INTO h_tope, h_modo FROM migracion.sincronizacion s WHERE s.tabla_origen = 'messages'
@@ -452,7 +459,7 @@ BEGIN
           IF v_firme THEN
             PERFORM 1 FROM public.messages l JOIN unnest(h_k1, h_m1) AS k(_k1, _m1) ON l.id = k._k1 ORDER BY l.id FOR SHARE OF l;
           END IF;
-          PERFORM migracion.ida_messages_mensajes(ARRAY[k._k1], ARRAY[k._m1], false, true) FROM unnest(h_k1, h_m1) AS k(_k1, _m1);
+          PERFORM migracion.ida_messages_mensajes(h_k1, h_m1, false, true);
         END IF;
       ELSIF NOT v_firme AND to_regproc('migracion.ida_messages_mensajes') IS NOT NULL THEN
         -- se instaló después de su foto, en la que pueden faltar
@@ -1056,8 +1063,14 @@ CREATE TRIGGER sinc_messages_mensajes_t AFTER TRUNCATE ON public.messages
     '') IS DISTINCT FROM 'mensajes:' || pg_trigger_depth())
   EXECUTE FUNCTION migracion.sinc_messages_mensajes();
 
-CREATE TRIGGER sigue_messages_mensajes_3_i AFTER INSERT OR DELETE ON public.users
-  FOR EACH ROW
+CREATE TRIGGER sigue_messages_mensajes_3_i AFTER INSERT ON public.users
+  REFERENCING NEW TABLE AS nuevas
+  FOR EACH STATEMENT
+  EXECUTE FUNCTION migracion.sigue_messages_mensajes_3();
+
+CREATE TRIGGER sigue_messages_mensajes_3_d AFTER DELETE ON public.users
+  REFERENCING OLD TABLE AS viejas
+  FOR EACH STATEMENT
   EXECUTE FUNCTION migracion.sigue_messages_mensajes_3();
 
 CREATE TRIGGER sigue_messages_mensajes_3_u AFTER UPDATE ON public.users

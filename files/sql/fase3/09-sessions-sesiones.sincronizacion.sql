@@ -372,8 +372,9 @@ BEGIN
       INSERT INTO migracion.apartada (run_id, tabla, clave, fila)
       SELECT 'sincronizacion', 'sesiones', t.id::text, to_jsonb(t.*)
       FROM (SELECT o.id AS _k1, o.id AS _m1 FROM viejas o) k JOIN public.sesiones t ON t.id = k._m1
-      WHERE NOT EXISTS (SELECT FROM nuevas n WHERE n.id = k._k1) AND NOT EXISTS (SELECT FROM pg_constraint x WHERE x.contype = 'f'
-        AND x.confrelid = 'public.sesiones'::regclass);
+      WHERE NOT EXISTS (SELECT FROM nuevas n WHERE n.id = k._k1)
+        AND NOT EXISTS (SELECT FROM pg_trigger g JOIN pg_constraint x ON x.oid = g.tgconstraint AND x.confrelid = g.tgrelid
+        WHERE g.tgrelid = 'public.sesiones'::regclass AND g.tgisinternal);
     END IF;
   END IF;
   IF p_k1 IS NULL THEN RETURN NULL; END IF;
@@ -415,8 +416,14 @@ DECLARE
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
   v_valores uuid[]; v_estado text; v_mensaje text; v_detalle text;
 BEGIN
-  IF TG_OP <> 'DELETE' THEN v_valores := v_valores || NEW.id::uuid; END IF;
-  IF TG_OP <> 'INSERT' THEN v_valores := v_valores || OLD.id::uuid; END IF;
+  IF TG_OP = 'UPDATE' THEN
+    v_valores := ARRAY[NEW.id::uuid, OLD.id::uuid];
+  ELSIF TG_OP = 'INSERT' THEN
+    v_valores := ARRAY(SELECT n.id::uuid FROM nuevas n);
+  ELSE
+    v_valores := ARRAY(SELECT o.id::uuid FROM viejas o);
+  END IF;
+  IF v_valores = '{}' THEN RETURN NULL; END IF;
     DECLARE h_k1 uuid[]; h_m1 uuid[]; h_tope integer; h_modo text;
     BEGIN
       SELECT s.propagacion, s.modo INTO h_tope, h_modo FROM migracion.sincronizacion s WHERE s.tabla_origen = 'sessions'
@@ -440,7 +447,7 @@ BEGIN
           IF v_firme THEN
             PERFORM 1 FROM public.sessions l JOIN unnest(h_k1, h_m1) AS k(_k1, _m1) ON l.id = k._k1 ORDER BY l.id FOR SHARE OF l;
           END IF;
-          PERFORM migracion.ida_sessions_sesiones(ARRAY[k._k1], ARRAY[k._m1], false, true) FROM unnest(h_k1, h_m1) AS k(_k1, _m1);
+          PERFORM migracion.ida_sessions_sesiones(h_k1, h_m1, false, true);
         END IF;
       ELSIF NOT v_firme AND to_regproc('migracion.ida_sessions_sesiones') IS NOT NULL THEN
         -- se instaló después de su foto, en la que pueden faltar
@@ -998,8 +1005,14 @@ CREATE TRIGGER sinc_sessions_sesiones_t AFTER TRUNCATE ON public.sessions
     '') IS DISTINCT FROM 'sesiones:' || pg_trigger_depth())
   EXECUTE FUNCTION migracion.sinc_sessions_sesiones();
 
-CREATE TRIGGER sigue_sessions_sesiones_2_i AFTER INSERT OR DELETE ON public.users
-  FOR EACH ROW
+CREATE TRIGGER sigue_sessions_sesiones_2_i AFTER INSERT ON public.users
+  REFERENCING NEW TABLE AS nuevas
+  FOR EACH STATEMENT
+  EXECUTE FUNCTION migracion.sigue_sessions_sesiones_2();
+
+CREATE TRIGGER sigue_sessions_sesiones_2_d AFTER DELETE ON public.users
+  REFERENCING OLD TABLE AS viejas
+  FOR EACH STATEMENT
   EXECUTE FUNCTION migracion.sigue_sessions_sesiones_2();
 
 CREATE TRIGGER sigue_sessions_sesiones_2_u AFTER UPDATE ON public.users

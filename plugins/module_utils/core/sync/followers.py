@@ -172,7 +172,7 @@ def followers_step(
         f"        PERFORM 1 FROM {child.source_table} l JOIN {asked(child, prefix)} ON {legacy_row(child, 'l')}"
         f" ORDER BY {idents((c.name for c in child.key), 'l.')} FOR SHARE OF l;",
         "      END IF;",
-        _each(child, prefix, derived),
+        f"      PERFORM {child.function('ida')}({passed_keys(child, prefix)}, {'false, true' if derived else 'true, false'});",
         "    END IF;",
         f"  ELSIF NOT v_firme AND to_regproc({literal(child.function('ida'))}) IS NOT NULL THEN",
         "    -- se instaló después de su foto, en la que pueden faltar",
@@ -181,12 +181,3 @@ def followers_step(
         "END;",
     ]
     return "".join(f"{margin}{line}\n" for line in lines)
-
-
-def _each(child: Route, prefix: str, derived: bool) -> str:
-    """Return the call: all at once, or where only derived columns are written one by one."""
-    function = child.function("ida")
-    if not derived:
-        return f"      PERFORM {function}({passed_keys(child, prefix)}, true, false);"
-    one = ", ".join(f"ARRAY[k.{n}]" for n, _ in both_columns(child))
-    return f"      PERFORM {function}({one}, false, true) FROM {asked(child, prefix)};"

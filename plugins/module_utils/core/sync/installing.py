@@ -43,8 +43,12 @@ class PairSync:
 def pair_sync(route: Route, all_routes: Sequence[Route], tables: Sequence[SpanishTable]) -> PairSync:
     """Return the pair's sync. The Spanish table's own functions and triggers come with the first pair that fills it."""
     routes = [r for r in all_routes if r.pair.target == route.pair.target]
-    functions = [forward_function(route, all_routes), forward_trigger_function(route, all_routes), *lookup_functions(route)]
-    triggers = [*forward_triggers(route), *lookup_triggers(route)]
+    functions = [
+        forward_function(route, all_routes),
+        forward_trigger_function(route, all_routes),
+        *lookup_functions(route, all_routes),
+    ]
+    triggers = [*forward_triggers(route), *lookup_triggers(route, all_routes)]
     if route == routes[0]:
         if any(unique_values(r) for r in routes):
             functions.append(freed_function(routes))

@@ -73,13 +73,6 @@ def _gone(route: Route, same: Sequence[Route], all_routes: Sequence[Route], gone
     """
     others = [r for r in same if r != route]
     elsewhere = f" AND NOT ({explained_by(others, 't', by_key=True)})" if others else ""
-    hanging = _hanging(route, all_routes)
-    tables = ", ".join(f"{literal(table)}::regclass" for table, _, _ in hanging)
-    foreign = f"x.confrelid = g.tgrelid{f' AND x.conrelid NOT IN ({tables})' if tables else ''}"
-    hung = "".join(
-        f"\n      AND NOT EXISTS (SELECT FROM {table} h WHERE h.{ident(column)} = t.{ident(name)})"
-        for table, column, name in hanging
-    )
     order = idents((c.name for c in route.match), "t.")
     # who names the row meanwhile holds it: he is waited for, and seen by the statement that follows
     lock = (
@@ -87,12 +80,22 @@ def _gone(route: Route, same: Sequence[Route], all_routes: Sequence[Route], gone
         f"      ORDER BY {order} FOR UPDATE OF t;\n"
     )
     return f"""    -- lo que un servicio borró se va sin más, si nada cuelga de ello y no estaba retenido
-{lock if hung else ""}    DELETE FROM {route.target_table} t USING {asked(route, "r")}
-    WHERE {twin_row(route)} AND {gone} AND {legacy_text(route)} <> ALL (v_abiertas){elsewhere}{hung}
-      AND NOT EXISTS (SELECT FROM pg_trigger g JOIN pg_constraint x ON x.oid = g.tgconstraint AND {foreign}
-        WHERE g.tgrelid = {literal(route.target_table)}::regclass AND g.tgisinternal);
+{lock if _hanging(route, all_routes) else ""}    DELETE FROM {route.target_table} t USING {asked(route, "r")}
+    WHERE {twin_row(route)} AND {gone} AND {legacy_text(route)} <> ALL (v_abiertas){elsewhere}
+      AND {nothing_hangs(route, all_routes)};
     GET DIAGNOSTICS v_filas = ROW_COUNT;
 """
+
+
+def nothing_hangs(route: Route, all_routes: Sequence[Route]) -> str:
+    """Return whether no row depends on the Spanish row t: a foreign key that is not ours counts whether a row names t or not."""
+    hanging = _hanging(route, all_routes)
+    parts = [f"NOT EXISTS (SELECT FROM {table} h WHERE h.{ident(column)} = t.{ident(name)})" for table, column, name in hanging]
+    tables = ", ".join(f"{literal(table)}::regclass" for table, _, _ in hanging)
+    foreign = f"x.confrelid = g.tgrelid{f' AND x.conrelid NOT IN ({tables})' if tables else ''}"
+    parts.append(f"""NOT EXISTS (SELECT FROM pg_trigger g JOIN pg_constraint x ON x.oid = g.tgconstraint AND {foreign}
+        WHERE g.tgrelid = {literal(route.target_table)}::regclass AND g.tgisinternal)""")
+    return "\n      AND ".join(parts)
 
 
 def _hanging(route: Route, all_routes: Sequence[Route]) -> list[tuple[str, str, str]]:

@@ -52,13 +52,13 @@ def forget_staying(route: Route) -> str:
     return f"      DELETE FROM {STAYING} q WHERE q.tabla = {literal(route.pair.target)} AND q.clave = v_clave;\n"
 
 
-def chosen_before(route: Route, carried: CarriedColumn, kind: str) -> str:
-    """Return the step that adds to what is looked up again the rows whose other value was the row that goes."""
+def chosen_before(route: Route, carried: CarriedColumn, kind: str, gone: str) -> str:
+    """Return the step that adds to what is looked up again the rows whose other value was a row that goes: o in ``gone``."""
     if not may_stay(carried):
         return ""
     mine = f"q.tabla = {literal(route.pair.target)} AND q.columna = {literal(carried.target.name)}"
     return f"""  IF TG_OP = 'DELETE' THEN
     v_valores := v_valores || ARRAY(SELECT q.buscado::{kind} FROM {STAYING} q
-      WHERE {mine} AND q.valor = OLD.{ident(carried.lookup.take)}::text);
+      WHERE {mine} AND q.valor IN (SELECT o.{ident(carried.lookup.take)}::text FROM {gone}));
   END IF;
 """

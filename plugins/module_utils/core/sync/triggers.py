@@ -36,6 +36,7 @@ from .images import (
     twin_row,
 )
 from .keeping import goes_on_keeping, keeps_now
+from .remaining import nothing_hangs
 from .staying_back import chosen_before
 
 EVENTS = ("INSERT", "UPDATE", "DELETE", "TRUNCATE")
@@ -77,7 +78,7 @@ BEGIN
   ELSIF TG_OP = 'DELETE' THEN
     {_rows(route, [_old(route)])}
 {_freed(route, "DELETE")}  ELSE
-{_changed(route)}  END IF;
+{_changed(route, all_routes)}  END IF;
   IF p_k1 IS NULL THEN RETURN NULL; END IF;
 {_siblings(route)}  v_nada := {route.function("ida")}({passed_keys(route)}, v_entera, false);
 {_yielded(route)}  RETURN NULL;
@@ -136,7 +137,7 @@ def _emptied(route: Route, leaf: bool) -> str:
 """
 
 
-def _changed(route: Route) -> str:
+def _changed(route: Route, all_routes: Sequence[Route]) -> str:
     """Return the step that names the rows of an update, and sees whether it may change who merges with whom.
 
     Where it does not, the rows are known before and after by the same keys.
@@ -154,24 +155,24 @@ def _changed(route: Route) -> str:
     SELECT {listed}, {moved} INTO {passed_keys(route)}, v_entera FROM ({mine}) k;
     IF v_entera THEN
       {_rows(route, [_old(route), _new(route)])}
-{_kept_of_changed_keys(route)}{_freed(route, "UPDATE")}    END IF;
+{_kept_of_changed_keys(route, all_routes)}{_freed(route, "UPDATE")}    END IF;
 """
 
 
-def _kept_of_changed_keys(route: Route) -> str:
+def _kept_of_changed_keys(route: Route, all_routes: Sequence[Route]) -> str:
     """Return the step that keeps the Spanish rows of keys that an UPDATE changed: rows of the new keys are born in their place.
 
-    Where something hangs on the Spanish table, what leaves it is kept anyway.
+    One on which something hangs is kept by quitar.
     """
     (old, o), (new, n) = _old(route), _new(route)
     before = f"(SELECT {image(route, o)} FROM {old}{where_all(route.where(o), before=' ')}) k"
     same = " AND ".join(f"{n}.{ident(c.name)} = k.{name}" for c, name in zip(route.key, route.key_names, strict=True))
-    hangs = f"SELECT FROM pg_constraint x WHERE x.contype = 'f' AND x.confrelid = {literal(route.target_table)}::regclass"
     return f"""      -- con otra clave legacy la fila en español será otra: lo que solo esta tenía se guarda
       INSERT INTO {BOOKKEEPING}.apartada (run_id, tabla, clave, fila)
       SELECT {RUN}, {literal(route.pair.target)}, {spanish_clave(route, "t")}, to_jsonb(t.*)
       FROM {before} JOIN {route.target_table} t ON {twin_row(route)}
-      WHERE NOT EXISTS (SELECT FROM {new} WHERE {same}) AND NOT EXISTS ({hangs});
+      WHERE NOT EXISTS (SELECT FROM {new} WHERE {same})
+        AND {nothing_hangs(route, all_routes)};
 """
 
 
@@ -243,7 +244,14 @@ def lookup_function_name(route: Route, number: int) -> str:
     return derived_name("sigue", route.pair.source, route.pair.target, str(number))
 
 
-def lookup_functions(route: Route) -> Iterator[str]:
+def _seen_at_once(carried: CarriedColumn, all_routes: Sequence[Route]) -> bool:
+    """Return whether all rows of a statement on the table looked up are seen at once: what comes or goes there by thousands
+    calls its function once. A changed row is named by itself, since few change what is looked up."""
+    legacy = [r for r in all_routes if r.pair.source == carried.lookup.table]
+    return carried.spanish or (bool(legacy) and not by_row(legacy[0]))
+
+
+def lookup_functions(route: Route, all_routes: Sequence[Route]) -> Iterator[str]:
     """Yield the statements of the functions that carry the rows whose value was looked up in a row that changed."""
     for number, carried in lookups_of(route):
         lookup = carried.lookup
@@ -254,7 +262,8 @@ def lookup_functions(route: Route) -> Iterator[str]:
             name, kind = by.source.name, by.source.type
         else:
             name, kind = lookup.by, next((c.type for c in route.legacy.columns if c.name == lookup.by), "text")
-        column = ident(lookup.column)
+        column, at_once = ident(lookup.column), _seen_at_once(carried, all_routes)
+        gone, come = ("viejas o", "nuevas n") if at_once else ("(SELECT (OLD).*) o", "(SELECT (NEW).*) n")
         condition = f"l.{ident(name)} = ANY (v_valores)"
         every = f"(SELECT {image(route, 'l')} FROM {route.source_table} l WHERE {all_of(condition, route.where('l'))}) k"
         followed = followers_step(route, (name, "v_valores"), condition, "h", "    ", derived=True)
@@ -264,9 +273,15 @@ def lookup_functions(route: Route) -> Iterator[str]:
   v_firme boolean := current_setting('transaction_isolation') = 'read committed';
   v_valores {kind}[]; v_estado text; v_mensaje text; v_detalle text;
 BEGIN
-  IF TG_OP <> 'DELETE' THEN v_valores := v_valores || NEW.{column}::{kind}; END IF;
-  IF TG_OP <> 'INSERT' THEN v_valores := v_valores || OLD.{column}::{kind}; END IF;
-{locks}{chosen_before(route, carried, kind)}{followed}  RETURN NULL;
+  IF TG_OP = 'UPDATE' THEN
+    v_valores := ARRAY[NEW.{column}::{kind}, OLD.{column}::{kind}];
+  ELSIF TG_OP = 'INSERT' THEN
+    v_valores := ARRAY(SELECT n.{column}::{kind} FROM {come});
+  ELSE
+    v_valores := ARRAY(SELECT o.{column}::{kind} FROM {gone});
+  END IF;
+  IF v_valores = '{{}}' THEN RETURN NULL; END IF;
+{locks}{chosen_before(route, carried, kind, gone)}{followed}  RETURN NULL;
 {caught(_named_or_whole(route, every), "", lookup.table)}  RETURN NULL;
 END """
         caption = (
@@ -288,7 +303,7 @@ def _named_or_whole(route: Route, every: str) -> str:
   END IF;"""
 
 
-def lookup_triggers(route: Route) -> Iterator[Trigger]:
+def lookup_triggers(route: Route, all_routes: Sequence[Route]) -> Iterator[Trigger]:
     """Yield the triggers on the tables in which values are looked up."""
     for number, carried in lookups_of(route):
         lookup = carried.lookup
@@ -296,9 +311,13 @@ def lookup_triggers(route: Route) -> Iterator[Trigger]:
         names = dict.fromkeys((lookup.column, lookup.take))
         changed = " OR ".join(f"OLD.{ident(n)} IS DISTINCT FROM NEW.{ident(n)}" for n in names)
         function = qname(BOOKKEEPING, lookup_function_name(route, number))
-        for event, when in (("INSERT OR DELETE", ""), ("UPDATE", f" WHEN ({changed})")):
+        seen = {"INSERT OR DELETE": "FOR EACH ROW"}
+        if _seen_at_once(carried, all_routes):
+            seen = {
+                "INSERT": "REFERENCING NEW TABLE AS nuevas\n  FOR EACH STATEMENT",
+                "DELETE": "REFERENCING OLD TABLE AS viejas\n  FOR EACH STATEMENT",
+            }
+        for event, rows in (*seen.items(), ("UPDATE", f"FOR EACH ROW WHEN ({changed})")):
             name = derived_name("sigue", route.pair.source, route.pair.target, str(number), event[0].lower())
-            statement = (
-                f"CREATE TRIGGER {ident(name)} AFTER {event} ON {table}\n  FOR EACH ROW{when}\n  EXECUTE FUNCTION {function}()"
-            )
+            statement = f"CREATE TRIGGER {ident(name)} AFTER {event} ON {table}\n  {rows}\n  EXECUTE FUNCTION {function}()"
             yield Trigger(table, name, statement)
