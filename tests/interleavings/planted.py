@@ -32,16 +32,17 @@ class Mistake:
     only: str = ""
 
 
-_TWIN = r"PERFORM 1 FROM public\.\w+ t WHERE [^;]*?FOR NO KEY UPDATE OF t;"
+_TWIN = r"\s+FOR NO KEY UPDATE OF t;"
+_SET = r"(UPDATE public\.\w+ t SET )(\w+) = [^;]*?(\s(?:FROM f\s+)?WHERE (?:t\.\w+ = p_m|f\._distinta))"
 _CHANGED = r"p_vieja\.\w+::text IS DISTINCT FROM p_nueva\.\w+::text\s+AND "
 _LOCK = r"PERFORM 1 FROM public\.{}[^;]*;"
 _MERGED = _LOCK.format(r"users l JOIN migracion\.fusion")
 _HELD = _LOCK.format("users x") + r"\s*EXIT WHEN FOUND"
-_FLAG = r"PERFORM set_config\('migracion\.sync', '\w+:' \|\| [^;]*;"
+_FLAG = r"v_marca := set_config\('migracion\.sync', '\w+:' \|\| [^;]*;"
 MISTAKES = [
     Mistake("no way back", "volver_", r"v_clave := CASE p_orden", r"RETURN; \g<0>"),
-    Mistake("a twin that is there is not written", "ida_", r"UPDATE public\.\w+ t SET [^;]*;", "NULL;"),
-    Mistake("no fan-out", "sigue_", r"v_valores := v_valores \|\| (NEW|OLD)\.\w+::\w+;", "NULL;"),
+    Mistake("a twin that is there is not written", "ida_", _SET, r"\1\2 = t.\2\3"),
+    Mistake("no fan-out", "sigue_", r"IF v_valores = '\{\}' THEN", "IF true THEN"),
     Mistake("every differing column is written back", "volver_", _CHANGED, "", only="weird|raro|healed|suspendido|P3"),
     Mistake("entries are not closed", "(ida|llevar)_", r"SET estado = 'resuelta'", "SET estado = estado"),
     Mistake("the echo of a removal comes back", "ida_", _FLAG, "NULL;"),
@@ -49,7 +50,7 @@ MISTAKES = [
     Mistake("who may merge is not locked", "ida_customers_", _LOCK.format("users l"), "NULL;", only="C1|C2|c4"),
     Mistake("into whom is not locked", "ida_users_clientes", _LOCK.format("customers c"), "NULL;", only="K"),
     Mistake("a Spanish look-up without a lock", "volver_(mensajes|sesiones)", _HELD, "EXIT WHEN true", only="m6"),
-    Mistake("the view is read before the twin is locked", "ida_", _TWIN, "NULL;"),
+    Mistake("the view is read before the twin is locked", "ida_", _TWIN, ";"),
     Mistake("a fan-out reads before it waits", "sigue_", _LOCK.format(r"\w+ l JOIN"), "NULL;"),
     Mistake("whom a deletion takes along is not locked", "volver_clientes", _MERGED, "NULL;", only="K2"),
     Mistake(
