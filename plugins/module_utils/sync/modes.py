@@ -91,13 +91,13 @@ def note_settled(conn: Connection) -> None:
     execute(conn, f"UPDATE {MODES} m SET faltaba = false WHERE m.faltaba")
 
 
-def wait_for_older(conn: Connection, look: Callable[[], None] = lambda: None, patience: float = OPEN_PATIENCE) -> None:
+def wait_for_older(conn: Connection, look: Callable[[], None] = lambda: None) -> None:
     """Wait until every transaction that is open now in this database has ended, those that are prepared meanwhile too.
 
     ``look`` is called while it waits; what it raises ends the wait. Raises MigrationError, code waiting, naming who is still
-    open after ``patience`` seconds.
+    open after OPEN_PATIENCE seconds.
     """
-    until = time.monotonic() + patience
+    until = time.monotonic() + OPEN_PATIENCE
     # in this order: who is prepared meanwhile is among the first no more, and among the second by then
     for query in (_OPEN, _PREPARED):
         open_now = {row[0] for row in fetch_all(conn, query)}
