@@ -108,7 +108,7 @@ def _move(conn: Connection, context: Context, found: Hanging, carry: bool) -> No
     run_sql(conn, f"LOCK TABLE {', '.join(places)} IN ACCESS EXCLUSIVE MODE")
     _ask_again(conn, context, found)
     names = spanish_names(mapping)
-    declared = declared_here([*found.objects, *_published(found, schema)], mapping)
+    declared = declared_here([*found.objects, *_published(found.published, schema)], mapping)
     joined = spanish_publications(found.published, names) if carry else []
     for route in context.all_routes:
         run_sql(conn, *(t.drop for t in pair_of(context, route).triggers))
@@ -185,12 +185,12 @@ def _is_trigger_of_ours(dependent: Dependent, found: Hanging) -> bool:
 
 def loose_dependents(context: Context, found: Hanging, carry: bool) -> list[Dependent]:
     """Return what the mapping does not re-point: objects, foreign keys, and publications that nothing carries on."""
-    published = [] if carry else _published(found, context.mapping.schema)
+    published = _published([p for p in found.published if p.chosen or not carry], context.mapping.schema)
     return unsettled([*found.objects, *published], found.keys, context.mapping)
 
 
-def _published(found: Hanging, schema: str) -> list[Dependent]:
-    return [Dependent(p.identity(schema), (p.table,), p.add(qname(schema, p.table))) for p in found.published]
+def _published(published: Sequence[Publication], schema: str) -> list[Dependent]:
+    return [Dependent(p.identity(schema), (p.table,), p.add(qname(schema, p.table))) for p in published]
 
 
 def archived_tables(conn: Connection, tables: Sequence[str]) -> list[str]:

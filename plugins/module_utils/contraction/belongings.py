@@ -30,11 +30,12 @@ JOIN pg_depend o ON o.classid = 'pg_class'::regclass AND o.objid = s.oid AND o.r
 JOIN pg_class l ON l.oid = o.refobjid JOIN pg_attribute la ON la.attrelid = l.oid AND la.attnum = o.refobjsubid
 WHERE tn.nspname = %(schema)s AND t.relname = ANY (%(spanish)s) AND l.relnamespace = tn.oid AND l.relname = ANY (%(tables)s)
 ORDER BY 1, 2"""
+CHOOSING = 150000  # the first server whose publications choose rows and columns
 _PUBLISHED = """
 SELECT p.pubname, c.relname,
   coalesce((SELECT ' (' || string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) || ')' FROM pg_attribute a
-    WHERE a.attrelid = c.oid AND a.attnum = ANY (string_to_array(nullif(to_jsonb(r) ->> 'prattrs', ''), ' ')::int2[])), ''),
-  coalesce(' WHERE (' || pg_get_expr((to_jsonb(r) ->> 'prqual')::pg_node_tree, c.oid) || ')', '')
+    WHERE a.attrelid = c.oid AND a.attnum = ANY ({columns})), ''),
+  coalesce(' WHERE (' || {rows} || ')', '')
 FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid JOIN pg_class c ON c.oid = r.prrelid
 JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s AND c.relname = ANY (%s) ORDER BY 1, 2"""
 _PARTITIONS = """
@@ -64,7 +65,10 @@ def drawn_by_spanish(conn: Connection, mapping: TableMapping) -> list[DrawnSeque
 
 def publications_of(conn: Connection, schema: str, tables: Sequence[str]) -> list[Publication]:
     """Return who publishes these tables by name; a publication of all tables, or of a schema, is not changed by the move."""
-    return [Publication(*row) for row in fetch_all(conn, _PUBLISHED, (schema, list(tables)))]
+    chosen = {"columns": "NULL::int2[]", "rows": "NULL"}
+    if conn.server_version >= CHOOSING:
+        chosen = {"columns": "r.prattrs::int2[]", "rows": "pg_get_expr(r.prqual, c.oid)"}
+    return [Publication(*row) for row in fetch_all(conn, _PUBLISHED.format(**chosen), (schema, list(tables)))]
 
 
 def moving_tables(conn: Connection, schema: str, tables: Sequence[str]) -> list[str]:

@@ -101,6 +101,11 @@ def test_what_the_mapping_declares_goes_with_the_move_and_comes_back(contracting
     """A webhook moves only where the mapping says so; a view keeps its options; what may stay is passed by."""
     contracting.write(OWNED, KINDS["trigger aviso on public.messages"], KINDS["function public.en_sql()"])
     contracting.write("GRANT USAGE ON SCHEMA supabase_functions TO PUBLIC")
+    contracting.write(
+        "CREATE PUBLICATION acotada FOR TABLE messages (id, content) WHERE (id IS NOT NULL)",
+        "ALTER PUBLICATION acotada OWNER TO postgres",
+    )
+    assert "publication relation public.messages in publication acotada" in refusal(contracting)
     path = tmp_path / "mapeo.yml"
     call = "FOR EACH ROW EXECUTE FUNCTION supabase_functions.http_request('https://ejemplo.test', 'POST')"
     path.write_text(
@@ -114,6 +119,9 @@ def test_what_the_mapping_declares_goes_with_the_move_and_comes_back(contracting
     back: DROP TRIGGER aviso ON public.mensajes
   function public.en_sql():
     waived: nadie la llama
+  publication relation public.messages in publication acotada:
+    statement: ALTER PUBLICATION acotada ADD TABLE public.mensajes (id, contenido)
+    back: ALTER PUBLICATION acotada DROP TABLE public.mensajes
 """,
         encoding="utf-8",
     )

@@ -74,6 +74,11 @@ class Publication:
         """As the mapping names it."""
         return f"publication relation {qname(schema, self.table)} in publication {ident(self.name)}"
 
+    @property
+    def chosen(self) -> bool:
+        """Whether only some columns or rows are published: what that is on the Spanish side only the mapping can say."""
+        return bool(self.columns or self.filter)
+
     def add(self, place: str, whole: bool = False) -> str:
         """Return what publishes a table; ``whole``: without the legacy table's columns and filter."""
         tail = "" if whole else self.columns + self.filter
@@ -97,8 +102,8 @@ def set_schema(tables: Sequence[str], here: str, there: str) -> list[str]:
 
 
 def spanish_publications(published: Sequence[Publication], names: dict[str, str]) -> list[tuple[Publication, str]]:
-    """Return for each published legacy table the Spanish one that joins in its place, each only once in a publication."""
-    pairs = {(p.name, names[p.table]): p for p in published if p.table in names}
+    """Return for each legacy table published whole the Spanish one that joins in its place, each only once in a publication."""
+    pairs = {(p.name, names[p.table]): p for p in published if p.table in names and not p.chosen}
     return [(publication, target) for (_, target), publication in pairs.items()]
 
 
