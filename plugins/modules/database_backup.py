@@ -92,7 +92,7 @@ EXAMPLES = r"""
 - name: Respaldar y comprobar
   tinkubot.migracion.database_backup:
     database_url: "{{ lookup('ansible.builtin.env', 'DATABASE_URL') }}"
-    run_id: "{{ phase_guard.run_id }}"
+    run_id: "respaldo-{{ now(utc=true, fmt='%Y%m%dT%H%M%S') }}"
     phase: respaldo
     backup_dir: "{{ backup_dir }}"
     mapping: "{{ lookup('ansible.builtin.file', playbook_dir ~ '/../files/mapping/tinkubot.yml', rstrip=false) }}"

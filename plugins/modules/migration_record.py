@@ -52,11 +52,11 @@ author: TinkuBot (@tinkubot)
 """
 
 EXAMPLES = r"""
-# In a playbook beside fase3.yml, after the phase was opened: see migration_phase.
+# In a playbook beside fase3.yml, a run opened: see migration_phase.
 - name: Anotar que el servicio cambia
   tinkubot.migracion.migration_record:
     database_url: "{{ lookup('ansible.builtin.env', 'DATABASE_URL') }}"
-    run_id: "{{ phase_guard.run_id }}"
+    run_id: "{{ migration_run_id }}"
     phase: fase3
     mapping: "{{ lookup('ansible.builtin.file', playbook_dir ~ '/../files/mapping/tinkubot.yml', rstrip=false) }}"
     maquina: servidor

@@ -108,7 +108,8 @@ def test_a_phase_runs_from_a_collection_that_was_built_and_installed_elsewhere(
     assert put.returncode == 0, put.stderr
     home = where / "ansible_collections/tinkubot/migracion"
     database, runner = new_database(), playbooks(None)
-    arguments = ["tinkubot.migracion.fase0", "-i", home / "inventories/demo", "-e", f"backup_dir={tmp_path}/respaldos"]
+    settings = f"backup_dir={tmp_path}/respaldos backup_max_hours=0"
+    arguments = ["tinkubot.migracion.fase0", "-i", home / "inventories/demo", "-e", settings]
     environment = {"DATABASE_URL": database.url, "ANSIBLE_COLLECTIONS_PATH": str(where), "ANSIBLE_PIPELINING": "1"}
     done = subprocess.run(
         [program_of(core), *arguments, "-vv"],

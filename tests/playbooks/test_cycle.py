@@ -363,7 +363,7 @@ def test_diff_shows_what_differs_from_the_signed_sql(new_database: NewDatabase, 
     ("arguments", "steps"),
     [
         pytest.param(("--tags", "verify"), "phase_proof: [{role: data_migration, tasks: verify}]", marks=pytest.mark.slow),
-        ((), "phase_forward: [{role: data_migration}]"),
+        ((), "phase_forward: [{role: backup}, {role: data_migration}]"),
         pytest.param(("--tags", "rollback"), "phase_way_back: [{role: data_migration, tasks: rollback}]", marks=pytest.mark.slow),
     ],
     ids=["verify", "apply", "rollback"],

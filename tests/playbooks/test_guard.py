@@ -109,8 +109,8 @@ def test_inventories_that_select_nobody_are_refused(empty_database: Database, pl
 
 
 def test_a_setting_that_nothing_asks_yet_is_told_in_the_first_lines(empty_database: Database, playbooks: Make) -> None:
-    run = playbooks(empty_database.url).run("fase0", "--check", "-e", "quiet_hours=7 rollback_on_failure=true")
-    notice = "Aviso: quiet_hours y rollback_on_failure están puestos y todavía no los consulta ninguna fase."
+    run = playbooks(empty_database.url).run("fase0", "--check", "-e", "stable_hours=7 rollback_on_failure=true")
+    notice = "Aviso: stable_hours y rollback_on_failure están puestos y todavía no los consulta ninguna fase."
     assert run.stdout.index(notice) < run.stdout.index("Ejecución 2") < run.stdout.index("Base de datos: ")
 
 

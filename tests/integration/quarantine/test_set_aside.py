@@ -65,9 +65,13 @@ def test_of_a_row_that_was_overwritten_it_prints_what_gives_it_its_values_back(b
     assert "Siguen en la tabla con otros valores: 2 filas" in listed
     statements = re.findall(r"^ *((?:INSERT|UPDATE) .*?;)$", listed, re.DOTALL | re.MULTILINE)
     assert [statement.split()[0] for statement in statements] == ["INSERT", "UPDATE"]
+    seen = f"SELECT ciudad, notas::text FROM clientes WHERE id = '{key}'"
     with database.cursor(database.url) as cursor:
+        cursor.execute(f"BEGIN; ALTER TABLE clientes DISABLE TRIGGER USER; {statements[1]} {seen}")
+        assert cursor.fetchall() == [("antes", "null")]
+        cursor.execute("ROLLBACK")
         for statement in statements:
             cursor.execute(statement)
-    assert database.query(f"SELECT ciudad, notas::text FROM clientes WHERE id = '{key}'") == [("antes", "null")]
+    assert database.query(seen) == [("antes", "{}")]  # legacy cannot say the null of JSON here: the sync gives what it reads
     assert database.value("SELECT count(*) FROM clientes WHERE telefono = '+1'") == 1
     assert database.value(f"SELECT city FROM customers WHERE id = '{key}'") == "antes"
