@@ -57,7 +57,8 @@ def test_a_changed_database_goes_on_by_the_commands_that_a_real_run_prints(
     passing = next(words for words in commands_in(held.stdout) if "MOTIVO" in shlex.join(words))
     drifted = typed(operator, shlex.join(passing))
     assert "cambia el SQL de" in drifted.stdout
-    (approve,) = (words for words in commands_in(drifted.stdout, tuple(passing[2:])) if "--diff" in words)
+    # the last: the summary's, on one line; the callback breaks its own
+    *_, approve = (words for words in commands_in(drifted.stdout) if "--diff" in words)
     approved = typed(operator, shlex.join(approve))
     assert approved.returncode == 0, approved.stdout
     done = typed(operator, shlex.join(passing))
