@@ -176,7 +176,7 @@ def _ended(apart: Apart) -> tuple[dict[str, Any], list[str]]:
 def _forget(apart: Apart) -> None:
     apart.result.unlink(missing_ok=True)
     apart.pid.unlink(missing_ok=True)
-    shutil.rmtree(apart.folder, ignore_errors=True)
+    shutil.rmtree(apart.folder, ignore_errors=True)  # the next run sweeps what stays
 
 
 def _alive(apart: Apart) -> bool:

@@ -107,7 +107,7 @@ def take(order: Order, folder: Path, tell: Callable[[str], None]) -> Manifest:
     code refused, where that happened ``tries`` times, or a table's rows cannot all be seen.
     """
     for attempt in range(1, order.tries + 1):
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)  # the first time there is none; what stays makes mkdir refuse
         (folder / ROWS_FOLDER).mkdir(mode=0o700, parents=True)
         try:
             return _once(order, folder)

@@ -206,7 +206,10 @@ def sweep_unfinished(backup_dir: str, own: Path) -> list[str]:
     place, mine = Path(backup_dir), f"{RESULT}{own.name.removeprefix(UNFINISHED)}"
     left = sorted(path for path in place.glob(f"{UNFINISHED}*") if path.name != own.name)
     for path in left:
-        shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)  # the next run sweeps what stays
+        else:
+            path.unlink(missing_ok=True)
     for path in place.glob(f"{RESULT}*.pid"):  # with the process gone and nothing said nobody will read it
         said = path.with_name(path.name.removesuffix(".pid"))
         if not path.name.startswith(mine) and not said.exists():

@@ -121,7 +121,7 @@ def embedded_server(programs: Programs, manifest: Manifest, scratch_dir: str) ->
                 version, system = str(conn.info.server_version), system_identifier(conn)
                 yield Scratch(url, programs, version, system)
         finally:
-            shutil.rmtree(home, ignore_errors=True)
+            shutil.rmtree(home, ignore_errors=True)  # the next one sweeps what stays
 
 
 def sweep_servers(place: Path) -> None:
@@ -129,7 +129,7 @@ def sweep_servers(place: Path) -> None:
     for home in place.glob(f"{HOME}*"):
         with suppress(OSError), open(home / MARK, "r+", encoding="utf-8") as mark:
             fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(home, ignore_errors=True)
+            shutil.rmtree(home, ignore_errors=True)  # the next one sweeps what stays
 
 
 def roomy_place() -> Path:
@@ -176,7 +176,7 @@ def _initialised(programs: Programs, home: Path, account: RunsAs, manifest: Mani
             said.unlink(missing_ok=True)
         if code == 0:
             break
-        shutil.rmtree(home / "datos", ignore_errors=True)
+        shutil.rmtree(home / "datos", ignore_errors=True)  # initdb may have made nothing; it refuses what stays
     else:
         raise no_scratch(f"initdb {programs.version} terminó con código {code}: {words.strip()[-300:]}", "Corríjalo y repita.")
     with open(home / "datos" / "postgresql.conf", "a", encoding="utf-8") as file:

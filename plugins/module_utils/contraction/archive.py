@@ -119,7 +119,7 @@ def _move(conn: Connection, context: Context, found: Hanging, carry: bool) -> No
     for key in found.keys:
         run_sql(conn, *swap_key_statements(key, key.spanish_name))
     run_sql(conn, *(p.drop(qname(schema, p.table)) for p in found.published))
-    run_sql(conn, *(p.add(qname(schema, target), whole=True) for p, target in joined))
+    run_sql(conn, *(p.add(qname(schema, target)) for p, target in joined))
     run_sql(conn, *archive_statements(found.made), *set_schema(found.tables, schema, ARCHIVE))
     _require_nothing_left(conn, context, found)
     detail = record_of(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from plugins.module_utils.call.context import Context
 from plugins.module_utils.core.errors import MigrationError
+from plugins.module_utils.core.proof.accounts import Account
 from plugins.module_utils.jobs import legacy_state
 from tests.support.dump import dump
 
@@ -88,9 +90,9 @@ def test_what_was_written_between_the_return_and_its_accounting_hides_nothing(
     (new,) = contracting.database.query(born)[0]
     carry = legacy_state.carry_what_changed
 
-    def write_first(context: object) -> object:
+    def write_first(context: Context) -> list[Account]:
         contracting.write(f"UPDATE clientes SET nombre_completo = 'Otra' WHERE id IN ('{changed}', '{new}')")
-        return carry(context)  # type: ignore[arg-type]
+        return carry(context)
 
     monkeypatch.setattr(legacy_state, "carry_what_changed", write_first)
     contracting.back()

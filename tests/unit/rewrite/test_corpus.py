@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.support.rewriting import CASES, listed, read_case, reviewed, scanned
@@ -10,7 +12,7 @@ FILES = sorted(CASES.glob("*.txt"))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_a_case_becomes_what_it_says(path) -> None:  # type: ignore[no-untyped-def]
+def test_a_case_becomes_what_it_says(path: Path) -> None:
     case = read_case(path)
     after, findings = scanned(case.before, case.mapping, case.clients)
     assert after == {**case.before, **case.after}
@@ -19,7 +21,7 @@ def test_a_case_becomes_what_it_says(path) -> None:  # type: ignore[no-untyped-d
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_a_second_run_changes_nothing(path) -> None:  # type: ignore[no-untyped-def]
+def test_a_second_run_changes_nothing(path: Path) -> None:
     case = read_case(path)
     once, _ = scanned(case.before, case.mapping, case.clients)
     twice, findings = scanned(once, case.mapping, case.clients)

@@ -79,10 +79,9 @@ class Publication:
         """Whether only some columns or rows are published: what that is on the Spanish side only the mapping can say."""
         return bool(self.columns or self.filter)
 
-    def add(self, place: str, whole: bool = False) -> str:
-        """Return what publishes a table; ``whole``: without the legacy table's columns and filter."""
-        tail = "" if whole else self.columns + self.filter
-        return f"ALTER PUBLICATION {ident(self.name)} ADD TABLE {place}{tail}"
+    def add(self, place: str) -> str:
+        """Return what publishes a table so."""
+        return f"ALTER PUBLICATION {ident(self.name)} ADD TABLE {place}{self.columns}{self.filter}"
 
     def drop(self, place: str) -> str:
         """Return what publishes it no more."""
